@@ -1,0 +1,85 @@
+/* Noise_XK_25519_ChaChaPoly_SHA256, and the same with psk3. The Noise Protocol Framework, revision 34, sections 5, 7.5 and 9.
+ *
+ * A pl_noise is the state of one handshake, in memory that the caller gives; it draws no randomness: the ephemeral secret is an argument.
+ * Three messages: initiator writes, responder writes, initiator writes; then pl_noise_split() gives each side its two ciphers.
+ * Wipe a pl_noise and a pl_noise_cipher with pl_noise_wipe() and pl_noise_cipher_wipe() when done.
+ */
+#ifndef PL_CRYPTO_NOISE_H
+#define PL_CRYPTO_NOISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/err.h"
+
+#define PL_NOISE_KEY_BYTES 32
+#define PL_NOISE_TAG_BYTES 16
+#define PL_NOISE_MESSAGE_BYTES_MAX 65535
+#define PL_NOISE_OVERHEAD_1 48 /* of each handshake message: what it adds to its payload */
+#define PL_NOISE_OVERHEAD_2 48
+#define PL_NOISE_OVERHEAD_3 64
+
+enum pl_noise_role { PL_NOISE_INITIATOR, PL_NOISE_RESPONDER };
+
+struct pl_noise_cipher {
+	uint8_t key[PL_NOISE_KEY_BYTES];
+	uint64_t nonce;
+	bool has_key;
+};
+
+struct pl_noise {
+	enum pl_noise_role role;
+	bool has_psk, has_remote_static;
+	uint8_t step; /* handshake messages done, 0..3 */
+	uint8_t chaining_key[32], hash[32];
+	struct pl_noise_cipher cipher;
+	uint8_t static_secret[32], static_public[32];
+	uint8_t ephemeral_secret[32], ephemeral_public[32];
+	uint8_t remote_static[32], remote_ephemeral[32];
+	uint8_t psk[32];
+};
+
+struct pl_noise_setup {
+	enum pl_noise_role role;
+	const uint8_t *static_secret;    /* 32, own */
+	const uint8_t *remote_static;    /* 32 for the initiator, NULL for the responder */
+	const uint8_t *psk;              /* 32, or NULL for plain XK. A responder that will learn the psk from the initiator's static key
+	                                    passes psk_later instead and calls pl_noise_set_psk() before reading message 3 ends; see there */
+	bool psk_later;
+	const uint8_t *ephemeral_secret; /* 32 fresh random bytes */
+	const uint8_t *prologue;
+	size_t prologue_bytes;
+};
+
+/* PL_ERR_REFUSED if a key is of small order. */
+PL_MUST_CHECK enum pl_err pl_noise_init(struct pl_noise *noise, const struct pl_noise_setup *setup);
+
+/* Writes the next handshake message: payload_bytes + the message's overhead. PL_ERR_FULL, PL_ERR_STATE (not ours to write). */
+PL_MUST_CHECK enum pl_err pl_noise_write(struct pl_noise *noise, const uint8_t *payload, size_t payload_bytes, uint8_t *out, size_t out_max,
+                                         size_t *out_bytes);
+
+/* Reads the next handshake message; any error leaves the handshake dead (PL_ERR_STATE from then on). PL_ERR_SHORT, PL_ERR_DECRYPT,
+ * PL_ERR_FULL, PL_ERR_STATE. With psk_later, reading message 3 first learns the initiator's static key and asks find_psk for the key. */
+typedef const uint8_t *(*pl_noise_find_psk)(void *ctx, const uint8_t remote_static[32]); /* NULL: none, the handshake fails */
+PL_MUST_CHECK enum pl_err pl_noise_read(struct pl_noise *noise, const uint8_t *message, size_t message_bytes, uint8_t *payload,
+                                        size_t payload_max, size_t *payload_bytes, pl_noise_find_psk find_psk, void *ctx);
+
+bool pl_noise_is_done(const struct pl_noise *noise);
+
+/* After message 3. The remote static key stands in noise->remote_static. PL_ERR_STATE before. */
+PL_MUST_CHECK enum pl_err pl_noise_split(struct pl_noise *noise, struct pl_noise_cipher *send, struct pl_noise_cipher *receive);
+
+/* out holds plain_bytes + 16; in place (out == plain) is allowed. PL_ERR_STATE when nonces run out. */
+PL_MUST_CHECK enum pl_err pl_noise_encrypt(struct pl_noise_cipher *cipher, const uint8_t *plain, size_t plain_bytes, uint8_t *out);
+
+/* out holds sealed_bytes - 16; in place is allowed. PL_ERR_SHORT, PL_ERR_DECRYPT; the nonce advances only on success. */
+PL_MUST_CHECK enum pl_err pl_noise_decrypt(struct pl_noise_cipher *cipher, const uint8_t *sealed, size_t sealed_bytes, uint8_t *out);
+
+/* Noise section 11.3: a new key from the old, the nonce goes on. */
+void pl_noise_rekey(struct pl_noise_cipher *cipher);
+
+void pl_noise_wipe(struct pl_noise *noise);
+void pl_noise_cipher_wipe(struct pl_noise_cipher *cipher);
+
+#endif

@@ -1,0 +1,57 @@
+/* The configuration file, DIR/parley.conf: "key = value" lines, # comments. OPERATING.md documents every key; conf.c's table is the one
+ * place that knows them, and a test holds the two together.
+ *
+ * An unknown key, a key that stands twice where once is right, or a bad value is an error with file, line and what was expected.
+ */
+#ifndef PL_NODE_CONF_H
+#define PL_NODE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/err.h"
+#include "proto/engine.h"
+#include "proto/limits.h"
+
+#define PL_PATH_BYTES_MAX 1024
+#define PL_LISTEN_MAX 4
+
+enum pl_log_level { PL_LOG_ERROR, PL_LOG_WARNING, PL_LOG_INFO, PL_LOG_DEBUG };
+
+struct pl_peer_conf { /* peer = CHE 192.0.2.7:7100: dial this node there, whatever the charter says; a second line adds an address */
+	char node_name[8];
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	char courier_key_file[PL_PATH_BYTES_MAX]; /* peer = CHE 192.0.2.7:7100 courier=FILE; empty: none */
+};
+
+struct pl_conf {
+	char dir[PL_PATH_BYTES_MAX];
+	/* paths in the file are relative to dir */
+	char charter_file[PL_PATH_BYTES_MAX];    /* charter = charter.plc */
+	char key_file[PL_PATH_BYTES_MAX];        /* key = node.key */
+	char passphrase_file[PL_PATH_BYTES_MAX]; /* passphrase_file =: empty: systemd credential "passphrase", $PARLEY_PASSPHRASE, or the terminal */
+	char store_file[PL_PATH_BYTES_MAX];      /* store = store.db */
+	char socket_path[PL_PATH_BYTES_MAX];     /* socket = parley.sock */
+	uint8_t listen_count;
+	char listen[PL_LISTEN_MAX][PL_ADDRESS_BYTES_MAX + 1]; /* listen = 127.0.0.1:7100 */
+	bool dial_charter;                       /* dial = charter | configured: dial every address in the charter, or the peer lines only */
+	uint16_t peers_count;
+	struct pl_peer_conf peers[PL_NODES_MAX];
+	enum pl_log_level log_level;             /* log_level = error|warning|info|debug */
+	bool log_json;                           /* log_format = text|json */
+	uint16_t links_max;                      /* links_max = 64 */
+	uint32_t flash_per_minute, flash_burst;  /* quota_flash_per_minute, quota_flash_burst */
+	struct pl_quota quota[PL_LANES];         /* quota_lane0_bytes_per_s, quota_lane0_bytes_burst, … */
+};
+
+void pl_conf_default(struct pl_conf *conf, const char *dir);
+/* Reads DIR/parley.conf over the defaults. On error why holds "FILE:LINE: what is wrong; what was expected". PL_ERR_FORMAT, PL_ERR_IO. */
+PL_MUST_CHECK enum pl_err pl_conf_read(struct pl_conf *conf, const char *dir, char *why, size_t why_max);
+/* A commented file with the defaults, as `parley init` writes it; given values are set, NULL ones stand commented out. malloc'd. */
+char *pl_conf_template(const char *listen, const char *const *peers, size_t peers_count);
+
+/* Splits "host:port", "[v6]:port". PL_ERR_FORMAT. */
+PL_MUST_CHECK enum pl_err pl_address_split(const char *address, char *host, size_t host_max, uint16_t *port);
+
+#endif

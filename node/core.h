@@ -1,0 +1,59 @@
+/* The core of parleyd: engine, store, links and application on one loop. What the parts of the application (hotline, indicators, API)
+ * see of the daemon stands here; who they are stands in app.h.
+ *
+ * The path of an entry inwards: net (bytes) -> engine (checks, chains) -> store (durable) -> engine (acknowledges) and app (opens).
+ * Outwards: app -> pl_core_submit -> engine (signs) -> store (durable) -> done callback, engine -> net.
+ */
+#ifndef PL_NODE_CORE_H
+#define PL_NODE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "crypto/err.h"
+#include "node/conf.h"
+#include "node/http.h"
+#include "node/keys.h"
+#include "node/store.h"
+#include "proto/charter.h"
+#include "proto/engine.h"
+
+struct pl_core;
+
+/* A place in a feed. Written "FIN/0/17": node name, lane, seq. */
+struct pl_ref {
+	uint16_t node;
+	uint8_t lane;
+	uint64_t seq;
+};
+#define PL_REF_TEXT_BYTES 40
+void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES]);
+PL_MUST_CHECK enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out); /* PL_ERR_FORMAT, PL_ERR_UNKNOWN */
+
+/* What the application may use. */
+uv_loop_t *pl_core_loop(struct pl_core *core);
+struct pl_store *pl_core_store(struct pl_core *core);
+struct pl_http *pl_core_http(struct pl_core *core);
+const struct pl_engine *pl_core_engine(const struct pl_core *core);
+const struct pl_charter *pl_core_charter(const struct pl_core *core);
+const struct pl_conf *pl_core_conf(const struct pl_core *core);
+const struct pl_node_keys *pl_core_keys(const struct pl_core *core);
+uint16_t pl_core_self(const struct pl_core *core);
+uint64_t pl_core_wall_ms(const struct pl_core *core); /* unix ms, read once per loop turn */
+uint64_t pl_core_now_ms(const struct pl_core *core);  /* monotonic */
+
+/* Authors an entry. The body is copied. done comes when it is durable (L1) or has failed; never before this returns.
+ * An error that is known at once is returned, and done does not come. Errors as of PL_EV_SUBMIT, and PL_ERR_DISK_FULL. */
+typedef void (*pl_submit_done)(void *ctx, enum pl_err err, const struct pl_store_entry *entry /* NULL on error */);
+PL_MUST_CHECK enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body,
+                                         uint32_t body_bytes, pl_submit_done done, void *ctx);
+
+/* Entries come to the application by pl_app_entry() (app.h), one at a time per lane, in order, at least once each: those after the applied
+ * place at start, then new ones. It says so when its work on one is durable, and gets the next. In its write job it records the place with
+ * pl_core_record_applied(). */
+void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq);
+PL_MUST_CHECK enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq);
+
+#endif

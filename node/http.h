@@ -1,0 +1,79 @@
+/* The HTTP server of the control API: HTTP/1.1 over a Unix socket (mode 0600, peer credentials), on the daemon's own libuv loop, by
+ * libwebsockets. It knows routes, requests and replies, and nothing of Parley.
+ *
+ * A handler gets a request and replies once, now or later; a request stays valid until it has been replied to, even when its client has
+ * gone (the reply is then dropped). All on the loop's thread.
+ */
+#ifndef PL_NODE_HTTP_H
+#define PL_NODE_HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "crypto/err.h"
+
+struct pl_http;
+struct pl_request;
+
+typedef void (*pl_handler)(struct pl_request *request, void *ctx);
+
+/* path: "/v1/messages/{id}/accept"; {x} is one segment, read with pl_request_param(). Bodies over body_bytes_max get 413. */
+struct pl_route {
+	const char *method; /* "GET", "POST", "DELETE" */
+	const char *path;
+	size_t body_bytes_max;
+	pl_handler handler;
+};
+
+/* why gets a sentence on error. The socket's folder must exist; a stale socket is replaced, a live one is PL_ERR_EXISTS. */
+PL_MUST_CHECK enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_http **out, char *why, size_t why_max);
+/* routes: borrowed for the server's life; may be called several times. ctx is handed to these routes' handlers. */
+PL_MUST_CHECK enum pl_err pl_http_add_routes(struct pl_http *http, const struct pl_route *routes, size_t count, void *ctx);
+/* Every route that stands, for the check against the OpenAPI file. */
+const struct pl_route *pl_http_route(const struct pl_http *http, size_t index); /* NULL past the end */
+/* First call: stops accepting, closes idle connections and event streams. Then run the loop out, then pl_http_free(). */
+void pl_http_shutdown(struct pl_http *http);
+void pl_http_free(struct pl_http *http);
+
+/* --- request --- */
+const char *pl_request_param(const struct pl_request *request, const char *name); /* percent-decoded; NULL */
+const char *pl_request_query(const struct pl_request *request, const char *name); /* percent-decoded; NULL if absent */
+const char *pl_request_header(const struct pl_request *request, const char *name); /* Accept, Content-Type, Last-Event-ID only; NULL */
+const uint8_t *pl_request_body(const struct pl_request *request, size_t *count);
+/* Parses the body once; NULL after having replied 400 with line and column. Borrowed from the request. */
+json_t *pl_request_json(struct pl_request *request);
+uid_t pl_request_uid(const struct pl_request *request);
+const char *pl_request_user(const struct pl_request *request); /* of the peer's uid; "uid 1000" if it has no name */
+/* Reads ?name=NUMBER into *value (untouched if absent). false after having replied 400. */
+bool pl_request_query_u64(struct pl_request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value);
+
+/* --- reply: exactly one of these --- */
+void pl_reply_json(struct pl_request *request, int status, json_t *body /* taken over */);
+void pl_reply_bytes(struct pl_request *request, int status, const char *content_type, const char *file_name /* or NULL */,
+                    uint8_t *bytes /* from malloc, taken over */, size_t count);
+void pl_reply_text(struct pl_request *request, int status, const char *content_type, const char *text /* copied */);
+/* {"error": {"code", "message", "hint"?}}; message is printf-like. code: a stable snake_case word. */
+void pl_reply_error(struct pl_request *request, int status, const char *code, const char *hint /* or NULL */, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+/* A long body in pieces: begin, then write() as often as more() asks for it, then end. more() comes when the client has taken in what was
+ * written; gone() when it has left (then neither write nor end). */
+struct pl_stream {
+	void (*more)(struct pl_request *request, void *ctx);
+	void (*gone)(struct pl_request *request, void *ctx);
+	void *ctx;
+};
+void pl_reply_stream_begin(struct pl_request *request, int status, const char *content_type, const struct pl_stream *stream);
+void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t count); /* copied */
+void pl_reply_stream_end(struct pl_request *request);
+
+/* --- server-sent events --- */
+/* Turns this request into an event stream that gets every pl_http_publish() from now on, after those since Last-Event-ID (or ?after=) that the
+ * server still has (the last 1,024). A client that falls more than 256 KiB behind is closed; it comes back with its last id. */
+void pl_reply_events(struct pl_request *request);
+void pl_http_publish(struct pl_http *http, const char *event, json_t *data /* taken over */);
+
+#endif

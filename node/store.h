@@ -1,0 +1,103 @@
+/* The store: one SQLite database, one connection, one worker thread. OPERATING.md, "The store".
+ *
+ * WAL with synchronous=FULL and locking_mode=EXCLUSIVE; commits are in groups, an urgent entry commits alone and goes first. Everything that
+ * touches the database is a job on the worker thread, in order of class: urgent appends, then jobs and loads, then groups of appends,
+ * so that a FLASH waits for at most the group that is being committed (bounded in rows and bytes). Callbacks come on the loop's thread.
+ *
+ * Schema changes are migrations in store_schema.c: appended, never edited. A store of a newer schema is refused untouched.
+ */
+#ifndef PL_NODE_STORE_H
+#define PL_NODE_STORE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "crypto/err.h"
+#include "proto/entry.h"
+#include "proto/engine.h"
+
+struct pl_store;
+
+/* One entry as it is kept and handed about in node/. */
+struct pl_store_entry {
+	uint16_t node; /* index in the charter */
+	uint8_t lane;
+	bool urgent;
+	uint64_t seq, gseq;
+	uint64_t received_ms; /* unix */
+	uint8_t id[PL_ID_BYTES];
+	uint8_t header[PL_ENTRY_HEADER_BYTES];
+	const uint8_t *body;
+	uint32_t body_bytes;
+};
+
+struct pl_store_callbacks {
+	void *ctx;
+	/* These entries, in the order given to pl_store_append(), are durable. Borrowed until the callback returns. */
+	void (*stored)(void *ctx, const struct pl_store_entry *entries, size_t count);
+	/* A commit failed; nothing of what was appended and not yet reported as stored is kept. PL_ERR_DISK_FULL: the store tries by itself every
+	 * second and says ready() when it can write again. PL_ERR_IO, PL_ERR_CORRUPT: final; the daemon exits and checks at the next start. */
+	void (*failed)(void *ctx, enum pl_err err, const char *why);
+	void (*ready)(void *ctx);
+	void (*loaded)(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+};
+
+/* Opens, migrates, checks that the store belongs to this network and node, and reads nothing else. why gets a sentence on error.
+ * PL_ERR_VERSION (newer schema), PL_ERR_NETWORK, PL_ERR_REFUSED (another node's, or open elsewhere), PL_ERR_CORRUPT, PL_ERR_IO, PL_ERR_DISK_FULL. */
+PL_MUST_CHECK enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
+                                        struct pl_store **out, char *why, size_t why_max);
+
+/* Before the worker runs, on the caller's thread: heads of all lanes, and custody, for PL_EV_RESTORE and PL_EV_RESTORE_ACK. */
+PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,
+                                             uint64_t gseq, const uint8_t id[PL_ID_BYTES]), void *ctx);
+PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, uint16_t peer, uint16_t node, uint8_t lane,
+                                            uint64_t seq), void *ctx);
+/* The raw connection, for set-up and tests, only before pl_store_start(). */
+sqlite3 *pl_store_db(struct pl_store *store);
+
+/* Starts the worker. */
+PL_MUST_CHECK enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop, const struct pl_store_callbacks *callbacks);
+
+/* Queues an entry; header and body are copied. Never blocks. */
+PL_MUST_CHECK enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry); /* PL_ERR_MEMORY */
+/* Bytes appended and not yet durable; the caller holds back above PL_STORE_QUEUE_BYTES. */
+size_t pl_store_queue_bytes(const struct pl_store *store);
+#define PL_STORE_QUEUE_BYTES (8u << 20)
+
+/* Reads entries from..to of a lane, in order, up to max_bytes of header and body (one at least); callbacks.loaded with token. */
+PL_MUST_CHECK enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to,
+                                        uint32_t max_bytes);
+/* Remembers custody and equivocation proofs; written with the next group. */
+void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq);
+PL_MUST_CHECK enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
+                                             const uint8_t header_b[PL_ENTRY_HEADER_BYTES]);
+
+/* Anything else: work runs on the worker thread, inside a transaction if writes (committed, durable, before done), and done on the loop's
+ * thread. The caller owns the job and everything in it until done. work returns an error to roll back; a failed commit sets err too. */
+struct pl_job {
+	enum pl_err (*work)(struct pl_job *job, sqlite3 *db);
+	void (*done)(struct pl_job *job);
+	void *ctx;
+	bool writes, urgent;
+	enum pl_err err;  /* set before done */
+	char why[160];    /* a sentence, where there is one */
+	struct pl_job *next; /* the store's */
+};
+void pl_store_run(struct pl_store *store, struct pl_job *job);
+/* Prepared once and kept for the store's life; worker thread only. NULL and job->why on error. Reset it when done. */
+sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql);
+
+struct pl_store_stats {
+	uint64_t entries, commits, rows_committed, loads, jobs;
+	uint64_t file_bytes;
+	bool writable;
+};
+void pl_store_stats(struct pl_store *store, struct pl_store_stats *out);
+
+/* Finishes what is queued, checkpoints, stops the worker, closes. */
+void pl_store_close(struct pl_store *store);
+
+#endif

@@ -1,0 +1,198 @@
+/* The engine: everything that a node decides about entries, links and peers, as a function of events. The one door from node/ to proto/.
+ *
+ * It has no clock, randomness, socket, file, thread or allocator: time and random bytes come with each event, memory is given once, and
+ * what is to happen in the world comes out as effects.
+ *
+ *   pl_engine_step(engine, &event)           put one event in
+ *   while (pl_engine_next_effect(engine, &effect)) …   carry its effects out, all of them, before the next step
+ *   pl_engine_deadline_ms(engine)            when to call again with PL_EV_TICK, if nothing happens before
+ *
+ * Terms: a **link** is one connection, named by a handle that node/ chooses; a **peer** is the node of the charter at its other end, known
+ * once the handshake is done. A **lane head** is the last entry that this node has of (author, lane). Pointers in events and effects are
+ * borrowed: an event's until step returns, an effect's until the next step, except PL_FX_SEND's, which live until PL_EV_SENT or the end
+ * of the link; body in PL_EV_SUBMIT must live until the effects of that step are carried out.
+ *
+ * To change how entries spread, start at lane.c (what we have), sync.c (what we ask for), sched.c (what we send next).
+ */
+#ifndef PL_PROTO_ENGINE_H
+#define PL_PROTO_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/err.h"
+#include "proto/charter.h"
+#include "proto/entry.h"
+#include "proto/limits.h"
+
+struct pl_engine;
+
+struct pl_quota {
+	uint64_t bytes_per_s, bytes_burst;
+};
+
+struct pl_engine_config {
+	const struct pl_charter *charter; /* borrowed for the engine's life */
+	uint16_t self;                    /* own index in it */
+	uint8_t sign_secret[PL_SIGN_SECRET_BYTES];
+	uint8_t noise_secret[32];
+	uint16_t links_max;               /* 1..PL_LINKS_MAX; memory grows with it */
+	uint32_t flash_per_minute, flash_burst;
+	struct pl_quota quota[PL_LANES];  /* per author */
+};
+/* Fills in the defaults of limits.h; charter, self and keys remain to be set. */
+void pl_engine_config_default(struct pl_engine_config *config);
+
+/* How much memory pl_engine_init() wants for this configuration; most of it is touched only when links are busy. */
+size_t pl_engine_bytes(const struct pl_engine_config *config);
+/* memory: aligned for any type, zeroed. The engine lives in it and owns nothing else. PL_ERR_FULL, PL_ERR_REFUSED. */
+PL_MUST_CHECK enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, size_t memory_bytes, struct pl_engine **out);
+/* Wipes keys. The memory is the caller's to free. */
+void pl_engine_wipe(struct pl_engine *engine);
+
+enum pl_event_type {
+	PL_EV_RESTORE,       /* at start, for each lane with entries in the store: its head */
+	PL_EV_RESTORE_ACK,   /* at start: what a peer had acknowledged (custody) */
+	PL_EV_START,         /* after restoring: from here on it may dial, listen, author */
+	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
+	PL_EV_LINK_UP,       /* a connection stands: dialled (peer set) or accepted (PL_NODE_NONE) */
+	PL_EV_LINK_DOWN,     /* it is gone, or dialling failed */
+	PL_EV_BYTES,         /* bytes arrived; the engine takes a part, see consumed */
+	PL_EV_SENT,          /* the outstanding PL_FX_SEND of this link is done */
+	PL_EV_SUBMIT,        /* author an entry */
+	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
+	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void */
+	PL_EV_STORE_READY,   /* the store takes entries again */
+	PL_EV_LOADED,        /* answer to PL_FX_LOAD */
+	PL_EV_TICK,
+	PL_EV_DRAIN,         /* say goodbye on all links, dial no more */
+};
+
+/* A stored entry, as PL_EV_LOADED hands it over. */
+struct pl_stored_entry {
+	const uint8_t *header; /* PL_ENTRY_HEADER_BYTES */
+	const uint8_t *body;   /* NULL if dropped */
+	uint32_t body_bytes;
+};
+
+struct pl_event {
+	enum pl_event_type type;
+	uint64_t now_ms;  /* monotonic; never goes back */
+	uint64_t wall_ms; /* unix time; may jump */
+	uint8_t seed[32]; /* fresh random bytes */
+	union {
+		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; } restore;
+		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
+		struct { uint16_t node; } peer_dialable;
+		struct { uint32_t link; uint16_t peer; uint64_t address_hash; } link_up;     /* address_hash: of the remote host, without port */
+		struct { uint32_t link; uint16_t peer; } link_down; /* peer: for a dial that never became a link, then link is PL_LINK_NONE */
+		struct { uint32_t link; const uint8_t *bytes; size_t count; size_t consumed; /* out */ } bytes;
+		struct { uint32_t link; } sent;
+		struct {
+			uint8_t lane, kind, flags;
+			const uint8_t *body; uint32_t body_bytes;
+			uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; /* out */
+		} submit;
+		struct { uint16_t node; uint8_t lane; uint64_t seq; } stored;
+		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
+	};
+};
+#define PL_LINK_NONE 0xffffffffu
+
+/* PL_ERR_FULL: no room for its effects now; nothing was done; carry out effects or wait for PL_EV_SENT and put it again.
+ * PL_EV_SUBMIT: PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not started, draining, the store failed), PL_ERR_FORK (this feed is frozen: a peer
+ * holds entries of ours that we do not; the node was restored from a copy and must open a new generation).
+ * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */
+PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_event *event);
+
+enum pl_effect_type {
+	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN */
+	PL_FX_SEND,   /* write these bytes; answer PL_EV_SENT. At most one is outstanding on a link */
+	PL_FX_CLOSE,  /* close after what was sent has left; answer PL_EV_LINK_DOWN is not needed: the engine has forgotten the link */
+	PL_FX_STORE,  /* make this entry durable; answer PL_EV_STORED. urgent: commit at once */
+	PL_FX_LOAD,   /* read entries [from, to] of a lane, at most max_bytes (but one at least); answer PL_EV_LOADED with token */
+	PL_FX_ACKED,  /* a peer holds this lane durably up to seq: keep it (custody) */
+	PL_FX_PROOF,  /* equivocation: keep both headers */
+	PL_FX_NOTE,   /* for the log and the counters */
+};
+
+enum pl_note_code {
+	PL_NOTE_LINK_LIVE,         /* handshake and hello done */
+	PL_NOTE_LINK_LOST,         /* was live */
+	PL_NOTE_HANDSHAKE_FAILED,  /* detail: why */
+	PL_NOTE_PEER_FAULT,        /* a peer broke the protocol and was cut; detail: which rule */
+	PL_NOTE_ENTRY_REFUSED,     /* an entry did not check out; detail: why */
+	PL_NOTE_FORK,              /* equivocation proven: author frozen */
+	PL_NOTE_SELF_BEHIND,       /* a peer has entries of ours that we lack: feed frozen */
+	PL_NOTE_QUOTA,             /* an author is over its quota; its entries wait at their holder */
+	PL_NOTE_CLOCK_SKEW,        /* an entry claims a time more than 5 min off */
+	PL_NOTE_CAUGHT_UP,         /* all that this peer announced is here */
+};
+
+struct pl_effect {
+	enum pl_effect_type type;
+	union {
+		struct { uint16_t peer; } dial;
+		struct { uint32_t link; const uint8_t *bytes; size_t count; } send;
+		struct { uint32_t link; } close;
+		struct {
+			uint16_t node; uint8_t lane; bool urgent;
+			uint64_t seq, gseq;
+			uint8_t id[PL_ID_BYTES];
+			const uint8_t *header; /* PL_ENTRY_HEADER_BYTES */
+			const uint8_t *body;
+			uint32_t body_bytes;
+		} store;
+		struct { uint32_t token; uint16_t node; uint8_t lane; uint64_t from, to; uint32_t max_bytes; } load;
+		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } acked;
+		struct { uint16_t node; const uint8_t *header_a, *header_b; } proof; /* PL_ENTRY_HEADER_BYTES each */
+		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; const char *detail; /* static */ } note;
+	};
+};
+bool pl_engine_next_effect(struct pl_engine *engine, struct pl_effect *out);
+
+/* Monotonic ms at which PL_EV_TICK is due; UINT64_MAX: nothing is waiting; a time in the past: as soon as the loop is idle. */
+uint64_t pl_engine_deadline_ms(const struct pl_engine *engine);
+
+/* --- looking in, for status and metrics --- */
+enum pl_session_state {
+	PL_SESSION_IDLE, PL_SESSION_DIAL, PL_SESSION_HANDSHAKE, PL_SESSION_HELLO, PL_SESSION_RECON, PL_SESSION_LIVE, PL_SESSION_DRAIN,
+	PL_SESSION_CLOSED, PL_SESSION_BACKOFF,
+};
+const char *pl_session_state_name(enum pl_session_state state);
+
+struct pl_lane_info {
+	uint64_t have_seq;    /* accepted */
+	uint64_t durable_seq; /* committed: what this node acknowledges */
+	uint64_t wanted_seq;  /* the highest that any live peer has announced */
+	uint8_t head_id[PL_ID_BYTES]; /* of durable_seq */
+	bool frozen;          /* equivocation, or own feed behind */
+};
+void pl_engine_lane(const struct pl_engine *engine, uint16_t node, uint8_t lane, struct pl_lane_info *out);
+
+struct pl_peer_info {
+	enum pl_session_state state;
+	uint32_t link;            /* PL_LINK_NONE when down */
+	bool dialable, inbound;
+	uint64_t since_ms;        /* monotonic, of the state */
+	uint64_t last_heard_ms;   /* monotonic; 0 never */
+	uint64_t retry_ms;        /* monotonic, in BACKOFF */
+	uint32_t rtt_ms;          /* of the last ping; 0 unknown */
+	uint64_t bytes_in, bytes_out, entries_in, entries_out, duplicates_in;
+	uint64_t held_entries;    /* durable here, not acknowledged by this peer */
+};
+void pl_engine_peer(const struct pl_engine *engine, uint16_t node, struct pl_peer_info *out);
+/* What this peer has acknowledged of a lane. */
+uint64_t pl_engine_acked(const struct pl_engine *engine, uint16_t peer, uint16_t node, uint8_t lane);
+
+struct pl_engine_counters {
+	uint64_t entries_accepted, entries_refused, duplicates, forks, signatures_verified, catchup_batched;
+	uint64_t records_in, records_out, handshakes_ok, handshakes_failed, flash_forwarded, quota_waits;
+};
+void pl_engine_counters(const struct pl_engine *engine, struct pl_engine_counters *out);
+
+/* Frontier hash over all lanes (durable): equal on two nodes exactly when they hold the same heads. */
+void pl_engine_frontier_root(const struct pl_engine *engine, uint8_t root[PL_ID_BYTES]);
+
+#endif
