@@ -36,9 +36,10 @@
 
 #define PL_ENTRY_VERSION 1
 #define PL_ID_BYTES 32
+#define PL_AUTHOR_OFFSET 40 /* in the header */
 #define PL_HEAD8_BYTES 8 /* the first bytes of an id, where it only serves to notice a difference */
 
-/* What the body is. A kind keeps its lane: see pl_kind_lane(). */
+/* What the body is. A kind keeps its lane: see pl_kind_fits_lane(). */
 enum pl_kind {
 	PL_KIND_EPOCH_KEY = 1,  /* lane 0: canonical msgpack, in the clear */
 	PL_KIND_MESSAGE = 2,    /* lane 0 (immediate, flash) or 1: envelope */
@@ -78,7 +79,8 @@ struct pl_header {
 void pl_header_encode(const struct pl_header *header, uint8_t out[PL_HEADER_BYTES]);
 
 /* Decodes and checks everything that can be checked without other entries: version, lane, kind in its lane, flags, limits, seq and gseq
- * not 0, prev zero exactly when seq is 1. PL_ERR_VERSION, PL_ERR_FORMAT or PL_ERR_LIMIT. The signature is not looked at. */
+ * not 0, heads that add up, prev zero exactly when seq is 1. PL_ERR_VERSION, PL_ERR_FORMAT or PL_ERR_LIMIT. The signature is not looked
+ * at. */
 PL_MUST_CHECK enum pl_err pl_header_decode(const uint8_t bytes[PL_HEADER_BYTES], struct pl_header *out);
 
 /* Whether entries of this kind may stand in this lane; false for unknown kinds. */

@@ -25,12 +25,14 @@
 #define PL_PLAINTEXT_BYTES_MAX 65536 /* the largest padding class of an envelope */
 #define PL_BODY_BYTES_MAX 147456     /* 64 slots + 64 KiB + prefix, rounded up to 144 KiB */
 #define PL_FLASH_BODY_BYTES_MAX 81920 /* 64 slots + 4 KiB + prefix, rounded up to 80 KiB */
+#define PL_EPOCH_KEY_BODY_BYTES_MAX 2048 /* an X-Wing public key of 1,216 bytes and a few numbers, in the clear */
 #define PL_BULK_ITEMS_MAX 256        /* indicators in one bulk entry */
 #define PL_BULK_BODY_BYTES 65536     /* a bulk entry is closed here; one larger object may stand alone */
 #define PL_OBJECT_BYTES_MAX 131072   /* one STIX object: fits a body with room for its wrapping */
 #define PL_ATTACHMENT_BYTES_MAX 16777216 /* 16 MiB a message, all attachments together */
 #define PL_ATTACHMENTS_MAX 16
 #define PL_CHUNK_BYTES 49152         /* an attachment chunk, before sealing: three fragments a chunk */
+#define PL_CHUNK_BODY_BYTES_MAX 49192 /* a chunk with its tag (16) and prefix (24) */
 #define PL_RECIPIENTS_MAX PL_MEMBERS_MAX
 #define PL_SUBJECT_BYTES_MAX 256
 

@@ -1,0 +1,210 @@
+#include "proto/entry.h"
+
+#include <string.h>
+
+#include "crypto/labels.h"
+
+static void put(uint8_t **at, uint64_t value, unsigned bytes)
+{
+	for (unsigned i = bytes; i-- > 0; value >>= 8)
+		(*at)[i] = (uint8_t)value;
+	*at += bytes;
+}
+
+static void put_bytes(uint8_t **at, const uint8_t *bytes, size_t count)
+{
+	memcpy(*at, bytes, count);
+	*at += count;
+}
+
+static uint64_t take(const uint8_t **at, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value = value << 8 | (*at)[i];
+	*at += bytes;
+	return value;
+}
+
+static void take_bytes(const uint8_t **at, uint8_t *bytes, size_t count)
+{
+	memcpy(bytes, *at, count);
+	*at += count;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+void pl_header_encode(const struct pl_header *header, uint8_t out[PL_HEADER_BYTES])
+{
+	uint8_t *at = out;
+
+	put(&at, PL_ENTRY_VERSION, 1);
+	put(&at, header->lane, 1);
+	put(&at, header->kind, 1);
+	put(&at, header->flags, 1);
+	put(&at, header->charter_epoch, 4);
+	put(&at, header->generation, 4);
+	put(&at, header->body_bytes, 4);
+	put(&at, header->seq, 8);
+	put(&at, header->gseq, 8);
+	put(&at, header->time_ms, 8);
+	put_bytes(&at, header->author, PL_NODE_ID_BYTES);
+	put_bytes(&at, header->prev, PL_ID_BYTES);
+	for (int i = 0; i < 2; i++) {
+		put(&at, header->others[i].seq, 8);
+		put_bytes(&at, header->others[i].id8, PL_HEAD8_BYTES);
+	}
+	put_bytes(&at, header->body_hash, PL_ID_BYTES);
+}
+
+/* What makes a header wrong whatever entries stand around it. */
+static enum pl_err check(const struct pl_header *h)
+{
+	/* PROTOCOL: "A kind that is unknown, or that stands in a lane where it has no place, is refused." */
+	if (h->lane >= PL_LANES || !pl_kind_fits_lane(h->kind, h->lane))
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "Bits of flags that have no meaning are zero, and an entry in which one is set is refused." */
+	if (h->flags & ~PL_FLAGS_KNOWN)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "FLASH stands in lane 0 alone." */
+	if ((h->flags & PL_FLAG_FLASH) && h->lane != 0)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "generation, seq and gseq count from 1, and zero is refused." */
+	if (h->generation == 0 || h->seq == 0 || h->gseq == 0)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "prev is zero exactly when seq is 1." */
+	if ((h->seq == 1) != is_zero(h->prev, PL_ID_BYTES))
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "seq and the seqs of both other heads together are at most gseq." Subtracted, since the sum could wrap around. */
+	if (h->seq > h->gseq || h->others[0].seq > h->gseq - h->seq || h->others[1].seq > h->gseq - h->seq - h->others[0].seq)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "The head of an empty lane is sixteen zero bytes." */
+	for (int i = 0; i < 2; i++)
+		if (h->others[i].seq == 0 && !is_zero(h->others[i].id8, PL_HEAD8_BYTES))
+			return PL_ERR_FORMAT;
+	/* PROTOCOL: "A body length over the limit of its kind is refused before a byte of the body is waited for." */
+	if (h->body_bytes > pl_body_bytes_max(h->kind, h->flags))
+		return PL_ERR_LIMIT;
+	return PL_OK;
+}
+
+enum pl_err pl_header_decode(const uint8_t bytes[PL_HEADER_BYTES], struct pl_header *out)
+{
+	struct pl_header h;
+	const uint8_t *at = bytes;
+	enum pl_err err;
+
+	if (take(&at, 1) != PL_ENTRY_VERSION)
+		return PL_ERR_VERSION;
+	h.lane = (uint8_t)take(&at, 1);
+	h.kind = (uint8_t)take(&at, 1);
+	h.flags = (uint8_t)take(&at, 1);
+	h.charter_epoch = (uint32_t)take(&at, 4);
+	h.generation = (uint32_t)take(&at, 4);
+	h.body_bytes = (uint32_t)take(&at, 4);
+	h.seq = take(&at, 8);
+	h.gseq = take(&at, 8);
+	h.time_ms = take(&at, 8);
+	take_bytes(&at, h.author, PL_NODE_ID_BYTES);
+	take_bytes(&at, h.prev, PL_ID_BYTES);
+	for (int i = 0; i < 2; i++) {
+		h.others[i].seq = take(&at, 8);
+		take_bytes(&at, h.others[i].id8, PL_HEAD8_BYTES);
+	}
+	take_bytes(&at, h.body_hash, PL_ID_BYTES);
+
+	err = check(&h);
+	if (err == PL_OK)
+		*out = h;
+	return err;
+}
+
+bool pl_kind_fits_lane(uint8_t kind, uint8_t lane)
+{
+	switch ((enum pl_kind)kind) {
+	case PL_KIND_EPOCH_KEY:
+		return lane == 0;
+	case PL_KIND_MESSAGE:
+		return lane == 0 || lane == 1;
+	case PL_KIND_RECEIPTS:
+	case PL_KIND_CHANNEL:
+		return lane == 1;
+	case PL_KIND_INDICATORS:
+	case PL_KIND_ATTACHMENT:
+		return lane == 2;
+	}
+	return false;
+}
+
+const char *pl_kind_name(uint8_t kind)
+{
+	switch ((enum pl_kind)kind) {
+	case PL_KIND_EPOCH_KEY:
+		return "epoch-key";
+	case PL_KIND_MESSAGE:
+		return "message";
+	case PL_KIND_RECEIPTS:
+		return "receipts";
+	case PL_KIND_CHANNEL:
+		return "channel";
+	case PL_KIND_INDICATORS:
+		return "indicators";
+	case PL_KIND_ATTACHMENT:
+		return "attachment";
+	}
+	return "unknown";
+}
+
+uint32_t pl_body_bytes_max(uint8_t kind, uint8_t flags)
+{
+	switch ((enum pl_kind)kind) {
+	case PL_KIND_EPOCH_KEY:
+		return PL_EPOCH_KEY_BODY_BYTES_MAX;
+	case PL_KIND_MESSAGE:
+	case PL_KIND_RECEIPTS:
+	case PL_KIND_CHANNEL:
+	case PL_KIND_INDICATORS:
+		/* PROTOCOL: "A FLASH has its own, smaller limit." */
+		return flags & PL_FLAG_FLASH ? PL_FLASH_BODY_BYTES_MAX : PL_BODY_BYTES_MAX;
+	case PL_KIND_ATTACHMENT:
+		return PL_CHUNK_BODY_BYTES_MAX;
+	}
+	return 0;
+}
+
+void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t header[PL_HEADER_BYTES], uint8_t id[PL_ID_BYTES])
+{
+	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { header, PL_HEADER_BYTES } };
+
+	pl_hash(PL_LABEL_ENTRY_ID, sizeof(PL_LABEL_ENTRY_ID), parts, 2, id);
+}
+
+void pl_body_hash(const uint8_t *body, size_t body_bytes, uint8_t hash[PL_ID_BYTES])
+{
+	const struct pl_part parts[] = { { body, body_bytes } };
+
+	pl_hash(PL_LABEL_BODY, sizeof(PL_LABEL_BODY), parts, 1, hash);
+}
+
+void pl_entry_sign(const uint8_t network_id[PL_ID_BYTES], const uint8_t secret_key[PL_SIGN_SECRET_BYTES],
+                   uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
+{
+	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { entry_header, PL_HEADER_BYTES } };
+
+	pl_sign(PL_LABEL_ENTRY, sizeof(PL_LABEL_ENTRY), parts, 2, secret_key, entry_header + PL_HEADER_BYTES);
+}
+
+enum pl_err pl_entry_verify(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
+{
+	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { entry_header, PL_HEADER_BYTES } };
+
+	return pl_sign_verify(PL_LABEL_ENTRY, sizeof(PL_LABEL_ENTRY), parts, 2, entry_header + PL_AUTHOR_OFFSET,
+	                      entry_header + PL_HEADER_BYTES);
+}
