@@ -28,13 +28,19 @@
 #define PL_EPOCH_KEY_BODY_BYTES_MAX 2048 /* an X-Wing public key of 1,216 bytes and a few numbers, in the clear */
 #define PL_BULK_ITEMS_MAX 256        /* indicators in one bulk entry */
 #define PL_BULK_BODY_BYTES 65536     /* a bulk entry is closed here; one larger object may stand alone */
-#define PL_OBJECT_BYTES_MAX 131072   /* one STIX object: fits a body with room for its wrapping */
+#define PL_OBJECT_BYTES_MAX 131040   /* one STIX object: with its wrapping it fits 128 KiB of padded plaintext, and so a body */
 #define PL_ATTACHMENT_BYTES_MAX 16777216 /* 16 MiB a message, all attachments together */
 #define PL_ATTACHMENTS_MAX 16
 #define PL_CHUNK_BYTES 49152         /* an attachment chunk, before sealing: three fragments a chunk */
 #define PL_CHUNK_BODY_BYTES_MAX 49192 /* a chunk with its tag (16) and prefix (24) */
 #define PL_RECIPIENTS_MAX PL_MEMBERS_MAX
 #define PL_SUBJECT_BYTES_MAX 256
+
+/* --- STIX files, as import takes them (local) --- */
+#define PL_STIX_FILE_BYTES_MAX 104857600 /* 100 MiB: 200,000 objects of 500 bytes; more comes in several files */
+#define PL_STIX_BATCH_BYTES_MAX 1048576  /* one bundle over the API; the command cuts a file into such */
+#define PL_STIX_OBJECTS_MAX 1000000
+#define PL_STIX_DEPTH_MAX 64             /* nested lists and objects; real reports stay under 12 */
 
 /* --- msgpack --- */
 #define PL_MP_DEPTH_MAX 8
