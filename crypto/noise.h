@@ -1,4 +1,4 @@
-/* Noise_XK_25519_ChaChaPoly_SHA256, and the same with psk3. The Noise Protocol Framework, revision 34, sections 5, 7.5 and 9.
+/* Noise_XK_25519_ChaChaPoly_SHA256, and the same with psk3. The Noise Protocol Framework, revision 34, sections 5, 7.5, 9 and 11.3.
  *
  * A pl_noise is the state of one handshake, in memory that the caller gives; it draws no randomness: the ephemeral secret is an argument.
  * Three messages: initiator writes, responder writes, initiator writes; then pl_noise_split() gives each side its two ciphers.
@@ -28,10 +28,14 @@ struct pl_noise_cipher {
 	bool has_key;
 };
 
+/* Fields for noise.c, but for two that a caller may read once the handshake is done: remote_static, and hash, which both sides share and
+ * nobody else can bring about (the spec's channel binding, section 11.2). */
 struct pl_noise {
 	enum pl_noise_role role;
-	bool has_psk, has_remote_static;
-	uint8_t step; /* handshake messages done, 0..3 */
+	bool has_psk;   /* psk3 is spoken, whether or not the key is known yet */
+	bool psk_later; /* it is not */
+	bool has_remote_static;
+	uint8_t step; /* handshake messages done, 0..3; then PL_NOISE_STEP_SPLIT or PL_NOISE_STEP_DEAD */
 	uint8_t chaining_key[32], hash[32];
 	struct pl_noise_cipher cipher;
 	uint8_t static_secret[32], static_public[32];
@@ -39,44 +43,56 @@ struct pl_noise {
 	uint8_t remote_static[32], remote_ephemeral[32];
 	uint8_t psk[32];
 };
+#define PL_NOISE_STEP_DONE 3
+#define PL_NOISE_STEP_SPLIT 4
+#define PL_NOISE_STEP_DEAD 255
 
 struct pl_noise_setup {
 	enum pl_noise_role role;
 	const uint8_t *static_secret;    /* 32, own */
 	const uint8_t *remote_static;    /* 32 for the initiator, NULL for the responder */
-	const uint8_t *psk;              /* 32, or NULL for plain XK. A responder that will learn the psk from the initiator's static key
-	                                    passes psk_later instead and calls pl_noise_set_psk() before reading message 3 ends; see there */
-	bool psk_later;
+	const uint8_t *psk;              /* 32, or NULL for plain XK */
+	bool psk_later;                  /* responder only, psk NULL: psk3 with a key that hangs on who the initiator is, which message 3 tells;
+	                                    pl_noise_read() asks for it then */
 	const uint8_t *ephemeral_secret; /* 32 fresh random bytes */
 	const uint8_t *prologue;
 	size_t prologue_bytes;
 };
 
-/* PL_ERR_REFUSED if a key is of small order. */
+/* PL_ERR_REFUSED if remote_static is of small order. */
 PL_MUST_CHECK enum pl_err pl_noise_init(struct pl_noise *noise, const struct pl_noise_setup *setup);
 
-/* Writes the next handshake message: payload_bytes + the message's overhead. PL_ERR_FULL, PL_ERR_STATE (not ours to write). */
+/* Writes the next handshake message: payload_bytes + the message's overhead; payload and out do not overlap. PL_ERR_FULL, PL_ERR_LIMIT (over
+ * PL_NOISE_MESSAGE_BYTES_MAX), PL_ERR_STATE (not ours to write): none of them changes anything. */
 PL_MUST_CHECK enum pl_err pl_noise_write(struct pl_noise *noise, const uint8_t *payload, size_t payload_bytes, uint8_t *out, size_t out_max,
                                          size_t *out_bytes);
 
-/* Reads the next handshake message; any error leaves the handshake dead (PL_ERR_STATE from then on). PL_ERR_SHORT, PL_ERR_DECRYPT,
- * PL_ERR_FULL, PL_ERR_STATE. With psk_later, reading message 3 first learns the initiator's static key and asks find_psk for the key. */
-typedef const uint8_t *(*pl_noise_find_psk)(void *ctx, const uint8_t remote_static[32]); /* NULL: none, the handshake fails */
+/* The key that is shared with the owner of remote_static, or NULL if there is none, and the handshake fails. The initiator has not yet shown
+ * that remote_static is its own, so act on nothing before pl_noise_read() returns PL_OK. */
+typedef const uint8_t *(*pl_noise_find_psk)(void *ctx, const uint8_t remote_static[32]);
+
+/* Reads the next handshake message; message and payload do not overlap. Any error leaves the handshake dead (PL_ERR_STATE from then on), and
+ * wiped: PL_ERR_SHORT, PL_ERR_LIMIT, PL_ERR_FULL, PL_ERR_STATE (not ours to read), PL_ERR_REFUSED (a key of small order), PL_ERR_DECRYPT.
+ * find_psk is called only with psk_later, while message 3 is read; PL_ERR_NO_KEY if it is NULL or returns NULL. */
 PL_MUST_CHECK enum pl_err pl_noise_read(struct pl_noise *noise, const uint8_t *message, size_t message_bytes, uint8_t *payload,
                                         size_t payload_max, size_t *payload_bytes, pl_noise_find_psk find_psk, void *ctx);
 
+/* All three messages are through; stays true after pl_noise_split(). */
 bool pl_noise_is_done(const struct pl_noise *noise);
 
-/* After message 3. The remote static key stands in noise->remote_static. PL_ERR_STATE before. */
+/* After message 3, and once only: the same ciphers twice would repeat nonces. Wipes the handshake's secrets; remote_static and hash stay.
+ * PL_ERR_STATE. */
 PL_MUST_CHECK enum pl_err pl_noise_split(struct pl_noise *noise, struct pl_noise_cipher *send, struct pl_noise_cipher *receive);
 
-/* out holds plain_bytes + 16; in place (out == plain) is allowed. PL_ERR_STATE when nonces run out. */
+/* out holds plain_bytes + 16; in place (out == plain) is allowed. PL_ERR_LIMIT (over PL_NOISE_MESSAGE_BYTES_MAX), PL_ERR_STATE when nonces
+ * have run out or the cipher is wiped. */
 PL_MUST_CHECK enum pl_err pl_noise_encrypt(struct pl_noise_cipher *cipher, const uint8_t *plain, size_t plain_bytes, uint8_t *out);
 
-/* out holds sealed_bytes - 16; in place is allowed. PL_ERR_SHORT, PL_ERR_DECRYPT; the nonce advances only on success. */
+/* out holds sealed_bytes - 16; in place is allowed. PL_ERR_SHORT, PL_ERR_LIMIT, PL_ERR_STATE as above, PL_ERR_DECRYPT: out is then zeroed.
+ * The nonce advances only on success. */
 PL_MUST_CHECK enum pl_err pl_noise_decrypt(struct pl_noise_cipher *cipher, const uint8_t *sealed, size_t sealed_bytes, uint8_t *out);
 
-/* Noise section 11.3: a new key from the old, the nonce goes on. */
+/* Noise section 11.3, with the default REKEY of 4.2: a new key from the old, the nonce goes on. */
 void pl_noise_rekey(struct pl_noise_cipher *cipher);
 
 void pl_noise_wipe(struct pl_noise *noise);
