@@ -15,7 +15,7 @@
 /* hashed (BLAKE2b-256) */
 #define PL_LABEL_NETWORK "parley/v1/network"         /* | genesis charter body */
 #define PL_LABEL_DOCUMENT "parley/v1/document"       /* | u8 document type | body */
-#define PL_LABEL_ENTRY_ID "parley/v1/entry-id"       /* | network_id | header */
+#define PL_LABEL_ENTRY_ID "parley/v1/entry-id"       /* | network_id | header | signature */
 #define PL_LABEL_BODY "parley/v1/body"               /* | body */
 #define PL_LABEL_FRONTIER "parley/v1/frontier"       /* | frontier items */
 

@@ -179,9 +179,9 @@ uint32_t pl_body_bytes_max(uint8_t kind, uint8_t flags)
 	return 0;
 }
 
-void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t header[PL_HEADER_BYTES], uint8_t id[PL_ID_BYTES])
+void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t id[PL_ID_BYTES])
 {
-	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { header, PL_HEADER_BYTES } };
+	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { entry_header, PL_ENTRY_HEADER_BYTES } };
 
 	pl_hash(PL_LABEL_ENTRY_ID, sizeof(PL_LABEL_ENTRY_ID), parts, 2, id);
 }

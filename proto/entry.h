@@ -21,7 +21,8 @@
  *      136   32  body hash
  *      168   64  signature over PL_LABEL_ENTRY | network_id | header[0..168)
  *
- * entry id = BLAKE2b-256(PL_LABEL_ENTRY_ID | network_id | header[0..168)); body hash = BLAKE2b-256(PL_LABEL_BODY | body).
+ * entry id = BLAKE2b-256(PL_LABEL_ENTRY_ID | network_id | header[0..232)); body hash = BLAKE2b-256(PL_LABEL_BODY | body). The id covers the
+ * signature, so that a signed entry vouches for the signatures of all before it, which catch-up does not check one by one.
  */
 #ifndef PL_PROTO_ENTRY_H
 #define PL_PROTO_ENTRY_H
@@ -90,7 +91,7 @@ const char *pl_kind_name(uint8_t kind); /* "message"; "unknown" for others */
 /* Largest body for a header's kind and flags. */
 uint32_t pl_body_bytes_max(uint8_t kind, uint8_t flags);
 
-void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t header[PL_HEADER_BYTES], uint8_t id[PL_ID_BYTES]);
+void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t id[PL_ID_BYTES]);
 void pl_body_hash(const uint8_t *body, size_t body_bytes, uint8_t hash[PL_ID_BYTES]);
 
 /* Signs header[0..168) and writes the signature behind it. secret_key is the author's Ed25519 key. */
