@@ -2,8 +2,9 @@
  * and indicators, and answers the API. Nothing below it sees a plaintext.
  *
  *   app.c         hands each entry to the part that knows its kind
+ *   apply.c       what a part writes of an entry, exactly once
  *   epoch.c       own encryption keys (new every 24 h) and those of others
- *   hotline.c     messages, receipts, attachments
+ *   hotline*.c    messages, receipts, attachments
  *   channel.c     channel roots
  *   indicator.c   STIX objects in and out
  *   api_*.c       the routes
@@ -23,7 +24,9 @@ void pl_app_start(struct pl_app *app);
 void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry);
 /* What the engine noted, for events to API clients. */
 void pl_app_note(struct pl_app *app, const struct pl_effect *note);
-/* Stops timers. */
+/* The store has become full, or takes entries again. */
+void pl_app_store(struct pl_app *app, bool writable);
+/* Stops timers and takes in no more entries. Then run the loop out, close the store, and free: work on libuv's threads ends in between. */
 void pl_app_stop(struct pl_app *app);
 void pl_app_free(struct pl_app *app);
 

@@ -1,0 +1,26 @@
+/* The parts of the application and how they reach each other. A part is created in the order in which they stand here, and gets what it needs
+ * of the ones before it.
+ *
+ * To add a part: a member here, its new, start, stop and free in app.c, its kinds of entry in pl_app_entry(), its routes in its add_routes().
+ */
+#ifndef PL_NODE_APP_PARTS_H
+#define PL_NODE_APP_PARTS_H
+
+#include "node/app.h"
+#include "node/apply.h"
+#include "node/epoch.h"
+#include "node/hotline.h"
+
+struct pl_app {
+	struct pl_core *core;
+	struct pl_applier *applier;
+	struct pl_epoch *epoch;
+	struct pl_hotline *hotline;
+	uint64_t started_ms;      /* unix */
+	uint64_t started_mono_ms;
+};
+
+/* GET /v1/health, /v1/status, /v1/peers, /v1/feed…, /v1/events, /v1/openapi.json, /metrics. */
+PL_MUST_CHECK enum pl_err pl_status_add_routes(struct pl_app *app, struct pl_http *http);
+
+#endif
