@@ -1,5 +1,5 @@
-/* The configuration file, DIR/parley.conf: "key = value" lines, # comments. OPERATING.md documents every key; conf.c's table is the one
- * place that knows them, and a test holds the two together.
+/* The configuration file, DIR/parley.conf: "key = value" lines, # comments. OPERATING.md, "Configuration", documents every key; conf.c's
+ * table is the one place that knows them, and a test holds the two together. A new key is a line in that table, a field here and a row there.
  *
  * An unknown key, a key that stands twice where once is right, or a bad value is an error with file, line and what was expected.
  */
@@ -11,13 +11,12 @@
 #include <stdint.h>
 
 #include "crypto/err.h"
+#include "node/log.h"
 #include "proto/engine.h"
 #include "proto/limits.h"
 
 #define PL_PATH_BYTES_MAX 1024
 #define PL_LISTEN_MAX 4
-
-enum pl_log_level { PL_LOG_ERROR, PL_LOG_WARNING, PL_LOG_INFO, PL_LOG_DEBUG };
 
 struct pl_peer_conf { /* peer = CHE 192.0.2.7:7100: dial this node there, whatever the charter says; a second line adds an address */
 	char node_name[8];
@@ -45,13 +44,30 @@ struct pl_conf {
 	struct pl_quota quota[PL_LANES];         /* quota_lane0_bytes_per_s, quota_lane0_bytes_burst, … */
 };
 
-void pl_conf_default(struct pl_conf *conf, const char *dir);
-/* Reads DIR/parley.conf over the defaults. On error why holds "FILE:LINE: what is wrong; what was expected". PL_ERR_FORMAT, PL_ERR_IO. */
+/* PL_ERR_LIMIT: dir is too long a path. Of peers only the first peers_count are ever touched. */
+PL_MUST_CHECK enum pl_err pl_conf_default(struct pl_conf *conf, const char *dir);
+/* Reads DIR/parley.conf over the defaults. On error why holds "FILE:LINE: what is wrong; what was expected". PL_ERR_FORMAT, PL_ERR_IO,
+ * PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_conf_read(struct pl_conf *conf, const char *dir, char *why, size_t why_max);
-/* A commented file with the defaults, as `parley init` writes it; given values are set, NULL ones stand commented out. malloc'd. */
+/* Whether this key takes this value, as it would stand in the file: for what comes from a command line. PL_ERR_FORMAT, PL_ERR_UNKNOWN (key). */
+PL_MUST_CHECK enum pl_err pl_conf_check(const char *key, const char *value, char *why, size_t why_max);
+/* A commented file with the defaults, as `parley init` writes it; given values are set, NULL ones stand commented out. malloc'd. NULL: out of
+ * memory, or a value that pl_conf_check() refuses. */
 char *pl_conf_template(const char *listen, const char *const *peers, size_t peers_count);
 
-/* Splits "host:port", "[v6]:port". PL_ERR_FORMAT. */
+/* The table of keys, in the order of the file; NULL past the end. */
+struct pl_conf_key {
+	const char *name;
+	const char *summary;      /* one sentence */
+	const char *default_text; /* as it would stand in the file; empty: none */
+	const char *form;         /* what a value has to be; NULL: a whole number, min to max */
+	uint64_t min, max;
+	bool repeats;             /* may stand on several lines */
+};
+const struct pl_conf_key *pl_conf_key(size_t index);
+
+/* Splits "host:port", "[v6]:port". The host is a name or an IPv4 address, or an IPv6 address in brackets, which are taken off; the port is
+ * 0..65535. PL_ERR_FORMAT. */
 PL_MUST_CHECK enum pl_err pl_address_split(const char *address, char *host, size_t host_max, uint16_t *port);
 
 #endif

@@ -1,0 +1,26 @@
+/* Untrusted text made safe to show: in a log, on a terminal, in an error sentence.
+ *
+ * A text from a peer or a client can carry terminal escapes, line breaks that forge a log line, direction marks that turn a name round, and
+ * bytes that are no UTF-8 at all. Each of these becomes a visible escape; everything else stays as it is.
+ */
+#ifndef PL_NODE_VISIBLE_H
+#define PL_NODE_VISIBLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decodes one character. Returns its length, 1..4, or 0 where the bytes are not UTF-8 (RFC 3629: no overlong form, no surrogate, nothing
+ * over U+10FFFF) or count is 0. */
+size_t pl_utf8_decode(const char *bytes, size_t count, uint32_t *character);
+bool pl_utf8_is_valid(const char *bytes, size_t count);
+
+/* Controls, line and paragraph separators, direction marks and overrides, invisible joiners and tags: what must not reach a screen as it is. */
+bool pl_char_is_hidden(uint32_t character);
+
+/* Writes text so that it shows what it is: \n \t \r \\ as such, other hidden characters as \xNN or \u{NNNN}, bytes that are not UTF-8 as \xNN.
+ * out is always terminated; what does not fit is cut at a character and ends in "…". Returns the length in out, without the NUL.
+ * out_max is at least 4. */
+size_t pl_visible(const char *text, size_t text_bytes, char *out, size_t out_max);
+
+#endif

@@ -1,0 +1,85 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "node/visible.h"
+
+static const char *visible(const char *text, size_t count)
+{
+	static char out[256];
+	size_t length = pl_visible(text, count, out, sizeof out);
+	cr_assert_eq(length, strlen(out));
+	return out;
+}
+#define VISIBLE(literal) visible(literal, sizeof(literal) - 1)
+
+Test(visible, ordinary_text_stays_as_it_is)
+{
+	static const char text[] = "Liikenne- ja viestintävirasto; 外务省; Україна 🙂 = \"x\"";
+	cr_assert_str_eq(VISIBLE(text), text);
+	cr_assert_str_eq(visible("", 0), "");
+}
+
+Test(visible, what_would_act_on_a_screen_is_shown)
+{
+	cr_assert_str_eq(VISIBLE("a\nb\tc\rd\\e"), "a\\nb\\tc\\rd\\\\e");
+	cr_assert_str_eq(VISIBLE("\x1b[2J\x7f"), "\\x1b[2J\\x7f");
+	cr_assert_str_eq(VISIBLE("nul\0nul"), "nul\\x00nul");
+	cr_assert_str_eq(VISIBLE("\xc2\x9b"), "\\u{009b}");             /* C1: a one-character escape sequence introducer */
+	cr_assert_str_eq(VISIBLE("\xe2\x80\xaa\xe2\x80\xae"), "\\u{202a}\\u{202e}");
+	cr_assert_str_eq(VISIBLE("\xe2\x81\xa6\xe2\x81\xa9"), "\\u{2066}\\u{2069}");
+	cr_assert_str_eq(VISIBLE("\xe2\x80\x8b\xef\xbb\xbf"), "\\u{200b}\\u{feff}");
+	cr_assert_str_eq(VISIBLE("\xf3\xa0\x81\x81"), "\\u{e0041}");    /* a tag character */
+	cr_assert_str_eq(VISIBLE("\xef\xbf\xbe"), "\\u{fffe}");
+}
+
+Test(visible, bytes_that_are_not_utf8_are_shown)
+{
+	cr_assert_str_eq(VISIBLE("\xff\x80"), "\\xff\\x80");
+	cr_assert_str_eq(VISIBLE("\xc0\xaf"), "\\xc0\\xaf");            /* overlong */
+	cr_assert_str_eq(VISIBLE("\xe0\x80\xaf"), "\\xe0\\x80\\xaf");
+	cr_assert_str_eq(VISIBLE("\xf0\x80\x80\xaf"), "\\xf0\\x80\\x80\\xaf");
+	cr_assert_str_eq(VISIBLE("\xed\xa0\x80"), "\\xed\\xa0\\x80");   /* surrogate */
+	cr_assert_str_eq(VISIBLE("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80"); /* over U+10FFFF */
+	cr_assert_str_eq(VISIBLE("\xe2\x82"), "\\xe2\\x82");            /* cut short */
+	cr_assert_str_eq(VISIBLE("\xc3(\xc3"), "\\xc3(\\xc3");
+}
+
+Test(visible, every_length_of_out_is_respected)
+{
+	static const char text[] = "ä\x1b\n€xyz";
+	for (size_t max = 4; max < 64; max++) {
+		char out[80];
+		memset(out, '#', sizeof out);
+		size_t length = pl_visible(text, sizeof text - 1, out, max);
+		cr_assert(length < max);
+		cr_assert_eq(out[length], '\0');
+		cr_assert_eq(out[max], '#');
+		cr_assert(pl_utf8_is_valid(out, length));
+		bool whole = strcmp(out, "ä\\x1b\\n€xyz") == 0;
+		cr_assert_eq(whole, max > strlen("ä\\x1b\\n€xyz"), "max %zu: %s", max, out);
+		if (!whole)
+			cr_assert_str_eq(out + length - 3, "…");
+	}
+}
+
+Test(visible, every_character_decodes_to_itself_and_nothing_else_does)
+{
+	for (uint32_t c = 0; c < 0x110000; c++) {
+		char bytes[4];
+		size_t count = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+		if (count == 1) {
+			bytes[0] = (char)c;
+		} else {
+			for (size_t i = count - 1; i > 0; i--)
+				bytes[i] = (char)(0x80 | ((c >> (6 * (count - 1 - i))) & 0x3f));
+			bytes[0] = (char)((0xf00 >> count) | (c >> (6 * (count - 1))));
+		}
+		uint32_t decoded = 0;
+		size_t expected = c >= 0xd800 && c <= 0xdfff ? 0 : count;
+		cr_assert_eq(pl_utf8_decode(bytes, count, &decoded), expected, "U+%04x", (unsigned)c);
+		if (expected)
+			cr_assert_eq(decoded, c);
+		for (size_t less = 0; less < count; less++)
+			cr_assert_eq(pl_utf8_decode(bytes, less, &decoded), 0);
+	}
+}
