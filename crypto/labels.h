@@ -21,13 +21,14 @@
 
 /* key derivation (HKDF-SHA256) */
 #define PL_LABEL_NOISE "parley/v1/noise"             /* prologue: | network_id | u16 version */
-#define PL_LABEL_ENVELOPE "parley/v1/envelope"       /* HPKE info: | network_id | ctx */
-#define PL_LABEL_CEK "parley/v1/cek"                 /* extract salt: | network_id | ctx */
+#define PL_LABEL_SEAL "parley/v1/seal"               /* what a sealer draws from its seed: | u8 purpose | u32 index */
+#define PL_LABEL_ENVELOPE "parley/v1/envelope"       /* HPKE info: | ctx, that is network_id | author | u8 kind */
+#define PL_LABEL_CEK "parley/v1/cek"                 /* extract salt: | ctx */
 #define PL_LABEL_CEK_COMMIT "parley/v1/commit"
 #define PL_LABEL_CEK_BODY "parley/v1/body-key"
-#define PL_LABEL_ATTACHMENT "parley/v1/attachment"   /* | u32 index */
-#define PL_LABEL_CHANNEL "parley/v1/chan"            /* | u64 seq */
+#define PL_LABEL_ATTACHMENT "parley/v1/attachment"   /* | u32 attachment | u32 chunk */
+#define PL_LABEL_CHANNEL "parley/v1/chan"            /* | u64 item number | channel id | ctx */
 #define PL_LABEL_COURIER "parley/v1/courier"         /* HPKE psk_id */
-#define PL_LABEL_AT_REST "parley/v1/at-rest"         /* | table | column */
+#define PL_LABEL_AT_REST "parley/v1/at-rest"         /* extract salt, alone */
 
 #endif
