@@ -8,19 +8,26 @@
 
 #include "node/app.h"
 #include "node/apply.h"
+#include "node/channel.h"
 #include "node/epoch.h"
 #include "node/hotline.h"
+#include "node/indicator.h"
 
 struct pl_app {
 	struct pl_core *core;
 	struct pl_applier *applier;
 	struct pl_epoch *epoch;
 	struct pl_hotline *hotline;
+	struct pl_channels *channels;
+	struct pl_indicator_part *indicators;
 	uint64_t started_ms;      /* unix */
 	uint64_t started_mono_ms;
 };
 
 /* GET /v1/health, /v1/status, /v1/peers, /v1/feed…, /v1/events, /v1/openapi.json, /metrics. */
 PL_MUST_CHECK enum pl_err pl_status_add_routes(struct pl_app *app, struct pl_http *http);
+
+/* GET /v1/messages/{id}/proof: one message as a file that verifies offline (proof.h). */
+PL_MUST_CHECK enum pl_err pl_proof_add_routes(struct pl_app *app, struct pl_http *http);
 
 #endif

@@ -38,6 +38,7 @@ struct pl_store *pl_core_store(struct pl_core *core);
 struct pl_http *pl_core_http(struct pl_core *core);
 const struct pl_engine *pl_core_engine(const struct pl_core *core);
 const struct pl_charter *pl_core_charter(const struct pl_core *core);
+struct pl_bytes pl_core_charter_document(const struct pl_core *core); /* what it was read from, to hand on */
 const struct pl_conf *pl_core_conf(const struct pl_core *core);
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core);
 uint16_t pl_core_self(const struct pl_core *core);
