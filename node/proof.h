@@ -65,7 +65,7 @@ struct pl_proof_report {
 	bool proven; /* no step is bad, all were reached */
 	struct {
 		enum pl_proof_finding finding;
-		char text[256]; /* a sentence for people; empty if not reached */
+		char text[320]; /* a sentence for people; empty if not reached */
 	} steps[PL_PROOF_STEPS];
 	/* Filled as far as the steps went: charter after PL_PROOF_CHARTER, header, entry_id and author after PL_PROOF_AUTHOR, message after PL_PROOF_TEXT. */
 	struct pl_proof proof;           /* points into the bytes given */

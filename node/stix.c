@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/content.h"
+#include "proto/text.h"
 
 #define TIME_NONE INT64_MIN
 #define NOT_SYNTAX SIZE_MAX
@@ -369,7 +370,7 @@ static uint8_t narrowest_tlp(const json_t *root)
 	return narrowest;
 }
 
-/* Appends UTF-8, control characters as spaces, whole characters only. */
+/* Appends UTF-8 fit for a line: other characters as spaces, whole characters only. */
 static void append(char *out, size_t out_max, const char *chars, size_t count)
 {
 	size_t used = strlen(out);
@@ -378,12 +379,11 @@ static void append(char *out, size_t out_max, const char *chars, size_t count)
 		size_t bytes = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 		if (i + bytes > count || used + bytes >= out_max)
 			break;
-		bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && (uint8_t)chars[i + 1] < 0xa0);
-		if (control) {
-			out[used++] = ' ';
-		} else {
+		if (pl_text_is_line(chars + i, bytes)) {
 			memcpy(out + used, chars + i, bytes);
 			used += bytes;
+		} else {
+			out[used++] = ' ';
 		}
 		i += bytes;
 	}
