@@ -50,7 +50,7 @@ const char *pl_log_level_name(enum pl_log_level level)
 	return "unknown";
 }
 
-void pl_time_format(uint64_t unix_ms, char out[PL_TIME_TEXT_BYTES])
+void pl_log_time(uint64_t unix_ms, char out[PL_LOG_TIME_BYTES])
 {
 	static const uint64_t last_ms = 253402300799999; /* 9999-12-31T23:59:59.999Z */
 	if (unix_ms > last_ms)
@@ -61,8 +61,8 @@ void pl_time_format(uint64_t unix_ms, char out[PL_TIME_TEXT_BYTES])
 	char text[96]; /* what the compiler thinks that the fields could need */
 	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
 	         utc.tm_min, utc.tm_sec, (unsigned)(unix_ms % 1000));
-	memcpy(out, text, PL_TIME_TEXT_BYTES - 1);
-	out[PL_TIME_TEXT_BYTES - 1] = '\0';
+	memcpy(out, text, PL_LOG_TIME_BYTES - 1);
+	out[PL_LOG_TIME_BYTES - 1] = '\0';
 }
 
 struct pl_log_field pl_log_field_str(const char *name, const char *text)
@@ -216,8 +216,8 @@ static void emit(enum pl_log_level level, const char *component, const char *mes
 {
 	static const char priority[] = { [PL_LOG_ERROR] = '3', [PL_LOG_WARNING] = '4', [PL_LOG_INFO] = '6', [PL_LOG_DEBUG] = '7' };
 	struct line line = { .length = 0 };
-	char time[PL_TIME_TEXT_BYTES];
-	pl_time_format(log_state.wall_ms(), time);
+	char time[PL_LOG_TIME_BYTES];
+	pl_log_time(log_state.wall_ms(), time);
 	if (log_state.journal)
 		add(&line, "<%c>", priority[level]);
 	if (log_state.json) {

@@ -83,8 +83,8 @@ void pl_log_write(struct pl_log_site *site, enum pl_log_level level, const char 
 void pl_log_flush(void);
 
 /* "2026-11-24T12:00:00.123Z" of unix milliseconds. Years over 9999 show as that year. */
-#define PL_TIME_TEXT_BYTES 25
-void pl_time_format(uint64_t unix_ms, char out[PL_TIME_TEXT_BYTES]);
+#define PL_LOG_TIME_BYTES 25
+void pl_log_time(uint64_t unix_ms, char out[PL_LOG_TIME_BYTES]);
 
 /* For tests: these two clocks instead of the machine's; NULL restores it. */
 void pl_log_set_clock(uint64_t (*wall_ms)(void), uint64_t (*monotonic_ms)(void));

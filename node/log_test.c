@@ -213,11 +213,11 @@ Test(log, a_file_that_takes_no_more_does_not_stop_anybody)
 
 Test(log, times_are_rfc_3339)
 {
-	char text[PL_TIME_TEXT_BYTES];
-	pl_time_format(0, text);
+	char text[PL_LOG_TIME_BYTES];
+	pl_log_time(0, text);
 	cr_assert_str_eq(text, "1970-01-01T00:00:00.000Z");
-	pl_time_format(951782400999, text);
+	pl_log_time(951782400999, text);
 	cr_assert_str_eq(text, "2000-02-29T00:00:00.999Z");
-	pl_time_format(UINT64_MAX, text);
+	pl_log_time(UINT64_MAX, text);
 	cr_assert_str_eq(text, "9999-12-31T23:59:59.999Z");
 }
