@@ -17,7 +17,8 @@
 #define PL_LABEL_DOCUMENT "parley/v1/document"       /* | u8 document type | body */
 #define PL_LABEL_ENTRY_ID "parley/v1/entry-id"       /* | network_id | header | signature */
 #define PL_LABEL_BODY "parley/v1/body"               /* | body */
-#define PL_LABEL_FRONTIER "parley/v1/frontier"       /* | frontier items */
+#define PL_LABEL_FRONTIER "parley/v1/frontier"       /* | frontier items, hashed 40 bytes at a time: see PROTOCOL.md */
+#define PL_LABEL_EVENT "parley/v1/event"             /* | event seed 32 | u32 count: random bytes inside one step */
 
 /* key derivation (HKDF-SHA256) */
 #define PL_LABEL_NOISE "parley/v1/noise"             /* prologue: | network_id | u16 version */

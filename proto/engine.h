@@ -9,10 +9,10 @@
  *
  * Terms: a **link** is one connection, named by a handle that node/ chooses; a **peer** is the node of the charter at its other end, known
  * once the handshake is done. A **lane head** is the last entry that this node has of (author, lane). Pointers in events and effects are
- * borrowed: an event's until step returns, an effect's until the next step, except PL_FX_SEND's, which live until PL_EV_SENT or the end
- * of the link; body in PL_EV_SUBMIT must live until the effects of that step are carried out.
+ * borrowed: an event's until step returns, an effect's until the next step; the body in PL_EV_SUBMIT and the bytes in PL_EV_BYTES must live
+ * until the effects of that step are carried out.
  *
- * To change how entries spread, start at lane.c (what we have), sync.c (what we ask for), sched.c (what we send next).
+ * To change how entries spread, start at lane.c (what we have), sync.c (what we tell and ask), sched.c (what we send next).
  */
 #ifndef PL_PROTO_ENGINE_H
 #define PL_PROTO_ENGINE_H
@@ -37,6 +37,7 @@ struct pl_engine_config {
 	uint16_t self;                    /* own index in it */
 	uint8_t sign_secret[PL_SIGN_SECRET_BYTES];
 	uint8_t noise_secret[32];
+	const uint8_t *const *courier_keys; /* per node of the charter, 32 bytes or NULL; NULL: none at all. Copied */
 	uint16_t links_max;               /* 1..PL_LINKS_MAX; memory grows with it */
 	uint32_t flash_per_minute, flash_burst;
 	struct pl_quota quota[PL_LANES];  /* per author */
@@ -59,7 +60,7 @@ enum pl_event_type {
 	PL_EV_LINK_UP,       /* a connection stands: dialled (peer set) or accepted (PL_NODE_NONE) */
 	PL_EV_LINK_DOWN,     /* it is gone, or dialling failed */
 	PL_EV_BYTES,         /* bytes arrived; the engine takes a part, see consumed */
-	PL_EV_SENT,          /* the outstanding PL_FX_SEND of this link is done */
+	PL_EV_SENT,          /* what the last PL_FX_SEND of this link gave has been written */
 	PL_EV_SUBMIT,        /* author an entry */
 	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
 	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void */
@@ -94,7 +95,7 @@ struct pl_event {
 			const uint8_t *body; uint32_t body_bytes;
 			uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; /* out */
 		} submit;
-		struct { uint16_t node; uint8_t lane; uint64_t seq; } stored;
+		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
 		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
 	};
 };
@@ -188,7 +189,7 @@ uint64_t pl_engine_acked(const struct pl_engine *engine, uint16_t peer, uint16_t
 
 struct pl_engine_counters {
 	uint64_t entries_accepted, entries_refused, duplicates, forks, signatures_verified, catchup_batched;
-	uint64_t records_in, records_out, handshakes_ok, handshakes_failed, flash_forwarded, quota_waits;
+	uint64_t records_in, records_out, handshakes_ok, handshakes_failed, flash_forwarded, quota_waits, wants_sent, wants_timed_out;
 };
 void pl_engine_counters(const struct pl_engine *engine, struct pl_engine_counters *out);
 

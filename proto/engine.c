@@ -1,0 +1,432 @@
+#include "proto/engine.h"
+
+#include <assert.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "crypto/sign.h"
+#include "proto/state.h"
+
+static_assert(PL_EFFECTS_MAX >= PL_RECORD_PLAIN_BYTES_MAX / PL_ITEM_BYTES + 2 * PL_BATCH_ENTRIES_MAX + PL_NOTES_RESERVE + 4 * PL_LINKS_MAX,
+              "one step's effects fit");
+
+void pl_engine_config_default(struct pl_engine_config *config)
+{
+	memset(config, 0, sizeof *config);
+	config->links_max = PL_LINKS_MAX;
+	config->flash_per_minute = PL_FLASH_PER_MINUTE;
+	config->flash_burst = PL_FLASH_BURST;
+	config->quota[0] = (struct pl_quota){ PL_LANE0_BYTES_PER_S, PL_LANE0_BYTES_BURST };
+	config->quota[1] = (struct pl_quota){ PL_LANE1_BYTES_PER_S, PL_LANE1_BYTES_BURST };
+	config->quota[2] = (struct pl_quota){ PL_LANE2_BYTES_PER_S, PL_LANE2_BYTES_BURST };
+}
+
+/* Cuts the caller's memory into pieces; with a NULL base it only counts. */
+struct carver {
+	uint8_t *base;
+	size_t at;
+};
+
+static void *carve(struct carver *carver, size_t bytes)
+{
+	const size_t align = alignof(max_align_t);
+
+	carver->at = (carver->at + align - 1) / align * align;
+	void *piece = carver->base ? carver->base + carver->at : NULL;
+	carver->at += bytes;
+	return piece;
+}
+
+static void carve_session(struct carver *carver, struct session *s, uint32_t lanes_count)
+{
+	static const uint32_t assembly_max[PL_CLASSES] = {
+		PL_WIRE_FLASH_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX,
+	};
+	struct session scratch;
+
+	if (!s)
+		s = &scratch;
+	s->in = carve(carver, PL_CREDIT_BYTES);
+	s->control = carve(carver, PL_CONTROL_BYTES);
+	for (int c = 0; c < PL_CLASSES; c++) {
+		s->assembly[c].max = assembly_max[c];
+		s->assembly[c].bytes[0] = carve(carver, assembly_max[c]);
+		s->assembly[c].bytes[1] = carve(carver, assembly_max[c]);
+		s->out[c].max = c == PL_CLASS_FLASH ? PL_OUT_FLASH_BYTES : PL_OUT_BYTES;
+		s->out[c].bytes = carve(carver, s->out[c].max);
+	}
+	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
+	s->sent = carve(carver, lanes_count * sizeof *s->sent);
+	s->floor = carve(carver, lanes_count * sizeof *s->floor);
+	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
+	s->dirty = carve(carver, lanes_count);
+}
+
+static struct pl_engine *carve_all(struct carver *carver, const struct pl_engine_config *config)
+{
+	const uint16_t nodes = config->charter->nodes_count;
+	const uint32_t lanes_count = (uint32_t)nodes * PL_LANES;
+	const uint16_t conns_max = (uint16_t)(config->links_max + PL_HANDSHAKES_MAX);
+	struct pl_engine *placed = carve(carver, sizeof *placed), scratch;
+	struct pl_engine *e = placed ? placed : &scratch;
+
+	e->lanes = carve(carver, lanes_count * sizeof *e->lanes);
+	e->peers = carve(carver, nodes * sizeof *e->peers);
+	e->conns = carve(carver, conns_max * sizeof *e->conns);
+	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
+	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
+	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
+	e->forks = carve(carver, PL_FORKS_MAX * sizeof *e->forks);
+	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
+	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
+	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof *e->effects);
+	for (uint16_t i = 0; i < config->links_max; i++)
+		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
+	e->nodes = nodes;
+	e->lanes_count = lanes_count;
+	e->conns_max = conns_max;
+	e->sessions_max = config->links_max;
+	return placed;
+}
+
+size_t pl_engine_bytes(const struct pl_engine_config *config)
+{
+	struct carver carver = { 0 };
+
+	carve_all(&carver, config);
+	return carver.at;
+}
+
+enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, size_t memory_bytes, struct pl_engine **out)
+{
+	struct carver carver = { .base = memory };
+
+	if (config->self >= config->charter->nodes_count || config->links_max == 0 || config->links_max > PL_LINKS_MAX)
+		return PL_ERR_REFUSED;
+	if (memory_bytes < pl_engine_bytes(config))
+		return PL_ERR_FULL;
+	struct pl_engine *e = carve_all(&carver, config);
+	e->config = *config;
+	e->config.courier_keys = NULL;
+	e->charter = config->charter;
+	e->network_id = config->charter->network_id;
+	e->self = config->self;
+	e->generation = pl_generation_of(e, e->self);
+	for (uint16_t i = 0; i < e->nodes; i++) {
+		e->peers[i].session = PL_NONE16;
+		if (config->courier_keys && config->courier_keys[i]) {
+			memcpy(e->peers[i].courier_key, config->courier_keys[i], 32);
+			e->peers[i].has_courier_key = e->any_courier_key = true;
+		}
+	}
+	for (uint16_t i = 0; i < e->conns_max; i++)
+		e->conns[i].link = PL_LINK_NONE;
+	for (uint32_t i = 0; i < e->lanes_count; i++)
+		e->lanes[i].fetch_session = PL_NONE16;
+	e->timer_ms = PL_NEVER;
+	*out = e;
+	return PL_OK;
+}
+
+void pl_engine_wipe(struct pl_engine *e)
+{
+	pl_wipe(&e->config, sizeof e->config);
+	for (uint16_t i = 0; i < e->nodes; i++)
+		pl_wipe(e->peers[i].courier_key, sizeof e->peers[i].courier_key);
+	for (uint16_t i = 0; i < e->conns_max; i++)
+		pl_wipe(&e->conns[i], sizeof e->conns[i]);
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		pl_noise_cipher_wipe(&e->sessions[i].reader.stream.cipher);
+		pl_noise_cipher_wipe(&e->sessions[i].writer.cipher);
+	}
+	pl_wipe(e->seed, sizeof e->seed);
+}
+
+/* --- what the modules use --- */
+
+struct effect_slot *pl_effect_add(struct pl_engine *e, enum pl_effect_type type)
+{
+	assert(e->effects_count < PL_EFFECTS_MAX);
+	struct effect_slot *slot = &e->effects[e->effects_count++];
+	memset(&slot->effect, 0, sizeof slot->effect);
+	slot->effect.type = type;
+	return slot;
+}
+
+static struct pl_effect *add_note(struct pl_engine *e, enum pl_note_code code, const char *detail)
+{
+	/* A note may be lost in a step full of effects; an effect may not. */
+	if (e->effects_count >= PL_EFFECTS_MAX - PL_NOTES_RESERVE)
+		return NULL;
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_NOTE)->effect;
+	fx->note.code = code;
+	fx->note.detail = detail;
+	fx->note.link = PL_LINK_NONE;
+	fx->note.peer = fx->note.node = PL_NODE_NONE;
+	return fx;
+}
+
+void pl_note(struct pl_engine *e, enum pl_note_code code, uint32_t link, uint16_t peer, const char *detail)
+{
+	struct pl_effect *fx = add_note(e, code, detail);
+
+	if (fx) {
+		fx->note.link = link;
+		fx->note.peer = peer;
+	}
+}
+
+void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct session *s, uint16_t node, uint8_t lane, uint64_t seq,
+                   const char *detail)
+{
+	struct pl_effect *fx = add_note(e, code, detail);
+
+	if (!fx)
+		return;
+	if (s) {
+		fx->note.link = e->conns[s->conn].link;
+		fx->note.peer = s->peer;
+	}
+	fx->note.node = node;
+	fx->note.lane = lane;
+	fx->note.seq = seq;
+}
+
+void pl_random(struct pl_engine *e, uint8_t out[32])
+{
+	uint8_t count[4];
+	const struct pl_part parts[] = { { e->seed, sizeof e->seed }, { count, sizeof count } };
+
+	pl_put32(count, e->seed_count++);
+	pl_hash(PL_LABEL_EVENT, sizeof PL_LABEL_EVENT, parts, 2, out);
+}
+
+void pl_timer(struct pl_engine *e, uint64_t at_ms)
+{
+	if (at_ms < e->timer_ms)
+		e->timer_ms = at_ms;
+}
+
+/* --- events --- */
+
+static void restore(struct pl_engine *e, const struct pl_event *event)
+{
+	struct lane *lane = &e->lanes[pl_lane_index(event->restore.node, event->restore.lane)];
+
+	lane->have_seq = lane->durable_seq = event->restore.seq;
+	lane->have_gseq = lane->durable_gseq = event->restore.gseq;
+	memcpy(lane->have_id, event->restore.id, PL_ID_BYTES);
+	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
+}
+
+static void run_timers(struct pl_engine *e)
+{
+	if (e->now_ms < e->timer_ms)
+		return;
+	e->timer_ms = PL_NEVER;
+	pl_link_timers(e);
+	pl_sync_timers(e);
+}
+
+enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
+{
+	enum pl_err err = PL_OK;
+
+	if (e->effects_next < e->effects_count)
+		return PL_ERR_FULL;
+	e->effects_count = e->effects_next = 0;
+	e->now_ms = event->now_ms;
+	e->wall_ms = event->wall_ms;
+	memcpy(e->seed, event->seed, sizeof e->seed);
+	e->seed_count = 0;
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		if (e->flashes[i].release)
+			e->flashes[i].used = e->flashes[i].release = false;
+	}
+
+	switch (event->type) {
+	case PL_EV_RESTORE:
+		assert(!e->started && event->restore.node < e->nodes && event->restore.lane < PL_LANES);
+		restore(e, event);
+		return PL_OK;
+	case PL_EV_RESTORE_ACK:
+		assert(!e->started && event->restore_ack.node < e->nodes && event->restore_ack.peer < e->nodes);
+		e->peers[event->restore_ack.peer].linked = true;
+		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
+			event->restore_ack.seq;
+		return PL_OK;
+	case PL_EV_START:
+		e->started = true;
+		break;
+	case PL_EV_PEER_DIALABLE:
+		e->peers[event->peer_dialable.node].dialable = true;
+		e->peers[event->peer_dialable.node].dial_at_ms = e->now_ms;
+		e->timer_ms = e->now_ms;
+		break;
+	case PL_EV_LINK_UP:
+		pl_link_up(e, event->link_up.link, event->link_up.peer, event->link_up.address_hash);
+		break;
+	case PL_EV_LINK_DOWN:
+		pl_link_down(e, event->link_down.link, event->link_down.peer);
+		break;
+	case PL_EV_BYTES:
+		event->bytes.consumed = pl_link_bytes(e, event->bytes.link, event->bytes.bytes, event->bytes.count);
+		break;
+	case PL_EV_SENT:
+		pl_link_sent(e, event->sent.link);
+		break;
+	case PL_EV_SUBMIT:
+		err = pl_lane_submit(e, event);
+		break;
+	case PL_EV_STORED:
+		pl_lane_stored(e, event);
+		break;
+	case PL_EV_STORE_FAILED:
+		pl_lane_store_failed(e);
+		break;
+	case PL_EV_STORE_READY:
+		e->store_failed = false;
+		e->timer_ms = e->now_ms;
+		break;
+	case PL_EV_LOADED:
+		if (!pl_lane_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))
+			pl_sched_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count);
+		break;
+	case PL_EV_TICK:
+		break;
+	case PL_EV_DRAIN:
+		e->draining = true;
+		pl_link_drain(e, PL_BYE_SHUTDOWN, "the node stops");
+		break;
+	}
+	/* One slice of bulk a step, so that what came in with this event is not kept waiting. */
+	e->work_left = false;
+	for (uint16_t i = 0; i < e->sessions_max && e->effects_count < PL_EFFECTS_MAX / 4; i++) {
+		if (e->sessions[i].used && e->sessions[i].in_at < e->sessions[i].in_count)
+			pl_in_queue_run(e, &e->sessions[i]);
+	}
+	run_timers(e);
+	pl_sched_run(e);
+	return err;
+}
+
+bool pl_engine_next_effect(struct pl_engine *e, struct pl_effect *out)
+{
+	if (e->effects_next == e->effects_count)
+		return false;
+	*out = e->effects[e->effects_next++].effect;
+	return true;
+}
+
+uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
+{
+	return e->work_left ? 0 : e->timer_ms;
+}
+
+/* --- looking in --- */
+
+const char *pl_session_state_name(enum pl_session_state state)
+{
+	switch (state) {
+	case PL_SESSION_IDLE: return "idle";
+	case PL_SESSION_DIAL: return "dial";
+	case PL_SESSION_HANDSHAKE: return "handshake";
+	case PL_SESSION_HELLO: return "hello";
+	case PL_SESSION_RECON: return "recon";
+	case PL_SESSION_LIVE: return "live";
+	case PL_SESSION_DRAIN: return "drain";
+	case PL_SESSION_CLOSED: return "closed";
+	case PL_SESSION_BACKOFF: return "backoff";
+	}
+	return "unknown";
+}
+
+void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, struct pl_lane_info *out)
+{
+	const uint32_t index = pl_lane_index(node, lane);
+	const struct lane *l = &e->lanes[index];
+
+	*out = (struct pl_lane_info){ .have_seq = l->have_seq, .durable_seq = l->durable_seq, .frozen = l->frozen };
+	if (node == e->self)
+		out->frozen |= e->self_behind;
+	memcpy(out->head_id, l->durable_id, PL_ID_BYTES);
+	out->wanted_seq = l->have_seq;
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (e->sessions[i].used && e->sessions[i].peer_has[index] > out->wanted_seq)
+			out->wanted_seq = e->sessions[i].peer_has[index];
+	}
+}
+
+void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_info *out)
+{
+	const struct peer *peer = &e->peers[node];
+
+	*out = peer->totals;
+	out->link = PL_LINK_NONE;
+	out->dialable = peer->dialable;
+	out->last_heard_ms = peer->heard_ms;
+	out->since_ms = peer->state_since_ms;
+	if (peer->session != PL_NONE16) {
+		const struct session *s = &e->sessions[peer->session];
+		out->state = s->state;
+		out->link = e->conns[s->conn].link;
+		out->inbound = !e->conns[s->conn].outbound;
+		out->since_ms = s->since_ms;
+		out->last_heard_ms = s->heard_ms;
+		out->rtt_ms = s->rtt_ms;
+		out->bytes_in += s->reader.stream.bytes;
+		out->bytes_out += s->writer.bytes;
+	} else if (peer->dialling) {
+		out->state = PL_SESSION_DIAL;
+		for (uint16_t i = 0; i < e->conns_max; i++) {
+			if (e->conns[i].link != PL_LINK_NONE && e->conns[i].peer == node)
+				out->state = PL_SESSION_HANDSHAKE;
+		}
+	} else if (peer->dialable) {
+		out->state = PL_SESSION_BACKOFF;
+		out->retry_ms = peer->dial_at_ms;
+	} else {
+		out->state = PL_SESSION_IDLE;
+	}
+	/* Nothing is held for a peer that this node has never had a link to, nor is to have one: others bring it what it needs. */
+	if (!peer->dialable && out->link == PL_LINK_NONE && !peer->linked)
+		return;
+	for (uint16_t n = 0; n < e->nodes; n++) {
+		for (uint8_t lane = 0; n != node && lane < PL_LANES; lane++) {
+			const uint32_t index = pl_lane_index(n, lane);
+			const uint64_t acked = e->acked[node * e->lanes_count + index];
+			if (e->lanes[index].durable_seq > acked)
+				out->held_entries += e->lanes[index].durable_seq - acked;
+		}
+	}
+}
+
+uint64_t pl_engine_acked(const struct pl_engine *e, uint16_t peer, uint16_t node, uint8_t lane)
+{
+	return e->acked[peer * e->lanes_count + pl_lane_index(node, lane)];
+}
+
+void pl_engine_counters(const struct pl_engine *e, struct pl_engine_counters *out)
+{
+	*out = e->counters;
+}
+
+void pl_engine_frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
+{
+	/* PROTOCOL: "The frontier root is a hash chained over the items of all lanes that hold entries, in order of node index and lane, each
+	 * with the whole id of its head." */
+	memset(root, 0, PL_ID_BYTES);
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		const struct lane *lane = &e->lanes[index];
+		uint8_t item[16];
+		const struct pl_part parts[] = { { root, PL_ID_BYTES }, { item, sizeof item }, { lane->durable_id, PL_ID_BYTES } };
+		if (lane->durable_seq == 0)
+			continue;
+		pl_put16(item, (uint16_t)(index / PL_LANES));
+		item[2] = (uint8_t)(index % PL_LANES);
+		item[3] = 0;
+		pl_put32(item + 4, pl_generation_of(e, (uint16_t)(index / PL_LANES)));
+		pl_put64(item + 8, lane->durable_seq);
+		pl_hash(PL_LABEL_FRONTIER, sizeof PL_LABEL_FRONTIER, parts, 3, root);
+	}
+}

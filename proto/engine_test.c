@@ -1,0 +1,505 @@
+/* The engine in a small world (tests/world.h). Each test is a story: who is linked to whom, what happens, what must hold after so many ms. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "proto/bytes.h"
+#include "proto/handshake.h"
+#include "tests/world.h"
+
+enum { FIN, CHE, SGP };
+
+/* FIN - CHE - SGP */
+static struct world *chain(void)
+{
+	struct world *w = world_new(3, 1);
+
+	world_link(w, FIN, CHE);
+	world_link(w, SGP, CHE);
+	world_start(w);
+	world_run_ms(w, 100);
+	return w;
+}
+
+static uint64_t rest_of(struct world *w, uint16_t node)
+{
+	struct pl_peer_info info;
+
+	pl_engine_peer(world_engine(w, node), CHE, &info);
+	return info.held_entries;
+}
+
+Test(engine, links_come_up)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE, "state %s", pl_session_state_name(info.state));
+	pl_engine_peer(world_engine(w, CHE), FIN, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	cr_assert(info.inbound);
+	world_free(w);
+}
+
+Test(engine, a_flash_crosses_a_relay_before_the_relay_has_committed_it)
+{
+	struct world *w = chain();
+
+	world_latency(w, 10, 50);
+	const uint64_t start = world_now(w);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "flash", 5), PL_OK);
+	world_run_ms(w, 500);
+	cr_assert(world_same_entry(w, FIN, SGP, FIN, 0, 1));
+	/* commit at FIN 50, two links 20, commit at SGP 50; CHE's own commit is not waited for */
+	cr_assert_eq(world_durable_at(w, SGP, FIN, 0, 1) - start, 120, "took %d ms", (int)(world_durable_at(w, SGP, FIN, 0, 1) - start));
+	world_free(w);
+}
+
+Test(engine, other_entries_wait_for_the_relay_to_commit)
+{
+	struct world *w = chain();
+
+	world_latency(w, 10, 50);
+	const uint64_t start = world_now(w);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "routine", 7), PL_OK);
+	world_run_ms(w, 500);
+	cr_assert(world_same_entry(w, FIN, SGP, FIN, 1, 1));
+	cr_assert_eq(world_durable_at(w, SGP, FIN, 1, 1) - start, 170);
+	world_free(w);
+}
+
+Test(engine, an_entry_is_acknowledged_only_when_it_is_durable)
+{
+	struct world *w = chain();
+
+	world_latency(w, 1, 1000);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "flash", 5), PL_OK);
+	world_run_ms(w, 1500); /* durable at FIN, in CHE's memory */
+	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 0), 0);
+	world_run_ms(w, 1000);
+	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 0), 1);
+	cr_assert_eq(rest_of(w, FIN), 0);
+	world_free(w);
+}
+
+Test(engine, what_is_sent_while_the_relay_is_away_is_held_and_then_arrives)
+{
+	struct world *w = chain();
+
+	world_cut(w, FIN, CHE);
+	world_cut(w, SGP, CHE);
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "back", 4), PL_OK);
+	world_run_ms(w, 3000);
+	cr_assert_eq(rest_of(w, FIN), 10);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 0);
+	world_heal(w, FIN, CHE);
+	world_heal(w, SGP, CHE);
+	cr_assert(world_converges(w, 20000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 10);
+	cr_assert(world_same_entry(w, FIN, SGP, SGP, 0, 1));
+	world_run_ms(w, 1000);
+	cr_assert_eq(rest_of(w, FIN), 0);
+	world_free(w);
+}
+
+Test(engine, catch_up_checks_one_signature_for_many_entries)
+{
+	struct world *w = chain();
+	struct pl_engine_counters counters;
+
+	world_cut(w, SGP, CHE);
+	world_submit_bulk(w, FIN, 5000, 200);
+	world_run_ms(w, 5000);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 5000);
+	world_heal(w, SGP, CHE);
+	cr_assert(world_converges(w, 60000));
+	pl_engine_counters(world_engine(w, SGP), &counters);
+	cr_assert_gt(counters.catchup_batched, 4500, "batched %d", (int)counters.catchup_batched);
+	cr_assert_lt(counters.signatures_verified, 300, "verified %d", (int)counters.signatures_verified);
+	for (uint64_t seq = 1; seq <= 5000; seq += 499)
+		cr_assert(world_same_entry(w, FIN, SGP, FIN, 2, seq));
+	world_free(w);
+}
+
+Test(engine, live_bulk_is_checked_one_by_one)
+{
+	struct world *w = chain();
+	struct pl_engine_counters counters;
+
+	world_submit_bulk(w, FIN, 300, 500);
+	cr_assert(world_converges(w, 20000));
+	pl_engine_counters(world_engine(w, CHE), &counters);
+	cr_assert_eq(counters.signatures_verified, 300, "verified %d", (int)counters.signatures_verified);
+	world_free(w);
+}
+
+Test(engine, large_entries_travel_in_pieces)
+{
+	struct world *w = chain();
+	static uint8_t body[PL_BODY_BYTES_MAX];
+
+	for (size_t i = 0; i < sizeof body; i++)
+		body[i] = (uint8_t)(i * 31 >> 3);
+	for (uint8_t lane = 1; lane < 3; lane++) {
+		cr_assert_eq(world_submit(w, FIN, lane, lane == 1 ? PL_KIND_MESSAGE : PL_KIND_INDICATORS, 0, body, sizeof body), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, lane, lane == 1 ? PL_KIND_MESSAGE : PL_KIND_INDICATORS, 0, body, 1), PL_OK);
+	}
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, PL_FLASH_BODY_BYTES_MAX), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, PL_FLASH_BODY_BYTES_MAX + 1), PL_ERR_LIMIT);
+	cr_assert(world_converges(w, 10000));
+	for (uint8_t lane = 0; lane < 3; lane++)
+		cr_assert(world_same_entry(w, FIN, SGP, FIN, lane, 1));
+	world_free(w);
+}
+
+Test(engine, a_crash_loses_nothing_that_was_durable_and_the_rest_comes_again)
+{
+	struct world *w = chain();
+
+	world_latency(w, 1, 20);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 5; i++)
+			(void)world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, i % 2 ? 0 : PL_FLAG_FLASH, &round, sizeof round);
+		world_run_ms(w, 7 + (uint64_t)round * 3);
+		world_crash(w, CHE);
+	}
+	cr_assert(world_converges(w, 60000));
+	cr_assert_gt(world_durable(w, SGP, FIN, 1), 20);
+	world_free(w);
+}
+
+Test(engine, one_member_dials_both_ways_and_one_link_stays)
+{
+	struct world *w = world_new(2, 7);
+
+	world_link(w, 0, 1);
+	world_link(w, 1, 0);
+	world_start(w);
+	world_run_ms(w, 5000);
+	struct pl_engine_counters counters;
+	struct pl_peer_info info;
+	pl_engine_counters(world_engine(w, 0), &counters);
+	pl_engine_peer(world_engine(w, 0), 1, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	cr_assert(!info.inbound, "the link that the lower index dialled stays");
+	cr_assert_leq(counters.handshakes_ok, 3);
+	cr_assert_eq(world_submit(w, 1, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	cr_assert(world_converges(w, 1000));
+	world_free(w);
+}
+
+Test(engine, a_full_mesh_delivers_each_entry_and_copies_are_few)
+{
+	struct world *w = world_new(5, 3);
+
+	for (uint16_t a = 0; a < 5; a++) {
+		for (uint16_t b = (uint16_t)(a + 1); b < 5; b++)
+			world_link(w, a, b);
+	}
+	world_start(w);
+	world_run_ms(w, 200);
+	for (int i = 0; i < 50; i++) {
+		cr_assert_eq(world_submit(w, (uint16_t)(i % 5), 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		world_run_ms(w, 3);
+	}
+	cr_assert(world_converges(w, 10000));
+	world_free(w);
+}
+
+Test(engine, over_quota_an_entry_waits_with_its_holder)
+{
+	struct world *w = world_new(3, 9);
+	static uint8_t body[4000];
+
+	world_link(w, FIN, CHE);
+	world_link(w, SGP, CHE);
+	world_config(w, CHE)->quota[1] = (struct pl_quota){ 4000, 20000 };
+	world_start(w);
+	world_run_ms(w, 100);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+	world_run_ms(w, 1000);
+	cr_assert_lt(world_durable(w, CHE, FIN, 1), 10);
+	cr_assert_gt(world_notes(w, CHE, PL_NOTE_QUOTA), 0);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "still through", 13), PL_OK);
+	world_run_ms(w, 500);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
+	cr_assert(world_converges(w, 60000));
+	world_free(w);
+}
+
+Test(engine, an_author_over_its_flash_quota_is_told)
+{
+	struct world *w = chain();
+	int sent = 0;
+
+	while (world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1) == PL_OK)
+		sent++;
+	cr_assert_eq(sent, PL_FLASH_BURST);
+	world_run_ms(w, 6100);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK, "ten a minute");
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_ERR_QUOTA);
+	cr_assert(world_converges(w, 5000));
+	world_free(w);
+}
+
+Test(engine, a_fork_is_proven_to_everybody_and_both_branches_stay)
+{
+	struct world *w = chain();
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "same", 4), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	world_cut(w, SGP, CHE);
+	/* SGP has been shown another third entry than CHE */
+	world_forge(w, SGP, FIN, 1, 3, "other", 5);
+	world_heal(w, SGP, CHE);
+	world_run_ms(w, 10000);
+	cr_assert_eq(world_proofs(w, SGP), 1);
+	cr_assert_eq(world_proofs(w, CHE), 1);
+	cr_assert_eq(world_proofs(w, FIN), 1);
+	struct pl_lane_info info;
+	pl_engine_lane(world_engine(w, CHE), FIN, 1, &info);
+	cr_assert(info.frozen);
+	cr_assert_not(world_same_entry(w, CHE, SGP, FIN, 1, 3), "each keeps its branch");
+	cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, "others go on", 12), PL_OK);
+	world_run_ms(w, 2000);
+	cr_assert_eq(world_durable(w, FIN, SGP, 1), 1);
+	world_free(w);
+}
+
+Test(engine, a_node_restored_from_a_copy_authors_nothing)
+{
+	struct world *w = chain();
+
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	world_restore_copy(w, FIN, 1, 2);
+	world_run_ms(w, 5000);
+	cr_assert_eq(world_notes(w, FIN, PL_NOTE_SELF_BEHIND), 1);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "fork!", 5), PL_ERR_FORK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "fork!", 5), PL_ERR_FORK);
+	cr_assert_eq(world_durable(w, FIN, FIN, 1), 5, "what it had said comes back to it");
+	cr_assert_eq(world_proofs(w, CHE), 0);
+	world_free(w);
+}
+
+Test(engine, a_store_that_fails_takes_nothing_and_goes_on_when_it_can)
+{
+	struct world *w = chain();
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "one", 3), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	world_store_fails(w, CHE, true);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "two", 3), PL_OK);
+	world_run_ms(w, 3000);
+	cr_assert_eq(world_durable(w, CHE, FIN, 1), 1);
+	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 1), 1);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "mine", 4), PL_ERR_STATE);
+	world_store_fails(w, CHE, false);
+	cr_assert(world_converges(w, 60000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 2);
+	world_free(w);
+}
+
+/* --- hostile bytes --- */
+
+struct flipper {
+	uint64_t every, seen;
+};
+
+static bool flip(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count)
+{
+	struct flipper *f = ctx;
+
+	(void)from;
+	(void)to;
+	if (++f->seen % f->every == 0)
+		bytes[f->seen * 7919 % count] ^= (uint8_t)(1 << f->seen % 8);
+	return true;
+}
+
+Test(engine, flipped_bits_cost_links_but_no_entry)
+{
+	struct world *w = chain();
+	struct flipper flipper = { .every = 40 };
+
+	world_set_tamper(w, flip, &flipper);
+	for (int i = 0; i < 200; i++) {
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		world_run_ms(w, 50);
+	}
+	cr_assert_gt(world_notes(w, CHE, PL_NOTE_PEER_FAULT) + world_notes(w, FIN, PL_NOTE_PEER_FAULT) + world_notes(w, SGP, PL_NOTE_PEER_FAULT), 0);
+	world_set_tamper(w, NULL, NULL);
+	cr_assert(world_converges(w, 700000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 200);
+	for (uint64_t seq = 1; seq <= 200; seq++)
+		cr_assert(world_same_entry(w, FIN, SGP, FIN, 1, seq));
+	world_free(w);
+}
+
+Test(engine, garbage_gets_no_answer)
+{
+	struct world *w = chain();
+	uint8_t garbage[300];
+
+	for (size_t i = 0; i < sizeof garbage; i++)
+		garbage[i] = (uint8_t)(i * 37);
+	for (size_t length = 1; length < sizeof garbage; length += 23) {
+		const uint32_t link = world_raw_connect(w, CHE);
+		garbage[0] = 0;
+		garbage[1] = PL_HANDSHAKE_BYTES_1 - 2; /* the right length, the wrong message */
+		world_raw_send(w, link, garbage, length);
+		world_run_ms(w, 6000);
+		cr_assert_eq(world_raw_received(w, link), 0);
+		cr_assert_not(world_raw_open(w, link), "length %zu", length);
+	}
+	world_free(w);
+}
+
+Test(engine, handshakes_from_one_address_are_few)
+{
+	struct world *w = chain();
+	uint32_t links[4];
+
+	for (int i = 0; i < 4; i++)
+		links[i] = world_raw_connect(w, CHE);
+	world_run_ms(w, 10);
+	cr_assert(world_raw_open(w, links[0]));
+	cr_assert(world_raw_open(w, links[1]));
+	cr_assert_not(world_raw_open(w, links[2]));
+	cr_assert_not(world_raw_open(w, links[3]));
+	world_run_ms(w, PL_HANDSHAKE_MS_MAX);
+	cr_assert_not(world_raw_open(w, links[0]), "silence is cut after 5 s");
+	world_free(w);
+}
+
+struct recorder {
+	uint8_t bytes[PL_HANDSHAKE_BYTES_1];
+	bool have;
+};
+
+static bool record_first(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count)
+{
+	struct recorder *r = ctx;
+
+	if (from == FIN && to == CHE && !r->have && count == sizeof r->bytes) {
+		memcpy(r->bytes, bytes, count);
+		r->have = true;
+	}
+	return true;
+}
+
+Test(engine, a_first_message_that_is_played_again_gets_no_answer)
+{
+	struct world *w = world_new(3, 1);
+	struct recorder recorder = { .have = false };
+
+	world_set_tamper(w, record_first, &recorder);
+	world_link(w, FIN, CHE);
+	world_start(w);
+	world_run_ms(w, 100);
+	cr_assert(recorder.have);
+	const uint32_t link = world_raw_connect(w, CHE);
+	world_raw_send(w, link, recorder.bytes, sizeof recorder.bytes);
+	world_run_ms(w, 100);
+	cr_assert_eq(world_raw_received(w, link), 0);
+	cr_assert_not(world_raw_open(w, link));
+	world_free(w);
+}
+
+Test(engine, who_is_not_in_the_charter_or_out_of_date_gets_no_link)
+{
+	struct world *w = world_new(2, 1);
+	struct pl_peer_info info;
+
+	world_link(w, 0, 1);
+	world_charter(w)->nodes[0].certificate.valid_until_ms = 1;
+	world_start(w);
+	world_run_ms(w, 3000);
+	pl_engine_peer(world_engine(w, 1), 0, &info);
+	cr_assert_neq(info.state, PL_SESSION_LIVE);
+	cr_assert_str_eq(world_last_detail(w, 1, PL_NOTE_HANDSHAKE_FAILED), "its certificate is not valid now");
+	world_free(w);
+}
+
+Test(engine, a_courier_key_is_used_by_both_or_there_is_no_link)
+{
+	static const uint8_t key[32] = "carried in the diplomatic pouch";
+	for (int both = 0; both < 2; both++) {
+		struct world *w = world_new(2, 1);
+		const uint8_t *at_0[2] = { NULL, key }, *at_1[2] = { key, NULL };
+		struct pl_peer_info info;
+		world_config(w, 0)->courier_keys = both ? at_0 : NULL;
+		world_config(w, 1)->courier_keys = at_1;
+		world_link(w, 0, 1);
+		world_start(w);
+		world_run_ms(w, 3000);
+		pl_engine_peer(world_engine(w, 0), 1, &info);
+		cr_assert_eq(info.state == PL_SESSION_LIVE, both == 1, "both %d: state %s", both, pl_session_state_name(info.state));
+		world_free(w);
+	}
+}
+
+Test(engine, pings_keep_an_idle_link_alive)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	world_run_ms(w, 60000);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	cr_assert_gt(info.rtt_ms, 0);
+	world_free(w);
+}
+
+static bool drop(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count)
+{
+	(void)ctx, (void)from, (void)to, (void)bytes, (void)count;
+	return false;
+}
+
+Test(engine, a_link_that_goes_silent_is_given_up_within_40_s)
+{
+	struct world *w = chain();
+
+	world_set_tamper(w, drop, NULL);
+	world_run_ms(w, PL_HOLD_MS + PL_PING_MS);
+	cr_assert_eq(world_notes(w, FIN, PL_NOTE_LINK_LOST), 1);
+	cr_assert_eq(world_notes(w, SGP, PL_NOTE_LINK_LOST), 1);
+	world_free(w);
+}
+
+Test(engine, a_session_is_renewed_after_an_hour)
+{
+	struct world *w = chain();
+	struct pl_engine_counters counters;
+
+	world_run_ms(w, PL_SESSION_MS_MAX + 60000);
+	pl_engine_counters(world_engine(w, CHE), &counters);
+	cr_assert_eq(counters.handshakes_ok, 4, "handshakes %d", (int)counters.handshakes_ok);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	world_free(w);
+}
+
+Test(engine, the_same_seed_gives_the_same_story)
+{
+	uint8_t root[2][PL_ID_BYTES];
+	uint64_t at[2];
+
+	for (int run = 0; run < 2; run++) {
+		struct world *w = chain();
+		world_submit_bulk(w, FIN, 100, 300);
+		cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK);
+		cr_assert(world_converges(w, 10000));
+		pl_engine_frontier_root(world_engine(w, CHE), root[run]);
+		at[run] = world_now(w);
+		world_free(w);
+	}
+	cr_assert_arr_eq(root[0], root[1], PL_ID_BYTES);
+	cr_assert_eq(at[0], at[1]);
+}

@@ -1,0 +1,211 @@
+#include "proto/frame.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "proto/bytes.h"
+
+enum pl_err pl_frame_next(const uint8_t *plain, size_t plain_bytes, size_t *at, struct pl_frame *out)
+{
+	struct pl_frame frame = { 0 };
+
+	assert(*at <= plain_bytes);
+	/* PROTOCOL: "After the last frame come zeros to the end of the record; fewer than 8 bytes can hold no frame and are zeros too." */
+	if (plain_bytes - *at < PL_FRAME_HEADER_BYTES || plain[*at] == PL_FRAME_PAD) {
+		for (size_t i = *at; i < plain_bytes; i++) {
+			if (plain[i] != 0)
+				return PL_ERR_FORMAT;
+		}
+		*at = plain_bytes;
+		*out = frame;
+		return PL_OK;
+	}
+	const uint8_t *p = plain + *at;
+	frame.type = p[0];
+	frame.flags = p[1];
+	frame.lane = p[2];
+	frame.payload_bytes = pl_get32(p + 4);
+	frame.payload = p + PL_FRAME_HEADER_BYTES;
+	if (p[3] != 0 || frame.lane >= PL_LANES)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "A frame lies within one record." */
+	if (frame.payload_bytes > plain_bytes - *at - PL_FRAME_HEADER_BYTES)
+		return PL_ERR_SHORT;
+	*at += PL_FRAME_HEADER_BYTES + frame.payload_bytes;
+	*out = frame;
+	return PL_OK;
+}
+
+void pl_frame_write_header(uint8_t out[PL_FRAME_HEADER_BYTES], uint8_t type, uint8_t flags, uint8_t lane, uint32_t payload_bytes)
+{
+	out[0] = type;
+	out[1] = flags;
+	out[2] = lane;
+	out[3] = 0;
+	pl_put32(out + 4, payload_bytes);
+}
+
+size_t pl_record_padded(size_t plain_bytes)
+{
+	assert(plain_bytes <= PL_RECORD_PLAIN_BYTES_MAX);
+	/* PROTOCOL: "The plaintext of a record is 256, 1,024, 4,096 or 16,384 bytes long." */
+	if (plain_bytes <= 256)
+		return 256;
+	if (plain_bytes <= 1024)
+		return 1024;
+	if (plain_bytes <= 4096)
+		return 4096;
+	return PL_RECORD_PLAIN_BYTES_MAX;
+}
+
+void pl_item_write(const struct pl_item *item, uint8_t out[PL_ITEM_BYTES])
+{
+	pl_put16(out, item->node);
+	out[2] = item->lane;
+	out[3] = 0;
+	pl_put32(out + 4, item->generation);
+	pl_put64(out + 8, item->seq);
+	memcpy(out + 16, item->head8, PL_HEAD8_BYTES);
+}
+
+enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struct pl_item *out)
+{
+	if (bytes[2] >= PL_LANES || bytes[3] != 0)
+		return PL_ERR_FORMAT;
+	out->node = pl_get16(bytes);
+	out->lane = bytes[2];
+	out->generation = pl_get32(bytes + 4);
+	out->seq = pl_get64(bytes + 8);
+	memcpy(out->head8, bytes + 16, PL_HEAD8_BYTES);
+	return PL_OK;
+}
+
+void pl_want_write(const struct pl_want *want, uint8_t out[PL_WANT_BYTES])
+{
+	pl_put16(out, want->node);
+	out[2] = want->lane;
+	out[3] = want->flags;
+	pl_put32(out + 4, want->generation);
+	pl_put64(out + 8, want->from);
+	pl_put64(out + 16, want->to);
+}
+
+enum pl_err pl_want_read(const uint8_t bytes[PL_WANT_BYTES], struct pl_want *out)
+{
+	struct pl_want want = {
+		.node = pl_get16(bytes), .lane = bytes[2], .flags = bytes[3], .generation = pl_get32(bytes + 4),
+		.from = pl_get64(bytes + 8), .to = pl_get64(bytes + 16),
+	};
+	if (want.lane >= PL_LANES || (want.flags & ~PL_WANT_FULL) != 0)
+		return PL_ERR_FORMAT;
+	/* PROTOCOL: "A WANT asks for at least one entry and at most 65,536; with the flag full for exactly one." */
+	if (want.from == 0 || want.to < want.from)
+		return PL_ERR_FORMAT;
+	if (want.to - want.from >= PL_WANT_ENTRIES_MAX || ((want.flags & PL_WANT_FULL) && want.from != want.to))
+		return PL_ERR_LIMIT;
+	*out = want;
+	return PL_OK;
+}
+
+void pl_hello_write(const struct pl_hello *hello, uint8_t out[PL_HELLO_BYTES])
+{
+	pl_put16(out, hello->version);
+	pl_put16(out + 2, 0);
+	pl_put32(out + 4, hello->capabilities);
+	pl_put32(out + 8, hello->charter_epoch);
+	pl_put32(out + 12, hello->credit_bytes);
+	memcpy(out + 16, hello->charter_hash, PL_ID_BYTES);
+	memcpy(out + 48, hello->frontier_root, PL_ID_BYTES);
+}
+
+enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, struct pl_hello *out)
+{
+	/* PROTOCOL: "A later version may append fields to HELLO; a receiver ignores what it does not know behind the fields that it does." */
+	if (count < PL_HELLO_BYTES)
+		return PL_ERR_SHORT;
+	out->version = pl_get16(bytes);
+	out->capabilities = pl_get32(bytes + 4);
+	out->charter_epoch = pl_get32(bytes + 8);
+	out->credit_bytes = pl_get32(bytes + 12);
+	memcpy(out->charter_hash, bytes + 16, PL_ID_BYTES);
+	memcpy(out->frontier_root, bytes + 48, PL_ID_BYTES);
+	return PL_OK;
+}
+
+static void read_head(const uint8_t *p, struct pl_head *out)
+{
+	out->seq = pl_get64(p);
+	memcpy(out->id8, p + 8, PL_HEAD8_BYTES);
+}
+
+enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out)
+{
+	struct pl_wire wire = { 0 };
+	size_t prefix;
+
+	if (count < PL_WIRE_PREFIX_SHORT)
+		return PL_ERR_SHORT;
+	wire.node = pl_get16(bytes);
+	wire.form = bytes[2];
+	if (wire.form == PL_WIRE_FORM_SHORT)
+		prefix = PL_WIRE_PREFIX_SHORT;
+	else if (wire.form == PL_WIRE_FORM_FULL)
+		prefix = PL_WIRE_PREFIX_FULL;
+	else
+		return PL_ERR_FORMAT;
+	if (count < prefix)
+		return PL_ERR_SHORT;
+	struct pl_header *h = &wire.header;
+	h->lane = bytes[3];
+	h->kind = bytes[4];
+	h->flags = bytes[5];
+	if (bytes[6] != 0 || bytes[7] != 0)
+		return PL_ERR_FORMAT;
+	h->charter_epoch = pl_get32(bytes + 8);
+	h->generation = pl_get32(bytes + 12);
+	h->seq = pl_get64(bytes + 16);
+	h->gseq = pl_get64(bytes + 24);
+	h->time_ms = pl_get64(bytes + 32);
+	read_head(bytes + 40, &h->others[0]);
+	read_head(bytes + 56, &h->others[1]);
+	wire.signature = bytes + 72;
+	memcpy(wire.prev8, bytes + 136, PL_HEAD8_BYTES);
+	if (wire.form == PL_WIRE_FORM_FULL)
+		memcpy(h->prev, bytes + 136, PL_ID_BYTES);
+	wire.body = bytes + prefix;
+	if (count - prefix > PL_BODY_BYTES_MAX)
+		return PL_ERR_LIMIT;
+	wire.body_bytes = (uint32_t)(count - prefix);
+	h->body_bytes = wire.body_bytes;
+	if (h->lane >= PL_LANES || h->seq == 0 || h->gseq == 0 || h->generation == 0)
+		return PL_ERR_FORMAT;
+	if (!pl_kind_fits_lane(h->kind, h->lane) || (h->flags & ~PL_FLAGS_KNOWN) != 0 || ((h->flags & PL_FLAG_FLASH) && h->lane != 0))
+		return PL_ERR_FORMAT;
+	if (wire.body_bytes > pl_body_bytes_max(h->kind, h->flags))
+		return PL_ERR_LIMIT;
+	*out = wire;
+	return PL_OK;
+}
+
+size_t pl_wire_write(uint16_t node, uint8_t form, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body, uint32_t body_bytes,
+                     uint8_t *out, size_t out_max)
+{
+	const size_t prefix = form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT;
+	const uint8_t *h = entry_header;
+
+	assert(out_max >= prefix + body_bytes);
+	pl_put16(out, node);
+	out[2] = form;
+	out[3] = h[1];
+	out[4] = h[2];
+	out[5] = h[3];
+	pl_put16(out + 6, 0);
+	memcpy(out + 8, h + 4, 8);        /* epoch, generation */
+	memcpy(out + 16, h + 16, 24);     /* seq, gseq, time */
+	memcpy(out + 40, h + 104, 32);    /* other heads */
+	memcpy(out + 72, h + PL_HEADER_BYTES, PL_SIGN_BYTES);
+	memcpy(out + 136, h + 72, form == PL_WIRE_FORM_FULL ? PL_ID_BYTES : PL_HEAD8_BYTES);
+	if (body_bytes > 0)
+		memcpy(out + prefix, body, body_bytes);
+	return prefix + body_bytes;
+}

@@ -1,0 +1,691 @@
+#include <assert.h>
+#include <string.h>
+
+#include "proto/state.h"
+
+/* The next entry of a lane, rebuilt from its wire form: the whole header, and the id that it will have. */
+struct candidate {
+	uint16_t node;
+	struct pl_header header;
+	uint8_t id[PL_ID_BYTES];
+	uint8_t entry_header[PL_ENTRY_HEADER_BYTES];
+	const uint8_t *body;
+};
+
+static void rebuild(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out)
+{
+	out->node = wire->node;
+	out->header = wire->header;
+	out->body = wire->body;
+	memcpy(out->header.author, e->charter->nodes[wire->node].certificate.node_id, PL_NODE_ID_BYTES);
+	memcpy(out->header.prev, prev, PL_ID_BYTES);
+	pl_body_hash(wire->body, wire->body_bytes, out->header.body_hash);
+	pl_header_encode(&out->header, out->entry_header);
+	memcpy(out->entry_header + PL_HEADER_BYTES, wire->signature, PL_SIGN_BYTES);
+	pl_entry_id(e->network_id, out->entry_header, out->id);
+}
+
+static enum pl_err verify(struct pl_engine *e, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
+{
+	e->counters.signatures_verified++;
+	return pl_entry_verify(e->network_id, entry_header);
+}
+
+static void store(struct pl_engine *e, const struct candidate *c)
+{
+	struct effect_slot *slot = pl_effect_add(e, PL_FX_STORE);
+	struct pl_effect *fx = &slot->effect;
+
+	memcpy(slot->header, c->entry_header, PL_ENTRY_HEADER_BYTES);
+	fx->store.node = c->node;
+	fx->store.lane = c->header.lane;
+	fx->store.urgent = (c->header.flags & PL_FLAG_FLASH) != 0;
+	fx->store.seq = c->header.seq;
+	fx->store.gseq = c->header.gseq;
+	memcpy(fx->store.id, c->id, PL_ID_BYTES);
+	fx->store.header = slot->header;
+	fx->store.body = c->body;
+	fx->store.body_bytes = c->header.body_bytes;
+	e->storing_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
+}
+
+static void remember(struct lane *lane, const struct candidate *c)
+{
+	struct recent *recent = &lane->recent[c->header.seq % PL_RECENT];
+
+	recent->seq = c->header.seq;
+	memcpy(recent->id8, c->id, PL_HEAD8_BYTES);
+	memcpy(recent->signature8, c->entry_header + PL_HEADER_BYTES, sizeof recent->signature8);
+	lane->have_seq = c->header.seq;
+	lane->have_gseq = c->header.gseq;
+	memcpy(lane->have_id, c->id, PL_ID_BYTES);
+}
+
+static struct flash *flash_slot(struct pl_engine *e)
+{
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		if (!e->flashes[i].used)
+			return &e->flashes[i];
+	}
+	return NULL;
+}
+
+/* Keeps a FLASH in memory in its wire form. NULL if the pool is full: it then spreads as other entries do, after its commit. */
+static struct flash *flash_keep(struct pl_engine *e, const struct candidate *c, uint16_t from_session)
+{
+	struct flash *flash = flash_slot(e);
+
+	if (!flash)
+		return NULL;
+	flash->used = true;
+	flash->own = flash->waiting = flash->release = false;
+	flash->node = c->node;
+	flash->seq = c->header.seq;
+	flash->from_session = from_session;
+	flash->wire_bytes = (uint32_t)pl_wire_write(c->node, PL_WIRE_FORM_SHORT, c->entry_header, c->body, c->header.body_bytes, flash->wire,
+	                                            sizeof flash->wire);
+	return flash;
+}
+
+/* PROTOCOL: "A FLASH is given to every link whose peer is not known to hold it, before it is committed, as long as its author keeps to 10 a
+ * minute with a burst of 20; beyond that it spreads as other entries of lane 0 do." */
+static bool flash_within_quota(struct pl_engine *e, uint16_t node)
+{
+	/* counted in sixtieths, since the bucket's rate is per second */
+	if (pl_bucket_take(&e->flash_quota[node], e->now_ms, e->config.flash_per_minute, (uint64_t)e->config.flash_burst * 60, 60))
+		return true;
+	e->counters.quota_waits++;
+	return false;
+}
+
+static void check_clock(struct pl_engine *e, const struct session *s, const struct candidate *c)
+{
+	const uint64_t t = c->header.time_ms;
+
+	/* Only what is fresh can be judged; an entry from catch-up is old by nature. */
+	if (t > e->wall_ms && t - e->wall_ms > PL_CLOCK_SKEW_FLAG_MS)
+		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s, c->node, c->header.lane, c->header.seq, "claims a time more than 5 minutes ahead");
+}
+
+/* --- forks --- */
+
+/* PROTOCOL: "Two different entries of one author and generation with the same lane and seq, or with the same gseq, prove equivocation." */
+static bool headers_prove_fork(const struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	struct pl_header ha, hb;
+	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
+
+	if (pl_header_decode(a, &ha) != PL_OK || pl_header_decode(b, &hb) != PL_OK)
+		return false;
+	if (memcmp(ha.author, e->charter->nodes[node].certificate.node_id, PL_NODE_ID_BYTES) != 0 ||
+	    memcmp(hb.author, ha.author, PL_NODE_ID_BYTES) != 0 || ha.generation != hb.generation)
+		return false;
+	if (!(ha.lane == hb.lane && ha.seq == hb.seq) && ha.gseq != hb.gseq)
+		return false;
+	pl_entry_id(e->network_id, a, id_a);
+	pl_entry_id(e->network_id, b, id_b);
+	return memcmp(id_a, id_b, PL_ID_BYTES) != 0 && pl_entry_verify(e->network_id, a) == PL_OK && pl_entry_verify(e->network_id, b) == PL_OK;
+}
+
+static bool is_forked(const struct pl_engine *e, uint16_t node)
+{
+	for (uint32_t i = 0; i < e->forks_count; i++) {
+		if (e->forks[i].node == node)
+			return true;
+	}
+	return false;
+}
+
+static void proof_send(struct session *s, const struct fork *fork)
+{
+	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
+
+	pl_put16(payload, fork->node);
+	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
+	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
+	/* No room now: the peer is told when the link comes up again, or by another. */
+	(void)pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+}
+
+/* Both branches are kept where they are, the author's lanes take nothing more, and everybody hears of it. One proof an author is enough. */
+static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	if (is_forked(e, node) || e->forks_count == PL_FORKS_MAX)
+		return;
+	struct fork *fork = &e->forks[e->forks_count++];
+	fork->node = node;
+	memcpy(fork->headers[0], a, PL_ENTRY_HEADER_BYTES);
+	memcpy(fork->headers[1], b, PL_ENTRY_HEADER_BYTES);
+	e->counters.forks++;
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		e->lanes[pl_lane_index(node, lane)].frozen = true;
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_PROOF)->effect;
+	fx->proof.node = node;
+	fx->proof.header_a = fork->headers[0];
+	fx->proof.header_b = fork->headers[1];
+	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (e->sessions[i].used && e->sessions[i].state == PL_SESSION_LIVE)
+			proof_send(&e->sessions[i], fork);
+	}
+}
+
+void pl_proof_tell_all(struct pl_engine *e, struct session *s)
+{
+	for (uint32_t i = 0; i < e->forks_count; i++)
+		proof_send(s, &e->forks[i]);
+}
+
+void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
+{
+	if (count != 2 + 2 * PL_ENTRY_HEADER_BYTES || pl_get16(payload) >= e->nodes) {
+		pl_session_fault(e, s, "proof malformed");
+		return;
+	}
+	const uint16_t node = pl_get16(payload);
+	if (is_forked(e, node))
+		return;
+	if (!headers_prove_fork(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES)) {
+		pl_session_fault(e, s, "proof that proves nothing");
+		return;
+	}
+	fork_proven(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES);
+}
+
+/* Compares a signed header with what the store has at a place: its own, or one with the same gseq. */
+static void suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq)
+{
+	struct suspicion *free = NULL;
+
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (!x->used)
+			free = x;
+		else if (x->node == node && x->lane == lane && x->seq == seq)
+			return; /* under way */
+	}
+	if (!free || is_forked(e, node))
+		return;
+	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq, .token = ++e->load_count };
+	memcpy(free->header, entry_header, PL_ENTRY_HEADER_BYTES);
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
+	fx->load.token = free->token;
+	fx->load.node = node;
+	fx->load.lane = lane;
+	fx->load.from = fx->load.to = seq;
+	fx->load.max_bytes = 1;
+}
+
+bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (!x->used || x->token != token)
+			continue;
+		x->used = false;
+		if (count > 0 && headers_prove_fork(e, x->node, entries[0].header, x->header))
+			fork_proven(e, x->node, entries[0].header, x->header);
+		return true;
+	}
+	return false;
+}
+
+/* Verified and next in its lane: it is ours now. */
+static void accept(struct pl_engine *e, const struct session *s, const struct candidate *c)
+{
+	struct lane *lane = &e->lanes[pl_lane_index(c->node, c->header.lane)];
+
+	for (uint8_t other = 0; s && other < PL_LANES; other++) {
+		const struct lane *l = &e->lanes[pl_lane_index(c->node, other)];
+		if (other != c->header.lane && l->have_gseq == c->header.gseq)
+			suspect(e, c->node, c->entry_header, other, l->have_seq);
+	}
+	remember(lane, c);
+	e->counters.entries_accepted++;
+	check_clock(e, s, c);
+	store(e, c);
+}
+
+/* --- receiving --- */
+
+/* An entry that does not check out is dropped, and the link stays: the entry may have been garbled before it reached this peer, and the
+ * lane is asked for elsewhere. A peer that keeps sending such entries is cut. */
+static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
+{
+	e->counters.entries_refused++;
+	pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, why);
+	if (e->now_ms - s->refusals_since_ms >= PL_REFUSALS_MS) {
+		s->refusals_since_ms = e->now_ms;
+		s->refusals = 0;
+	}
+	if (++s->refusals > PL_REFUSALS_MAX)
+		pl_session_fault(e, s, "too many entries that do not check out");
+}
+
+/* An entry for a place that is filled. Usually the same one by another way; if not, the author has forked, or the copy is garbled. */
+static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
+{
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+	const struct lane *lane = &e->lanes[index];
+	const struct recent *recent = &lane->recent[wire->header.seq % PL_RECENT];
+	struct candidate c;
+
+	e->counters.duplicates++;
+	e->peers[s->peer].totals.duplicates_in++;
+	if (wire->form == PL_WIRE_FORM_FULL) {
+		rebuild(e, wire, wire->header.prev, &c);
+		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
+			return;
+		if (verify(e, c.entry_header) == PL_OK)
+			suspect(e, c.node, c.entry_header, c.header.lane, c.header.seq);
+		else
+			refuse(e, s, wire, "signature does not verify");
+		return;
+	}
+	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
+	if (recent->seq != wire->header.seq || memcmp(recent->signature8, wire->signature, sizeof recent->signature8) == 0) {
+		if (durable_at_peer)
+			pl_acked_up_to(e, s->peer, index, wire->header.seq);
+		return;
+	}
+	pl_want_full(e, s, wire->node, wire->header.lane, wire->header.seq);
+}
+
+/* PROTOCOL: "Quotas count against the signed author, never the relay." Over quota nothing is lost: the entry stays with its holder and is asked
+ * for again when the author's bucket has filled. */
+static bool quota_allows(struct pl_engine *e, uint16_t node, uint8_t lane_number, uint64_t bytes)
+{
+	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
+	const struct pl_quota *quota = &e->config.quota[lane_number];
+
+	if (pl_bucket_take(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes))
+		return true;
+	if (lane->quota_until_ms == 0)
+		pl_note_entry(e, PL_NOTE_QUOTA, NULL, node, lane_number, lane->have_seq + 1, "over its quota");
+	lane->quota_until_ms = e->now_ms + pl_bucket_wait_ms(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes);
+	lane->want_at_ms = lane->quota_until_ms;
+	lane->fetch_session = PL_NONE16; /* what still comes of it is dropped, and asked for again */
+	pl_timer(e, lane->quota_until_ms);
+	e->counters.quota_waits++;
+	return false;
+}
+
+static void flash_held_run(struct pl_engine *e, uint16_t node);
+
+/* The next entry of its lane, to be verified by itself. */
+static void receive_next(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
+{
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+	struct lane *lane = &e->lanes[index];
+	struct candidate c;
+
+	/* PROTOCOL: "The short form names prev by its first 8 bytes; if they are not those of the receiver's head, one of the two is on another
+	 * branch, and the receiver asks for the predecessor in full." */
+	const uint8_t *prev = wire->form == PL_WIRE_FORM_FULL ? wire->header.prev : wire->prev8;
+	if (memcmp(prev, lane->have_id, PL_HEAD8_BYTES) != 0) {
+		if (lane->have_seq > 0)
+			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
+		refuse(e, s, wire, "does not continue the chain that we have");
+		return;
+	}
+	if (!quota_allows(e, wire->node, wire->header.lane, PL_ENTRY_HEADER_BYTES + wire->body_bytes))
+		return;
+	rebuild(e, wire, lane->have_id, &c);
+	if (verify(e, c.entry_header) != PL_OK) {
+		refuse(e, s, wire, "signature does not verify");
+		return;
+	}
+	if (c.header.gseq <= lane->have_gseq) {
+		refuse(e, s, wire, "gseq goes back");
+		return;
+	}
+	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0;
+	struct flash *kept = flash && flash_within_quota(e, c.node) ? flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
+	accept(e, s, &c);
+	if (durable_at_peer)
+		pl_acked_up_to(e, s->peer, index, c.header.seq);
+	if (kept) {
+		pl_flash_flood(e, kept); /* forward before commit */
+		kept->used = false;
+		e->counters.flash_forwarded++;
+	}
+	pl_lane_progress(e, index);
+	if (c.header.lane == 0)
+		flash_held_run(e, c.node);
+}
+
+/* A FLASH that came before its predecessors waits in memory for them. */
+static void flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const uint8_t *bytes, uint32_t count)
+{
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		if (e->flashes[i].used && e->flashes[i].waiting && e->flashes[i].node == wire->node && e->flashes[i].seq == wire->header.seq)
+			return;
+	}
+	struct flash *flash = flash_slot(e);
+	if (!flash || count > sizeof flash->wire)
+		return;
+	flash->used = flash->waiting = true;
+	flash->own = flash->release = false;
+	flash->node = wire->node;
+	flash->seq = wire->header.seq;
+	flash->from_session = (uint16_t)(s - e->sessions);
+	flash->wire_bytes = count;
+	memcpy(flash->wire, bytes, count);
+}
+
+static void flash_held_run(struct pl_engine *e, uint16_t node)
+{
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		struct flash *flash = &e->flashes[i];
+		const struct lane *lane = &e->lanes[pl_lane_index(node, 0)];
+		if (!flash->used || !flash->waiting || flash->node != node || flash->seq > lane->have_seq + 1)
+			continue;
+		struct session *s = &e->sessions[flash->from_session];
+		struct pl_wire wire;
+		flash->waiting = false;
+		flash->release = true; /* effects borrow its bytes until the next step */
+		if (flash->seq == lane->have_seq + 1 && s->used && pl_wire_read(flash->wire, flash->wire_bytes, &wire) == PL_OK)
+			receive_next(e, s, &wire, false);
+		return;
+	}
+}
+
+static bool wire_is_ours_to_judge(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
+{
+	if (wire->node >= e->nodes) {
+		pl_session_fault(e, s, "entry of a node that is not in the charter");
+		return false;
+	}
+	if (wire->header.generation != pl_generation_of(e, wire->node) || wire->header.charter_epoch > e->charter->epoch) {
+		refuse(e, s, wire, "generation or charter epoch not known here");
+		return false;
+	}
+	return true;
+}
+
+static bool in_queue_push(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags)
+{
+	const uint32_t cost = count + PL_IN_ITEM_BYTES;
+
+	/* PROTOCOL: "Entries of lane 2 and entries that answer a WANT cost credit: their wire bytes and 16. Who sends without credit is cut." */
+	if (cost > PL_CREDIT_BYTES - (s->in_count - s->in_at)) {
+		pl_session_fault(e, s, "sent without credit");
+		return false;
+	}
+	if (cost > PL_CREDIT_BYTES - s->in_count) {
+		memmove(s->in, s->in + s->in_at, s->in_count - s->in_at);
+		s->in_count -= s->in_at;
+		s->in_at = 0;
+	}
+	uint8_t *p = s->in + s->in_count;
+	pl_put32(p, count);
+	p[4] = flags;
+	memset(p + 5, 0, PL_IN_ITEM_BYTES - 5);
+	memcpy(p + PL_IN_ITEM_BYTES, bytes, count);
+	s->in_count += cost;
+	(void)e;
+	return true;
+}
+
+void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags)
+{
+	struct pl_wire wire;
+	enum pl_err err = pl_wire_read(bytes, count, &wire);
+
+	if (err != PL_OK) {
+		pl_session_fault(e, s, err == PL_ERR_LIMIT ? "entry over a limit" : "entry malformed");
+		return;
+	}
+	if (wire.header.lane == 2 || (flags & PL_FRAME_CATCHUP)) {
+		(void)in_queue_push(e, s, bytes, count, flags);
+		return;
+	}
+	if (!wire_is_ours_to_judge(e, s, &wire))
+		return;
+	const uint32_t index = pl_lane_index(wire.node, wire.header.lane);
+	const struct lane *lane = &e->lanes[index];
+	if (wire.form == PL_WIRE_FORM_FULL || wire.header.seq <= lane->have_seq) {
+		pl_announced(e, s, index, wire.header.seq);
+		duplicate(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+		return;
+	}
+	pl_announced(e, s, index, wire.header.seq);
+	if (lane->frozen || e->store_failed)
+		return;
+	if (wire.header.seq > lane->have_seq + 1) {
+		if (wire.header.flags & PL_FLAG_FLASH)
+			flash_hold(e, s, &wire, bytes, count);
+		pl_lane_pump(e, index, 0);
+		return;
+	}
+	/* PROTOCOL: "Only what travels flagged FLASH may come before its sender's commit; any other entry is an acknowledgement too." */
+	receive_next(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+}
+
+/* --- bulk and catch-up --- */
+
+static void in_queue_done(struct session *s, uint32_t cost)
+{
+	s->in_at += cost;
+	s->credit_owed += cost;
+}
+
+/* The item at an offset of the in queue. */
+static bool in_queue_peek(struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
+{
+	if (at == s->in_count)
+		return false;
+	const uint32_t count = pl_get32(s->in + at);
+	*flags = s->in[at + 4];
+	*cost = count + PL_IN_ITEM_BYTES;
+	if (pl_wire_read(s->in + at + PL_IN_ITEM_BYTES, count, wire) != PL_OK)
+		assert(!"checked when it was queued");
+	return true;
+}
+
+/* PROTOCOL: "An entry is authentic if its signature verifies, or if a later entry of its lane is authentic and chains to it." A run of entries that
+ * answer a WANT is chained first, and only the last signature is checked. Returns what the run cost; 0 if there was none. */
+static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
+{
+	const uint32_t effects_before = e->effects_count;
+	const size_t storing_before = e->storing_bytes;
+	struct pl_wire wire, first;
+	struct candidate c;
+	uint32_t at = s->in_at, cost, entries = 0;
+	uint8_t flags, prev[PL_ID_BYTES];
+
+	if (!in_queue_peek(s, at, &first, &flags, &cost))
+		return 0;
+	const uint32_t index = pl_lane_index(first.node, first.header.lane);
+	struct lane *lane = &e->lanes[index];
+	const struct lane before = *lane;
+	memcpy(prev, lane->have_id, PL_ID_BYTES);
+	while (entries < PL_BATCH_ENTRIES_MAX && in_queue_peek(s, at, &wire, &flags, &cost)) {
+		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_SHORT || wire.node != first.node ||
+		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.prev8, prev, PL_HEAD8_BYTES) != 0 ||
+		    wire.header.generation != first.header.generation || wire.header.gseq <= lane->have_gseq ||
+		    !quota_allows(e, wire.node, wire.header.lane, PL_ENTRY_HEADER_BYTES + wire.body_bytes))
+			break;
+		rebuild(e, &wire, prev, &c);
+		remember(lane, &c);
+		store(e, &c);
+		memcpy(prev, c.id, PL_ID_BYTES);
+		at += cost;
+		entries++;
+	}
+	if (entries == 0)
+		return 0;
+	if (verify(e, c.entry_header) != PL_OK) {
+		/* Nothing of the run is believed. */
+		*lane = before;
+		e->effects_count = effects_before;
+		e->storing_bytes = storing_before;
+		refuse(e, s, &first, "the run of entries that it opens ends in a signature that does not verify");
+		if (s->used)
+			pl_announced(e, s, index, 0);
+		return at - s->in_at;
+	}
+	e->counters.entries_accepted += entries;
+	e->counters.catchup_batched += entries - 1;
+	pl_acked_up_to(e, s->peer, index, lane->have_seq);
+	pl_lane_progress(e, index);
+	if (first.header.lane == 0)
+		flash_held_run(e, first.node);
+	return at - s->in_at;
+}
+
+static void in_queue_run_single(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
+{
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+	const struct lane *lane = &e->lanes[index];
+
+	pl_announced(e, s, index, wire->header.seq);
+	if (wire->form == PL_WIRE_FORM_FULL || wire->header.seq <= lane->have_seq)
+		duplicate(e, s, wire, true);
+	else if (wire->header.seq > lane->have_seq + 1)
+		pl_lane_pump(e, index, 0);
+	else
+		receive_next(e, s, wire, true);
+}
+
+void pl_in_queue_run(struct pl_engine *e, struct session *s)
+{
+	const uint64_t verified = e->counters.signatures_verified;
+	struct pl_wire wire;
+	uint32_t cost;
+	uint8_t flags;
+
+	while (s->used && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_MAX / 4 &&
+	       e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed && in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
+		if (!wire_is_ours_to_judge(e, s, &wire)) {
+			if (s->used)
+				in_queue_done(s, cost);
+			continue;
+		}
+		const bool frozen = e->lanes[pl_lane_index(wire.node, wire.header.lane)].frozen;
+		uint32_t run = !frozen && (flags & PL_FRAME_CATCHUP) ? in_queue_run_batch(e, s) : 0;
+		if (!s->used)
+			return;
+		if (run == 0) {
+			if (!frozen || wire.form == PL_WIRE_FORM_FULL)
+				in_queue_run_single(e, s, &wire);
+			run = cost;
+		}
+		if (s->used)
+			in_queue_done(s, run);
+	}
+	if (!s->used)
+		return;
+	if (s->in_at == s->in_count)
+		s->in_at = s->in_count = 0;
+	else if (e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed)
+		e->work_left = true;
+	/* PROTOCOL: "A receiver gives credit back as it takes entries in, in portions of a quarter of the whole or when nothing waits." */
+	if (s->credit_owed >= PL_CREDIT_BYTES / 4 || (s->credit_owed > 0 && s->in_count == 0)) {
+		uint8_t payload[4];
+		pl_put32(payload, s->credit_owed);
+		if (pl_control(s, PL_FRAME_CREDIT, 0, 0, payload, sizeof payload))
+			s->credit_owed = 0;
+	}
+}
+
+/* --- authoring --- */
+
+enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
+{
+	const uint8_t lane_number = event->submit.lane, kind = event->submit.kind, flags = event->submit.flags;
+	struct candidate c = { .node = e->self, .body = event->submit.body };
+	uint64_t gseq = 0;
+
+	if (lane_number >= PL_LANES || !pl_kind_fits_lane(kind, lane_number) || (flags & ~PL_FLAGS_KNOWN) != 0 ||
+	    ((flags & PL_FLAG_FLASH) && lane_number != 0))
+		return PL_ERR_REFUSED;
+	if (event->submit.body_bytes > pl_body_bytes_max(kind, flags))
+		return PL_ERR_LIMIT;
+	if (!e->started || e->draining || e->store_failed)
+		return PL_ERR_STATE;
+	struct lane *lane = &e->lanes[pl_lane_index(e->self, lane_number)];
+	if (e->self_behind || lane->frozen)
+		return PL_ERR_FORK;
+	if (e->storing_bytes >= 2 * PL_STORING_BYTES_MAX)
+		return PL_ERR_FULL;
+	if (!pl_bucket_take(&lane->quota, e->now_ms, e->config.quota[lane_number].bytes_per_s, e->config.quota[lane_number].bytes_burst,
+	                    PL_ENTRY_HEADER_BYTES + event->submit.body_bytes))
+		return PL_ERR_QUOTA;
+	if ((flags & PL_FLAG_FLASH) && !flash_within_quota(e, e->self))
+		return PL_ERR_QUOTA;
+
+	c.header = (struct pl_header){ .lane = lane_number, .kind = kind, .flags = flags, .charter_epoch = e->charter->epoch,
+	                               .generation = e->generation, .body_bytes = event->submit.body_bytes, .seq = lane->have_seq + 1,
+	                               .time_ms = e->wall_ms };
+	for (uint8_t i = 0; i < PL_LANES; i++) {
+		const struct lane *l = &e->lanes[pl_lane_index(e->self, i)];
+		if (l->have_gseq > gseq)
+			gseq = l->have_gseq;
+	}
+	c.header.gseq = gseq + 1;
+	for (uint8_t i = 0; i < 2; i++) {
+		const struct lane *l = &e->lanes[pl_lane_index(e->self, (uint8_t)((lane_number + 1 + i) % PL_LANES))];
+		c.header.others[i].seq = l->have_seq;
+		memcpy(c.header.others[i].id8, l->have_id, PL_HEAD8_BYTES);
+	}
+	memcpy(c.header.author, e->charter->nodes[e->self].certificate.node_id, PL_NODE_ID_BYTES);
+	memcpy(c.header.prev, lane->have_id, PL_ID_BYTES);
+	pl_body_hash(c.body, c.header.body_bytes, c.header.body_hash);
+	pl_header_encode(&c.header, c.entry_header);
+	pl_entry_sign(e->network_id, e->config.sign_secret, c.entry_header);
+	pl_entry_id(e->network_id, c.entry_header, c.id);
+	accept(e, NULL, &c);
+	if (flags & PL_FLAG_FLASH) {
+		struct flash *kept = flash_keep(e, &c, PL_NONE16);
+		if (kept)
+			kept->own = true; /* flooded when durable: an own entry never leaves before */
+	}
+	event->submit.seq = c.header.seq;
+	event->submit.gseq = c.header.gseq;
+	memcpy(event->submit.id, c.id, PL_ID_BYTES);
+	return PL_OK;
+}
+
+/* --- the store answers --- */
+
+void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
+{
+	const uint16_t node = event->stored.node;
+	const uint8_t lane_number = event->stored.lane;
+	const uint64_t seq = event->stored.seq;
+	const uint32_t index = pl_lane_index(node, lane_number);
+	struct lane *lane = &e->lanes[index];
+
+	assert(seq > lane->durable_seq && seq <= lane->have_seq);
+	lane->durable_seq = seq;
+	lane->durable_gseq = event->stored.gseq;
+	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
+	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		struct flash *flash = &e->flashes[i];
+		if (flash->used && flash->own && lane_number == 0 && node == e->self && flash->seq <= seq) {
+			pl_flash_flood(e, flash);
+			flash->used = flash->own = false;
+		}
+	}
+	pl_tell_head(e, index, lane_number == 0);
+}
+
+void pl_lane_store_failed(struct pl_engine *e)
+{
+	e->store_failed = true;
+	e->storing_bytes = 0;
+	for (uint32_t i = 0; i < e->lanes_count; i++) {
+		struct lane *lane = &e->lanes[i];
+		if (lane->have_seq == lane->durable_seq)
+			continue;
+		lane->have_seq = lane->durable_seq;
+		lane->have_gseq = lane->durable_gseq;
+		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
+		memset(lane->recent, 0, sizeof lane->recent);
+	}
+	for (int i = 0; i < PL_FLASH_POOL; i++)
+		e->flashes[i].used = false;
+	pl_link_drain(e, PL_BYE_STORE, "the store takes nothing now");
+}

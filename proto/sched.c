@@ -1,0 +1,346 @@
+#include <assert.h>
+#include <string.h>
+
+#include "proto/state.h"
+
+/* PROTOCOL: "FLASH goes first. Of the other classes, lane 0, lane 1 and bulk share a link 8 : 4 : 1 by bytes, each when it has something." */
+static const int64_t weight[PL_CLASSES] = { 0, 8, 4, 1 };
+#define QUANTUM 1024 /* bytes of a turn per unit of weight */
+#define FRAGMENT_BYTES_MIN 256
+
+static bool out_empty(const struct out_queue *q)
+{
+	return q->at == q->count;
+}
+
+static uint32_t out_room(const struct out_queue *q)
+{
+	return q->max - (q->count - q->at);
+}
+
+/* Room at the end for so many bytes; moves what waits to the front where that helps. */
+static uint8_t *out_reserve(struct out_queue *q, uint32_t bytes)
+{
+	if (out_room(q) < bytes)
+		return NULL;
+	if (q->max - q->count < bytes) {
+		memmove(q->bytes, q->bytes + q->at, q->count - q->at);
+		q->count -= q->at;
+		q->at = 0;
+	}
+	return q->bytes + q->count;
+}
+
+static void out_item_header(uint8_t *p, uint32_t bytes, uint8_t flags, uint8_t lane)
+{
+	pl_put32(p, bytes);
+	p[4] = flags;
+	p[5] = lane;
+	p[6] = p[7] = 0;
+}
+
+/* --- FLASH --- */
+
+void pl_flash_flood(struct pl_engine *e, struct flash *flash)
+{
+	const uint32_t index = pl_lane_index(flash->node, 0);
+
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		struct out_queue *q = &s->out[PL_CLASS_FLASH];
+		if (!s->used || s->state == PL_SESSION_HELLO || i == flash->from_session || s->peer == flash->node)
+			continue;
+		if (s->peer_has[index] >= flash->seq || s->sent[index] >= flash->seq)
+			continue;
+		uint8_t *p = out_reserve(q, PL_OUT_ITEM_BYTES + flash->wire_bytes);
+		if (!p)
+			continue; /* it follows in class 1 after its commit */
+		out_item_header(p, flash->wire_bytes, PL_FRAME_FLASH, 0);
+		memcpy(p + PL_OUT_ITEM_BYTES, flash->wire, flash->wire_bytes);
+		q->count += PL_OUT_ITEM_BYTES + flash->wire_bytes;
+		/* Gapless: then this is all the peer needs. Otherwise class 1 brings what is before it, and this once more. */
+		if ((s->sent[index] > s->peer_has[index] ? s->sent[index] : s->peer_has[index]) == flash->seq - 1)
+			s->sent[index] = flash->seq;
+	}
+}
+
+/* --- what a link could send next --- */
+
+struct job {
+	uint32_t index;
+	uint64_t from, to;
+	bool catchup;
+};
+
+static bool job_of(const struct pl_engine *e, struct session *s, uint32_t index, struct job *job)
+{
+	const uint64_t durable = e->lanes[index].durable_seq;
+
+	job->index = index;
+	if (s->want_to[index] > s->sent[index]) {
+		job->from = s->sent[index] + 1;
+		job->to = s->want_to[index] < durable ? s->want_to[index] : durable;
+		job->catchup = true;
+		return job->to >= job->from;
+	}
+	if (s->peer_has[index] > s->sent[index])
+		s->sent[index] = s->peer_has[index];
+	/* A peer that is behind what it was told asks, of whom it likes; only from there on is it pushed. Nobody is pushed its own feed. */
+	if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES)
+		return false;
+	job->from = s->sent[index] + 1;
+	job->to = durable;
+	job->catchup = false;
+	return job->to >= job->from;
+}
+
+static bool job_find(const struct pl_engine *e, struct session *s, int class, struct job *job)
+{
+	struct out_queue *q = &s->out[class];
+	const uint8_t lane = (uint8_t)(class - PL_CLASS_LANE0);
+
+	for (uint16_t i = 0; i < e->nodes; i++) {
+		const uint16_t node = (uint16_t)((q->next_node + i) % e->nodes);
+		if (job_of(e, s, pl_lane_index(node, lane), job)) {
+			q->next_node = (uint16_t)((node + 1) % e->nodes);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool costs_credit(uint8_t flags, uint8_t lane)
+{
+	return lane == 2 || (flags & PL_FRAME_CATCHUP) != 0;
+}
+
+static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint64_t from, uint64_t to, bool catchup, bool full)
+{
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
+
+	if (++e->load_count == 0)
+		e->load_count = 1;
+	q->load_token = e->load_count;
+	q->load_lane = index;
+	q->load_catchup = catchup;
+	q->load_full = full;
+	fx->load.token = q->load_token;
+	fx->load.node = (uint16_t)(index / PL_LANES);
+	fx->load.lane = (uint8_t)(index % PL_LANES);
+	fx->load.from = from;
+	fx->load.to = to;
+	fx->load.max_bytes = PL_LOAD_BYTES;
+}
+
+/* Has the store read ahead, so that the link does not run dry. */
+static void refill(struct pl_engine *e, struct session *s)
+{
+	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+		struct out_queue *q = &s->out[class];
+		struct job job;
+		if (q->load_token != 0 || q->count - q->at > PL_LOAD_BYTES / 4)
+			continue;
+		if (s->full_want.from != 0 && s->full_want.lane == class - PL_CLASS_LANE0) {
+			load(e, q, pl_lane_index(s->full_want.node, s->full_want.lane), s->full_want.from, s->full_want.from, false, true);
+			s->full_want.from = 0;
+		} else if (job_find(e, s, class, &job)) {
+			load(e, q, job.index, job.from, job.to, job.catchup, false);
+		}
+	}
+}
+
+static void take_loaded(struct pl_engine *e, struct session *s, struct out_queue *q, const struct pl_stored_entry *entry)
+{
+	const uint8_t form = q->load_full ? PL_WIRE_FORM_FULL : PL_WIRE_FORM_SHORT;
+	const uint32_t wire_bytes = (form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT) + entry->body_bytes;
+	const uint8_t lane = entry->header[1], flags = q->load_catchup ? PL_FRAME_CATCHUP : 0;
+	const uint64_t seq = pl_get64(entry->header + 16);
+
+	if (!q->load_full && seq != s->sent[q->load_lane] + 1)
+		return; /* the peer has asked anew meanwhile, or has had it by another way */
+	uint8_t *p = out_reserve(q, PL_OUT_ITEM_BYTES + wire_bytes);
+	if (!p)
+		return;
+	out_item_header(p, wire_bytes, flags, lane);
+	pl_wire_write((uint16_t)(q->load_lane / PL_LANES), form, entry->header, entry->body, entry->body_bytes, p + PL_OUT_ITEM_BYTES, wire_bytes);
+	q->count += PL_OUT_ITEM_BYTES + wire_bytes;
+	if (!q->load_full)
+		s->sent[q->load_lane] = seq;
+	(void)e;
+}
+
+void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		for (int class = PL_CLASS_LANE0; s->used && class < PL_CLASSES; class++) {
+			struct out_queue *q = &s->out[class];
+			if (q->load_token != token)
+				continue;
+			q->load_token = 0;
+			for (size_t k = 0; k < count; k++)
+				take_loaded(e, s, q, &entries[k]);
+			return;
+		}
+	}
+}
+
+/* --- building a record --- */
+
+/* Whether the first item of a queue may go now: credit is paid when its first byte leaves. */
+static bool sendable(const struct session *s, int class)
+{
+	const struct out_queue *q = &s->out[class];
+
+	if (out_empty(q))
+		return false;
+	if (q->item_at > 0 || !costs_credit(q->bytes[q->at + 4], q->bytes[q->at + 5]))
+		return true;
+	return s->credit >= pl_get32(q->bytes + q->at) + PL_IN_ITEM_BYTES;
+}
+
+static int next_class(struct session *s)
+{
+	if (sendable(s, PL_CLASS_FLASH))
+		return PL_CLASS_FLASH;
+	for (int turn = 0; turn < 2; turn++) {
+		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+			if (sendable(s, class) && s->out[class].deficit > 0)
+				return class;
+		}
+		/* All that have something have used their turn up: a new one. Whole turns, as many as the deepest in debt needs. */
+		int64_t turns = 0;
+		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+			if (!sendable(s, class)) {
+				s->out[class].deficit = 0;
+				continue;
+			}
+			const int64_t need = -s->out[class].deficit / (QUANTUM * weight[class]) + 1;
+			if (turns == 0 || need < turns)
+				turns = need;
+		}
+		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+			if (sendable(s, class))
+				s->out[class].deficit += turns * QUANTUM * weight[class];
+		}
+	}
+	return -1;
+}
+
+/* Moves the next piece of a class into the record; false if what is left of the record is too small to be worth it. */
+static bool put_piece(struct pl_engine *e, struct session *s, int class, uint8_t *plain, size_t *used, size_t limit)
+{
+	struct out_queue *q = &s->out[class];
+	const uint8_t *item = q->bytes + q->at;
+	const uint32_t bytes = pl_get32(item);
+	const uint8_t *wire = item + PL_OUT_ITEM_BYTES;
+	const size_t room = limit - *used;
+	uint8_t flags = item[4];
+	const uint8_t lane = item[5];
+	uint8_t *frame = plain + *used;
+	size_t piece;
+
+	if (q->item_at == 0 && room >= PL_FRAME_HEADER_BYTES + bytes) {
+		pl_frame_write_header(frame, PL_FRAME_ENTRY, flags, lane, bytes);
+		memcpy(frame + PL_FRAME_HEADER_BYTES, wire, bytes);
+		*used += PL_FRAME_HEADER_BYTES + bytes;
+		piece = bytes;
+	} else {
+		const size_t opening = q->item_at == 0 ? 4 : 0;
+		const size_t left = bytes - q->item_at;
+		if (room < PL_FRAME_HEADER_BYTES + opening + (left < 64 ? left : 64))
+			return false;
+		piece = room - PL_FRAME_HEADER_BYTES - opening;
+		if (piece >= left) {
+			piece = left;
+			flags |= PL_FRAME_LAST;
+		}
+		if (opening) {
+			flags |= PL_FRAME_FIRST;
+			pl_put32(frame + PL_FRAME_HEADER_BYTES, bytes);
+		}
+		pl_frame_write_header(frame, PL_FRAME_FRAG, flags, lane, (uint32_t)(opening + piece));
+		memcpy(frame + PL_FRAME_HEADER_BYTES + opening, wire + q->item_at, piece);
+		*used += PL_FRAME_HEADER_BYTES + opening + piece;
+	}
+	if (q->item_at == 0 && costs_credit(flags, lane))
+		s->credit -= bytes + PL_IN_ITEM_BYTES;
+	q->item_at += (uint32_t)piece;
+	q->deficit -= (int64_t)piece;
+	if (q->item_at == bytes) {
+		q->at += PL_OUT_ITEM_BYTES + bytes;
+		q->item_at = 0;
+		if (out_empty(q))
+			q->at = q->count = 0;
+		e->peers[s->peer].totals.entries_out++;
+	}
+	return true;
+}
+
+static void put_control(struct session *s, uint8_t *plain, size_t *used)
+{
+	uint32_t at = 0;
+
+	while (at < s->control_count) {
+		const uint32_t frame_bytes = PL_FRAME_HEADER_BYTES + pl_get32(s->control + at + 4);
+		if (frame_bytes > PL_RECORD_PLAIN_BYTES_MAX - *used)
+			break;
+		memcpy(plain + *used, s->control + at, frame_bytes);
+		*used += frame_bytes;
+		at += frame_bytes;
+	}
+	if (at > 0) {
+		memmove(s->control, s->control + at, s->control_count - at);
+		s->control_count -= at;
+	}
+}
+
+/* How much of a record entries may fill: what the link carries in 20 ms, so that a FLASH waits no longer than that behind others. */
+static size_t record_limit(const struct session *s)
+{
+	if (s->rate_bytes_per_s == 0 || s->rate_bytes_per_s / 50 >= PL_RECORD_PLAIN_BYTES_MAX)
+		return PL_RECORD_PLAIN_BYTES_MAX;
+	return s->rate_bytes_per_s / 50 < FRAGMENT_BYTES_MIN ? FRAGMENT_BYTES_MIN : s->rate_bytes_per_s / 50;
+}
+
+static void session_send(struct pl_engine *e, struct session *s)
+{
+	uint8_t *plain = s->record + 2;
+	const size_t limit = record_limit(s);
+	size_t used = 0, record_bytes;
+
+	put_control(s, plain, &used);
+	pl_frontier_continue(e, s);
+	while (s->state != PL_SESSION_HELLO && used + PL_FRAME_HEADER_BYTES < limit) {
+		const int class = next_class(s);
+		if (class < 0 || !put_piece(e, s, class, plain, &used, limit))
+			break;
+	}
+	if (used == 0)
+		return;
+	if (pl_record_seal(&s->writer, s->record, used, &record_bytes) != PL_OK) {
+		pl_session_close(e, s, PL_BYE_HOLD, "");
+		return;
+	}
+	e->counters.records_out++;
+	s->sending = true;
+	s->sending_since_ms = e->now_ms;
+	s->sending_bytes = (uint32_t)record_bytes;
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_SEND)->effect;
+	fx->send.link = e->conns[s->conn].link;
+	fx->send.bytes = s->record;
+	fx->send.count = record_bytes;
+}
+
+void pl_sched_run(struct pl_engine *e)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		if (!s->used)
+			continue;
+		if (s->state == PL_SESSION_LIVE)
+			refill(e, s);
+		if (!s->sending)
+			session_send(e, s);
+	}
+}

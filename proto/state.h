@@ -1,0 +1,267 @@
+/* The engine's inside: what its modules share. Nobody outside proto/ includes this.
+ *
+ *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable, forked
+ *   link.c    connections and sessions, their frames  sync.c   frontiers, HAVE and ACK, WANT
+ *   sched.c   what a link sends next
+ *
+ * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
+ * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
+ */
+#ifndef PL_PROTO_STATE_H
+#define PL_PROTO_STATE_H
+
+#include "crypto/labels.h"
+#include "crypto/wipe.h"
+#include "proto/bucket.h"
+#include "proto/bytes.h"
+#include "proto/engine.h"
+#include "proto/frame.h"
+#include "proto/handshake.h"
+#include "proto/record.h"
+
+#define PL_NONE16 0xffffu
+#define PL_NEVER UINT64_MAX
+
+/* (local) sizes that follow from limits.h or that nobody outside notices */
+#define PL_RECENT 16                 /* entries per lane that a duplicate is compared with in memory */
+#define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
+#define PL_SUSPICIONS 8              /* fork checks under way */
+#define PL_EFFECTS_MAX 2048          /* see pl_engine_step(): one record's worth of entries, one batch, one frame of ACKs */
+#define PL_NOTES_RESERVE 256         /* notes leave this many effects to the rest */
+#define PL_CONTROL_BYTES 16384       /* control frames waiting on one link */
+#define PL_LOAD_BYTES 65536          /* read from the store at a time */
+#define PL_OUT_ITEM_BYTES 8          /* u32 bytes, u8 frame flags, u8 lane, u16 0 before each entry in an out queue */
+#define PL_OUT_FLASH_BYTES (3 * PL_WIRE_FLASH_BYTES_MAX)
+#define PL_OUT_BYTES (PL_LOAD_BYTES + 2 * PL_WIRE_BYTES_MAX)
+#define PL_IN_ITEM_BYTES 16          /* what an entry costs in credit besides its wire bytes */
+#define PL_VERIFY_SLICE 8            /* single verifications of bulk in one step: about half a millisecond */
+#define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
+#define PL_REFUSALS_MAX 16           /* entries of one session that may fail to check out within PL_REFUSALS_MS */
+#define PL_REFUSALS_MS 60000
+
+struct recent {
+	uint64_t seq;
+	uint8_t id8[PL_HEAD8_BYTES], signature8[8];
+};
+
+struct lane {
+	uint64_t have_seq, have_gseq;       /* accepted */
+	uint64_t durable_seq, durable_gseq; /* committed */
+	uint8_t have_id[PL_ID_BYTES], durable_id[PL_ID_BYTES];
+	struct recent recent[PL_RECENT];    /* by seq % PL_RECENT */
+	struct pl_bucket quota;
+	uint64_t quota_until_ms;            /* 0: not waiting */
+	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
+	uint64_t fetch_to, fetch_deadline_ms;
+	uint16_t fetch_session;             /* PL_NONE16: none */
+	bool frozen;
+};
+
+struct conn {
+	uint32_t link; /* PL_LINK_NONE: free */
+	uint16_t peer; /* PL_NODE_NONE until known */
+	uint16_t session;
+	bool outbound;
+	uint64_t since_ms, address_hash;
+	struct pl_handshake handshake;
+	uint8_t ephemeral_secret[32];
+};
+
+struct out_queue {
+	uint8_t *bytes;
+	uint32_t max, count, at; /* items lie in [at, count) */
+	uint32_t item_at;        /* bytes of the first item that have left already */
+	uint32_t load_token;     /* of the load under way; 0: none */
+	uint32_t load_lane;      /* lane index it is for */
+	bool load_catchup, load_full;
+	int64_t deficit;
+	uint16_t next_node;      /* round robin */
+};
+
+struct assembly {
+	uint8_t *bytes[2]; /* in turn: one may still be borrowed by effects of this step */
+	uint32_t max, have, total;
+	uint8_t flags, lane, turn, done_in_record;
+	bool open;
+};
+
+struct session {
+	bool used;
+	uint16_t conn, peer;
+	enum pl_session_state state; /* HELLO, RECON, LIVE, DRAIN */
+	uint64_t since_ms, heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
+	uint32_t rtt_ms;
+	bool sending, frontier_open;
+	uint32_t frontier_next; /* lane index from which FRONTIER goes on; PL_NEVER32: none under way */
+	uint64_t ack_at_ms;     /* 0: nothing to tell */
+	uint8_t hello_root[PL_ID_BYTES];
+
+	struct pl_record_reader reader;
+	const uint8_t *plain; /* the record being worked off, NULL: none */
+	size_t plain_bytes, plain_at;
+	struct assembly assembly[PL_CLASSES];
+	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
+	uint32_t in_count, in_at, credit_owed;
+	uint32_t refusals;
+	uint64_t refusals_since_ms;
+
+	struct pl_record_stream writer;
+	uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
+	uint8_t *control;
+	uint32_t control_count;
+	struct out_queue out[PL_CLASSES];
+	uint32_t credit;            /* what we may still send */
+	uint64_t rate_bytes_per_s;  /* 0: unknown */
+	uint32_t sending_bytes;
+	struct pl_want full_want;   /* a fork check to answer; from 0: none */
+
+	/* per lane index */
+	uint64_t *peer_has; /* announced or sent to us */
+	uint64_t *sent;     /* queued for it, gapless after what it had */
+	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
+	uint64_t *want_to;  /* it has asked up to here; 0: no */
+	uint8_t *dirty;     /* head has moved since it was told */
+};
+
+struct peer {
+	bool dialable, dialling, has_courier_key, linked; /* linked: has had a link, in this run or before */
+	uint16_t session;
+	uint8_t courier_key[32];
+	uint64_t backoff_ms, dial_at_ms, heard_ms, state_since_ms;
+	struct pl_peer_info totals; /* the counters of past and present sessions */
+};
+
+struct flash {
+	bool used, own, waiting, release; /* own: to be flooded when durable; waiting: for the entries before it; release: at the next step */
+	uint16_t node, from_session;
+	uint64_t seq;
+	uint32_t wire_bytes;
+	uint8_t wire[PL_WIRE_FLASH_BYTES_MAX];
+};
+
+struct suspicion {
+	bool used;
+	uint16_t node;
+	uint8_t lane;
+	uint64_t seq;
+	uint32_t token;
+	uint8_t header[PL_ENTRY_HEADER_BYTES];
+};
+
+struct fork {
+	uint16_t node;
+	uint8_t headers[2][PL_ENTRY_HEADER_BYTES];
+};
+
+struct effect_slot {
+	struct pl_effect effect;
+	uint8_t header[PL_ENTRY_HEADER_BYTES];
+};
+
+struct replay {
+	uint64_t at_ms;
+	uint8_t ephemeral[32];
+};
+
+struct pl_engine {
+	struct pl_engine_config config;
+	const struct pl_charter *charter;
+	const uint8_t *network_id;
+	uint32_t generation; /* own */
+	uint16_t nodes, self, sessions_max, conns_max;
+	uint32_t lanes_count;
+	bool started, draining, store_failed, self_behind, any_courier_key;
+
+	uint64_t now_ms, wall_ms;
+	uint8_t seed[32];
+	uint32_t seed_count;
+	uint64_t timer_ms; /* nothing is due before */
+	bool work_left;    /* bulk waits to be checked: come back when idle */
+	uint32_t load_count;
+	size_t storing_bytes;
+
+	struct lane *lanes;
+	struct peer *peers;
+	struct conn *conns;
+	struct session *sessions;
+	uint64_t *acked; /* [peer][lane index] */
+	struct flash *flashes;
+	struct suspicion suspicions[PL_SUSPICIONS];
+	struct fork *forks;
+	uint32_t forks_count;
+	struct pl_bucket *flash_quota; /* per node */
+	struct replay *replays;
+	uint32_t replays_next;
+
+	struct effect_slot *effects;
+	uint32_t effects_count, effects_next;
+	struct pl_engine_counters counters;
+};
+
+/* --- engine.c --- */
+struct effect_slot *pl_effect_add(struct pl_engine *e, enum pl_effect_type type);
+void pl_note(struct pl_engine *e, enum pl_note_code code, uint32_t link, uint16_t peer, const char *detail);
+void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct session *s, uint16_t node, uint8_t lane, uint64_t seq,
+                   const char *detail);
+void pl_random(struct pl_engine *e, uint8_t out[32]);
+void pl_timer(struct pl_engine *e, uint64_t at_ms);
+static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }
+static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node)
+{
+	return e->charter->nodes[node].certificate.generation;
+}
+
+/* --- link.c --- */
+void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash);
+void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer);
+size_t pl_link_bytes(struct pl_engine *e, uint32_t link, const uint8_t *bytes, size_t count);
+void pl_link_sent(struct pl_engine *e, uint32_t link);
+void pl_link_timers(struct pl_engine *e);
+void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text);
+struct conn *pl_conn_find(struct pl_engine *e, uint32_t link);
+/* Says goodbye where it can, closes, forgets. The session is gone afterwards. */
+void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason reason, const char *text);
+/* The same for a peer that broke a rule. */
+void pl_session_fault(struct pl_engine *e, struct session *s, const char *rule);
+/* Appends a control frame; false if there is no room now. */
+bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, uint32_t payload_bytes);
+
+/* --- lane.c --- */
+/* An entry's wire form from a session: checked and accepted, kept for later, or refused. direct: not through the in queue. */
+void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t frame_flags);
+/* Checks what waits in the session's in queue, for a slice of time. */
+void pl_in_queue_run(struct pl_engine *e, struct session *s);
+enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event);
+void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
+void pl_lane_store_failed(struct pl_engine *e);
+bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
+void pl_proof_tell_all(struct pl_engine *e, struct session *s); /* a session that has just come up */
+
+/* --- sync.c --- */
+void pl_frontier_snapshot(struct pl_engine *e, struct session *s); /* before HELLO */
+void pl_frontier_start(struct pl_engine *e, struct session *s);
+void pl_frontier_continue(struct pl_engine *e, struct session *s);
+void pl_frontier_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame); /* HAVE, ACK */
+void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t seq);
+void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
+/* Asks somebody for what this lane lacks, now or when its timer says. */
+void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
+void pl_lane_progress(struct pl_engine *e, uint32_t index);
+void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index);
+void pl_sync_timers(struct pl_engine *e);
+void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
+void pl_tell_flush(struct pl_engine *e, struct session *s);
+
+/* --- sched.c --- */
+/* Copies a FLASH to every live session not known to hold it. */
+void pl_flash_flood(struct pl_engine *e, struct flash *flash);
+void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+/* Everything that can be sent now, on every session. */
+void pl_sched_run(struct pl_engine *e);
+
+#endif

@@ -1,0 +1,791 @@
+#include "tests/world.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/labels.h"
+#include "proto/bytes.h"
+
+#define LINKS_MAX 512
+#define WALL_START_MS 1790000000000ULL
+
+struct chunk {
+	struct chunk *next;
+	uint64_t at_ms;
+	size_t count, taken;
+	uint8_t bytes[];
+};
+
+struct end {
+	uint16_t node; /* PL_NODE_NONE: the test */
+	uint32_t link;
+	struct chunk *first, **last; /* towards this end */
+	size_t received;             /* where the end is the test */
+};
+
+struct link {
+	bool used, open;
+	struct end ends[2];
+};
+
+struct entry {
+	uint8_t header[PL_ENTRY_HEADER_BYTES];
+	uint8_t *body;
+	uint32_t body_bytes;
+	uint64_t durable_at_ms;
+};
+
+struct lane_store {
+	struct entry *entries;
+	size_t count, max;
+};
+
+struct pending {
+	struct pending *next;
+	uint64_t at_ms;
+	uint16_t node;
+	uint8_t lane, id[PL_ID_BYTES];
+	uint64_t seq, gseq;
+	struct entry entry;
+};
+
+struct load {
+	struct load *next;
+	uint32_t token;
+	uint16_t node;
+	uint8_t lane;
+	uint64_t from, to;
+	uint32_t max_bytes;
+};
+
+struct node {
+	struct pl_engine_config config;
+	struct pl_engine *engine;
+	void *memory;
+	uint8_t sign_secret[PL_SIGN_SECRET_BYTES];
+	struct lane_store lanes[WORLD_NODES_MAX][PL_LANES];
+	uint64_t acked[WORLD_NODES_MAX][WORLD_NODES_MAX][PL_LANES];
+	struct pending *pending, **pending_last;
+	struct load *loads, **loads_last;
+	bool store_fails, dials[WORLD_NODES_MAX];
+	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs;
+	const char *details[PL_NOTE_CAUGHT_UP + 1];
+	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
+	uint32_t sent_due[LINKS_MAX], sent_count;
+};
+
+struct world {
+	uint16_t count;
+	uint64_t now_ms, latency_ms, commit_ms, draws;
+	uint8_t seed[32];
+	bool started, cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
+	struct pl_charter *charter;
+	struct node nodes[WORLD_NODES_MAX];
+	struct link links[LINKS_MAX];
+	uint32_t next_link;
+	world_tamper tamper;
+	void *tamper_ctx;
+};
+
+static void draw(struct world *w, uint8_t out[32])
+{
+	uint8_t in[40];
+
+	memcpy(in, w->seed, 32);
+	pl_put64(in + 32, w->draws++);
+	crypto_generichash(out, 32, in, sizeof in, NULL, 0);
+}
+
+struct world *world_new(uint16_t nodes, uint64_t seed)
+{
+	struct world *w = calloc(1, sizeof *w);
+
+	assert(w && nodes <= WORLD_NODES_MAX && sodium_init() >= 0);
+	w->count = nodes;
+	w->now_ms = 1000;
+	w->latency_ms = 1;
+	w->commit_ms = 1;
+	pl_put64(w->seed, seed);
+	w->charter = calloc(1, sizeof *w->charter);
+	draw(w, w->charter->network_id);
+	w->charter->members_count = w->charter->nodes_count = nodes;
+	for (uint16_t i = 0; i < nodes; i++) {
+		struct node *n = &w->nodes[i];
+		struct pl_member *m = &w->charter->members[i];
+		struct pl_certificate *c = &w->charter->nodes[i].certificate;
+		uint8_t random[32];
+		snprintf(m->code, sizeof m->code, "AA%c", 'A' + i);
+		m->first_node = i;
+		m->nodes_count = 1;
+		w->charter->nodes[i].member = i;
+		pl_engine_config_default(&n->config);
+		n->config.charter = w->charter;
+		n->config.self = i;
+		n->config.links_max = 8;
+		draw(w, random);
+		pl_sign_keypair(random, c->node_id, n->sign_secret);
+		memcpy(n->config.sign_secret, n->sign_secret, sizeof n->sign_secret);
+		draw(w, n->config.noise_secret);
+		crypto_scalarmult_base(c->noise_public, n->config.noise_secret);
+		c->generation = 1;
+		c->valid_from_ms = WALL_START_MS - 86400000;
+		c->valid_until_ms = WALL_START_MS + 86400000 * 365ULL;
+		n->pending_last = &n->pending;
+		n->loads_last = &n->loads;
+	}
+	return w;
+}
+
+struct pl_charter *world_charter(struct world *w) { return w->charter; }
+struct pl_engine_config *world_config(struct world *w, uint16_t node) { return &w->nodes[node].config; }
+struct pl_engine *world_engine(struct world *w, uint16_t node) { return w->nodes[node].engine; }
+uint64_t world_now(const struct world *w) { return w->now_ms; }
+
+static void effects(struct world *w, uint16_t node);
+
+static enum pl_err step(struct world *w, uint16_t node, struct pl_event *event)
+{
+	event->now_ms = w->now_ms;
+	event->wall_ms = WALL_START_MS + w->now_ms;
+	draw(w, event->seed);
+	enum pl_err err = pl_engine_step(w->nodes[node].engine, event);
+	effects(w, node);
+	return err;
+}
+
+static struct end *end_of(struct world *w, uint16_t node, uint32_t link, struct link **out_link)
+{
+	for (int i = 0; i < LINKS_MAX; i++) {
+		for (int k = 0; w->links[i].used && k < 2; k++) {
+			if (w->links[i].ends[k].node == node && w->links[i].ends[k].link == link) {
+				*out_link = &w->links[i];
+				return &w->links[i].ends[k];
+			}
+		}
+	}
+	return NULL;
+}
+
+static void push(struct world *w, struct link *link, int to, const uint8_t *bytes, size_t count)
+{
+	struct end *end = &link->ends[to];
+	struct chunk *chunk = malloc(sizeof *chunk + count);
+
+	memcpy(chunk->bytes, bytes, count);
+	chunk->count = count;
+	chunk->taken = 0;
+	chunk->next = NULL;
+	chunk->at_ms = w->now_ms + w->latency_ms;
+	if (w->tamper && !w->tamper(w->tamper_ctx, link->ends[!to].node, end->node, chunk->bytes, count)) {
+		free(chunk);
+		return;
+	}
+	*end->last = chunk;
+	end->last = &chunk->next;
+}
+
+static void link_free(struct link *link)
+{
+	for (int k = 0; k < 2; k++) {
+		while (link->ends[k].first) {
+			struct chunk *next = link->ends[k].first->next;
+			free(link->ends[k].first);
+			link->ends[k].first = next;
+		}
+	}
+	link->used = false;
+}
+
+static struct link *link_new(struct world *w, uint16_t a, uint16_t b)
+{
+	for (int i = 0; i < LINKS_MAX; i++) {
+		struct link *link = &w->links[i];
+		if (link->used)
+			continue;
+		*link = (struct link){ .used = true, .open = true };
+		for (int k = 0; k < 2; k++) {
+			link->ends[k].node = k == 0 ? a : b;
+			link->ends[k].link = w->next_link++;
+			link->ends[k].last = &link->ends[k].first;
+		}
+		return link;
+	}
+	assert(!"room for links");
+	return NULL;
+}
+
+/* The engine of one end has let go: the other hears of it once what was sent has arrived. */
+static void close_end(struct world *w, uint16_t node, uint32_t handle)
+{
+	struct link *link = NULL;
+	struct end *end = end_of(w, node, handle, &link);
+
+	if (end) {
+		end->node = PL_NODE_NONE - 1; /* nobody */
+		link->open = false;
+	}
+}
+
+static void effects(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+	struct pl_effect fx;
+
+	while (pl_engine_next_effect(n->engine, &fx)) {
+		struct link *link = NULL;
+		switch (fx.type) {
+		case PL_FX_DIAL:
+			n->dial_due[n->dial_count++] = fx.dial.peer;
+			break;
+		case PL_FX_SEND: {
+			struct end *end = end_of(w, node, fx.send.link, &link);
+			if (end)
+				push(w, link, end == &link->ends[0], fx.send.bytes, fx.send.count);
+			n->sent_due[n->sent_count++] = fx.send.link;
+			break;
+		}
+		case PL_FX_CLOSE:
+			close_end(w, node, fx.close.link);
+			break;
+		case PL_FX_STORE: {
+			struct pending *p = calloc(1, sizeof *p);
+			p->at_ms = w->now_ms + w->commit_ms;
+			p->node = fx.store.node;
+			p->lane = fx.store.lane;
+			p->seq = fx.store.seq;
+			p->gseq = fx.store.gseq;
+			memcpy(p->id, fx.store.id, PL_ID_BYTES);
+			memcpy(p->entry.header, fx.store.header, PL_ENTRY_HEADER_BYTES);
+			p->entry.body = malloc(fx.store.body_bytes + 1);
+			memcpy(p->entry.body, fx.store.body, fx.store.body_bytes);
+			p->entry.body_bytes = fx.store.body_bytes;
+			*n->pending_last = p;
+			n->pending_last = &p->next;
+			break;
+		}
+		case PL_FX_LOAD: {
+			struct load *l = calloc(1, sizeof *l);
+			*l = (struct load){ .token = fx.load.token, .node = fx.load.node, .lane = fx.load.lane, .from = fx.load.from, .to = fx.load.to,
+			                    .max_bytes = fx.load.max_bytes };
+			*n->loads_last = l;
+			n->loads_last = &l->next;
+			break;
+		}
+		case PL_FX_ACKED:
+			assert(fx.acked.seq > n->acked[fx.acked.peer][fx.acked.node][fx.acked.lane]);
+			n->acked[fx.acked.peer][fx.acked.node][fx.acked.lane] = fx.acked.seq;
+			break;
+		case PL_FX_PROOF:
+			n->proofs++;
+			break;
+		case PL_FX_NOTE:
+			n->notes[fx.note.code]++;
+			n->details[fx.note.code] = fx.note.detail;
+			if (getenv("WORLD_TRACE"))
+				fprintf(stderr, "%6llu node %u note %d peer %u node %u lane %u seq %llu %s\n", (unsigned long long)w->now_ms, node, fx.note.code,
+				        fx.note.peer, fx.note.node, fx.note.lane, (unsigned long long)fx.note.seq, fx.note.detail);
+			break;
+		}
+	}
+}
+
+static void lane_append(struct lane_store *lane, const struct entry *entry)
+{
+	if (lane->count == lane->max) {
+		lane->max = lane->max ? 2 * lane->max : 16;
+		lane->entries = realloc(lane->entries, lane->max * sizeof *lane->entries);
+	}
+	lane->entries[lane->count++] = *entry;
+}
+
+static void engine_start(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+	const size_t bytes = pl_engine_bytes(&n->config);
+
+	n->memory = calloc(1, bytes);
+	if (pl_engine_init(&n->config, n->memory, bytes, &n->engine) != PL_OK)
+		abort();
+	for (uint16_t a = 0; a < w->count; a++) {
+		for (uint8_t l = 0; l < PL_LANES; l++) {
+			const struct lane_store *lane = &n->lanes[a][l];
+			struct pl_event event = { .type = PL_EV_RESTORE };
+			if (lane->count == 0)
+				continue;
+			const uint8_t *header = lane->entries[lane->count - 1].header;
+			event.restore.node = a;
+			event.restore.lane = l;
+			event.restore.seq = pl_get64(header + 16);
+			event.restore.gseq = pl_get64(header + 24);
+			pl_entry_id(w->charter->network_id, header, event.restore.id);
+			assert(step(w, node, &event) == PL_OK);
+		}
+	}
+	for (uint16_t p = 0; p < w->count; p++) {
+		for (uint16_t a = 0; a < w->count; a++) {
+			for (uint8_t l = 0; l < PL_LANES; l++) {
+				struct pl_event event = { .type = PL_EV_RESTORE_ACK };
+				if (n->acked[p][a][l] == 0)
+					continue;
+				event.restore_ack.peer = p;
+				event.restore_ack.node = a;
+				event.restore_ack.lane = l;
+				event.restore_ack.seq = n->acked[p][a][l];
+				assert(step(w, node, &event) == PL_OK);
+			}
+		}
+	}
+	struct pl_event event = { .type = PL_EV_START };
+	assert(step(w, node, &event) == PL_OK);
+	for (uint16_t p = 0; p < w->count; p++) {
+		struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { p } };
+		if (n->dials[p])
+			assert(step(w, node, &dial) == PL_OK);
+	}
+}
+
+void world_start(struct world *w)
+{
+	w->started = true;
+	for (uint16_t i = 0; i < w->count; i++)
+		engine_start(w, i);
+}
+
+void world_link(struct world *w, uint16_t a, uint16_t b)
+{
+	struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { b } };
+
+	w->nodes[a].dials[b] = true;
+	if (w->started)
+		assert(step(w, a, &event) == PL_OK);
+}
+
+static void link_break(struct world *w, struct link *link)
+{
+	struct end ends[2] = { link->ends[0], link->ends[1] };
+
+	link_free(link);
+	for (int k = 0; k < 2; k++) {
+		struct pl_event event = { .type = PL_EV_LINK_DOWN, .link_down = { ends[k].link, PL_NODE_NONE } };
+		if (ends[k].node < w->count && w->nodes[ends[k].node].engine)
+			assert(step(w, ends[k].node, &event) == PL_OK);
+	}
+}
+
+void world_cut(struct world *w, uint16_t a, uint16_t b)
+{
+	w->cut[a][b] = w->cut[b][a] = true;
+	for (int i = 0; i < LINKS_MAX; i++) {
+		struct link *link = &w->links[i];
+		const uint16_t x = link->ends[0].node, y = link->ends[1].node;
+		if (link->used && ((x == a && y == b) || (x == b && y == a)))
+			link_break(w, link);
+	}
+}
+
+void world_heal(struct world *w, uint16_t a, uint16_t b) { w->cut[a][b] = w->cut[b][a] = false; }
+
+void world_latency(struct world *w, uint64_t latency_ms, uint64_t commit_ms)
+{
+	w->latency_ms = latency_ms;
+	w->commit_ms = commit_ms;
+}
+
+void world_set_tamper(struct world *w, world_tamper tamper, void *ctx)
+{
+	w->tamper = tamper;
+	w->tamper_ctx = ctx;
+}
+
+enum pl_err world_submit(struct world *w, uint16_t node, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, uint32_t body_bytes)
+{
+	struct pl_event event = { .type = PL_EV_SUBMIT };
+
+	event.submit.lane = lane;
+	event.submit.kind = kind;
+	event.submit.flags = flags;
+	event.submit.body = body;
+	event.submit.body_bytes = body_bytes;
+	return step(w, node, &event);
+}
+
+/* --- the clock --- */
+
+static bool run_dials(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+	bool any = false;
+
+	while (n->dial_count > 0) {
+		const uint16_t peer = n->dial_due[--n->dial_count];
+		any = true;
+		if (w->cut[node][peer] || !w->nodes[peer].engine) {
+			struct pl_event event = { .type = PL_EV_LINK_DOWN, .link_down = { PL_LINK_NONE, peer } };
+			assert(step(w, node, &event) == PL_OK);
+			continue;
+		}
+		struct link *link = link_new(w, node, peer);
+		const uint32_t a = link->ends[0].link, b = link->ends[1].link;
+		struct pl_event accept = { .type = PL_EV_LINK_UP, .link_up = { b, PL_NODE_NONE, node } };
+		struct pl_event dialled = { .type = PL_EV_LINK_UP, .link_up = { a, peer, peer } };
+		assert(step(w, peer, &accept) == PL_OK);
+		assert(step(w, node, &dialled) == PL_OK);
+	}
+	while (n->sent_count > 0) {
+		struct pl_event event = { .type = PL_EV_SENT, .sent = { n->sent_due[--n->sent_count] } };
+		any = true;
+		assert(step(w, node, &event) == PL_OK);
+	}
+	return any;
+}
+
+static bool run_store(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+	bool any = false;
+
+	if (n->store_fails && n->pending) {
+		while (n->pending) {
+			struct pending *next = n->pending->next;
+			free(n->pending->entry.body);
+			free(n->pending);
+			n->pending = next;
+		}
+		n->pending_last = &n->pending;
+		struct pl_event event = { .type = PL_EV_STORE_FAILED };
+		assert(step(w, node, &event) == PL_OK);
+		return true;
+	}
+	while (n->pending && n->pending->at_ms <= w->now_ms) {
+		struct pending *p = n->pending;
+		struct pl_event event = { .type = PL_EV_STORED };
+		n->pending = p->next;
+		if (!n->pending)
+			n->pending_last = &n->pending;
+		struct lane_store *lane = &n->lanes[p->node][p->lane];
+		/* the promise that everything rests on: in order, gapless, each once */
+		assert(p->seq == lane->count + 1);
+		p->entry.durable_at_ms = w->now_ms;
+		lane_append(lane, &p->entry);
+		event.stored.node = p->node;
+		event.stored.lane = p->lane;
+		event.stored.seq = p->seq;
+		event.stored.gseq = p->gseq;
+		event.stored.id = p->id;
+		event.stored.bytes = PL_ENTRY_HEADER_BYTES + p->entry.body_bytes;
+		assert(step(w, node, &event) == PL_OK);
+		free(p);
+		any = true;
+	}
+	while (n->loads) {
+		struct load *l = n->loads;
+		struct pl_stored_entry found[512];
+		struct pl_event event = { .type = PL_EV_LOADED };
+		uint32_t bytes = 0;
+		size_t count = 0;
+		n->loads = l->next;
+		if (!n->loads)
+			n->loads_last = &n->loads;
+		struct lane_store *lane = &n->lanes[l->node][l->lane];
+		for (uint64_t seq = l->from; seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
+			struct entry *entry = &lane->entries[seq - 1];
+			found[count++] = (struct pl_stored_entry){ entry->header, entry->body, entry->body_bytes };
+			bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+		}
+		event.loaded.token = l->token;
+		event.loaded.entries = found;
+		event.loaded.count = count;
+		assert(step(w, node, &event) == PL_OK);
+		free(l);
+		any = true;
+	}
+	return any;
+}
+
+static bool run_link(struct world *w, struct link *link)
+{
+	bool any = false;
+
+	for (int k = 0; link->used && k < 2; k++) {
+		struct end *end = &link->ends[k];
+		while (link->used && end->first && end->first->at_ms <= w->now_ms) {
+			struct chunk *chunk = end->first;
+			any = true;
+			if (end->node == PL_NODE_NONE)
+				end->received += chunk->count;
+			if (end->node < w->count && w->nodes[end->node].engine) {
+				struct pl_event event = { .type = PL_EV_BYTES };
+				event.bytes.link = end->link;
+				event.bytes.bytes = chunk->bytes + chunk->taken;
+				event.bytes.count = chunk->count - chunk->taken;
+				assert(step(w, end->node, &event) == PL_OK);
+				chunk->taken += event.bytes.consumed;
+				if (!link->used)
+					return true;
+				if (end->node < w->count && chunk->taken < chunk->count)
+					continue;
+			}
+			end->first = chunk->next;
+			if (!end->first)
+				end->last = &end->first;
+			free(chunk);
+		}
+	}
+	if (link->used && !link->open && !link->ends[0].first && !link->ends[1].first) {
+		link_break(w, link);
+		any = true;
+	}
+	return any;
+}
+
+static void settle(struct world *w)
+{
+	bool any = true;
+
+	while (any) {
+		any = false;
+		for (uint16_t i = 0; i < w->count; i++) {
+			if (!w->nodes[i].engine)
+				continue;
+			any |= run_dials(w, i);
+			any |= run_store(w, i);
+			while (pl_engine_deadline_ms(w->nodes[i].engine) <= w->now_ms) {
+				struct pl_event event = { .type = PL_EV_TICK };
+				assert(step(w, i, &event) == PL_OK);
+				any = true;
+			}
+		}
+		for (int i = 0; i < LINKS_MAX; i++) {
+			if (w->links[i].used)
+				any |= run_link(w, &w->links[i]);
+		}
+	}
+}
+
+void world_run_ms(struct world *w, uint64_t ms)
+{
+	const uint64_t until = w->now_ms + ms;
+
+	settle(w);
+	while (w->now_ms < until) {
+		/* to the next thing that is due, or to the end */
+		uint64_t next = until;
+		for (uint16_t i = 0; i < w->count; i++) {
+			struct node *n = &w->nodes[i];
+			if (!n->engine)
+				continue;
+			const uint64_t deadline = pl_engine_deadline_ms(n->engine);
+			if (deadline < next)
+				next = deadline;
+			if (n->pending && n->pending->at_ms < next)
+				next = n->pending->at_ms;
+		}
+		for (int i = 0; i < LINKS_MAX; i++) {
+			for (int k = 0; w->links[i].used && k < 2; k++) {
+				if (w->links[i].ends[k].first && w->links[i].ends[k].first->at_ms < next)
+					next = w->links[i].ends[k].first->at_ms;
+			}
+		}
+		w->now_ms = next > w->now_ms ? next : w->now_ms + 1;
+		settle(w);
+	}
+}
+
+bool world_converges(struct world *w, uint64_t ms)
+{
+	const uint64_t until = w->now_ms + ms;
+
+	while (true) {
+		uint8_t first[PL_ID_BYTES], other[PL_ID_BYTES];
+		bool equal = true, pending = false;
+		pl_engine_frontier_root(w->nodes[0].engine, first);
+		for (uint16_t i = 0; i < w->count; i++) {
+			pl_engine_frontier_root(w->nodes[i].engine, other);
+			equal &= memcmp(first, other, PL_ID_BYTES) == 0;
+			pending |= w->nodes[i].pending != NULL;
+		}
+		if (equal && !pending)
+			return true;
+		if (w->now_ms >= until)
+			return false;
+		world_run_ms(w, 10);
+	}
+}
+
+void world_submit_bulk(struct world *w, uint16_t node, uint32_t count, uint32_t body_bytes)
+{
+	uint8_t *body = malloc(body_bytes);
+
+	for (uint32_t i = 0; i < count; i++) {
+		memset(body, (int)(i & 0xff), body_bytes);
+		pl_put32(body, i);
+		while (world_submit(w, node, 2, PL_KIND_INDICATORS, 0, body, body_bytes) == PL_ERR_FULL)
+			world_run_ms(w, 1);
+	}
+	free(body);
+}
+
+/* --- mishaps --- */
+
+static void stop(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+
+	free(n->memory);
+	n->memory = NULL;
+	n->engine = NULL;
+	for (int i = 0; i < LINKS_MAX; i++) {
+		if (w->links[i].used && (w->links[i].ends[0].node == node || w->links[i].ends[1].node == node))
+			link_break(w, &w->links[i]);
+	}
+	while (n->pending) {
+		struct pending *next = n->pending->next;
+		free(n->pending->entry.body);
+		free(n->pending);
+		n->pending = next;
+	}
+	n->pending_last = &n->pending;
+	while (n->loads) {
+		struct load *next = n->loads->next;
+		free(n->loads);
+		n->loads = next;
+	}
+	n->loads_last = &n->loads;
+	n->dial_count = n->sent_count = 0;
+}
+
+void world_crash(struct world *w, uint16_t node)
+{
+	stop(w, node);
+	engine_start(w, node);
+}
+
+void world_restore_copy(struct world *w, uint16_t node, uint8_t lane, uint64_t keep_seq)
+{
+	struct lane_store *l = &w->nodes[node].lanes[node][lane];
+
+	stop(w, node);
+	while (l->count > keep_seq)
+		free(l->entries[--l->count].body);
+	engine_start(w, node);
+}
+
+void world_store_fails(struct world *w, uint16_t node, bool fails)
+{
+	struct pl_event event = { .type = PL_EV_STORE_READY };
+
+	w->nodes[node].store_fails = fails;
+	if (!fails)
+		assert(step(w, node, &event) == PL_OK);
+}
+
+void world_forge(struct world *w, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes)
+{
+	struct node *n = &w->nodes[holder];
+	struct lane_store *store = &n->lanes[author][lane];
+	struct entry entry = { .body_bytes = body_bytes };
+	struct pl_header header = { .lane = lane, .kind = lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, .generation = 1, .seq = seq, .gseq = seq,
+	                            .body_bytes = body_bytes, .time_ms = WALL_START_MS };
+
+	stop(w, holder);
+	memcpy(header.author, w->charter->nodes[author].certificate.node_id, PL_NODE_ID_BYTES);
+	if (seq > 1)
+		pl_entry_id(w->charter->network_id, store->entries[seq - 2].header, header.prev);
+	pl_body_hash(body, body_bytes, header.body_hash);
+	pl_header_encode(&header, entry.header);
+	pl_entry_sign(w->charter->network_id, w->nodes[author].sign_secret, entry.header);
+	entry.body = malloc(body_bytes + 1);
+	memcpy(entry.body, body, body_bytes);
+	while (store->count >= seq)
+		free(store->entries[--store->count].body);
+	lane_append(store, &entry);
+	engine_start(w, holder);
+}
+
+uint64_t world_durable(struct world *w, uint16_t node, uint16_t author, uint8_t lane) { return w->nodes[node].lanes[author][lane].count; }
+
+uint64_t world_durable_at(struct world *w, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq)
+{
+	const struct lane_store *l = &w->nodes[node].lanes[author][lane];
+
+	return seq <= l->count ? l->entries[seq - 1].durable_at_ms : 0;
+}
+
+bool world_same_entry(struct world *w, uint16_t a, uint16_t b, uint16_t author, uint8_t lane, uint64_t seq)
+{
+	const struct lane_store *x = &w->nodes[a].lanes[author][lane], *y = &w->nodes[b].lanes[author][lane];
+
+	if (seq > x->count || seq > y->count)
+		return false;
+	const struct entry *i = &x->entries[seq - 1], *k = &y->entries[seq - 1];
+	return memcmp(i->header, k->header, PL_ENTRY_HEADER_BYTES) == 0 && i->body_bytes == k->body_bytes &&
+	       memcmp(i->body, k->body, i->body_bytes) == 0;
+}
+
+uint32_t world_notes(const struct world *w, uint16_t node, enum pl_note_code code) { return w->nodes[node].notes[code]; }
+const char *world_last_detail(const struct world *w, uint16_t node, enum pl_note_code code)
+{
+	return w->nodes[node].details[code] ? w->nodes[node].details[code] : "";
+}
+uint32_t world_proofs(const struct world *w, uint16_t node) { return w->nodes[node].proofs; }
+
+/* --- the test as a peer --- */
+
+uint32_t world_raw_connect(struct world *w, uint16_t node)
+{
+	struct link *link = link_new(w, PL_NODE_NONE, node);
+	struct pl_event accept = { .type = PL_EV_LINK_UP, .link_up = { link->ends[1].link, PL_NODE_NONE, 0xbad } };
+	const uint32_t mine = link->ends[0].link;
+
+	assert(step(w, node, &accept) == PL_OK);
+	return mine;
+}
+
+void world_raw_send(struct world *w, uint32_t handle, const uint8_t *bytes, size_t count)
+{
+	struct link *link = NULL;
+
+	if (end_of(w, PL_NODE_NONE, handle, &link))
+		push(w, link, 1, bytes, count);
+}
+
+size_t world_raw_received(struct world *w, uint32_t handle)
+{
+	struct link *link = NULL;
+	const struct end *end = end_of(w, PL_NODE_NONE, handle, &link);
+
+	return end ? end->received : 0;
+}
+
+bool world_raw_open(struct world *w, uint32_t handle)
+{
+	struct link *link = NULL;
+
+	return end_of(w, PL_NODE_NONE, handle, &link) != NULL && link->open;
+}
+
+void world_free(struct world *w)
+{
+	for (uint16_t i = 0; i < w->count; i++)
+		w->nodes[i].config.charter = NULL;
+	for (int i = 0; i < LINKS_MAX; i++) {
+		if (w->links[i].used)
+			link_free(&w->links[i]);
+	}
+	for (uint16_t i = 0; i < w->count; i++) {
+		stop(w, i);
+		for (uint16_t a = 0; a < w->count; a++) {
+			for (uint8_t l = 0; l < PL_LANES; l++) {
+				struct lane_store *lane = &w->nodes[i].lanes[a][l];
+				for (size_t k = 0; k < lane->count; k++)
+					free(lane->entries[k].body);
+				free(lane->entries);
+			}
+		}
+	}
+	free(w->charter);
+	free(w);
+}

@@ -1,0 +1,63 @@
+/* A small world for the engine's tests: several engines in one process, on a virtual clock, with links and stores of memory.
+ *
+ * Time passes only in world_run_ms(). A link carries bytes after latency_ms; a store makes entries durable after commit_ms. What happens is a
+ * function of the calls and of the seed. Tests read as a timed story; see proto/engine_test.c.
+ */
+#ifndef PL_TESTS_WORLD_H
+#define PL_TESTS_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/engine.h"
+
+#define WORLD_NODES_MAX 16
+
+struct world;
+
+struct world *world_new(uint16_t nodes, uint64_t seed);
+void world_free(struct world *world);
+struct pl_charter *world_charter(struct world *world); /* before world_start(): to change keys, validity, courier keys */
+struct pl_engine_config *world_config(struct world *world, uint16_t node); /* likewise */
+void world_start(struct world *world);
+
+/* a dials b, and b accepts. Before or after world_start(). */
+void world_link(struct world *world, uint16_t a, uint16_t b);
+void world_cut(struct world *world, uint16_t a, uint16_t b);  /* the link breaks, and dialling fails */
+void world_heal(struct world *world, uint16_t a, uint16_t b);
+void world_latency(struct world *world, uint64_t latency_ms, uint64_t commit_ms);
+/* Called with every chunk in flight; may change it, or return false to drop it. */
+typedef bool (*world_tamper)(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count);
+void world_set_tamper(struct world *world, world_tamper tamper, void *ctx);
+
+enum pl_err world_submit(struct world *world, uint16_t node, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, uint32_t body_bytes);
+/* Many of the same size, on lane 2, waiting where the engine says that it is full. */
+void world_submit_bulk(struct world *world, uint16_t node, uint32_t count, uint32_t body_bytes);
+void world_run_ms(struct world *world, uint64_t ms);
+/* Runs until all frontiers are equal; false if they are not within ms. */
+bool world_converges(struct world *world, uint64_t ms);
+uint64_t world_now(const struct world *world);
+
+void world_crash(struct world *world, uint16_t node); /* keeps what is durable; starts again at once */
+void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
+void world_store_fails(struct world *world, uint16_t node, bool fails);
+/* Adds an entry to a node's store behind its engine's back, as a forking author would: signs it as author with other content. */
+void world_forge(struct world *world, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes);
+
+struct pl_engine *world_engine(struct world *world, uint16_t node);
+uint64_t world_durable(struct world *world, uint16_t node, uint16_t author, uint8_t lane);
+/* Virtual ms at which an entry became known (accepted) and durable there; 0 if it is not. */
+uint64_t world_durable_at(struct world *world, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq);
+bool world_same_entry(struct world *world, uint16_t a, uint16_t b, uint16_t author, uint8_t lane, uint64_t seq);
+uint32_t world_notes(const struct world *world, uint16_t node, enum pl_note_code code);
+const char *world_last_detail(const struct world *world, uint16_t node, enum pl_note_code code);
+uint32_t world_proofs(const struct world *world, uint16_t node);
+
+/* Raw access for hostile peers: a connection that the test itself speaks on. */
+uint32_t world_raw_connect(struct world *world, uint16_t node);
+void world_raw_send(struct world *world, uint32_t link, const uint8_t *bytes, size_t count);
+size_t world_raw_received(struct world *world, uint32_t link); /* bytes that the node has answered */
+bool world_raw_open(struct world *world, uint32_t link);
+
+#endif
