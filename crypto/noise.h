@@ -28,8 +28,9 @@ struct pl_noise_cipher {
 	bool has_key;
 };
 
-/* Fields for noise.c, but for two that a caller may read once the handshake is done: remote_static, and hash, which both sides share and
- * nobody else can bring about (the spec's channel binding, section 11.2). */
+/* Fields for noise.c, but a caller may read: role and has_psk; step, to know what comes next; remote_ephemeral once the other's first
+ * message is read; remote_static once the handshake is done, and then hash too, which both sides share and nobody else can bring about
+ * (the spec's channel binding, section 11.2). */
 struct pl_noise {
 	enum pl_noise_role role;
 	bool has_psk;   /* psk3 is spoken, whether or not the key is known yet */
@@ -52,8 +53,8 @@ struct pl_noise_setup {
 	const uint8_t *static_secret;    /* 32, own */
 	const uint8_t *remote_static;    /* 32 for the initiator, NULL for the responder */
 	const uint8_t *psk;              /* 32, or NULL for plain XK */
-	bool psk_later;                  /* responder only, psk NULL: psk3 with a key that hangs on who the initiator is, which message 3 tells;
-	                                    pl_noise_read() asks for it then */
+	bool psk_later;                  /* responder only, psk NULL: psk3 with a key that hangs on who the initiator is; message 3 tells,
+	                                    and pl_noise_read() asks for it then */
 	const uint8_t *ephemeral_secret; /* 32 fresh random bytes */
 	const uint8_t *prologue;
 	size_t prologue_bytes;
@@ -62,18 +63,18 @@ struct pl_noise_setup {
 /* PL_ERR_REFUSED if remote_static is of small order. */
 PL_MUST_CHECK enum pl_err pl_noise_init(struct pl_noise *noise, const struct pl_noise_setup *setup);
 
-/* Writes the next handshake message: payload_bytes + the message's overhead; payload and out do not overlap. PL_ERR_FULL, PL_ERR_LIMIT (over
- * PL_NOISE_MESSAGE_BYTES_MAX), PL_ERR_STATE (not ours to write): none of them changes anything. */
+/* Writes the next handshake message: payload_bytes + the message's overhead; payload and out do not overlap. PL_ERR_FULL, PL_ERR_LIMIT
+ * (over PL_NOISE_MESSAGE_BYTES_MAX), PL_ERR_STATE (not ours to write): none of them changes anything. */
 PL_MUST_CHECK enum pl_err pl_noise_write(struct pl_noise *noise, const uint8_t *payload, size_t payload_bytes, uint8_t *out, size_t out_max,
                                          size_t *out_bytes);
 
-/* The key that is shared with the owner of remote_static, or NULL if there is none, and the handshake fails. The initiator has not yet shown
- * that remote_static is its own, so act on nothing before pl_noise_read() returns PL_OK. */
+/* The key that is shared with the owner of remote_static, or NULL if there is none, and the handshake fails. The initiator has not yet
+ * shown that remote_static is its own, so act on nothing before pl_noise_read() returns PL_OK. */
 typedef const uint8_t *(*pl_noise_find_psk)(void *ctx, const uint8_t remote_static[32]);
 
-/* Reads the next handshake message; message and payload do not overlap. Any error leaves the handshake dead (PL_ERR_STATE from then on), and
- * wiped: PL_ERR_SHORT, PL_ERR_LIMIT, PL_ERR_FULL, PL_ERR_STATE (not ours to read), PL_ERR_REFUSED (a key of small order), PL_ERR_DECRYPT.
- * find_psk is called only with psk_later, while message 3 is read; PL_ERR_NO_KEY if it is NULL or returns NULL. */
+/* Reads the next handshake message; message and payload do not overlap. Any error leaves the handshake dead (PL_ERR_STATE from then on),
+ * and wiped: PL_ERR_SHORT, PL_ERR_LIMIT, PL_ERR_FULL, PL_ERR_STATE (not ours to read), PL_ERR_REFUSED (a key of small order),
+ * PL_ERR_DECRYPT. find_psk is called only with psk_later, while message 3 is read; PL_ERR_NO_KEY if it is NULL or returns NULL. */
 PL_MUST_CHECK enum pl_err pl_noise_read(struct pl_noise *noise, const uint8_t *message, size_t message_bytes, uint8_t *payload,
                                         size_t payload_max, size_t *payload_bytes, pl_noise_find_psk find_psk, void *ctx);
 

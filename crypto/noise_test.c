@@ -319,8 +319,10 @@ Test(noise, messages_reflected_or_repeated_are_refused)
 Test(noise, keys_of_small_order_are_refused)
 {
 	static const uint8_t zero[32], one[32] = { 1 };
-	static const uint8_t order_8[32] = { 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
-		                             0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00 };
+	static const uint8_t order_8[32] = {
+		0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+		0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+	};
 	const uint8_t *const points[] = { zero, one, order_8 };
 	struct pl_noise_setup setup = { .role = PL_NOISE_INITIATOR };
 	struct pair pair;
@@ -388,7 +390,8 @@ Test(noise, a_payload_without_room_or_over_the_limit_ends_the_handshake)
 
 	set_up(&pair, PLAIN, PLAIN);
 	play_until(&pair, 0, &message);
-	cr_assert_eq(pl_noise_read(&pair.che, message.bytes, message.count, payload, sizeof(hello) - 1, &payload_bytes, NULL, NULL), PL_ERR_FULL);
+	cr_assert_eq(pl_noise_read(&pair.che, message.bytes, message.count, payload, sizeof(hello) - 1, &payload_bytes, NULL, NULL),
+	             PL_ERR_FULL);
 	cr_assert_eq(read_hello(&pair.che, &message, NULL), PL_ERR_STATE);
 	set_up(&pair, PLAIN, PLAIN);
 	cr_assert_eq(pl_noise_read(&pair.che, big, sizeof(big), payload, sizeof(payload), &payload_bytes, NULL, NULL), PL_ERR_LIMIT);
