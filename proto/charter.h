@@ -18,45 +18,11 @@
 #include "crypto/sign.h"
 #include "proto/entry.h"
 #include "proto/limits.h"
+#include "proto/sheet.h"
 
-#define PL_CHARTER_VERSION 1
-#define PL_MEMBER_CODE_BYTES 3 /* ISO 3166-1 alpha-3, or three capitals for an institution */
 #define PL_NODE_NONE 0xffffu
 
-enum pl_member_role { PL_ROLE_STATE = 1, PL_ROLE_OBSERVER = 2, PL_ROLE_ARBITER = 3, PL_ROLE_AUDITOR = 4 };
-
-/* Threshold of a set of Ed25519 keys: an explicit multisignature, so that who signed is part of the evidence. */
-struct pl_key_set {
-	uint8_t threshold; /* 1..count */
-	uint8_t count;     /* 1..PL_KEYS_PER_ROLE_MAX */
-	uint8_t keys[PL_KEYS_PER_ROLE_MAX][PL_SIGN_PUBLIC_BYTES];
-};
-
-/* Signed by the node role's threshold: this machine speaks for the member. */
-struct pl_certificate {
-	char label[PL_NAME_BYTES_MAX + 1]; /* what the member calls it: "helsinki-1" */
-	uint8_t node_id[PL_NODE_ID_BYTES];
-	uint8_t noise_public[32];
-	uint32_t generation;
-	uint64_t valid_from_ms, valid_until_ms; /* at most a year and a day apart */
-	char address[PL_ADDRESS_BYTES_MAX + 1]; /* where it can be dialled; empty: it only dials out */
-};
-
-struct pl_member {
-	char code[PL_MEMBER_CODE_BYTES + 1];
-	char name[PL_NAME_BYTES_MAX + 1];
-	uint8_t role; /* enum pl_member_role */
-	struct pl_key_set root, node_role;
-	uint8_t nodes_count;
-	uint16_t first_node; /* index in pl_charter.nodes */
-};
-
-struct pl_charter_node {
-	struct pl_certificate certificate;
-	uint16_t member; /* index in pl_charter.members */
-};
-
-/* A parsed charter. About 400 KiB: allocate it, touch what is used. */
+/* A parsed charter. About 300 KiB: allocate it. */
 struct pl_charter {
 	uint8_t network_id[PL_ID_BYTES];
 	uint32_t epoch; /* 0: genesis */
@@ -67,10 +33,11 @@ struct pl_charter {
 	struct pl_charter_node nodes[PL_NODES_MAX];
 };
 
-/* Parses a charter document and checks everything that makes it valid: form, order, uniqueness of codes, node ids, noise keys, and every
- * signature: certificates by node-role thresholds, sheets and the charter by root thresholds of each member. On an error *at names the
- * member at fault, or is empty. PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT, PL_ERR_VERSION, PL_ERR_SIGNATURE (a threshold is not met or a
- * signature is wrong), PL_ERR_EXISTS (something stands twice). */
+/* Parses a charter document and checks everything that makes it valid: form, order, uniqueness of codes, keys, node ids, noise keys and
+ * addresses, and every signature: certificates by node-role thresholds, sheets and the charter by root thresholds of each member. *out is
+ * scratch until PL_OK. On an error *at names the member at fault, or is empty. PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT, PL_ERR_VERSION,
+ * PL_ERR_SIGNATURE (a threshold is not met or a signature is wrong), PL_ERR_EXISTS (something stands twice), PL_ERR_EXPIRED (a certificate
+ * ended before the charter was made). */
 PL_MUST_CHECK enum pl_err pl_charter_read(const uint8_t *document, size_t document_bytes, struct pl_charter *out,
                                           char at[PL_MEMBER_CODE_BYTES + 1]);
 
@@ -78,31 +45,16 @@ PL_MUST_CHECK enum pl_err pl_charter_read(const uint8_t *document, size_t docume
 PL_MUST_CHECK enum pl_err pl_charter_read_unsigned(const uint8_t *document, size_t document_bytes, struct pl_charter *out,
                                                    bool signed_by[PL_MEMBERS_MAX], char at[PL_MEMBER_CODE_BYTES + 1]);
 
-/* Makes an unsigned charter document from member sheets (any order; they are sorted). PL_ERR_FULL and the errors of reading. */
-struct pl_bytes {
-	const uint8_t *bytes;
-	size_t count;
-};
+/* Makes an unsigned charter document from member sheets (any order; they are sorted). out may not alias a sheet. PL_ERR_FULL and the
+ * errors of reading. */
 PL_MUST_CHECK enum pl_err pl_charter_make(const char *name, uint64_t created_ms, const struct pl_bytes *sheets, size_t sheets_count,
                                           uint8_t *out, size_t out_max, size_t *out_bytes, char at[PL_MEMBER_CODE_BYTES + 1]);
 
-/* Adds one root signature; which member and key it is follows from the key. PL_ERR_UNKNOWN: no founder has this root key;
- * PL_ERR_EXISTS: it has signed already. out may not alias document. */
+/* Adds one root signature; which member and key it is follows from the key. out may not alias document. PL_ERR_UNKNOWN: no founder has this
+ * root key; PL_ERR_EXISTS: it has signed already; PL_ERR_FULL, PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT, PL_ERR_VERSION. Only the form is
+ * looked at: who signs should have read the charter before, with pl_charter_read_unsigned(). */
 PL_MUST_CHECK enum pl_err pl_charter_sign(const uint8_t *document, size_t document_bytes, const uint8_t secret_key[PL_SIGN_SECRET_BYTES],
                                           uint8_t *out, size_t out_max, size_t *out_bytes);
-
-/* Certificates and sheets. A certificate document is [body, [[key index, signature]...]]; a sheet document likewise. */
-PL_MUST_CHECK enum pl_err pl_certificate_make(const struct pl_certificate *certificate, const char code[PL_MEMBER_CODE_BYTES + 1],
-                                              uint8_t *out, size_t out_max, size_t *out_bytes);
-PL_MUST_CHECK enum pl_err pl_sheet_make(const struct pl_member *member, const struct pl_bytes *certificates, size_t certificates_count,
-                                        uint8_t *out, size_t out_max, size_t *out_bytes);
-/* Adds a signature by the key with this index of the set that has to sign. */
-PL_MUST_CHECK enum pl_err pl_document_sign(const char *label, size_t label_bytes, const uint8_t *document, size_t document_bytes,
-                                           uint8_t key_index, const uint8_t secret_key[PL_SIGN_SECRET_BYTES], uint8_t *out, size_t out_max,
-                                           size_t *out_bytes);
-/* Reads one sheet and checks its signatures. nodes has room for PL_NODES_PER_MEMBER_MAX. */
-PL_MUST_CHECK enum pl_err pl_sheet_read(const uint8_t *document, size_t document_bytes, struct pl_member *member,
-                                        struct pl_charter_node *nodes);
 
 /* Lookups. Names of nodes are "FIN" for a member's first node, "FIN.2" and "FIN.3" for the others. */
 uint16_t pl_charter_find_node(const struct pl_charter *charter, const uint8_t node_id[PL_NODE_ID_BYTES]); /* PL_NODE_NONE */

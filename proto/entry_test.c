@@ -10,7 +10,8 @@ static struct pl_header sample(void)
 {
 	struct pl_header h = {
 		.lane = 1, .kind = PL_KIND_MESSAGE, .flags = 2u << PL_FLAG_RETAIN_SHIFT,
-		.charter_epoch = 0x01020304, .generation = 0x05060708, .body_bytes = 0x10203, .seq = 0x1112131415161718, .gseq = 0x7172737475767778, .time_ms = 0x3132333435363738,
+		.charter_epoch = 0x01020304, .generation = 0x05060708, .body_bytes = 0x10203,
+		.seq = 0x1112131415161718, .gseq = 0x7172737475767778, .time_ms = 0x3132333435363738,
 		.others = { { .seq = 0x4142434445464748 }, { .seq = 0x0203040506070809 } },
 	};
 

@@ -14,7 +14,9 @@
 #define PL_KEYS_PER_ROLE_MAX 5       /* "3 of 5" is the largest root that crypto.md foresees */
 #define PL_NAME_BYTES_MAX 64         /* names of members, operators, nodes: fits a line on every screen */
 #define PL_ADDRESS_BYTES_MAX 80      /* "host:port" */
-#define PL_CHARTER_BYTES_MAX 1048576 /* 768 certificates of under 600 bytes, 256 members of under 1.5 KiB */
+#define PL_CERTIFICATE_BYTES_MAX 600 /* five signatures of 68 bytes, 245 bytes of body and framing */
+#define PL_SHEET_BYTES_MAX 2560      /* three certificates, ten keys, five signatures */
+#define PL_CHARTER_BYTES_MAX 1048576 /* 256 sheets and five signatures of each take 740 KB */
 
 /* --- entries --- */
 #define PL_HEADER_BYTES 168          /* the signed part; see entry.h */
@@ -92,6 +94,7 @@
 
 /* --- times --- */
 #define PL_CLOCK_SKEW_FLAG_MS 300000       /* a claimed time further off than this is flagged, never used for ordering */
+#define PL_CERTIFICATE_MS_MAX 31708800000ULL /* 367 days: a leap year and a day, so that yearly renewal need not be on the day */
 #define PL_EPOCH_KEY_MS 86400000ULL        /* a new encryption key every 24 h */
 #define PL_EPOCH_KEY_VALID_MS 172800000ULL /* valid for 48 h, so that a day's outage does not cut a member off */
 #define PL_EPOCH_KEY_KEEP_MS 1209600000ULL /* secrets are wiped 14 days after the end of validity at the latest */

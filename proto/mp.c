@@ -278,6 +278,20 @@ uint32_t pl_mp_enter_array(struct pl_mp_cursor *cursor, uint32_t count_min, uint
 	return token && is_within(cursor, token->number, count_min, count_max) ? (uint32_t)token->number : 0;
 }
 
+void pl_mp_enter_versioned(struct pl_mp_cursor *cursor, uint64_t version, uint32_t count)
+{
+	uint32_t found = pl_mp_enter_array(cursor, 1, UINT32_MAX);
+	uint64_t first = pl_mp_take_uint(cursor, UINT64_MAX);
+
+	if (cursor->err != PL_OK)
+		return;
+	/* PROTOCOL: "The version is looked at before anything else, and another one is an error of its own." */
+	if (first != version)
+		cursor->err = PL_ERR_VERSION;
+	else if (found != count)
+		cursor->err = PL_ERR_FORMAT;
+}
+
 uint64_t pl_mp_take_uint(struct pl_mp_cursor *cursor, uint64_t max)
 {
 	const struct pl_mp_token *token = take(cursor, PL_MP_UINT);

@@ -24,8 +24,8 @@ struct pl_mp_token {
 };
 
 /* Parses exactly one value that fills bytes. Strings are checked to be UTF-8 without NUL. tokens is scratch until PL_OK; tokens_max over
- * PL_MP_ITEMS_MAX counts as that. PL_ERR_SHORT (also every true prefix of a document), PL_ERR_FORMAT, PL_ERR_LIMIT (depth over PL_MP_DEPTH_MAX,
- * more than tokens_max tokens). */
+ * PL_MP_ITEMS_MAX counts as that. PL_ERR_SHORT (also every true prefix of a document), PL_ERR_FORMAT, PL_ERR_LIMIT (depth over
+ * PL_MP_DEPTH_MAX, more than tokens_max tokens). */
 PL_MUST_CHECK enum pl_err pl_mp_parse(const uint8_t *bytes, size_t count, struct pl_mp_token *tokens, size_t tokens_max,
                                       size_t *tokens_count);
 
@@ -38,6 +38,8 @@ struct pl_mp_cursor {
 };
 void pl_mp_cursor_init(struct pl_mp_cursor *cursor, const struct pl_mp_token *tokens, size_t tokens_count);
 uint32_t pl_mp_enter_array(struct pl_mp_cursor *cursor, uint32_t count_min, uint32_t count_max); /* its number of children */
+/* Enters an array of this many children, the first of which is this format version. Another one is PL_ERR_VERSION whatever its shape. */
+void pl_mp_enter_versioned(struct pl_mp_cursor *cursor, uint64_t version, uint32_t count);
 uint64_t pl_mp_take_uint(struct pl_mp_cursor *cursor, uint64_t max);
 bool pl_mp_take_bool(struct pl_mp_cursor *cursor);
 const uint8_t *pl_mp_take_bin(struct pl_mp_cursor *cursor, size_t bytes_min, size_t bytes_max, size_t *count);

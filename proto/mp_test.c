@@ -219,7 +219,7 @@ Test(mp, number_of_tokens)
 		bytes[1] = (uint8_t)(children >> 8);
 		bytes[2] = (uint8_t)children;
 		cr_assert_eq(parse(bytes, 3 + children, PL_MP_ITEMS_MAX), children < 4096 ? PL_OK : PL_ERR_LIMIT, "%zu", children);
-		cr_assert_eq(parse(bytes, 3 + children, SIZE_MAX), children < 4096 ? PL_OK : PL_ERR_LIMIT, "a caller's limit cannot raise it");
+		cr_assert_eq(parse(bytes, 3 + children, SIZE_MAX), children < 4096 ? PL_OK : PL_ERR_LIMIT, "no caller can raise it");
 	}
 	/* the caller's own, smaller limit; nothing is written past it */
 	memset(tokens, 0x55, sizeof(tokens));
@@ -318,6 +318,29 @@ Test(mp, cursor_stops_at_the_first_mismatch)
 	cr_assert_eq(pl_mp_finish(&c), PL_OK);
 	pl_mp_take_uint(&c, 1);
 	cr_assert_eq(pl_mp_finish(&c), PL_ERR_FORMAT, "nothing is left to take");
+}
+
+Test(mp, version_comes_first)
+{
+	static const struct { const char *bytes; size_t count; enum pl_err err; } cases[] = {
+		{ "\x92\x01\x05", 3, PL_OK },
+		{ "\x92\x02\x05", 3, PL_ERR_VERSION },
+		{ "\x93\x02\x05\x05", 4, PL_ERR_VERSION }, /* another shape, too */
+		{ "\x93\x01\x05\x05", 4, PL_ERR_FORMAT },
+		{ "\x91\x01", 2, PL_ERR_FORMAT },
+		{ "\x90", 1, PL_ERR_FORMAT },
+		{ "\x92\xa1x\x05", 4, PL_ERR_FORMAT },
+		{ "\x01", 1, PL_ERR_FORMAT },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pl_mp_cursor c;
+
+		cr_assert_eq(parse(cases[i].bytes, cases[i].count, 8), PL_OK);
+		pl_mp_cursor_init(&c, tokens, tokens_count);
+		pl_mp_enter_versioned(&c, 1, 2);
+		cr_assert_eq(c.err, cases[i].err, "case %zu: %s", i, pl_err_str(c.err));
+	}
 }
 
 Test(mp, writer_has_a_ceiling)
