@@ -11,6 +11,7 @@
 #ifndef PL_NODE_KEYS_H
 #define PL_NODE_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,13 +40,17 @@ struct pl_node_keys {
 	uint8_t store_key[32]; /* seals columns of the store */
 };
 
-/* why gets "FILE: what is wrong; what to do". PL_ERR_IO, PL_ERR_EXISTS, PL_ERR_FORMAT, PL_ERR_DECRYPT (wrong passphrase), PL_ERR_REFUSED (secret file
- * readable by others). */
+#define PL_PASSPHRASE_BYTES_MAX 1024 /* with its NUL */
+
+/* path: FILE.key, beside which FILE.pub is written; neither stands without the other when this returns. why gets "FILE: what is wrong;
+ * what to do". PL_ERR_UNKNOWN (no such file), PL_ERR_EXISTS, PL_ERR_FORMAT, PL_ERR_VERSION, PL_ERR_DECRYPT (wrong passphrase),
+ * PL_ERR_REFUSED (secret file readable by others, empty passphrase), PL_ERR_LIMIT, PL_ERR_MEMORY, PL_ERR_DISK_FULL, PL_ERR_IO. */
 PL_MUST_CHECK enum pl_err pl_key_new_signing(const char *path, enum pl_key_role role, const char *comment, const char *passphrase,
                                              struct pl_keyfile_cost cost, char *why, size_t why_max);
 PL_MUST_CHECK enum pl_err pl_key_new_node(const char *path, const char *comment, const char *passphrase, struct pl_keyfile_cost cost,
                                           char *why, size_t why_max);
-PL_MUST_CHECK enum pl_err pl_key_read_signing(const char *path, const char *passphrase, struct pl_signing_key *out, char *why, size_t why_max);
+PL_MUST_CHECK enum pl_err pl_key_read_signing(const char *path, const char *passphrase, struct pl_signing_key *out, char *why,
+                                              size_t why_max);
 PL_MUST_CHECK enum pl_err pl_key_read_node(const char *path, const char *passphrase, struct pl_node_keys *out, char *why, size_t why_max);
 
 struct pl_public_key {
@@ -56,13 +61,31 @@ struct pl_public_key {
 };
 PL_MUST_CHECK enum pl_err pl_key_read_public(const char *path, struct pl_public_key *out, char *why, size_t why_max);
 
+/* The public part of a key file, and that as a file again, where it was lost. */
+PL_MUST_CHECK enum pl_err pl_key_public_of(const char *path, const char *passphrase, struct pl_public_key *out, char *why, size_t why_max);
+PL_MUST_CHECK enum pl_err pl_key_write_public(const struct pl_public_key *key, const char *path, char *why, size_t why_max);
+
 /* Whole files. Reading refuses more than bytes_max (PL_ERR_LIMIT). *out is malloc'd. */
 PL_MUST_CHECK enum pl_err pl_file_read(const char *path, size_t bytes_max, uint8_t **out, size_t *count, char *why, size_t why_max);
 PL_MUST_CHECK enum pl_err pl_file_write_new(const char *path, unsigned mode, const uint8_t *bytes, size_t count, char *why, size_t why_max);
 PL_MUST_CHECK enum pl_err pl_file_replace(const char *path, unsigned mode, const uint8_t *bytes, size_t count, char *why, size_t why_max);
 
-/* From a file's first line, $PARLEY_PASSPHRASE, or the terminal without echo (twice if confirm). buffer of passphrase_max, wiped by the caller. */
-PL_MUST_CHECK enum pl_err pl_passphrase_get(const char *file, const char *prompt, int confirm, char *buffer, size_t passphrase_max, char *why,
-                                            size_t why_max);
+/* The same piece by piece: begin, append as often as needed, then commit or abandon; after a failed append abandon, after a failed commit
+ * nothing. */
+#define PL_FILE_PATH_BYTES_MAX 4096
+struct pl_file {
+	int fd;
+	bool is_new; /* false: replaces what stands there */
+	char path[PL_FILE_PATH_BYTES_MAX], temporary[PL_FILE_PATH_BYTES_MAX];
+};
+PL_MUST_CHECK enum pl_err pl_file_begin(const char *path, bool is_new, struct pl_file *out, char *why, size_t why_max);
+PL_MUST_CHECK enum pl_err pl_file_append(struct pl_file *file, const void *bytes, size_t count, char *why, size_t why_max);
+PL_MUST_CHECK enum pl_err pl_file_commit(struct pl_file *file, unsigned mode, char *why, size_t why_max);
+void pl_file_abandon(struct pl_file *file);
+
+/* From a file's first line, the systemd credential "passphrase", $PARLEY_PASSPHRASE, or the terminal without echo (twice if confirm).
+ * buffer of passphrase_max, wiped by the caller. PL_ERR_NO_KEY: nothing is set and there is no terminal. */
+PL_MUST_CHECK enum pl_err pl_passphrase_get(const char *file, const char *prompt, int confirm, char *buffer, size_t passphrase_max,
+                                            char *why, size_t why_max);
 
 #endif

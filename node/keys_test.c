@@ -1,0 +1,321 @@
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node/keys.h"
+
+#define CHEAP ((struct pl_keyfile_cost){ 1, 64 })
+
+static char dir[64], why[8192];
+
+static const char *in_dir(const char *name)
+{
+	static char paths[8][128];
+	static int next;
+	char *path = paths[next++ % 8];
+	snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+	return path;
+}
+
+static int files_in_dir(void)
+{
+	DIR *d = opendir(dir);
+	int count = 0;
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		count += e->d_name[0] != '.';
+	closedir(d);
+	return count;
+}
+
+static unsigned mode_of(const char *path)
+{
+	struct stat st;
+	cr_assert_eq(stat(path, &st), 0);
+	return st.st_mode & 0777;
+}
+
+static void set_up(void)
+{
+	strcpy(dir, "/tmp/parley-keys-XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_geq(sodium_init(), 0);
+	unsetenv("PARLEY_PASSPHRASE");
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void tear_down(void)
+{
+	char command[128];
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(keys, .init = set_up, .fini = tear_down, .timeout = 30);
+
+static void put(const char *path, unsigned mode, const void *bytes, size_t count)
+{
+	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof why), PL_OK, "%s", why);
+}
+
+Test(keys, a_signing_key_comes_back_as_it_was_made)
+{
+	struct pl_signing_key key;
+	struct pl_public_key pub;
+	enum pl_err err = pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "Finland, vault 1", "correct horse", CHEAP, why, sizeof why);
+	cr_assert_eq(err, PL_OK, "%s", why);
+	cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct horse", &key, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_key_read_public(in_dir("a.pub"), &pub, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(key.role, PL_KEY_ROOT);
+	cr_assert_eq(pub.role, PL_KEY_ROOT);
+	cr_assert_str_eq(key.comment, "Finland, vault 1");
+	cr_assert_str_eq(pub.comment, "Finland, vault 1");
+	cr_assert_arr_eq(key.public_key, pub.public_key, 32);
+	cr_assert_arr_eq(key.secret + 32, pub.public_key, 32);
+	cr_assert_eq(mode_of(in_dir("a.key")), 0600);
+	cr_assert_eq(files_in_dir(), 2);
+
+	const struct pl_part part = { (const uint8_t *)"text", 4 };
+	uint8_t signature[PL_SIGN_BYTES];
+	pl_sign("label", sizeof "label", &part, 1, key.secret, signature);
+	cr_assert_eq(pl_sign_verify("label", sizeof "label", &part, 1, pub.public_key, signature), PL_OK);
+}
+
+Test(keys, a_node_has_three_secrets_and_two_public_keys)
+{
+	struct pl_node_keys one, two;
+	struct pl_public_key pub;
+	uint8_t noise_public[32];
+	cr_assert_eq(pl_key_new_node(in_dir("node.key"), "helsinki-1", "correct horse", CHEAP, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_key_new_node(in_dir("other.key"), "", "correct horse", CHEAP, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_key_read_node(in_dir("node.key"), "correct horse", &one, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_key_read_node(in_dir("other.key"), "correct horse", &two, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_key_read_public(in_dir("node.pub"), &pub, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_str_eq(one.comment, "helsinki-1");
+	cr_assert_arr_eq(one.node_id, pub.public_key, 32);
+	cr_assert_arr_eq(one.sign_secret + 32, pub.public_key, 32);
+	cr_assert_arr_eq(one.noise_public, pub.noise_public, 32);
+	crypto_scalarmult_base(noise_public, one.noise_secret);
+	cr_assert_arr_eq(noise_public, pub.noise_public, 32);
+	cr_assert_arr_neq(one.node_id, two.node_id, 32);
+	cr_assert_arr_neq(one.noise_secret, two.noise_secret, 32);
+	cr_assert_arr_neq(one.store_key, two.store_key, 32);
+	cr_assert_arr_neq(one.store_key, one.noise_secret, 32);
+}
+
+Test(keys, a_key_of_one_kind_is_not_read_as_another)
+{
+	struct pl_node_keys node;
+	struct pl_signing_key key;
+	cr_assert_eq(pl_key_new_node(in_dir("n.key"), "n", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_new_signing(in_dir("r.key"), PL_KEY_ROOT, "r", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_read_node(in_dir("r.key"), "correct horse", &node, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_not_null(strstr(why, "root"));
+	cr_assert_eq(pl_key_read_signing(in_dir("n.key"), "correct horse", &key, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(pl_key_new_signing(in_dir("x.key"), PL_KEY_NODE, "x", "correct horse", CHEAP, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(access(in_dir("x.key"), F_OK), -1);
+}
+
+Test(keys, a_wrong_passphrase_and_a_damaged_file_are_refused)
+{
+	struct pl_signing_key key;
+	uint8_t *file;
+	size_t count;
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "a", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct hors", &key, why, sizeof why), PL_ERR_DECRYPT);
+	cr_assert_not_null(strstr(why, "wrong passphrase"));
+	cr_assert_not_null(strstr(why, "a.key"));
+	cr_assert_eq(pl_file_read(in_dir("a.key"), 65536, &file, &count, why, sizeof why), PL_OK);
+	for (size_t length = 0; length < count; length++) {
+		put(in_dir("cut.key"), 0600, file, length);
+		cr_assert_neq(pl_key_read_signing(in_dir("cut.key"), "correct horse", &key, why, sizeof why), PL_OK, "cut to %zu bytes", length);
+	}
+	for (size_t i = 0; i < count; i++) {
+		/* not the cost: a flipped bit there may ask for gigabytes; the tests of crypto/keyfile.c see to it */
+		if (i >= 6 && i < 12)
+			continue;
+		file[i] ^= 1;
+		put(in_dir("flip.key"), 0600, file, count);
+		file[i] ^= 1;
+		cr_assert_neq(pl_key_read_signing(in_dir("flip.key"), "correct horse", &key, why, sizeof why), PL_OK, "bit of byte %zu", i);
+	}
+	free(file);
+}
+
+Test(keys, a_secret_that_others_can_open_is_refused)
+{
+	struct pl_signing_key key;
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "a", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	static const unsigned modes[] = { 0604, 0640, 0644, 0660, 0666 };
+	for (size_t i = 0; i < 5; i++) {
+		cr_assert_eq(chmod(in_dir("a.key"), modes[i]), 0);
+		cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct horse", &key, why, sizeof why), PL_ERR_REFUSED);
+		cr_assert_not_null(strstr(why, "chmod 600"));
+	}
+	cr_assert_eq(chmod(in_dir("a.key"), 0400), 0);
+	cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct horse", &key, why, sizeof why), PL_OK);
+}
+
+Test(keys, nothing_is_ever_overwritten)
+{
+	put(in_dir("a.key"), 0600, "mine", 4);
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "a", "correct horse", CHEAP, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(access(in_dir("a.pub"), F_OK), -1, "a public part without its secret");
+	put(in_dir("b.pub"), 0644, "mine", 4);
+	cr_assert_eq(pl_key_new_node(in_dir("b.key"), "b", "correct horse", CHEAP, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(access(in_dir("b.key"), F_OK), -1, "a secret without its public part");
+	cr_assert_eq(pl_file_write_new(in_dir("a.key"), 0600, (const uint8_t *)"new", 3, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(symlink("nowhere", in_dir("link")), 0);
+	cr_assert_eq(pl_file_write_new(in_dir("link"), 0600, (const uint8_t *)"new", 3, why, sizeof why), PL_ERR_EXISTS);
+	uint8_t *bytes;
+	size_t count;
+	cr_assert_eq(pl_file_read(in_dir("a.key"), 16, &bytes, &count, why, sizeof why), PL_OK);
+	cr_assert(count == 4 && memcmp(bytes, "mine", 4) == 0);
+	free(bytes);
+	cr_assert_eq(files_in_dir(), 3, "a temporary file was left");
+}
+
+Test(keys, a_file_that_appears_meanwhile_is_not_overwritten)
+{
+	struct pl_file file;
+	cr_assert_eq(pl_file_begin(in_dir("x"), true, &file, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_file_append(&file, "late", 4, why, sizeof why), PL_OK);
+	put(in_dir("x"), 0600, "early", 5);
+	cr_assert_eq(pl_file_commit(&file, 0600, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(files_in_dir(), 1);
+	cr_assert_eq(pl_file_begin(in_dir("y"), true, &file, why, sizeof why), PL_OK);
+	pl_file_abandon(&file);
+	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(keys, the_public_part_is_made_again_from_the_secret)
+{
+	struct pl_public_key before, again;
+	cr_assert_eq(pl_key_new_node(in_dir("n.key"), "helsinki-1", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_read_public(in_dir("n.pub"), &before, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_public_of(in_dir("n.key"), "correct horse", &again, why, sizeof why), PL_OK);
+	cr_assert_eq(memcmp(&before, &again, sizeof before), 0);
+	cr_assert_eq(pl_key_write_public(&again, in_dir("n.pub"), why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(pl_key_write_public(&again, in_dir("n2.pub"), why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_read_public(in_dir("n2.pub"), &again, why, sizeof why), PL_OK);
+	cr_assert_eq(memcmp(&before, &again, sizeof before), 0);
+}
+
+Test(keys, what_is_not_a_public_part_is_told_apart)
+{
+	struct pl_public_key pub;
+	uint8_t *bytes, long_file[600] = { 0 };
+	size_t count;
+	cr_assert_eq(pl_key_new_node(in_dir("n.key"), "n", "correct horse", CHEAP, why, sizeof why), PL_OK);
+	cr_assert_eq(pl_key_read_public(in_dir("n.key"), &pub, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_not_null(strstr(why, "secret"));
+	cr_assert_eq(pl_key_read_public(in_dir("none.pub"), &pub, why, sizeof why), PL_ERR_UNKNOWN);
+	cr_assert_eq(pl_key_read_public(dir, &pub, why, sizeof why), PL_ERR_IO);
+	put(in_dir("long.pub"), 0644, long_file, sizeof long_file);
+	cr_assert_eq(pl_key_read_public(in_dir("long.pub"), &pub, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(pl_file_read(in_dir("n.pub"), 4096, &bytes, &count, why, sizeof why), PL_OK);
+	for (size_t length = 0; length < count; length++) {
+		put(in_dir("cut.pub"), 0644, bytes, length);
+		cr_assert_neq(pl_key_read_public(in_dir("cut.pub"), &pub, why, sizeof why), PL_OK, "cut to %zu bytes", length);
+	}
+	bytes[1] = 2;
+	put(in_dir("newer.pub"), 0644, bytes, count);
+	cr_assert_eq(pl_key_read_public(in_dir("newer.pub"), &pub, why, sizeof why), PL_ERR_VERSION);
+	free(bytes);
+}
+
+Test(keys, bad_requests_for_keys_leave_nothing_behind)
+{
+	char comment[PL_NAME_BYTES_MAX + 2];
+	memset(comment, 'x', sizeof comment);
+	comment[sizeof comment - 1] = '\0';
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, comment, "correct horse", CHEAP, why, sizeof why), PL_ERR_LIMIT);
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "\xff", "correct horse", CHEAP, why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "a", "", CHEAP, why, sizeof why), PL_ERR_REFUSED);
+	cr_assert_eq(pl_key_new_signing(in_dir("no/a.key"), PL_KEY_ROOT, "a", "correct horse", CHEAP, why, sizeof why), PL_ERR_UNKNOWN);
+	cr_assert_eq(files_in_dir(), 0);
+}
+
+Test(keys, reading_stops_at_its_limit)
+{
+	uint8_t *bytes, content[5000];
+	size_t count;
+	memset(content, 7, sizeof content);
+	put(in_dir("f"), 0600, content, sizeof content);
+	cr_assert_eq(pl_file_read(in_dir("f"), 4999, &bytes, &count, why, sizeof why), PL_ERR_LIMIT);
+	cr_assert_eq(pl_file_read(in_dir("f"), 5000, &bytes, &count, why, sizeof why), PL_OK);
+	cr_assert(count == 5000 && memcmp(bytes, content, 5000) == 0);
+	free(bytes);
+	put(in_dir("empty"), 0600, "", 0);
+	cr_assert_eq(pl_file_read(in_dir("empty"), 10, &bytes, &count, why, sizeof why), PL_OK);
+	cr_assert_eq(count, 0);
+	free(bytes);
+	cr_assert_eq(pl_file_read("/dev/zero", 100000, &bytes, &count, why, sizeof why), PL_ERR_LIMIT, "what has no size and no end");
+}
+
+Test(keys, a_passphrase_is_the_first_line_of_a_file)
+{
+	char passphrase[PL_PASSPHRASE_BYTES_MAX];
+	static const struct {
+		const char *content;
+		enum pl_err err;
+		const char *passphrase;
+	} cases[] = {
+		{ "correct horse\n", PL_OK, "correct horse" },
+		{ "correct horse", PL_OK, "correct horse" },
+		{ "correct horse\r\nsecond line\n", PL_OK, "correct horse" },
+		{ " with blanks \n", PL_OK, " with blanks " },
+		{ "\ncorrect horse\n", PL_ERR_FORMAT, NULL },
+		{ "", PL_ERR_FORMAT, NULL },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		put(in_dir("p"), 0600, cases[i].content, strlen(cases[i].content));
+		enum pl_err err = pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why);
+		cr_assert_eq(err, cases[i].err, "case %zu: %s", i, why);
+		if (cases[i].err == PL_OK)
+			cr_assert_str_eq(passphrase, cases[i].passphrase);
+	}
+	put(in_dir("p"), 0600, "a\0b\n", 4);
+	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_FORMAT);
+	put(in_dir("p"), 0600, "nine char", 9);
+	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, 9, why, sizeof why), PL_ERR_LIMIT);
+	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, 10, why, sizeof why), PL_OK);
+	put(in_dir("p"), 0644, "correct horse\n", 14);
+	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_REFUSED);
+	cr_assert_eq(pl_passphrase_get(in_dir("none"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_UNKNOWN);
+}
+
+Test(keys, without_a_file_the_credential_comes_first_then_the_environment)
+{
+	char passphrase[PL_PASSPHRASE_BYTES_MAX];
+	setenv("PARLEY_PASSPHRASE", "from the environment", 1);
+	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
+	cr_assert_str_eq(passphrase, "from the environment");
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
+	cr_assert_str_eq(passphrase, "from the environment", "there is no such credential");
+	put(in_dir("passphrase"), 0440, "from systemd\n", 13);
+	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
+	cr_assert_str_eq(passphrase, "from systemd");
+	put(in_dir("p"), 0600, "from a file\n", 12);
+	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
+	cr_assert_str_eq(passphrase, "from a file");
+}
+
+Test(keys, without_a_terminal_nobody_waits_for_a_passphrase)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		char passphrase[PL_PASSPHRASE_BYTES_MAX];
+		(void)setsid(); /* no controlling terminal from here on */
+		_exit(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why) == PL_ERR_NO_KEY ? 0 : 1);
+	}
+	int status;
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0);
+}
