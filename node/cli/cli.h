@@ -1,0 +1,262 @@
+/* The command `parley`: what its parts share.
+ *
+ *   main.c       takes the command line apart and runs one command
+ *   commands.c   the table of commands, and help from it
+ *   complete.c   candidates for the shells, from the same table
+ *   args.c       options and operands against a command's table
+ *   output.c     everything that is printed goes through here: text from others made harmless, colours, errors; memory for strings
+ *   table.c figures.c progress.c   columns; numbers, sizes and times for people; the line that shows how far a long job is
+ *   files.c      passphrases, and files that a command writes
+ *   client.c     HTTP to parleyd over its Unix socket
+ *   cmd_*.c      the commands, each with its entry of the table at the end of its file
+ *
+ * To add a command: write run_…() in the cmd_ file of its group, add an entry to that file's table and a paragraph to contrib/man/parley.1.
+ *
+ * A command prints its result on stdout and everything else on stderr. It returns an enum pl_exit, having said why if it is not PL_EXIT_OK.
+ * Memory for strings comes from pl_alloc() and lives as long as the process, which is short; pl_scope() ends it early in loops.
+ */
+#ifndef PL_NODE_CLI_H
+#define PL_NODE_CLI_H
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "crypto/err.h"
+
+/* --- exit codes --- */
+
+enum pl_exit {
+	PL_EXIT_OK = 0,
+	PL_EXIT_FAILED = 1,      /* anything that no other code says */
+	PL_EXIT_USAGE = 2,
+	PL_EXIT_UNREACHABLE = 3, /* parleyd does not answer */
+	PL_EXIT_UNKNOWN = 4,     /* what was named does not exist */
+	PL_EXIT_REFUSED = 5,     /* a rule forbids it */
+	PL_EXIT_INPUT = 6,       /* a file or a text is not what it has to be */
+	PL_EXIT_UNVERIFIED = 7,  /* a signature, proof or charter does not hold */
+	PL_EXIT_TIMEOUT = 8,
+	PL_EXITS
+};
+const char *pl_exit_code(enum pl_exit exit);    /* "not_found": "code" of an error in JSON */
+const char *pl_exit_meaning(enum pl_exit exit); /* a phrase for help and the man page */
+/* What an error of a local file or key means for the exit code. */
+enum pl_exit pl_exit_of(enum pl_err err);
+
+/* --- commands --- */
+
+struct pl_cli {
+	const char *dir;    /* --dir or what stands for it */
+	const char *socket; /* --socket, or NULL: from the configuration in dir */
+	bool dir_given;
+	bool json, quiet, progress;
+	struct pl_client *client; /* made by the first call to the API */
+};
+
+enum pl_value {
+	PL_VALUE_NONE, /* an option that is there or not */
+	PL_VALUE_TEXT,
+	PL_VALUE_FILE,
+	PL_VALUE_FOLDER,
+	PL_VALUE_NUMBER,
+	PL_VALUE_CHOICE,
+	PL_VALUE_MEMBER,  /* completed with the codes of the network's members */
+	PL_VALUE_MESSAGE, /* completed with the references of messages in the inbox */
+};
+
+struct pl_option {
+	const char *name; /* "passphrase-file"; NULL ends a table */
+	char letter;      /* 'o', or 0 */
+	enum pl_value value;
+	const char *value_name; /* "FILE" */
+	const char *help;       /* one line, lower case, no full stop */
+	const char *choices;    /* PL_VALUE_CHOICE: "state|observer" */
+	uint64_t min, max;      /* PL_VALUE_NUMBER */
+	bool required, repeats;
+};
+
+struct pl_operand {
+	const char *name; /* "ID"; NULL ends a table */
+	enum pl_value value;
+	bool optional, repeats;
+};
+
+struct pl_args;
+
+struct pl_command {
+	const char *name;    /* "key new"; NULL ends a table */
+	const char *summary; /* one line for the list of commands */
+	const char *details; /* paragraphs for --help, or NULL */
+	struct pl_operand operands[3];
+	const struct pl_option *options; /* or NULL */
+	enum pl_exit (*run)(struct pl_cli *cli, const struct pl_args *args);
+};
+
+struct pl_command_group {
+	const char *title;
+	const struct pl_command *commands;
+};
+
+extern const struct pl_command_group pl_command_groups[]; /* ends with a NULL title */
+extern const struct pl_option pl_global_options[];
+extern const struct pl_command pl_commands_key[], pl_commands_charter[], pl_commands_init[], pl_commands_status[], pl_commands_message[],
+	pl_commands_watch[], pl_commands_indicator[], pl_commands_proof[];
+
+const struct pl_command *pl_command_find(const char *name);
+void pl_help_all(const char *group /* "key", or NULL: all */);
+void pl_help_command(const struct pl_command *command);
+/* Candidates for the last of words (the ones before it are complete), a line each: candidate, tab, description. A line ":file" or ":folder"
+ * asks the shell to add names of files. Where nothing fits, nothing is printed. */
+void pl_complete(struct pl_cli *cli, const char *const *words, size_t count);
+/* The whole table, a line each: "command", its name; "option", command, "--name"; "operand", command, name; "exit", code, meaning; tabs between. */
+void pl_commands_dump(void);
+
+/* --- arguments --- */
+
+#define PL_ARGS_MAX 512
+
+struct pl_arg {
+	const struct pl_option *option;
+	const char *value; /* NULL for PL_VALUE_NONE */
+};
+
+struct pl_args {
+	const struct pl_command *command;
+	const char *group; /* "key", if that is as far as the words go */
+	size_t options_count, operands_count;
+	struct pl_arg options[PL_ARGS_MAX];
+	const char *operands[PL_ARGS_MAX];
+};
+
+/* Finds the command and takes the words apart; global options go into cli wherever they stand. On a mistake says what is wrong and what was
+ * probably meant, and returns PL_EXIT_USAGE. *help, *version: asked for; args->command may be NULL then. */
+enum pl_exit pl_args_parse(struct pl_cli *cli, struct pl_args *args, int argc, char *const *argv, bool *help, bool *version);
+const char *pl_args_get(const struct pl_args *args, const char *name); /* the last value; NULL if absent */
+bool pl_args_has(const struct pl_args *args, const char *name);
+uint64_t pl_args_number(const struct pl_args *args, const char *name, uint64_t otherwise);
+/* Values of an option that repeats, in order: *at starts at 0; NULL after the last. */
+const char *pl_args_each(const struct pl_args *args, const char *name, size_t *at);
+const char *pl_args_operand(const struct pl_args *args, size_t index); /* NULL past the end */
+/* Which of the names is nearest to a mistyped one; NULL if none is near. */
+const char *pl_nearest(const char *mistyped, const char *const *names, size_t count);
+
+/* --- memory --- */
+
+void *pl_alloc(size_t bytes); /* zeroed; ends the process if there is none */
+char *pl_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Everything allocated between begin and end of a scope is freed at its end. */
+struct pl_block;
+struct pl_block *pl_scope_begin(void);
+void pl_scope_end(struct pl_block *scope);
+
+/* --- output --- */
+
+/* What others wrote may carry terminal escapes, line breaks that forge output, direction overrides. So everything is printed through these:
+ * the format is ours, and every %s in it is made visible (hidden characters as \x1b or \u{202e}, highlighted where there is colour). */
+enum pl_style { PL_PLAIN, PL_BOLD, PL_DIM, PL_RED, PL_GREEN, PL_YELLOW, PL_URGENT };
+void pl_out_init(const char *color /* auto, always, never */);
+void pl_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void pl_out_styled(enum pl_style style, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "label     value", the value aligned with those of other fields. */
+void pl_out_field(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A text of several lines, each indented; line breaks and tabs are kept. */
+void pl_out_block(const char *indent, const char *text, size_t count);
+/* Says what was done; not with --quiet or --json. */
+void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A remark on stderr; not with --quiet or --json. */
+void pl_note(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints a JSON document on one line of stdout, all but ASCII escaped, and frees it. */
+void pl_out_json(json_t *document);
+void pl_out_bytes(const void *bytes, size_t count);
+/* The text as pl_out() would print it, without colour. */
+char *pl_visible_text(const char *text, size_t count);
+char *pl_visible_list(const char *format, va_list list);
+int pl_text_columns(const char *text); /* on a terminal */
+int pl_out_width(void);                /* of the terminal; 0 where there is none */
+
+/* "parley: message" and the hint on a line of its own; with --json {"error": {"code", "message", "hint"}}. Returns exit. */
+enum pl_exit pl_error(const struct pl_cli *cli, enum pl_exit exit, const char *hint /* or NULL */, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same with a code of its own, as errors of the API have. */
+enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const char *code, const char *hint, const char *message);
+
+/* Columns: a header each; '<' or '>' before it says how it is aligned, '*' that this one gives way when the terminal is too narrow. */
+struct pl_table;
+struct pl_table *pl_table_new(const char *const *columns, size_t columns_count);
+void pl_table_cell(struct pl_table *table, enum pl_style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
+size_t pl_table_rows(const struct pl_table *table);
+void pl_table_print(struct pl_table *table);
+
+char *pl_hex(const uint8_t *bytes, size_t count);
+char *pl_hex_groups(const uint8_t *bytes, size_t count); /* "9f2c 41aa …": for people to compare */
+char *pl_bytes_text(uint64_t bytes);                     /* "3.4 MiB" */
+char *pl_count_text(uint64_t count);                     /* "1,204" */
+char *pl_duration_text(uint64_t ms);                     /* "850 ms", "12 s", "3 h 12 min" */
+
+/* --- times --- */
+
+int64_t pl_now_ms(void);   /* unix */
+int64_t pl_ticks_ms(void); /* monotonic */
+bool pl_time_read(const char *rfc3339, int64_t *ms);
+char *pl_time_rfc3339(int64_t ms); /* "2026-11-24T12:00:00.123Z" */
+char *pl_time_full(int64_t ms);    /* "2026-11-24 14:00:00 EET (12:00:00 UTC)" */
+char *pl_time_short(int64_t ms);   /* "24 Nov 14:00:00 (12:00:00Z)", for tables; with the year if it is another one */
+/* "45s", "30m", "2h", "7d". */
+bool pl_duration_read(const char *text, uint64_t *ms);
+
+/* --- progress --- */
+
+/* A line on stderr for what takes more than a second: how far, how fast, how long it will take. */
+struct pl_progress {
+	const struct pl_cli *cli;
+	const char *what; /* "importing" */
+	bool bytes;       /* what is counted: bytes, or things */
+	uint64_t total;   /* 0: not known */
+	int64_t started_ms, shown_ms;
+	bool is_shown;
+};
+void pl_progress_begin(struct pl_progress *progress, const struct pl_cli *cli, const char *what, bool bytes, uint64_t total);
+void pl_progress_at(struct pl_progress *progress, uint64_t done);
+void pl_progress_end(struct pl_progress *progress);
+
+/* --- files --- */
+
+/* Asks for the passphrase of a key: the index-th --passphrase-file (the last one serves for all further keys), the environment, the terminal. */
+enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *args, size_t index, const char *key_path, bool is_new,
+                               char **out);
+void pl_forget(char *passphrase); /* wipes it */
+/* Reports an error of node/keys.h or of a document as the right exit code. why: "FILE: what is wrong; what to do". */
+enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char *why);
+/* A file that comes into being piece by piece: whole and new at the end, or not at all. "-" is stdout. */
+struct pl_sink;
+enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_sink **out);
+bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count);
+/* keep false: throw away. */
+enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep);
+
+/* --- client --- */
+
+/* Path of a request: every %s is percent-encoded as one segment or value. */
+char *pl_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Calls the API. Errors are reported here, with their exit code. body: taken over, or NULL. *out: to be freed with json_decref(). */
+enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, json_t *body, json_t **out);
+enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
+                           struct pl_progress *progress /* or NULL */, json_t **out);
+enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_sink *sink, struct pl_progress *progress /* or NULL */);
+/* Server-sent events until on_event says false, timeout_ms passes (0: never; PL_EXIT_TIMEOUT) or the daemon goes; then PL_EXIT_UNREACHABLE, unsaid. */
+typedef bool (*pl_on_event)(void *ctx, const char *event, const char *data, const char *id);
+enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, pl_on_event on_event, void *ctx);
+void pl_client_free(struct pl_client *client);
+/* The same error as pl_call() reports when nobody answers. */
+enum pl_exit pl_unreachable(struct pl_cli *cli);
+
+/* Fields of an answer; the otherwise of each is what an absent or mistyped field reads as. */
+const char *pl_json_text(const json_t *object, const char *key);          /* "" */
+uint64_t pl_json_number(const json_t *object, const char *key);           /* 0 */
+bool pl_json_time(const json_t *object, const char *key, int64_t *ms);
+char *pl_json_join(const json_t *strings, const char *separator);         /* "" */
+
+#endif

@@ -1,0 +1,119 @@
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/cli/cli.h"
+#include "node/keys.h"
+
+#define PASSPHRASE_CHARS_MIN 8 /* of a new key; Argon2id makes each guess dear, not their number small */
+
+enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char *why)
+{
+	return pl_error(cli, pl_exit_of(err), NULL, "%s", why);
+}
+
+enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *args, size_t index, const char *key_path, bool is_new,
+                               char **out)
+{
+	const char *file = NULL, *next;
+	size_t at = 0;
+	for (size_t i = 0; i <= index && (next = pl_args_each(args, "passphrase-file", &at)) != NULL; i++)
+		file = next;
+	char why[PL_FILE_PATH_BYTES_MAX + 256];
+	char *passphrase = pl_alloc(PL_PASSPHRASE_BYTES_MAX);
+	enum pl_err err = pl_passphrase_get(file, pl_format("passphrase of %s", key_path), is_new, passphrase, PL_PASSPHRASE_BYTES_MAX, why,
+	                                    sizeof why);
+	if (err == PL_ERR_NO_KEY)
+		return pl_error(cli, PL_EXIT_REFUSED, "give --passphrase-file FILE (mode 600), set $PARLEY_PASSPHRASE, or run this on a terminal",
+		                "%s: there is no terminal to ask for its passphrase", key_path);
+	if (err != PL_OK)
+		return pl_file_error(cli, err, why);
+	if (is_new && strlen(passphrase) < PASSPHRASE_CHARS_MIN) {
+		pl_forget(passphrase);
+		return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: a passphrase for a new key has at least %d characters", key_path,
+		                PASSPHRASE_CHARS_MIN);
+	}
+	*out = passphrase;
+	return PL_EXIT_OK;
+}
+
+void pl_forget(char *passphrase)
+{
+	sodium_memzero(passphrase, PL_PASSPHRASE_BYTES_MAX);
+}
+
+/* --- sinks --- */
+
+struct pl_sink {
+	const struct pl_cli *cli;
+	bool is_stdout, failed;
+	struct pl_file file;
+	char why[PL_FILE_PATH_BYTES_MAX + 256];
+	enum pl_err err;
+};
+
+/* What an interrupted command leaves behind is removed: one sink is open at a time. */
+static struct pl_sink *volatile open_sink;
+
+static void on_interrupt(int number)
+{
+	struct pl_sink *sink = open_sink;
+	if (sink != NULL)
+		(void)unlink(sink->file.temporary);
+	(void)signal(number, SIG_DFL);
+	(void)raise(number);
+}
+
+enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_sink **out)
+{
+	struct pl_sink *sink = pl_alloc(sizeof *sink);
+	sink->cli = cli;
+	sink->is_stdout = strcmp(path, "-") == 0;
+	if (sink->is_stdout) {
+		if (isatty(STDOUT_FILENO))
+			return pl_error(cli, PL_EXIT_USAGE, "name a file with -o, or send the output into one", "raw bytes are not written to a terminal");
+	} else {
+		enum pl_err err = pl_file_begin(path, true, &sink->file, sink->why, sizeof sink->why);
+		if (err != PL_OK)
+			return pl_file_error(cli, err, sink->why);
+		open_sink = sink;
+		(void)signal(SIGINT, on_interrupt);
+		(void)signal(SIGTERM, on_interrupt);
+		(void)signal(SIGHUP, on_interrupt);
+	}
+	*out = sink;
+	return PL_EXIT_OK;
+}
+
+bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count)
+{
+	if (sink->failed)
+		return false;
+	if (sink->is_stdout) {
+		if (fwrite(bytes, 1, count, stdout) != count) {
+			sink->err = PL_ERR_IO;
+			snprintf(sink->why, sizeof sink->why, "the output cannot be written: %s", strerror(errno));
+		}
+	} else {
+		sink->err = pl_file_append(&sink->file, bytes, count, sink->why, sizeof sink->why);
+	}
+	sink->failed = sink->err != PL_OK;
+	return !sink->failed;
+}
+
+enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep)
+{
+	if (!sink->is_stdout) {
+		if (sink->failed || !keep) {
+			pl_file_abandon(&sink->file);
+		} else {
+			sink->err = pl_file_commit(&sink->file, 0600, sink->why, sizeof sink->why);
+			sink->failed = sink->err != PL_OK;
+		}
+		open_sink = NULL;
+	}
+	return sink->failed ? pl_file_error(sink->cli, sink->err, sink->why) : PL_EXIT_OK;
+}

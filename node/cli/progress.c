@@ -1,0 +1,48 @@
+#include <unistd.h>
+
+#include "node/cli/cli.h"
+
+#define AFTER_MS 1000 /* what is done sooner needs no line */
+#define EACH_MS 200   /* on a terminal, where the line is drawn over */
+#define LINE_MS 10000 /* elsewhere, where each is a line of its own */
+
+void pl_progress_begin(struct pl_progress *progress, const struct pl_cli *cli, const char *what, bool bytes, uint64_t total)
+{
+	int64_t now = pl_ticks_ms();
+	*progress = (struct pl_progress){ .cli = cli, .what = what, .bytes = bytes, .total = total, .started_ms = now, .shown_ms = now };
+}
+
+static char *amount(const struct pl_progress *progress, uint64_t value)
+{
+	return progress->bytes ? pl_bytes_text(value) : pl_count_text(value);
+}
+
+void pl_progress_at(struct pl_progress *progress, uint64_t done)
+{
+	bool is_terminal = isatty(STDERR_FILENO);
+	if (progress->cli->quiet || (!is_terminal && !progress->cli->progress))
+		return;
+	int64_t now = pl_ticks_ms(), each = !progress->is_shown && is_terminal ? AFTER_MS : is_terminal ? EACH_MS : LINE_MS;
+	if (now - progress->shown_ms < each || now == progress->started_ms)
+		return;
+	struct pl_block *scope = pl_scope_begin();
+	double rate = (double)done * 1000 / (double)(now - progress->started_ms);
+	char *line = pl_format("%s: %s", progress->what, amount(progress, done));
+	if (progress->total > 0)
+		line = pl_format("%s of %s, %u %%", line, amount(progress, progress->total), (unsigned)(done * 100 / progress->total));
+	line = pl_format("%s, %s/s", line, amount(progress, (uint64_t)rate));
+	if (progress->total > done && rate > 0)
+		line = pl_format("%s, %s left", line, pl_duration_text((uint64_t)((double)(progress->total - done) / rate) * 1000));
+	fprintf(stderr, is_terminal ? "\r%s\033[K" : "%s\n", line);
+	(void)fflush(stderr);
+	pl_scope_end(scope);
+	progress->shown_ms = now;
+	progress->is_shown = true;
+}
+
+void pl_progress_end(struct pl_progress *progress)
+{
+	if (progress->is_shown && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	progress->is_shown = false;
+}
