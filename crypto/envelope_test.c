@@ -544,3 +544,89 @@ Test(channel, every_bit_counts)
 		item[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 }
+
+/* --- our own vectors, made by another implementation of CRYPTO.md --- */
+
+static struct pl_envelope_ctx ctx_of(struct pl_vectors *vectors)
+{
+	struct pl_envelope_ctx found = { .kind = (uint8_t)pl_vectors_number(vectors, "kind", 0) };
+	memcpy(found.network_id, pl_vectors_hex_of(vectors, "network_id", 0, 32), 32);
+	memcpy(found.author, pl_vectors_hex_of(vectors, "author", 0, 32), 32);
+	return found;
+}
+
+static void assert_sealed(struct pl_vectors *vectors, const uint8_t *sealed, size_t bytes)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	cr_assert_eq(bytes, pl_vectors_number(vectors, "bytes", 0), "line %zu", pl_vectors_line(vectors));
+	crypto_hash_sha256(hash, sealed, bytes);
+	cr_assert_arr_eq(hash, pl_vectors_hex_of(vectors, "sha256", 0, sizeof(hash)), sizeof(hash), "line %zu", pl_vectors_line(vectors));
+}
+
+static void check_envelope(struct pl_vectors *vectors, const struct pl_envelope_ctx *of, size_t bytes)
+{
+	size_t count = pl_vectors_count(vectors, "epoch_secret");
+	cr_assert(count >= 1 && count <= PL_ENVELOPE_SLOTS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		size_t courier_bytes;
+		memcpy(secrets[i], pl_vectors_hex_of(vectors, "epoch_secret", i, PL_EPOCH_SECRET_BYTES), PL_EPOCH_SECRET_BYTES);
+		pl_epoch_public(secrets[i], publics[i]);
+		const uint8_t *courier = pl_vectors_hex(vectors, "courier_key", i, &courier_bytes);
+		recipients[i].courier_key = courier_bytes == PL_COURIER_KEY_BYTES ? courier : NULL;
+	}
+	cr_assert_eq(pl_envelope_seal(of, recipients, count, message, bytes, pl_vectors_hex_of(vectors, "seed", 0, 32), envelope, sizeof(envelope),
+	                              &envelope_bytes, cek),
+	             PL_OK);
+	cr_assert_arr_eq(cek, pl_vectors_hex_of(vectors, "cek", 0, PL_CEK_BYTES), PL_CEK_BYTES);
+	cr_assert_arr_eq(envelope, pl_vectors_hex_of(vectors, "prefix", 0, 40), 40);
+	assert_sealed(vectors, envelope, envelope_bytes);
+	if (pl_vectors_count(vectors, "envelope") > 0)
+		cr_assert_arr_eq(envelope, pl_vectors_hex_of(vectors, "envelope", 0, envelope_bytes), envelope_bytes);
+	cr_assert_eq(open_with(of, count - 1, recipients[count - 1].courier_key), PL_OK);
+	assert_opened(bytes);
+}
+
+static void check_attachment(struct pl_vectors *vectors, const struct pl_envelope_ctx *of, size_t bytes)
+{
+	cr_assert_eq(pl_attachment_seal(of, pl_vectors_hex_of(vectors, "cek", 0, PL_CEK_BYTES), pl_vectors_hex_of(vectors, "attachment_id", 0, 16),
+	                                (uint32_t)pl_vectors_number(vectors, "attachment", 0), (uint32_t)pl_vectors_number(vectors, "chunk", 0),
+	                                message, bytes, envelope),
+	             PL_OK);
+	assert_sealed(vectors, envelope, bytes + 16);
+}
+
+static void check_channel(struct pl_vectors *vectors, const struct pl_envelope_ctx *of, size_t bytes)
+{
+	cr_assert_eq(pl_channel_seal(of, pl_vectors_hex_of(vectors, "root", 0, PL_CHANNEL_ROOT_BYTES),
+	                             pl_vectors_hex_of(vectors, "channel_id", 0, PL_CHANNEL_ID_BYTES), pl_vectors_number(vectors, "item", 0),
+	                             message, bytes, envelope, sizeof(envelope), &envelope_bytes),
+	             PL_OK);
+	assert_sealed(vectors, envelope, envelope_bytes);
+	if (pl_vectors_count(vectors, "sealed") > 0)
+		cr_assert_arr_eq(envelope, pl_vectors_hex_of(vectors, "sealed", 0, envelope_bytes), envelope_bytes);
+}
+
+Test(envelope, vectors_of_another_implementation)
+{
+	static const struct {
+		const char *what;
+		void (*check)(struct pl_vectors *vectors, const struct pl_envelope_ctx *of, size_t bytes);
+		size_t cases;
+	} kinds[] = { { "envelope", check_envelope, 4 }, { "attachment", check_attachment, 3 }, { "channel", check_channel, 5 } };
+	size_t seen[3] = { 0 };
+	struct pl_vectors *vectors = pl_vectors_open("envelope.txt");
+	while (pl_vectors_next(vectors)) {
+		struct pl_envelope_ctx of = ctx_of(vectors);
+		size_t bytes = pl_vectors_number(vectors, "plain_bytes", 0);
+		cr_assert_leq(bytes, PL_ENVELOPE_PLAIN_BYTES_MAX);
+		for (size_t i = 0; i < 3; i++) {
+			if (strcmp(pl_vectors_word(vectors, "what", 0), kinds[i].what) != 0)
+				continue;
+			kinds[i].check(vectors, &of, bytes);
+			seen[i]++;
+		}
+	}
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_eq(seen[i], kinds[i].cases, "%s: %zu cases", kinds[i].what, seen[i]);
+	pl_vectors_free(vectors);
+}

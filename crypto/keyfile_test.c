@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "crypto/keyfile.h"
+#include "tests/vectors.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_ASAN
@@ -186,4 +187,56 @@ Test(column, a_longer_place_is_a_bug_of_the_caller, .signal = SIGABRT)
 {
 	static const uint8_t long_row[PL_COLUMN_PLACE_BYTES_MAX];
 	pl_column_seal(store_key, "t", "c", long_row, PL_COLUMN_PLACE_BYTES_MAX - 3, payload, sizeof(payload), sealed);
+}
+
+/* --- our own vectors, made by another implementation of CRYPTO.md --- */
+
+static void check_keyfile(struct pl_vectors *vectors, const uint8_t *plain, size_t plain_bytes, const uint8_t *sealed_file, size_t bytes)
+{
+	static uint8_t out[2048], out_opened[2048];
+	size_t passphrase_bytes;
+	const char *words = (const char *)pl_vectors_hex(vectors, "passphrase", 0, &passphrase_bytes);
+	struct pl_keyfile_cost cost = { (uint16_t)pl_vectors_number(vectors, "passes", 0), (uint32_t)pl_vectors_number(vectors, "memory_kib", 0) };
+	cr_assert_eq(bytes, plain_bytes + PL_KEYFILE_OVERHEAD);
+	cr_assert_eq(pl_keyfile_seal(cost, words, passphrase_bytes, pl_vectors_hex_of(vectors, "salt", 0, 16),
+	                             pl_vectors_hex_of(vectors, "nonce", 0, 24), plain, plain_bytes, out),
+	             PL_OK);
+	cr_assert_arr_eq(out, sealed_file, bytes);
+	cr_assert_eq(pl_keyfile_open(words, passphrase_bytes, sealed_file, bytes, out_opened, &opened_bytes), PL_OK);
+	cr_assert_arr_eq(out_opened, plain, plain_bytes);
+}
+
+static void check_column(struct pl_vectors *vectors, const uint8_t *plain, size_t plain_bytes, const uint8_t *value, size_t bytes)
+{
+	size_t row_bytes;
+	const uint8_t *in_row = pl_vectors_hex(vectors, "row", 0, &row_bytes);
+	cr_assert_eq(bytes, plain_bytes + PL_COLUMN_OVERHEAD);
+	cr_assert_eq(pl_column_open(pl_vectors_hex_of(vectors, "store_key", 0, 32), pl_vectors_word(vectors, "table", 0),
+	                            pl_vectors_word(vectors, "column", 0), in_row, row_bytes, value, bytes, opened),
+	             PL_OK);
+	cr_assert_arr_eq(opened, plain, plain_bytes);
+}
+
+Test(at_rest, vectors_of_another_implementation)
+{
+	static uint8_t plain[1024];
+	size_t keyfiles = 0, columns = 0;
+	for (size_t i = 0; i < sizeof(plain); i++)
+		plain[i] = (uint8_t)(i * 7 + i / 256);
+	struct pl_vectors *vectors = pl_vectors_open("at_rest.txt");
+	while (pl_vectors_next(vectors)) {
+		size_t bytes, plain_bytes = pl_vectors_number(vectors, "plain_bytes", 0);
+		const uint8_t *value = pl_vectors_hex(vectors, "sealed", 0, &bytes);
+		cr_assert_leq(plain_bytes, sizeof(plain));
+		if (strcmp(pl_vectors_word(vectors, "what", 0), "keyfile") == 0) {
+			check_keyfile(vectors, plain, plain_bytes, value, bytes);
+			keyfiles++;
+		} else {
+			check_column(vectors, plain, plain_bytes, value, bytes);
+			columns++;
+		}
+	}
+	cr_assert_eq(keyfiles, 3);
+	cr_assert_eq(columns, 3);
+	pl_vectors_free(vectors);
 }
