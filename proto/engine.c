@@ -255,6 +255,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
 			event->restore_ack.seq;
 		return PL_OK;
+	case PL_EV_FREEZE_SELF:
+		e->self_behind = true;
+		return PL_OK;
 	case PL_EV_START:
 		e->started = true;
 		break;

@@ -55,6 +55,7 @@ void pl_engine_wipe(struct pl_engine *engine);
 enum pl_event_type {
 	PL_EV_RESTORE,       /* at start, for each lane with entries in the store: its head */
 	PL_EV_RESTORE_ACK,   /* at start: what a peer had acknowledged (custody) */
+	PL_EV_FREEZE_SELF,   /* at start: the store is a copy, so that an own entry could stand where one stood before */
 	PL_EV_START,         /* after restoring: from here on it may dial, listen, author */
 	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
 	PL_EV_LINK_UP,       /* a connection stands: dialled (peer set) or accepted (PL_NODE_NONE) */
