@@ -1,10 +1,17 @@
 /* The store: one SQLite database, one connection, one worker thread. OPERATING.md, "The store".
  *
- * WAL with synchronous=FULL and locking_mode=EXCLUSIVE; commits are in groups, an urgent entry commits alone and goes first. Everything that
+ * WAL with synchronous=FULL and locking_mode=EXCLUSIVE; commits are in groups, an urgent entry commits alone and goes first. All that
  * touches the database is a job on the worker thread, in order of class: urgent appends, then jobs and loads, then groups of appends,
- * so that a FLASH waits for at most the group that is being committed (bounded in rows and bytes). Callbacks come on the loop's thread.
+ * so that a FLASH waits for at most the group that is being committed (bounded in rows, bytes and time, and cut short when an urgent
+ * entry comes). Callbacks come on the loop's thread.
  *
- * Schema changes are migrations in store_schema.c: appended, never edited. A store of a newer schema is refused untouched.
+ *   store.c         open and its checks
+ *   store_loop.c    what the loop's thread calls, and what it is told; close
+ *   store_worker.c  the worker: order, groups, transactions, failures, checkpoints
+ *   store_sql.c     the statements
+ *   store_ack.c     acknowledgements that wait to be written
+ *   store_feed.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
+ *   store_schema.c  migrations: appended, never edited. A store of a newer schema is refused untouched.
  */
 #ifndef PL_NODE_STORE_H
 #define PL_NODE_STORE_H
@@ -36,19 +43,34 @@ struct pl_store_entry {
 
 struct pl_store_callbacks {
 	void *ctx;
-	/* These entries, in the order given to pl_store_append(), are durable. Borrowed until the callback returns. */
+	/* These entries are durable; within a lane they come in the order given to pl_store_append(). Borrowed until the callback returns. */
 	void (*stored)(void *ctx, const struct pl_store_entry *entries, size_t count);
-	/* A commit failed; nothing of what was appended and not yet reported as stored is kept. PL_ERR_DISK_FULL: the store tries by itself every
-	 * second and says ready() when it can write again. PL_ERR_IO, PL_ERR_CORRUPT: final; the daemon exits and checks at the next start. */
+	/* A commit failed; nothing of what was appended and not yet reported as stored is kept. PL_ERR_DISK_FULL, PL_ERR_MEMORY: the store tries
+	 * by itself every second and says ready() when it can write again. PL_ERR_IO, PL_ERR_CORRUPT: final; the daemon exits and checks at the
+	 * next start. Comes once for each failure. */
 	void (*failed)(void *ctx, enum pl_err err, const char *why);
 	void (*ready)(void *ctx);
+	/* count is 0 when the store holds nothing of what was asked for, or cannot read it. Borrowed until the callback returns. */
 	void (*loaded)(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+	/* This entry no longer matches its own hashes: the disk changed it. It is not handed out, nor what follows it in the same load. NULL: not
+	 * reported. */
+	void (*damaged)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq);
 };
 
-/* Opens, migrates, checks that the store belongs to this network and node, and reads nothing else. why gets a sentence on error.
- * PL_ERR_VERSION (newer schema), PL_ERR_NETWORK, PL_ERR_REFUSED (another node's, or open elsewhere), PL_ERR_CORRUPT, PL_ERR_IO, PL_ERR_DISK_FULL. */
+/* Opens, migrates, checks that the store belongs to this network and node, and reads no more than the heads. A store that is refused is not
+ * written to. why gets a sentence on error.
+ * PL_ERR_VERSION (newer schema), PL_ERR_NETWORK, PL_ERR_REFUSED (another node's, or open elsewhere), PL_ERR_CORRUPT (also: not a store at
+ * all), PL_ERR_IO, PL_ERR_DISK_FULL, PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
                                         struct pl_store **out, char *why, size_t why_max);
+
+/* Node indices of the store mean the same nodes as in this charter. PL_ERR_REFUSED. */
+PL_MUST_CHECK enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl_charter *charter, char *why, size_t why_max);
+
+/* Whether this node may go on with its own feed. PL_ERR_FORK, with a sentence: the store is not the newest state of this node (it was
+ * restored from a copy, or its sidecar PATH.feed is gone), so that a new entry could stand at a place that the network has already seen
+ * filled. The store itself works; the caller must not author. Stays so at each start. */
+PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max);
 
 /* Before the worker runs, on the caller's thread: heads of all lanes, and custody, for PL_EV_RESTORE and PL_EV_RESTORE_ACK. */
 PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,
@@ -58,25 +80,30 @@ PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)
 /* The raw connection, for set-up and tests, only before pl_store_start(). */
 sqlite3 *pl_store_db(struct pl_store *store);
 
-/* Starts the worker. */
+/* Starts the worker. PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop, const struct pl_store_callbacks *callbacks);
 
-/* Queues an entry; header and body are copied. Never blocks. */
-PL_MUST_CHECK enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry); /* PL_ERR_MEMORY */
-/* Bytes appended and not yet durable; the caller holds back above PL_STORE_QUEUE_BYTES. */
+/* Queues an entry; header and body are copied. Never blocks. Lanes have no gaps: PL_ERR_CHAIN for any seq but the one after the last
+ * appended, PL_ERR_EXISTS for one up to it. PL_ERR_REFUSED: the index means another node than this header's author. PL_ERR_STATE: between
+ * failed() and ready(), after a final failure, while closing. PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry);
+/* Bytes appended and not yet reported as stored; the caller holds back above PL_STORE_QUEUE_BYTES. */
 size_t pl_store_queue_bytes(const struct pl_store *store);
 #define PL_STORE_QUEUE_BYTES (8u << 20)
 
-/* Reads entries from..to of a lane, in order, up to max_bytes of header and body (one at least); callbacks.loaded with token. */
+/* Reads entries from..to of a lane, in order, up to max_bytes of header and body (one at least); callbacks.loaded with token.
+ * PL_ERR_MEMORY, PL_ERR_STATE (closing). */
 PL_MUST_CHECK enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to,
                                         uint32_t max_bytes);
-/* Remembers custody and equivocation proofs; written with the next group. */
+/* Remembers custody and equivocation proofs; written with the next group, or within a second. */
 void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq);
 PL_MUST_CHECK enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                              const uint8_t header_b[PL_ENTRY_HEADER_BYTES]);
 
 /* Anything else: work runs on the worker thread, inside a transaction if writes (committed, durable, before done), and done on the loop's
- * thread. The caller owns the job and everything in it until done. work returns an error to roll back; a failed commit sets err too. */
+ * thread. The caller owns the job and everything in it until done. work returns an error to roll back what it did (others in the same
+ * transaction are not touched); a failed commit sets err too, and the callbacks' failed() comes as well. Jobs of a class run in the order
+ * given. Given from a callback while the store closes, a job is done with PL_ERR_STATE. Keep work short: an urgent entry waits for it. */
 struct pl_job {
 	enum pl_err (*work)(struct pl_job *job, sqlite3 *db);
 	void (*done)(struct pl_job *job);
@@ -87,17 +114,24 @@ struct pl_job {
 	struct pl_job *next; /* the store's */
 };
 void pl_store_run(struct pl_store *store, struct pl_job *job);
-/* Prepared once and kept for the store's life; worker thread only. NULL and job->why on error. Reset it when done. */
+/* Prepared once and kept for the store's life; in work, and before the worker runs. NULL on error: return pl_store_job_err(). Whatever work
+ * leaves unreset is reset after it. */
 sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql);
+/* The error for what SQLite said last, and the same with SQLite's sentence in job->why. */
+enum pl_err pl_store_sql_err(sqlite3 *db);
+enum pl_err pl_store_job_err(struct pl_job *job, sqlite3 *db);
 
 struct pl_store_stats {
-	uint64_t entries, commits, rows_committed, loads, jobs;
-	uint64_t file_bytes;
+	uint64_t entries;        /* held */
+	uint64_t commits, rows_committed, loads, jobs; /* since the start */
+	uint64_t checkpoints, commit_us_max, damaged;
+	uint64_t file_bytes;     /* database and WAL */
 	bool writable;
 };
 void pl_store_stats(struct pl_store *store, struct pl_store_stats *out);
 
-/* Finishes what is queued, checkpoints, stops the worker, closes. */
+/* Finishes what is queued, checkpoints, stops the worker, closes. What finishes here is reported before it returns. Not from a callback.
+ * The loop must turn once more to let go of the store's handle. NULL is fine. */
 void pl_store_close(struct pl_store *store);
 
 #endif

@@ -1,0 +1,45 @@
+/* The sidecar PATH.feed: what this node has reserved and committed of its own feed, kept apart from the database, so that a database
+ * restored from a copy is noticed before it signs a place twice. OPERATING.md, "Backups".
+ *
+ * Three blocks of 4,096 bytes: 0 and 1 hold reservations, written in turn and synced before the commit that needs them (a torn one leaves
+ * the other); block 2 holds what is committed, written after each commit without waiting: it survives the end of the process, and
+ * whatever the machine's end leaves of it is checked by its hash.
+ */
+#ifndef PL_NODE_STORE_FEED_H
+#define PL_NODE_STORE_FEED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/err.h"
+#include "proto/limits.h"
+
+#define PL_INCARNATION_BYTES 16
+#define PL_FEED_BLOCK 64    /* places reserved at a time, so that one sync serves many commits */
+#define PL_FEED_GROUP_MAX 64 /* own entries of a lane in one transaction at most, so that the bound below holds */
+/* A reservation runs ahead of the commit by less than this. A crash can leave it so; a longer lead is a restored copy. */
+#define PL_FEED_LEAD_MAX (PL_FEED_BLOCK + PL_FEED_GROUP_MAX)
+
+struct pl_feed {
+	int fd; /* -1: none */
+	bool frozen;
+	char why[256];
+	uint8_t incarnation[PL_INCARNATION_BYTES];
+	uint64_t serial; /* of the last reservation written */
+	uint64_t reserved[PL_LANES];
+};
+
+/* Reads or makes the sidecar and judges the store: its incarnation and the heads of its own lanes. feed->frozen with a sentence in
+ * feed->why, when the store is not the newest. A frozen sidecar is never written. PL_ERR_REFUSED (locked by another process), PL_ERR_IO,
+ * PL_ERR_DISK_FULL. */
+PL_MUST_CHECK enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
+                                       const uint64_t heads[PL_LANES], char *why, size_t why_max);
+/* Before a commit that brings own lanes to these heads (0: not this lane): makes sure that they are reserved, durably. Does nothing when
+ * frozen: such entries come from peers. PL_ERR_IO, PL_ERR_DISK_FULL. */
+PL_MUST_CHECK enum pl_err pl_feed_reserve(struct pl_feed *feed, const uint64_t heads[PL_LANES]);
+/* After the commit: all own lanes stand at these heads. */
+void pl_feed_committed(struct pl_feed *feed, const uint64_t heads[PL_LANES]);
+void pl_feed_close(struct pl_feed *feed);
+
+#endif

@@ -1,0 +1,279 @@
+/* The store's own statements. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/store_priv.h"
+
+static const char *const statement_sql[PL_STMT_COUNT] = {
+	[PL_STMT_BEGIN] = "BEGIN IMMEDIATE",
+	[PL_STMT_COMMIT] = "COMMIT",
+	[PL_STMT_ROLLBACK] = "ROLLBACK",
+	[PL_STMT_SAVEPOINT] = "SAVEPOINT job",
+	[PL_STMT_RELEASE] = "RELEASE job",
+	[PL_STMT_ROLLBACK_TO] = "ROLLBACK TO job",
+	[PL_STMT_ENTRY] = "INSERT INTO entry (node, lane, seq, gseq, received_ms, kind, flags, body_bytes, id, header, body)"
+	                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[PL_STMT_NODE] = "INSERT OR IGNORE INTO node (idx, node_id) VALUES (?1, ?2)",
+	[PL_STMT_LOAD] = "SELECT seq, id, header, body FROM entry WHERE node = ?1 AND lane = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq",
+	[PL_STMT_ACK] = "INSERT INTO peer_ack (peer, node, lane, seq) VALUES (?1, ?2, ?3, ?4)"
+	                " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
+	[PL_STMT_PROOF] = "INSERT OR IGNORE INTO proof (node, header_a, header_b) VALUES (?1, ?2, ?3)",
+	[PL_STMT_PROBE] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(131072))",
+	[PL_STMT_PROBE_END] = "DELETE FROM meta WHERE key = 'probe'",
+	[PL_STMT_HEAD] = "SELECT seq, gseq, id FROM entry WHERE node = ?1 AND lane = ?2 ORDER BY seq DESC LIMIT 1",
+};
+
+enum pl_err pl_store_sql_err(sqlite3 *db)
+{
+	switch (sqlite3_errcode(db) & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE: return PL_OK;
+	case SQLITE_FULL: return PL_ERR_DISK_FULL;
+	case SQLITE_NOMEM: return PL_ERR_MEMORY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return PL_ERR_CORRUPT;
+	case SQLITE_CONSTRAINT: return PL_ERR_EXISTS;
+	/* A quota says EDQUOT where a disk says ENOSPC, which SQLite takes for a broken disk. */
+	case SQLITE_IOERR: return sqlite3_extended_errcode(db) == SQLITE_IOERR_WRITE && sqlite3_system_errno(db) == EDQUOT
+		? PL_ERR_DISK_FULL : PL_ERR_IO;
+	default: return PL_ERR_IO;
+	}
+}
+
+enum pl_err pl_store_job_err(struct pl_job *job, sqlite3 *db)
+{
+	enum pl_err err = pl_store_sql_err(db);
+
+	snprintf(job->why, sizeof(job->why), "The store says: %s.", sqlite3_errmsg(db));
+	return err ? err : PL_ERR_IO;
+}
+
+sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *statement = NULL;
+
+	/* SQLite keeps the list of a connection's statements; we need no second one. One in use is passed over. */
+	while ((statement = sqlite3_next_stmt(db, statement))) {
+		if (sqlite3_stmt_busy(statement) || strcmp(sqlite3_sql(statement), sql) != 0)
+			continue;
+		sqlite3_reset(statement); /* one that has run to its end takes no new values before */
+		sqlite3_clear_bindings(statement);
+		return statement;
+	}
+	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK ? statement : NULL;
+}
+
+void pl_sql_reset_all(sqlite3 *db)
+{
+	for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s))
+		if (sqlite3_stmt_busy(s))
+			sqlite3_reset(s);
+}
+
+enum pl_err pl_sql_prepare_all(struct pl_store *store)
+{
+	for (int i = 0; i < PL_STMT_COUNT; i++)
+		if (sqlite3_prepare_v3(store->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) != SQLITE_OK)
+			return pl_store_sql_err(store->db);
+	return PL_OK;
+}
+
+/* Runs a statement that gives no rows. The error is read before the reset, which would repeat it, so that the message stays. */
+static enum pl_err finish(struct pl_store *store, sqlite3_stmt *statement)
+{
+	enum pl_err err = sqlite3_step(statement) == SQLITE_DONE ? PL_OK : pl_store_sql_err(store->db);
+
+	sqlite3_reset(statement);
+	return err;
+}
+
+enum pl_err pl_sql_run(struct pl_store *store, enum pl_statement statement)
+{
+	return finish(store, store->statements[statement]);
+}
+
+enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_entry *entry)
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_ENTRY];
+	enum pl_err err;
+
+	if (!store->node_saved[entry->node]) {
+		sqlite3_stmt *node = store->statements[PL_STMT_NODE];
+
+		sqlite3_bind_int(node, 1, entry->node);
+		sqlite3_bind_blob(node, 2, entry->header + 40, PL_NODE_ID_BYTES, SQLITE_STATIC); /* author, entry.h */
+		err = finish(store, node);
+		if (err)
+			return err;
+		store->node_saved[entry->node] = true;
+	}
+	sqlite3_bind_int(s, 1, entry->node);
+	sqlite3_bind_int(s, 2, entry->lane);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)entry->seq);
+	sqlite3_bind_int64(s, 4, (sqlite3_int64)entry->gseq);
+	sqlite3_bind_int64(s, 5, (sqlite3_int64)entry->received_ms);
+	sqlite3_bind_int(s, 6, entry->header[2]); /* kind, flags: entry.h */
+	sqlite3_bind_int(s, 7, entry->header[3]);
+	sqlite3_bind_int64(s, 8, entry->body_bytes);
+	sqlite3_bind_blob(s, 9, entry->id, PL_ID_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 10, entry->header, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob64(s, 11, entry->body, entry->body_bytes, SQLITE_STATIC);
+	return finish(store, s);
+}
+
+enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_proof *proof)
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_PROOF];
+
+	sqlite3_bind_int(s, 1, proof->node);
+	sqlite3_bind_blob(s, 2, proof->header_a, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 3, proof->header_b, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	return finish(store, s);
+}
+
+enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks)
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_ACK];
+	enum pl_err err = PL_OK;
+
+	for (size_t i = 0; !err && i < acks->size; i++) {
+		const struct pl_ack *ack = &acks->slots[i];
+
+		if (!ack->seq)
+			continue;
+		sqlite3_bind_int(s, 1, ack->peer);
+		sqlite3_bind_int(s, 2, ack->node);
+		sqlite3_bind_int(s, 3, ack->lane);
+		sqlite3_bind_int64(s, 4, (sqlite3_int64)ack->seq);
+		err = finish(store, s);
+	}
+	return err;
+}
+
+/* A commit that needs room: an empty transaction, or one page, could find space in the WAL where real entries would not. */
+enum pl_err pl_sql_probe(struct pl_store *store)
+{
+	enum pl_err err = pl_sql_run(store, PL_STMT_PROBE);
+
+	return err ? err : pl_sql_run(store, PL_STMT_PROBE_END);
+}
+
+enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES])
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_HEAD];
+	enum pl_err err = PL_OK;
+	int rc;
+
+	*seq = *gseq = 0;
+	sqlite3_bind_int(s, 1, node);
+	sqlite3_bind_int(s, 2, lane);
+	rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW && sqlite3_column_bytes(s, 2) == PL_ID_BYTES) {
+		*seq = (uint64_t)sqlite3_column_int64(s, 0);
+		*gseq = (uint64_t)sqlite3_column_int64(s, 1);
+		memcpy(id, sqlite3_column_blob(s, 2), PL_ID_BYTES);
+	} else if (rc != SQLITE_DONE) {
+		err = rc == SQLITE_ROW ? PL_ERR_CORRUPT : pl_store_sql_err(store->db);
+	}
+	sqlite3_reset(s);
+	return err;
+}
+
+void pl_load_free(struct pl_load *load)
+{
+	free(load->entries);
+	free(load->bytes);
+	free(load);
+}
+
+/* Appends a row to the load; offsets stand in the pointers until the buffer has its final place. */
+static enum pl_err load_row(struct pl_load *load, sqlite3_stmt *s, size_t *entries_size, size_t *bytes_size)
+{
+	size_t body_bytes = (size_t)sqlite3_column_bytes(s, 3), needed = load->bytes_used + PL_ENTRY_HEADER_BYTES + body_bytes;
+	const void *body = sqlite3_column_blob(s, 3);
+	struct pl_stored_entry *entry;
+
+	if (load->count == *entries_size) {
+		size_t size = *entries_size ? 2 * *entries_size : 16;
+		void *grown = realloc(load->entries, size * sizeof(*load->entries));
+
+		if (!grown)
+			return PL_ERR_MEMORY;
+		load->entries = grown;
+		*entries_size = size;
+	}
+	if (needed > *bytes_size) {
+		size_t size = needed > 2 * *bytes_size ? needed : 2 * *bytes_size;
+		void *grown = realloc(load->bytes, size);
+
+		if (!grown)
+			return PL_ERR_MEMORY;
+		load->bytes = grown;
+		*bytes_size = size;
+	}
+	entry = &load->entries[load->count++];
+	entry->body_bytes = (uint32_t)body_bytes;
+	memcpy(load->bytes + load->bytes_used, sqlite3_column_blob(s, 2), PL_ENTRY_HEADER_BYTES);
+	load->bytes_used += PL_ENTRY_HEADER_BYTES;
+	if (body_bytes)
+		memcpy(load->bytes + load->bytes_used, body, body_bytes);
+	load->bytes_used += body_bytes;
+	entry->body = sqlite3_column_type(s, 3) == SQLITE_NULL ? NULL : load->bytes; /* only whether there is one, until the end */
+	return PL_OK;
+}
+
+/* The disk may have changed what we wrote; a peer would take us for a forger. */
+static bool is_intact(const struct pl_store *store, sqlite3_stmt *s)
+{
+	const uint8_t *id = sqlite3_column_blob(s, 1), *header = sqlite3_column_blob(s, 2), *body = sqlite3_column_blob(s, 3);
+	uint8_t hash[PL_ID_BYTES];
+
+	if (sqlite3_column_bytes(s, 1) != PL_ID_BYTES || sqlite3_column_bytes(s, 2) != PL_ENTRY_HEADER_BYTES)
+		return false;
+	pl_entry_id(store->network_id, header, hash);
+	if (memcmp(hash, id, PL_ID_BYTES) != 0)
+		return false;
+	if (sqlite3_column_type(s, 3) == SQLITE_NULL)
+		return true;
+	pl_body_hash(body, (size_t)sqlite3_column_bytes(s, 3), hash);
+	return memcmp(hash, header + 136, PL_ID_BYTES) == 0; /* body hash, entry.h */
+}
+
+enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_LOAD];
+	size_t entries_size = 0, bytes_size = 0, at = 0;
+	enum pl_err err = PL_OK;
+	int rc = SQLITE_DONE;
+
+	sqlite3_bind_int(s, 1, load->node);
+	sqlite3_bind_int(s, 2, load->lane);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)load->from);
+	sqlite3_bind_int64(s, 4, load->to > INT64_MAX ? INT64_MAX : (sqlite3_int64)load->to);
+	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		size_t row_bytes = PL_ENTRY_HEADER_BYTES + (size_t)sqlite3_column_bytes(s, 3);
+
+		if (load->count > 0 && load->bytes_used + row_bytes > load->max_bytes)
+			break;
+		if (!is_intact(store, s)) {
+			load->damaged_seq = (uint64_t)sqlite3_column_int64(s, 0);
+			break;
+		}
+		err = load_row(load, s, &entries_size, &bytes_size);
+	}
+	if (!err && rc != SQLITE_ROW && rc != SQLITE_DONE)
+		err = pl_store_sql_err(store->db);
+	sqlite3_reset(s);
+
+	for (size_t i = 0; i < load->count; i++) {
+		struct pl_stored_entry *entry = &load->entries[i];
+
+		entry->header = load->bytes + at;
+		entry->body = entry->body ? entry->header + PL_ENTRY_HEADER_BYTES : NULL;
+		at += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+	}
+	return err;
+}

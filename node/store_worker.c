@@ -1,0 +1,516 @@
+/* The worker: one thread, one connection, one transaction at a time.
+ *
+ * A turn of its loop has three stages, each one transaction if it writes:
+ *   1. urgent entries, all that wait, alone;
+ *   2. urgent jobs;
+ *   3. jobs and loads by turns for a slice of time, then a group of entries, custody and proofs.
+ * Every stage makes some progress in every turn, so that none starves. Stages 2 and 3 end early when an urgent entry comes: what they did
+ * is committed, the rest waits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/store_priv.h"
+
+#define GROUP_ROWS_MAX 1024
+#define GROUP_BYTES_MAX (1u << 20)
+#define SLICE_NS 4000000u /* of jobs, and of inserting: what an urgent entry may have to wait for before the commit */
+#define ACK_DELAY_NS 1000000000u
+#define PROBE_NS 1000000000u
+#define IDLE_NS 100000000u /* without work for so long, the worker checkpoints */
+/* WAL frames of 4 KiB: worth a checkpoint when idle; made even when busy, unless an urgent entry comes; made in any case. */
+#define CHECKPOINT_IDLE_FRAMES 1000
+#define CHECKPOINT_BUSY_FRAMES 4000
+#define CHECKPOINT_FORCED_FRAMES 16000
+
+/* What stands in one transaction. */
+struct batch {
+	bool has_begun;
+	size_t rows, bytes;
+	uint64_t own_rows[PL_LANES];
+	uint64_t own_head[PL_LANES]; /* 0: none */
+	struct pl_pending_queue entries;
+	struct pl_job_queue jobs; /* that have run, reading ones too: they may have seen what others wrote */
+	struct pl_proof_queue proofs;
+	struct pl_ack_table acks;
+};
+
+static enum pl_err begin(struct pl_store *store, struct batch *batch)
+{
+	enum pl_err err = batch->has_begun ? PL_OK : pl_sql_run(store, PL_STMT_BEGIN);
+
+	if (!err)
+		batch->has_begun = true;
+	return err;
+}
+
+static bool is_transient(enum pl_err err)
+{
+	return err == PL_ERR_DISK_FULL || err == PL_ERR_MEMORY;
+}
+
+/* A sentence for the administrator. */
+static void explain(struct pl_store *store, enum pl_err err, char *why, size_t why_max)
+{
+	const char *message = sqlite3_errmsg(store->db);
+
+	if (err == PL_ERR_DISK_FULL)
+		pl_store_say(err, why, why_max, "There is no room left to write %s.", store->path);
+	else if (err == PL_ERR_CORRUPT)
+		pl_store_say(err, why, why_max, "%s is damaged: %s.", store->path, message);
+	else if (pl_store_sql_err(store->db) == PL_OK)
+		pl_store_say(err, why, why_max, "%s.feed cannot be written.", store->path);
+	else
+		pl_store_say(err, why, why_max, "%s cannot be read or written: %s.", store->path, message);
+}
+
+/* Nothing of the batch is kept. The loop hears of it once; proofs and custody wait for better times. */
+static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
+{
+	char why[sizeof(store->failure_why)];
+	struct pl_job *job;
+
+	explain(store, err, why, sizeof(why));
+	if (!sqlite3_get_autocommit(store->db))
+		(void)pl_sql_run(store, PL_STMT_ROLLBACK); /* it may have happened already; nothing else can be done about an error */
+	memset(store->node_saved, 0, sizeof(store->node_saved));
+
+	uv_mutex_lock(&store->mutex);
+	if (store->state == PL_STORE_RUNNING) {
+		store->state = is_transient(err) ? PL_STORE_BROKEN : PL_STORE_ENDED;
+		store->has_failed = true;
+		store->failure = err;
+		memcpy(store->failure_why, why, sizeof(why));
+		store->stats.writable = false;
+	} else if (!is_transient(err) && store->state != PL_STORE_ENDED) { /* the disk was full, now it is broken too */
+		store->state = PL_STORE_ENDED;
+		store->has_failed = true;
+		store->failure = err;
+		memcpy(store->failure_why, why, sizeof(why));
+	}
+	PL_QUEUE_APPEND(&store->dropped, &batch->entries);
+	while (batch->jobs.first) {
+		PL_QUEUE_POP(&batch->jobs, job);
+		job->err = err;
+		snprintf(job->why, sizeof(job->why), "%.*s", (int)sizeof(job->why) - 1, why);
+		PL_QUEUE_PUSH(&store->done_jobs, job);
+	}
+	PL_QUEUE_APPEND(&store->proofs, &batch->proofs);
+	for (size_t i = 0; i < batch->acks.size; i++)
+		pl_acks_note(&store->acks, &batch->acks.slots[i]);
+	store->probe_due_ns = uv_hrtime() + PROBE_NS;
+	uv_mutex_unlock(&store->mutex);
+	pl_acks_dispose(&batch->acks);
+	uv_async_send(store->async);
+}
+
+static enum pl_err commit(struct pl_store *store, const struct batch *batch)
+{
+	enum pl_err err;
+	uint64_t start_ns = uv_hrtime(), us;
+
+	if (!batch->has_begun)
+		return PL_OK;
+	err = pl_feed_reserve(&store->feed, batch->own_head);
+	if (!err)
+		err = pl_sql_run(store, PL_STMT_COMMIT);
+	if (err)
+		return err;
+	for (int lane = 0; lane < PL_LANES; lane++)
+		if (batch->own_head[lane])
+			store->own_head[lane] = batch->own_head[lane];
+	if (batch->own_head[0] || batch->own_head[1] || batch->own_head[2])
+		pl_feed_committed(&store->feed, store->own_head);
+	us = (uv_hrtime() - start_ns) / 1000;
+	uv_mutex_lock(&store->mutex);
+	store->stats.commits++;
+	store->stats.rows_committed += batch->rows;
+	store->stats.entries += batch->rows;
+	if (us > store->stats.commit_us_max)
+		store->stats.commit_us_max = us;
+	uv_mutex_unlock(&store->mutex);
+	return PL_OK;
+}
+
+/* Ends the batch: commits and reports, or fails. */
+static void end(struct pl_store *store, struct batch *batch, enum pl_err err)
+{
+	struct pl_proof *proof;
+
+	if (!err)
+		err = commit(store, batch);
+	if (err) {
+		fail(store, batch, err);
+		return;
+	}
+	while (batch->proofs.first) {
+		PL_QUEUE_POP(&batch->proofs, proof);
+		free(proof);
+	}
+	pl_acks_dispose(&batch->acks);
+	if (!batch->entries.first && !batch->jobs.first)
+		return;
+	uv_mutex_lock(&store->mutex);
+	PL_QUEUE_APPEND(&store->done_entries, &batch->entries);
+	PL_QUEUE_APPEND(&store->done_jobs, &batch->jobs);
+	uv_mutex_unlock(&store->mutex);
+	uv_async_send(store->async);
+}
+
+static enum pl_err insert(struct pl_store *store, struct batch *batch, struct pl_pending *pending)
+{
+	const struct pl_store_entry *entry = &pending->entry;
+	enum pl_err err = begin(store, batch);
+
+	PL_QUEUE_PUSH(&batch->entries, pending);
+	batch->rows++;
+	batch->bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+	if (pending->is_own) {
+		batch->own_head[entry->lane] = entry->seq;
+		batch->own_rows[entry->lane]++;
+	}
+	return err ? err : pl_sql_insert_entry(store, entry);
+}
+
+/* Whether the next entry of a queue may still join. */
+static bool has_room(const struct batch *batch, const struct pl_pending *pending)
+{
+	return batch->rows < GROUP_ROWS_MAX && batch->bytes < GROUP_BYTES_MAX &&
+	       (!pending->is_own || batch->own_rows[pending->entry.lane] < PL_FEED_GROUP_MAX);
+}
+
+/* --- stage 1 --- */
+
+static void run_urgent_entries(struct pl_store *store)
+{
+	struct batch batch = {0};
+	struct pl_pending *pending;
+	enum pl_err err = PL_OK;
+
+	while (!err) {
+		uv_mutex_lock(&store->mutex);
+		pending = store->urgent.first;
+		if (pending && has_room(&batch, pending))
+			PL_QUEUE_POP(&store->urgent, pending);
+		else
+			pending = NULL;
+		uv_mutex_unlock(&store->mutex);
+		if (!pending)
+			break;
+		err = insert(store, &batch, pending);
+	}
+	end(store, &batch, err);
+}
+
+/* --- stages 2 and 3 --- */
+
+/* What a job's end says about the store: PL_OK if only the job can be at fault. */
+static enum pl_err store_fault(struct pl_store *store, const struct batch *batch, const struct pl_job *job)
+{
+	enum pl_err err = job->err ? pl_store_sql_err(store->db) : PL_OK;
+	bool is_lost = batch->has_begun && sqlite3_get_autocommit(store->db); /* SQLite has rolled everything back */
+
+	if (err == PL_ERR_DISK_FULL || err == PL_ERR_CORRUPT || (sqlite3_errcode(store->db) & 0xff) == SQLITE_IOERR)
+		return err ? err : PL_ERR_IO;
+	if (is_lost)
+		return err == PL_ERR_MEMORY ? err : PL_ERR_IO;
+	return PL_OK;
+}
+
+/* One job. Returns an error if the whole batch is lost. */
+static enum pl_err run_job(struct pl_store *store, struct batch *batch, struct pl_job *job)
+{
+	enum pl_err err = PL_OK, fault;
+
+	PL_QUEUE_PUSH(&batch->jobs, job);
+	if (job->writes) {
+		err = begin(store, batch);
+		if (!err)
+			err = pl_sql_run(store, PL_STMT_SAVEPOINT);
+		if (err)
+			return err;
+	}
+	job->err = job->work(job, store->db);
+	fault = store_fault(store, batch, job);
+	pl_sql_reset_all(store->db);
+	if (fault)
+		return fault;
+	if (job->writes && job->err)
+		err = pl_sql_run(store, PL_STMT_ROLLBACK_TO);
+	if (job->writes && !err)
+		err = pl_sql_run(store, PL_STMT_RELEASE);
+	return err;
+}
+
+static void finish_job(struct pl_store *store, struct pl_job *job, enum pl_err err)
+{
+	uv_mutex_lock(&store->mutex);
+	job->err = err;
+	memcpy(job->why, store->failure_why, sizeof(job->why));
+	job->why[sizeof(job->why) - 1] = 0;
+	PL_QUEUE_PUSH(&store->done_jobs, job);
+	uv_mutex_unlock(&store->mutex);
+	uv_async_send(store->async);
+}
+
+static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool may_read)
+{
+	enum pl_err err = may_read ? pl_sql_load(store, load) : PL_OK;
+
+	if (err)
+		load->count = 0;
+	uv_mutex_lock(&store->mutex);
+	store->stats.loads++;
+	if (load->damaged_seq)
+		store->stats.damaged++;
+	PL_QUEUE_PUSH(&store->done_loads, load);
+	uv_mutex_unlock(&store->mutex);
+	uv_async_send(store->async);
+	/* Without memory this load has failed, not the store. */
+	return err == PL_ERR_MEMORY ? PL_OK : err;
+}
+
+/* Jobs of one class, and loads by turns with them if wanted, until the slice is over. */
+static enum pl_err run_slice(struct pl_store *store, struct batch *batch, struct pl_job_queue *jobs, bool with_loads)
+{
+	uint64_t until_ns = uv_hrtime() + SLICE_NS;
+	enum pl_err err = PL_OK;
+	bool is_over = false;
+
+	while (!err && !is_over) {
+		enum pl_store_state state;
+		struct pl_job *job;
+		struct pl_load *load = NULL;
+
+		uv_mutex_lock(&store->mutex);
+		state = store->state;
+		PL_QUEUE_POP(jobs, job);
+		if (with_loads)
+			PL_QUEUE_POP(&store->loads, load);
+		if (job)
+			store->stats.jobs++;
+		is_over = (!job && !load) || store->urgent.first;
+		uv_mutex_unlock(&store->mutex);
+
+		if (job && (state == PL_STORE_ENDED || (state != PL_STORE_RUNNING && job->writes)))
+			finish_job(store, job, store->failure);
+		else if (job)
+			err = run_job(store, batch, job);
+		if (load) {
+			enum pl_err load_err = run_load(store, load, state != PL_STORE_ENDED && !err);
+
+			err = err ? err : load_err;
+		}
+		is_over |= uv_hrtime() >= until_ns;
+	}
+	return err;
+}
+
+static void run_urgent_jobs(struct pl_store *store)
+{
+	struct batch batch = {0};
+	enum pl_err err = run_slice(store, &batch, &store->jobs_urgent, false);
+
+	end(store, &batch, err);
+}
+
+static enum pl_err insert_group(struct pl_store *store, struct batch *batch)
+{
+	uint64_t until_ns = uv_hrtime() + SLICE_NS;
+	enum pl_err err = PL_OK;
+	struct pl_pending *pending;
+
+	do {
+		uv_mutex_lock(&store->mutex);
+		pending = store->state == PL_STORE_RUNNING ? store->normal.first : NULL;
+		if (pending && has_room(batch, pending) && !(batch->rows && store->urgent.first)) {
+			PL_QUEUE_POP(&store->normal, pending);
+			store->normal_count[pending->entry.node][pending->entry.lane]--;
+		} else {
+			pending = NULL;
+		}
+		uv_mutex_unlock(&store->mutex);
+		if (pending)
+			err = insert(store, batch, pending);
+	} while (!err && pending && uv_hrtime() < until_ns);
+	return err;
+}
+
+/* Custody joins a transaction that is being made anyway, or makes one when it has waited long enough. */
+static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
+{
+	enum pl_err err = PL_OK;
+	bool is_due;
+
+	uv_mutex_lock(&store->mutex);
+	is_due = store->acks.count && (batch->has_begun || store->is_stopping || uv_hrtime() >= store->acks_due_ns);
+	if (store->state == PL_STORE_RUNNING) {
+		PL_QUEUE_APPEND(&batch->proofs, &store->proofs);
+		if (is_due) {
+			batch->acks = store->acks;
+			store->acks = (struct pl_ack_table){0};
+			store->acks_due_ns = 0;
+		}
+	}
+	uv_mutex_unlock(&store->mutex);
+	if (batch->proofs.first || batch->acks.count)
+		err = begin(store, batch);
+	for (const struct pl_proof *proof = batch->proofs.first; !err && proof; proof = proof->next)
+		err = pl_sql_insert_proof(store, proof);
+	return err ? err : pl_sql_insert_acks(store, &batch->acks);
+}
+
+static void run_rest(struct pl_store *store)
+{
+	struct batch batch = {0};
+	enum pl_err err = run_slice(store, &batch, &store->jobs, true);
+
+	if (!err)
+		err = insert_group(store, &batch);
+	if (!err)
+		err = insert_notes(store, &batch);
+	end(store, &batch, err);
+}
+
+/* --- checkpoints and failures --- */
+
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
+{
+	struct pl_store *store = ctx;
+
+	(void)db;
+	(void)name;
+	store->wal_frames = frames;
+	return SQLITE_OK;
+}
+
+/* Moves the WAL into the database. An urgent entry cuts it short unless the WAL has grown too far. The WAL keeps its data until all has
+ * moved, so that nothing is lost whatever happens here. */
+static void checkpoint(struct pl_store *store)
+{
+	int in_wal = -1, moved = -1, rc;
+	struct batch none = {0};
+
+	uv_mutex_lock(&store->mutex);
+	store->may_interrupt = store->wal_frames < CHECKPOINT_FORCED_FRAMES && !store->urgent.first && !store->jobs_urgent.first;
+	uv_mutex_unlock(&store->mutex);
+	rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
+	uv_mutex_lock(&store->mutex);
+	store->may_interrupt = false;
+	if (rc == SQLITE_OK)
+		store->stats.checkpoints++;
+	uv_mutex_unlock(&store->mutex);
+	if (rc == SQLITE_OK && in_wal == moved)
+		store->wal_frames = 0; /* the next commit starts the WAL anew */
+	else if ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CORRUPT)
+		fail(store, &none, pl_store_sql_err(store->db));
+	else if (rc != SQLITE_INTERRUPT)
+		store->checkpoint_retry_ns = uv_hrtime() + PROBE_NS; /* no room in the database: the WAL keeps what it has */
+	store->checkpoint_due_ns = uv_hrtime() + IDLE_NS;
+}
+
+static bool is_checkpoint_due(struct pl_store *store, bool is_idle)
+{
+	uint64_t now_ns = uv_hrtime();
+	bool is_running;
+
+	if (store->wal_frames < CHECKPOINT_IDLE_FRAMES || now_ns < store->checkpoint_retry_ns ||
+	    (store->wal_frames < CHECKPOINT_BUSY_FRAMES && (!is_idle || now_ns < store->checkpoint_due_ns)))
+		return false;
+	uv_mutex_lock(&store->mutex);
+	is_running = store->state == PL_STORE_RUNNING;
+	uv_mutex_unlock(&store->mutex);
+	return is_running;
+}
+
+static void probe(struct pl_store *store)
+{
+	enum pl_err err = pl_sql_probe(store);
+	struct batch none = {0};
+
+	if (err && !is_transient(err)) {
+		fail(store, &none, err);
+		return;
+	}
+	uv_mutex_lock(&store->mutex);
+	if (err) {
+		store->probe_due_ns = uv_hrtime() + PROBE_NS;
+	} else {
+		store->state = PL_STORE_RUNNING;
+		store->is_ready = true;
+		store->stats.writable = true;
+	}
+	uv_mutex_unlock(&store->mutex);
+	if (!err)
+		uv_async_send(store->async);
+}
+
+/* --- the loop --- */
+
+static bool has_work(const struct pl_store *store)
+{
+	bool reads = store->jobs_urgent.first || store->jobs.first || store->loads.first;
+
+	return reads || (store->state == PL_STORE_RUNNING && (store->urgent.first || store->normal.first || store->proofs.first));
+}
+
+/* Sleeps until there is work or a time comes; with the mutex held. */
+static void sleep_until_work(struct pl_store *store)
+{
+	uint64_t now_ns = uv_hrtime(), wake_ns = UINT64_MAX;
+
+	if (store->state == PL_STORE_RUNNING && store->acks.count) {
+		if (!store->acks_due_ns)
+			store->acks_due_ns = now_ns + ACK_DELAY_NS;
+		wake_ns = store->acks_due_ns;
+	}
+	if (store->state == PL_STORE_RUNNING && store->wal_frames >= CHECKPOINT_IDLE_FRAMES) {
+		uint64_t due_ns = store->checkpoint_due_ns > store->checkpoint_retry_ns ? store->checkpoint_due_ns : store->checkpoint_retry_ns;
+
+		wake_ns = due_ns < wake_ns ? due_ns : wake_ns;
+	}
+	if (store->state == PL_STORE_WAITING)
+		wake_ns = store->probe_due_ns;
+	if (wake_ns <= now_ns)
+		return;
+	store->is_sleeping = true;
+	if (wake_ns == UINT64_MAX)
+		uv_cond_wait(&store->cond, &store->mutex);
+	else
+		(void)uv_cond_timedwait(&store->cond, &store->mutex, wake_ns - now_ns);
+	store->is_sleeping = false;
+}
+
+void pl_store_worker(void *ctx)
+{
+	struct pl_store *store = ctx;
+
+	sqlite3_wal_hook(store->db, on_commit, store);
+	for (;;) {
+		enum pl_store_state state;
+		bool is_idle, is_stopping;
+
+		uv_mutex_lock(&store->mutex);
+		is_idle = !has_work(store);
+		is_stopping = store->is_stopping;
+		if (is_idle && !is_stopping)
+			sleep_until_work(store);
+		state = store->state;
+		is_idle = is_idle && !has_work(store);
+		uv_mutex_unlock(&store->mutex);
+		if (is_idle && is_stopping && !(state == PL_STORE_RUNNING && store->acks.count))
+			break;
+
+		if (!is_idle)
+			store->checkpoint_due_ns = uv_hrtime() + IDLE_NS;
+		if (state == PL_STORE_RUNNING)
+			run_urgent_entries(store);
+		run_urgent_jobs(store);
+		run_rest(store);
+		if (state == PL_STORE_WAITING && uv_hrtime() >= store->probe_due_ns)
+			probe(store);
+		if (is_checkpoint_due(store, is_idle))
+			checkpoint(store);
+	}
+}
