@@ -1,7 +1,11 @@
 /* What entries say: the plaintexts inside envelopes and channels, and bodies in the clear. PROTOCOL.md, "Content".
  *
- * All are canonical msgpack arrays whose first element is a format version (1). Readers borrow: pointers in the structs point into the
- * bytes given and live as long as these. Text is UTF-8 without NUL, checked when read. Writers refuse what readers would.
+ * All are canonical msgpack arrays whose first element is a format version (1), but for the attachment chunk. Readers borrow: pointers in
+ * the structs point into the bytes given and live as long as these. Text is UTF-8 without NUL; what is shown as a line (names, subjects,
+ * reasons) is one, see text.h. Writers refuse what readers would, with the same errors: PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_VERSION,
+ * PL_ERR_LIMIT (longer, larger or more than limits.h allows), PL_ERR_EXISTS (an addressee or attachment stands twice); and PL_ERR_FULL.
+ *
+ * To add a kind: enum pl_kind (entry.h), a struct with its two functions here, a section in PROTOCOL.md, a case in content_test.c.
  */
 #ifndef PL_PROTO_CONTENT_H
 #define PL_PROTO_CONTENT_H
@@ -31,11 +35,13 @@ int pl_precedence_parse(const char *name);           /* -1; only routine, priori
 struct pl_attachment {
 	uint8_t id[16];
 	struct pl_text name;        /* a file name without directories */
-	struct pl_text media_type;
+	struct pl_text media_type;  /* printable ASCII with a '/' */
 	uint64_t bytes;
 	uint8_t sha256[32];
-	uint32_t chunks;            /* of PL_CHUNK_BYTES, the last shorter; their entries carry attachment id and index */
+	uint32_t chunks;            /* pl_chunks_of(bytes), the last shorter; their entries carry attachment id and index */
 };
+
+uint32_t pl_chunks_of(uint64_t attachment_bytes);
 
 struct pl_recipient {
 	char code[PL_MEMBER_CODE_BYTES + 1]; /* member */
@@ -43,8 +49,10 @@ struct pl_recipient {
 };
 
 /* Plaintext of a PL_KIND_MESSAGE envelope:
- * [1, message_id, precedence, sent_ms, expires_ms (0 none), sender code, operator, subject, text, reply_to (16 or empty), template (0 free text),
- *  [[code, info]...], [[id, name, media type, bytes, sha256, chunks]...], exercise (bool), [signatures: empty in this version]] */
+ * [1, message_id, precedence, sent_ms, expires_ms (0 none), sender code, operator, subject, text, reply_to (16 or empty),
+ *  template (0 free text), [[code, info]...], [[id, name, media type, bytes, sha256, chunks]...], exercise (bool),
+ *  [signatures: empty in this version]]
+ * Addressees are written sorted by code, whatever their order in the struct. */
 struct pl_message {
 	uint8_t id[PL_MESSAGE_ID_BYTES];
 	uint8_t precedence;
@@ -71,7 +79,6 @@ enum pl_receipt_type {
 	PL_RECEIPT_ACCEPTED = 4,  /* the named operator takes it on */
 	PL_RECEIPT_FAILED = 5,    /* stored, but cannot be decrypted: send again */
 };
-#define PL_RECEIPTS_PER_ENTRY_MAX 64
 const char *pl_receipt_name(unsigned type);
 struct pl_receipt {
 	uint8_t message_id[PL_MESSAGE_ID_BYTES]; /* zero for PL_RECEIPT_FAILED: it was never seen */
@@ -81,7 +88,8 @@ struct pl_receipt {
 	struct pl_text operator_name;            /* empty for stored, decrypted, failed */
 	struct pl_text reason;                   /* for failed */
 };
-PL_MUST_CHECK enum pl_err pl_receipts_write(const struct pl_receipt *receipts, size_t count, uint8_t *out, size_t out_max, size_t *out_bytes);
+PL_MUST_CHECK enum pl_err pl_receipts_write(const struct pl_receipt *receipts, size_t count, uint8_t *out, size_t out_max,
+                                            size_t *out_bytes);
 PL_MUST_CHECK enum pl_err pl_receipts_read(const uint8_t *bytes, size_t count, struct pl_receipt out[PL_RECEIPTS_PER_ENTRY_MAX],
                                            size_t *out_count);
 

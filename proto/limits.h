@@ -37,6 +37,10 @@
 #define PL_CHUNK_BODY_BYTES_MAX 49192 /* a chunk with its tag (16) and prefix (24) */
 #define PL_RECIPIENTS_MAX PL_MEMBERS_MAX
 #define PL_SUBJECT_BYTES_MAX 256
+#define PL_REASON_BYTES_MAX 256      /* why a message could not be opened */
+#define PL_FILE_NAME_BYTES_MAX 255   /* what file systems take */
+#define PL_MEDIA_TYPE_BYTES_MAX 127  /* RFC 6838, 4.2 */
+#define PL_RECEIPTS_PER_ENTRY_MAX 64 /* of under 400 bytes with an operator's name or a reason: fits 64 KiB of plaintext */
 
 /* --- STIX files, as import takes them (local) --- */
 #define PL_STIX_FILE_BYTES_MAX 104857600 /* 100 MiB: 200,000 objects of 500 bytes; more comes in several files */
