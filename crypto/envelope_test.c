@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/envelope.h"
@@ -214,7 +215,10 @@ Test(envelope, truncated_anywhere_or_longer)
 	seal(1, 100, 1);
 	size_t whole = envelope_bytes;
 	for (envelope_bytes = 0; envelope_bytes < whole; envelope_bytes++) {
-		cr_assert_eq(pl_envelope_check(envelope, envelope_bytes), PL_ERR_SHORT, "%zu bytes", envelope_bytes);
+		uint8_t *exact = malloc(envelope_bytes ? envelope_bytes : 1); /* AddressSanitizer sees a look past its end */
+		memcpy(exact, envelope, envelope_bytes);
+		cr_assert_eq(pl_envelope_check(exact, envelope_bytes), PL_ERR_SHORT, "%zu bytes", envelope_bytes);
+		free(exact);
 		cr_assert_eq(open_by(0), PL_ERR_SHORT);
 		cr_assert_eq(pl_envelope_open_with_cek(&ctx, cek, envelope, envelope_bytes, opened, sizeof(opened), &opened_bytes), PL_ERR_SHORT);
 	}
@@ -269,6 +273,15 @@ Test(envelope, a_damaged_slot_is_lost_to_its_owner_alone)
 			slot[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		}
 	}
+}
+
+/* The one encapsulated key that decapsulation refuses by itself. */
+Test(envelope, a_slot_of_small_order_is_lost_to_its_owner_alone)
+{
+	seal(2, 100, 1);
+	memset(slot_at(slot_of(0, 4)) + 1120 - 32, 0, 32);
+	cr_assert_eq(open_by(0), PL_ERR_NO_KEY);
+	cr_assert_eq(open_by(1), PL_OK);
 }
 
 Test(envelope, a_damaged_body_is_refused_and_nothing_of_it_shown)

@@ -203,6 +203,21 @@ Test(hpke, a_failed_open_does_not_advance, .init = make_recipient)
 	cr_assert_eq(opened[0], 'b');
 }
 
+/* The vectors stop at small numbers: RFC 9180, section 5.2, ComputeNonce, for a large one. */
+Test(hpke, every_byte_of_the_sequence_number_counts, .init = make_recipient)
+{
+	uint8_t sealed[17], expected[17], nonce[12];
+	struct pl_hpke hpke;
+	cr_assert_eq(pl_hpke_setup_sender(&base, public_key, seed, enc, &hpke), PL_OK);
+	hpke.sequence = 0x0102030405060708;
+	memcpy(nonce, hpke.base_nonce, sizeof(nonce));
+	for (uint8_t i = 1; i <= 8; i++)
+		nonce[3 + i] ^= i;
+	crypto_aead_chacha20poly1305_ietf_encrypt(expected, NULL, (const uint8_t *)"a", 1, NULL, 0, NULL, nonce, hpke.key);
+	cr_assert_eq(pl_hpke_seal(&hpke, NULL, 0, (const uint8_t *)"a", 1, sealed), PL_OK);
+	cr_assert_arr_eq(sealed, expected, sizeof(sealed));
+}
+
 Test(hpke, no_sequence_number_is_used_twice, .init = make_recipient)
 {
 	uint8_t sealed[17];
