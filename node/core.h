@@ -32,6 +32,17 @@ struct pl_ref {
 void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES]);
 PL_MUST_CHECK enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out); /* PL_ERR_FORMAT, PL_ERR_UNKNOWN */
 
+/* --- the daemon's life, for main.c ---
+ * Opens everything that DIR names: configuration, charter, keys, store, engine; listens; starts the application. conf is borrowed for its life. why gets a sentence on
+ * error. on_failed comes, in a turn of its own making, when the daemon cannot go on: the log says why, and the caller stops it. */
+PL_MUST_CHECK enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char *passphrase, void (*on_failed)(void *ctx),
+                                      void *ctx, struct pl_core **out, char *why, size_t why_max);
+/* Drains: says goodbye on all links, commits what is queued, closes. on_stopped comes once, when the loop may run out. */
+void pl_core_stop(struct pl_core *core, void (*on_stopped)(void *ctx), void *ctx);
+int pl_core_exit_code(const struct pl_core *core); /* not 0: it stopped by itself, and the log says why */
+void pl_core_free(struct pl_core *core); /* after on_stopped, when the loop has run out */
+uint16_t pl_core_port(const struct pl_core *core, int listener);
+
 /* What the application may use. */
 uv_loop_t *pl_core_loop(struct pl_core *core);
 struct pl_store *pl_core_store(struct pl_core *core);
@@ -44,6 +55,9 @@ const struct pl_node_keys *pl_core_keys(const struct pl_core *core);
 uint16_t pl_core_self(const struct pl_core *core);
 uint64_t pl_core_wall_ms(const struct pl_core *core); /* unix ms, read once per loop turn */
 uint64_t pl_core_now_ms(const struct pl_core *core);  /* monotonic */
+void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1]); /* of the link, or the first to dial; or "" */
+
+const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node); /* 32 bytes shared with its member, or NULL */
 
 /* Authors an entry. The body is copied. done comes when it is durable (L1) or has failed; never before this returns.
  * An error that is known at once is returned, and done does not come. Errors as of PL_EV_SUBMIT, and PL_ERR_DISK_FULL. */

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "proto/bytes.h"
+#include "crypto/bytes.h"
 #include "proto/handshake.h"
 #include "tests/world.h"
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/bytes.h"
+#include "crypto/bytes.h"
 
 enum pl_err pl_frame_next(const uint8_t *plain, size_t plain_bytes, size_t *at, struct pl_frame *out)
 {

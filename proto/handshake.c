@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "crypto/labels.h"
-#include "proto/bytes.h"
 #include "proto/entry.h"
 #include "proto/frame.h"
 

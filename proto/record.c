@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/bytes.h"
+#include "crypto/bytes.h"
 #include "proto/frame.h"
 
 static void count_record(struct pl_record_stream *stream, size_t wire_bytes)

@@ -10,10 +10,10 @@
 #ifndef PL_PROTO_STATE_H
 #define PL_PROTO_STATE_H
 
+#include "crypto/bytes.h"
 #include "crypto/labels.h"
 #include "crypto/wipe.h"
 #include "proto/bucket.h"
-#include "proto/bytes.h"
 #include "proto/engine.h"
 #include "proto/frame.h"
 #include "proto/handshake.h"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "crypto/labels.h"
-#include "proto/bytes.h"
 
 #define LINKS_MAX 512
 #define WALL_START_MS 1790000000000ULL

@@ -1,0 +1,546 @@
+#include "node/core.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/core_priv.h"
+#include "node/log.h"
+
+/* --- accessors --- */
+
+uv_loop_t *pl_core_loop(struct pl_core *core) { return core->loop; }
+struct pl_store *pl_core_store(struct pl_core *core) { return core->store; }
+struct pl_http *pl_core_http(struct pl_core *core) { return core->http; }
+const struct pl_engine *pl_core_engine(const struct pl_core *core) { return core->engine; }
+const struct pl_charter *pl_core_charter(const struct pl_core *core) { return core->charter; }
+const struct pl_conf *pl_core_conf(const struct pl_core *core) { return core->conf; }
+const struct pl_node_keys *pl_core_keys(const struct pl_core *core) { return core->keys; }
+uint16_t pl_core_self(const struct pl_core *core) { return core->self; }
+uint64_t pl_core_wall_ms(const struct pl_core *core) { return core->wall_ms; }
+uint64_t pl_core_now_ms(const struct pl_core *core) { return core->now_ms; }
+int pl_core_exit_code(const struct pl_core *core) { return core->exit_code; }
+uint16_t pl_core_port(const struct pl_core *core, int listener) { return pl_net_port(core->net, listener); }
+
+void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
+{
+	struct pl_peer_info info;
+
+	pl_engine_peer(core->engine, node, &info);
+	out[0] = '\0';
+	if (info.link != PL_LINK_NONE)
+		pl_net_address(core->net, info.link, out);
+	if (out[0] == '\0' && core->addresses[node].count > 0)
+		snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "%s", core->addresses[node].addresses[0]);
+}
+
+/* --- references --- */
+
+void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES])
+{
+	char name[PL_NODE_NAME_BYTES];
+
+	pl_charter_node_name(charter, ref.node, name);
+	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%" PRIu64, name, ref.lane, ref.seq);
+}
+
+enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)
+{
+	char name[PL_NODE_NAME_BYTES];
+	const char *slash = strchr(text, '/');
+	uint64_t seq = 0;
+
+	if (!slash || (size_t)(slash - text) >= sizeof name || slash == text)
+		return PL_ERR_FORMAT;
+	memcpy(name, text, (size_t)(slash - text));
+	name[slash - text] = '\0';
+	if (slash[1] < '0' || slash[1] >= '0' + PL_LANES || slash[2] != '/' || slash[3] < '1' || slash[3] > '9')
+		return PL_ERR_FORMAT;
+	for (const char *p = slash + 3; *p; p++) {
+		if (*p < '0' || *p > '9' || seq > (UINT64_MAX - 9) / 10)
+			return PL_ERR_FORMAT;
+		seq = seq * 10 + (uint64_t)(*p - '0');
+	}
+	const uint16_t node = pl_charter_find_name(charter, name);
+	if (node == PL_NODE_NONE)
+		return PL_ERR_UNKNOWN;
+	*out = (struct pl_ref){ .node = node, .lane = (uint8_t)(slash[1] - '0'), .seq = seq };
+	return PL_OK;
+}
+
+/* --- time: read once per turn of the loop, here and nowhere else --- */
+
+void pl_core_read_clocks(struct pl_core *core)
+{
+	struct timespec wall;
+
+	core->now_ms = uv_now(core->loop);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	core->wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+}
+
+/* --- effects --- */
+
+static const char *note_text(enum pl_note_code code)
+{
+	switch (code) {
+	case PL_NOTE_LINK_LIVE: return "link up";
+	case PL_NOTE_LINK_LOST: return "link lost";
+	case PL_NOTE_HANDSHAKE_FAILED: return "handshake failed";
+	case PL_NOTE_PEER_FAULT: return "peer at fault";
+	case PL_NOTE_ENTRY_REFUSED: return "entry refused";
+	case PL_NOTE_FORK: return "equivocation proven";
+	case PL_NOTE_SELF_BEHIND: return "own feed frozen: this node was restored from a copy; open a new generation";
+	case PL_NOTE_QUOTA: return "author over quota, its entries wait";
+	case PL_NOTE_CLOCK_SKEW: return "claimed time is off";
+	case PL_NOTE_CAUGHT_UP: return "caught up";
+	}
+	return "note";
+}
+
+static void log_note(const struct pl_core *core, const struct pl_effect *fx)
+{
+	char peer[PL_NODE_NAME_BYTES] = "-", ref[PL_REF_TEXT_BYTES] = "-";
+	const char *text = note_text(fx->note.code);
+
+	if (fx->note.peer != PL_NODE_NONE)
+		pl_charter_node_name(core->charter, fx->note.peer, peer);
+	if (fx->note.node != PL_NODE_NONE)
+		pl_ref_format(core->charter, (struct pl_ref){ fx->note.node, fx->note.lane, fx->note.seq }, ref);
+	switch (fx->note.code) {
+	case PL_NOTE_LINK_LIVE:
+	case PL_NOTE_LINK_LOST:
+		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+		break;
+	case PL_NOTE_HANDSHAKE_FAILED:
+	case PL_NOTE_PEER_FAULT:
+		PL_LOG(PL_LOG_WARNING, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
+		break;
+	case PL_NOTE_FORK:
+	case PL_NOTE_SELF_BEHIND:
+		PL_LOG(PL_LOG_ERROR, "feed", text, PL_F_STR("entry", ref), PL_F_STR("why", fx->note.detail));
+		break;
+	case PL_NOTE_ENTRY_REFUSED:
+	case PL_NOTE_QUOTA:
+	case PL_NOTE_CLOCK_SKEW:
+		PL_LOG(PL_LOG_WARNING, "feed", text, PL_F_STR("entry", ref), PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
+		break;
+	case PL_NOTE_CAUGHT_UP:
+		PL_LOG(PL_LOG_DEBUG, "feed", text, PL_F_STR("entry", ref));
+		break;
+	}
+}
+
+static void store_entry(struct pl_core *core, const struct pl_effect *fx)
+{
+	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
+	                                .gseq = fx->store.gseq, .received_ms = core->wall_ms, .body = fx->store.body,
+	                                .body_bytes = fx->store.body_bytes };
+
+	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
+	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
+	enum pl_err err = pl_store_append(core->store, &entry);
+	/* Between a failed commit and its report the store takes nothing, and the report voids this entry in the engine too. */
+	if (err == PL_OK || err == PL_ERR_STATE)
+		return;
+	pl_core_fail(core, err == PL_ERR_MEMORY ? "out of memory" : "the store and the engine disagree about a feed; check the disk");
+}
+
+/* Applies what the engine wants; notes are kept for the application, which may submit and must not do so in the middle of a step. */
+static void carry_out(struct pl_core *core, struct pl_effect *notes, size_t *notes_count, size_t notes_max)
+{
+	struct pl_effect fx;
+
+	while (pl_engine_next_effect(core->engine, &fx)) {
+		switch (fx.type) {
+		case PL_FX_DIAL:
+			pl_net_dial(core->net, fx.dial.peer, core->addresses[fx.dial.peer].addresses, core->addresses[fx.dial.peer].count);
+			break;
+		case PL_FX_SEND:
+			pl_net_send(core->net, fx.send.link, fx.send.bytes, fx.send.count);
+			break;
+		case PL_FX_CLOSE:
+			pl_net_close(core->net, fx.close.link);
+			break;
+		case PL_FX_STORE:
+			store_entry(core, &fx);
+			break;
+		case PL_FX_LOAD:
+			if (pl_store_load(core->store, fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes) != PL_OK &&
+			    !core->stopping)
+				pl_core_fail(core, "the store cannot be read");
+			break;
+		case PL_FX_ACKED:
+			pl_store_note_ack(core->store, fx.acked.peer, fx.acked.node, fx.acked.lane, fx.acked.seq);
+			break;
+		case PL_FX_PROOF:
+			if (pl_store_add_proof(core->store, fx.proof.node, fx.proof.header_a, fx.proof.header_b) != PL_OK)
+				PL_LOG(PL_LOG_ERROR, "store", "a proof of equivocation could not be queued; peers hold it too");
+			break;
+		case PL_FX_NOTE:
+			log_note(core, &fx);
+			if (*notes_count < notes_max)
+				notes[(*notes_count)++] = fx;
+			break;
+		}
+	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct pl_core *core = timer->data;
+	struct pl_event event = { .type = PL_EV_TICK };
+
+	pl_core_event(core, &event);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	struct pl_core *core = idle->data;
+	struct pl_event event = { .type = PL_EV_TICK };
+
+	pl_core_event(core, &event);
+}
+
+static void arm(struct pl_core *core)
+{
+	const uint64_t deadline = core->stopped || core->stopping ? UINT64_MAX : pl_engine_deadline_ms(core->engine);
+
+	if (deadline == 0) {
+		uv_idle_start(&core->idle, on_idle);
+		return;
+	}
+	uv_idle_stop(&core->idle);
+	if (deadline == UINT64_MAX)
+		uv_timer_stop(&core->timer);
+	else
+		uv_timer_start(&core->timer, on_timer, deadline > core->now_ms ? deadline - core->now_ms : 0, 0);
+}
+
+static enum pl_err step(struct pl_core *core, struct pl_event *event)
+{
+	struct pl_effect notes[32];
+	size_t notes_count = 0;
+
+	core->stepping = true;
+	event->now_ms = core->now_ms;
+	event->wall_ms = core->wall_ms;
+	randombytes_buf(event->seed, sizeof event->seed);
+	enum pl_err err = pl_engine_step(core->engine, event);
+	carry_out(core, notes, &notes_count, sizeof notes / sizeof *notes);
+	core->stepping = false;
+	for (size_t i = 0; core->app && i < notes_count && !core->stopping; i++)
+		pl_app_note(core->app, &notes[i]);
+	return err;
+}
+
+void pl_core_event(struct pl_core *core, struct pl_event *event)
+{
+	if (core->stopped)
+		return;
+	if (core->stepping) {
+		struct late_event *late = malloc(sizeof *late);
+		if (!late) {
+			pl_core_fail(core, "out of memory");
+			return;
+		}
+		*late = (struct late_event){ .event = *event };
+		*core->late_last = late;
+		core->late_last = &late->next;
+		return;
+	}
+	if (step(core, event) != PL_OK)
+		PL_LOG(PL_LOG_ERROR, "core", "the engine refused an event");
+	while (core->late && !core->stepping) {
+		struct late_event *late = core->late;
+		core->late = late->next;
+		if (!core->late)
+			core->late_last = &core->late;
+		if (step(core, &late->event) != PL_OK)
+			PL_LOG(PL_LOG_ERROR, "core", "the engine refused an event");
+		free(late);
+	}
+	arm(core);
+}
+
+/* --- net --- */
+
+static void net_up(void *ctx, uint32_t link, uint16_t peer, uint64_t address_hash)
+{
+	struct pl_event event = { .type = PL_EV_LINK_UP, .link_up = { link, peer, address_hash } };
+
+	pl_core_read_clocks(ctx);
+	pl_core_event(ctx, &event);
+}
+
+static void net_down(void *ctx, uint32_t link, uint16_t peer, const char *why)
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_LINK_DOWN, .link_down = { link, peer } };
+
+	if (link == PL_LINK_NONE) {
+		char name[PL_NODE_NAME_BYTES];
+		pl_charter_node_name(core->charter, peer, name);
+		PL_LOG(PL_LOG_INFO, "link", "cannot be reached", PL_F_STR("peer", name), PL_F_STR("why", why));
+	}
+	pl_core_read_clocks(core);
+	pl_core_event(core, &event);
+}
+
+static void net_bytes(void *ctx, uint32_t link, const uint8_t *bytes, size_t count)
+{
+	struct pl_core *core = ctx;
+
+	pl_core_read_clocks(core);
+	while (count > 0 && !core->stopped) {
+		struct pl_event event = { .type = PL_EV_BYTES };
+		event.bytes.link = link;
+		event.bytes.bytes = bytes;
+		event.bytes.count = count;
+		pl_core_event(core, &event);
+		if (event.bytes.consumed == 0 || event.bytes.consumed > count)
+			break;
+		bytes += event.bytes.consumed;
+		count -= event.bytes.consumed;
+	}
+}
+
+static void net_sent(void *ctx, uint32_t link)
+{
+	struct pl_event event = { .type = PL_EV_SENT, .sent = { link } };
+
+	pl_core_read_clocks(ctx);
+	pl_core_event(ctx, &event);
+}
+
+struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core)
+{
+	return (struct pl_net_callbacks){ .ctx = core, .up = net_up, .down = net_down, .bytes = net_bytes, .sent = net_sent };
+}
+
+/* --- store --- */
+
+static void submissions_done(struct pl_core *core, const struct pl_store_entry *entry)
+{
+	/* Own entries of a lane become durable in order, but lanes overtake one another. */
+	for (struct submission **at = &core->submissions; *at; at = &(*at)->next) {
+		struct submission *submission = *at;
+		if (submission->lane != entry->lane || submission->seq != entry->seq)
+			continue;
+		*at = submission->next;
+		if (!*at)
+			core->submissions_last = at;
+		submission->done(submission->ctx, PL_OK, entry);
+		free(submission);
+		return;
+	}
+}
+
+static void submissions_fail(struct pl_core *core, enum pl_err err)
+{
+	struct submission *submission = core->submissions;
+
+	core->submissions = NULL;
+	core->submissions_last = &core->submissions;
+	while (submission) {
+		struct submission *next = submission->next;
+		submission->done(submission->ctx, err, NULL);
+		free(submission);
+		submission = next;
+	}
+}
+
+/* First the engine, which acknowledges and sends on; one event for each run of a lane. Then those who wait for it here. */
+static void store_stored(void *ctx, const struct pl_store_entry *entries, size_t count)
+{
+	struct pl_core *core = ctx;
+
+	pl_core_read_clocks(core);
+	for (size_t i = 0; i < count;) {
+		struct pl_event event = { .type = PL_EV_STORED };
+		size_t bytes = 0, k = i;
+		for (; k < count && entries[k].node == entries[i].node && entries[k].lane == entries[i].lane; k++)
+			bytes += PL_ENTRY_HEADER_BYTES + entries[k].body_bytes;
+		event.stored.node = entries[i].node;
+		event.stored.lane = entries[i].lane;
+		event.stored.seq = entries[k - 1].seq;
+		event.stored.gseq = entries[k - 1].gseq;
+		event.stored.id = entries[k - 1].id;
+		event.stored.bytes = bytes;
+		pl_core_event(core, &event);
+		i = k;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].node == core->self)
+			submissions_done(core, &entries[i]);
+		if (core->app)
+			pl_feed_stored(core, &entries[i]);
+	}
+}
+
+static void store_failed(void *ctx, enum pl_err err, const char *why)
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_STORE_FAILED };
+
+	pl_core_read_clocks(core);
+	PL_LOG(PL_LOG_ERROR, "store", "commit failed", PL_F_STR("why", why));
+	pl_core_event(core, &event);
+	submissions_fail(core, err);
+	if (err != PL_ERR_DISK_FULL && err != PL_ERR_MEMORY)
+		pl_core_fail(core, why);
+}
+
+static void store_ready(void *ctx)
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_STORE_READY };
+
+	pl_core_read_clocks(core);
+	PL_LOG(PL_LOG_INFO, "store", "takes entries again");
+	pl_core_event(core, &event);
+	pl_feed_start(core);
+}
+
+static void store_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_LOADED };
+
+	pl_core_read_clocks(core);
+	if (pl_feed_loaded(core, token, entries, count))
+		return;
+	event.loaded.token = token;
+	event.loaded.entries = entries;
+	event.loaded.count = count;
+	pl_core_event(core, &event);
+}
+
+static void store_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	struct pl_core *core = ctx;
+	char ref[PL_REF_TEXT_BYTES];
+
+	pl_ref_format(core->charter, (struct pl_ref){ node, lane, seq }, ref);
+	PL_LOG(PL_LOG_ERROR, "store", "the disk has changed an entry; it is not handed out, nor what follows it", PL_F_STR("entry", ref));
+}
+
+struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core)
+{
+	return (struct pl_store_callbacks){ .ctx = core, .stored = store_stored, .failed = store_failed, .ready = store_ready,
+	                                    .loaded = store_loaded, .damaged = store_damaged };
+}
+
+/* --- authoring --- */
+
+enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
+                           pl_submit_done done, void *ctx)
+{
+	struct pl_event event = { .type = PL_EV_SUBMIT };
+
+	if (core->stopping || core->stepping)
+		return PL_ERR_STATE;
+	if (pl_store_queue_bytes(core->store) > PL_STORE_QUEUE_BYTES)
+		return PL_ERR_FULL;
+	struct submission *submission = calloc(1, sizeof *submission);
+	if (!submission)
+		return PL_ERR_MEMORY;
+	event.submit.lane = lane;
+	event.submit.kind = kind;
+	event.submit.flags = flags;
+	event.submit.body = body;
+	event.submit.body_bytes = body_bytes;
+	enum pl_err err = step(core, &event);
+	arm(core);
+	if (err != PL_OK) {
+		struct pl_store_stats stats;
+		free(submission);
+		pl_store_stats(core->store, &stats);
+		return err == PL_ERR_STATE && !stats.writable ? PL_ERR_DISK_FULL : err;
+	}
+	*submission = (struct submission){ .lane = lane, .seq = event.submit.seq, .done = done, .ctx = ctx };
+	*core->submissions_last = submission;
+	core->submissions_last = &submission->next;
+	return PL_OK;
+}
+
+/* --- the end --- */
+
+static void finish(uv_timer_t *timer)
+{
+	struct pl_core *core = timer->data;
+
+	uv_timer_stop(timer);
+	/* What finishes here is still reported, and the engine still hears of it. */
+	pl_store_close(core->store);
+	core->store = NULL;
+	core->stopped = true;
+	submissions_fail(core, PL_ERR_STATE);
+	uv_close((uv_handle_t *)&core->timer, NULL);
+	uv_close((uv_handle_t *)&core->idle, NULL);
+	if (core->on_stopped)
+		core->on_stopped(core->on_stopped_ctx);
+}
+
+void pl_core_stop(struct pl_core *core, void (*on_stopped)(void *ctx), void *ctx)
+{
+	struct pl_event event = { .type = PL_EV_DRAIN };
+
+	core->on_stopped = on_stopped;
+	core->on_stopped_ctx = ctx;
+	if (core->stopping)
+		return;
+	if (core->app)
+		pl_app_stop(core->app);
+	core->stopping = true;
+	pl_core_read_clocks(core);
+	pl_core_event(core, &event);
+	pl_net_shutdown(core->net);
+	if (core->http)
+		pl_http_shutdown(core->http);
+	uv_idle_stop(&core->idle);
+	/* In a turn of its own: a stop may come from within the store's callbacks. */
+	uv_timer_start(&core->timer, finish, 0, 0);
+}
+
+void pl_core_fail(struct pl_core *core, const char *why)
+{
+	if (core->exit_code != 0)
+		return;
+	PL_LOG(PL_LOG_ERROR, "core", "parleyd stops", PL_F_STR("why", why));
+	core->exit_code = 1;
+	if (core->on_failed)
+		core->on_failed(core->on_failed_ctx);
+}
+
+void pl_core_free(struct pl_core *core)
+{
+	if (!core)
+		return;
+	if (core->app)
+		pl_app_free(core->app);
+	if (core->http)
+		pl_http_free(core->http);
+	if (core->net)
+		pl_net_free(core->net);
+	if (core->store)
+		pl_store_close(core->store);
+	if (core->engine)
+		pl_engine_wipe(core->engine);
+	free(core->engine_memory);
+	while (core->late) {
+		struct late_event *next = core->late->next;
+		free(core->late);
+		core->late = next;
+	}
+	pl_feed_free(core);
+	sodium_free(core->keys);
+	sodium_free(core->courier_keys);
+	free(core->courier_pointers);
+	free(core->addresses);
+	free(core->charter);
+	free(core);
+}

@@ -1,0 +1,273 @@
+/* Opening a node's folder: everything that can be wrong with it is found here, and said in a sentence. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/core_priv.h"
+#include "node/log.h"
+
+#define COURIER_FILE_BYTES_MAX 256
+
+struct restore {
+	struct pl_core *core;
+	enum pl_err err;
+};
+
+static void restore_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq, const uint8_t id[PL_ID_BYTES])
+{
+	struct restore *restore = ctx;
+	struct pl_event event = { .type = PL_EV_RESTORE };
+
+	if (node >= restore->core->charter->nodes_count || lane >= PL_LANES) {
+		restore->err = PL_ERR_CORRUPT;
+		return;
+	}
+	event.restore.node = node;
+	event.restore.lane = lane;
+	event.restore.seq = seq;
+	event.restore.gseq = gseq;
+	memcpy(event.restore.id, id, PL_ID_BYTES);
+	pl_core_event(restore->core, &event);
+	pl_feed_restore(restore->core, node, lane, seq);
+}
+
+static void restore_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	struct restore *restore = ctx;
+	struct pl_event event = { .type = PL_EV_RESTORE_ACK };
+	const uint16_t nodes = restore->core->charter->nodes_count;
+
+	if (peer >= nodes || node >= nodes || lane >= PL_LANES) {
+		restore->err = PL_ERR_CORRUPT;
+		return;
+	}
+	event.restore_ack.peer = peer;
+	event.restore_ack.node = node;
+	event.restore_ack.lane = lane;
+	event.restore_ack.seq = seq;
+	pl_core_event(restore->core, &event);
+}
+
+static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
+{
+	char at[PL_MEMBER_CODE_BYTES + 1] = "", file_why[256];
+	uint8_t *document;
+	size_t count;
+
+	enum pl_err err = pl_file_read(core->conf->charter_file, PL_CHARTER_BYTES_MAX, &document, &count, file_why, sizeof file_why);
+	if (err != PL_OK) {
+		snprintf(why, why_max, "%s; a charter is installed with: parley init --dir %s --charter FILE", file_why, core->conf->dir);
+		return err;
+	}
+	core->charter = calloc(1, sizeof *core->charter);
+	err = core->charter ? pl_charter_read(document, count, core->charter, at) : PL_ERR_MEMORY;
+	free(document);
+	if (err == PL_ERR_SIGNATURE)
+		snprintf(why, why_max, "%s: the charter lacks valid signatures of %s; see: parley charter verify", core->conf->charter_file,
+		         at[0] ? at : "a founder");
+	else if (err != PL_OK)
+		snprintf(why, why_max, "%s: not a valid charter (%s%s%s)", core->conf->charter_file, pl_err_str(err), at[0] ? ", at " : "", at);
+	return err;
+}
+
+static enum pl_err read_keys(struct pl_core *core, const char *passphrase, char *why, size_t why_max)
+{
+	core->keys = sodium_malloc(sizeof *core->keys);
+	if (!core->keys)
+		return PL_ERR_MEMORY;
+	enum pl_err err = pl_key_read_node(core->conf->key_file, passphrase, core->keys, why, why_max);
+	if (err != PL_OK)
+		return err;
+	core->self = pl_charter_find_node(core->charter, core->keys->node_id);
+	if (core->self == PL_NODE_NONE) {
+		snprintf(why, why_max, "%s is not in the charter %s: it was certified for another key, or this is another network's charter",
+		         core->conf->key_file, core->conf->charter_file);
+		return PL_ERR_NETWORK;
+	}
+	if (memcmp(core->charter->nodes[core->self].certificate.noise_public, core->keys->noise_public, 32) != 0) {
+		snprintf(why, why_max, "%s: its link key is not the one in the charter", core->conf->key_file);
+		return PL_ERR_NETWORK;
+	}
+	return PL_OK;
+}
+
+/* A courier key: 64 hexadecimal digits, with white space where its writer likes. */
+static enum pl_err read_courier_key(const char *path, uint8_t key[32], char *why, size_t why_max)
+{
+	uint8_t *file;
+	size_t count, key_bytes = 0;
+
+	enum pl_err err = pl_file_read(path, COURIER_FILE_BYTES_MAX, &file, &count, why, why_max);
+	if (err != PL_OK)
+		return err;
+	if (sodium_hex2bin(key, 32, (const char *)file, count, " \t\r\n", &key_bytes, NULL) != 0 || key_bytes != 32) {
+		snprintf(why, why_max, "%s: not a courier key; expected 64 hexadecimal digits", path);
+		err = PL_ERR_FORMAT;
+	}
+	sodium_memzero(file, count);
+	free(file);
+	return err;
+}
+
+static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
+{
+	const uint16_t nodes = core->charter->nodes_count;
+
+	core->addresses = calloc(nodes, sizeof *core->addresses);
+	core->courier_keys = sodium_allocarray(nodes, 32);
+	core->courier_pointers = calloc(nodes, sizeof *core->courier_pointers);
+	if (!core->addresses || !core->courier_keys || !core->courier_pointers)
+		return PL_ERR_MEMORY;
+	for (uint16_t i = 0; i < core->conf->peers_count; i++) {
+		const struct pl_peer_conf *peer = &core->conf->peers[i];
+		const uint16_t node = pl_charter_find_name(core->charter, peer->node_name);
+		if (node == PL_NODE_NONE || node == core->self) {
+			snprintf(why, why_max, "parley.conf: peer %s %s", peer->node_name,
+			         node == core->self ? "is this node itself" : "is not in the charter; expected a node's name such as CHE or CHE.2");
+			return PL_ERR_UNKNOWN;
+		}
+		struct dial_addresses *addresses = &core->addresses[node];
+		if (peer->address[0] && addresses->count < PL_LISTEN_MAX)
+			addresses->addresses[addresses->count++] = peer->address;
+		if (peer->courier_key_file[0]) {
+			enum pl_err err = read_courier_key(peer->courier_key_file, core->courier_keys[node], why, why_max);
+			if (err != PL_OK)
+				return err;
+			core->courier_pointers[node] = core->courier_keys[node];
+		}
+	}
+	for (uint16_t node = 0; node < nodes && core->conf->dial_charter; node++) {
+		const char *address = core->charter->nodes[node].certificate.address;
+		/* Of two nodes that both can be dialled one dials, so that there is one link to begin with; the other does if it cannot be. */
+		if (node != core->self && core->addresses[node].count == 0 && address[0])
+			core->addresses[node].addresses[core->addresses[node].count++] = address;
+	}
+	return PL_OK;
+}
+
+const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
+{
+	return core->courier_pointers[node];
+}
+
+static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
+{
+	struct pl_engine_config config;
+	struct restore restore = { .core = core };
+
+	pl_engine_config_default(&config);
+	config.charter = core->charter;
+	config.self = core->self;
+	memcpy(config.sign_secret, core->keys->sign_secret, sizeof config.sign_secret);
+	memcpy(config.noise_secret, core->keys->noise_secret, sizeof config.noise_secret);
+	config.courier_keys = core->courier_pointers;
+	config.links_max = core->conf->links_max;
+	config.flash_per_minute = core->conf->flash_per_minute;
+	config.flash_burst = core->conf->flash_burst;
+	memcpy(config.quota, core->conf->quota, sizeof config.quota);
+	core->engine_bytes = pl_engine_bytes(&config);
+	/* From calloc's fresh pages: what is never touched is never resident. */
+	core->engine_memory = calloc(1, core->engine_bytes);
+	enum pl_err err = core->engine_memory ? pl_engine_init(&config, core->engine_memory, core->engine_bytes, &core->engine) : PL_ERR_MEMORY;
+	sodium_memzero(&config, sizeof config);
+	if (err == PL_OK)
+		err = pl_store_each_head(core->store, restore_head, &restore);
+	if (err == PL_OK)
+		err = pl_store_each_ack(core->store, restore_ack, &restore);
+	if (err == PL_OK)
+		err = restore.err;
+	if (err == PL_OK)
+		err = pl_feed_read_applied(core);
+	if (err != PL_OK)
+		snprintf(why, why_max, "%s: cannot be read (%s)", core->conf->store_file, pl_err_str(err));
+	return err;
+}
+
+static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
+{
+	char frozen[256];
+	enum pl_err err = pl_store_open(core->conf->store_file, core->charter->network_id, core->keys->node_id, &core->store, why, why_max);
+
+	if (err == PL_OK)
+		err = pl_store_check_charter(core->store, core->charter, why, why_max);
+	if (err != PL_OK)
+		return err;
+	core->feeds = calloc((size_t)core->charter->nodes_count * PL_LANES, sizeof *core->feeds);
+	if (!core->feeds)
+		return PL_ERR_MEMORY;
+	err = start_engine(core, why, why_max);
+	if (err == PL_OK && pl_store_feed_state(core->store, frozen, sizeof frozen) != PL_OK) {
+		struct pl_event event = { .type = PL_EV_FREEZE_SELF };
+		PL_LOG(PL_LOG_ERROR, "feed", "this node receives and relays but authors nothing", PL_F_STR("why", frozen));
+		pl_core_event(core, &event);
+	}
+	return err;
+}
+
+static void start_links(struct pl_core *core)
+{
+	struct pl_event event = { .type = PL_EV_START };
+
+	pl_core_event(core, &event);
+	for (uint16_t node = 0; node < core->charter->nodes_count; node++) {
+		struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { node } };
+		if (core->addresses[node].count > 0)
+			pl_core_event(core, &dialable);
+	}
+}
+
+enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char *passphrase, void (*on_failed)(void *ctx), void *ctx,
+                        struct pl_core **out, char *why, size_t why_max)
+{
+	struct pl_core *core = calloc(1, sizeof *core);
+	enum pl_err err;
+
+	snprintf(why, why_max, "out of memory");
+	if (!core)
+		return PL_ERR_MEMORY;
+	core->loop = loop;
+	core->conf = conf;
+	core->on_failed = on_failed;
+	core->on_failed_ctx = ctx;
+	core->late_last = &core->late;
+	core->submissions_last = &core->submissions;
+	uv_timer_init(loop, &core->timer);
+	uv_idle_init(loop, &core->idle);
+	core->timer.data = core->idle.data = core;
+	uv_update_time(loop);
+	core->now_ms = uv_now(loop);
+
+	const struct pl_net_callbacks net_callbacks = pl_core_net_callbacks(core);
+	const struct pl_store_callbacks store_callbacks = pl_core_store_callbacks(core);
+	if ((err = read_charter(core, why, why_max)) != PL_OK || (err = read_keys(core, passphrase, why, why_max)) != PL_OK ||
+	    (err = read_peers(core, why, why_max)) != PL_OK || (err = start_store(core, why, why_max)) != PL_OK ||
+	    (err = pl_net_new(loop, &net_callbacks, &core->net)) != PL_OK)
+		goto failed;
+	for (uint8_t i = 0; i < core->conf->listen_count; i++) {
+		if ((err = pl_net_listen(core->net, core->conf->listen[i], why, why_max)) != PL_OK)
+			goto failed;
+	}
+	if ((err = pl_http_listen(loop, core->conf->socket_path, &core->http, why, why_max)) != PL_OK ||
+	    (err = pl_app_new(core, &core->app, why, why_max)) != PL_OK ||
+	    (err = pl_store_start(core->store, loop, &store_callbacks)) != PL_OK)
+		goto failed;
+	pl_core_read_clocks(core);
+	start_links(core);
+	pl_feed_start(core);
+	pl_app_start(core->app);
+	*out = core;
+	return PL_OK;
+
+failed:
+	if (core->http)
+		pl_http_shutdown(core->http);
+	if (core->net)
+		pl_net_shutdown(core->net);
+	uv_close((uv_handle_t *)&core->timer, NULL);
+	uv_close((uv_handle_t *)&core->idle, NULL);
+	uv_run(loop, UV_RUN_DEFAULT);
+	core->stopped = true;
+	pl_core_free(core);
+	return err;
+}

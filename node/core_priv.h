@@ -1,0 +1,83 @@
+/* The inside of core: what core.c (the running), core_open.c (the start) and core_feed.c (entries to the application) share. */
+#ifndef PL_NODE_CORE_PRIV_H
+#define PL_NODE_CORE_PRIV_H
+
+#include "node/app.h"
+#include "node/core.h"
+#include "node/net.h"
+
+/* A submission that waits to be durable. */
+struct submission {
+	struct submission *next;
+	uint8_t lane;
+	uint64_t seq;
+	pl_submit_done done;
+	void *ctx;
+};
+
+/* An event that came while the engine was busy with another. */
+struct late_event {
+	struct late_event *next;
+	struct pl_event event;
+};
+
+/* Where the application stands in a lane. */
+struct feed {
+	uint64_t applied, durable;
+	bool busy;     /* it has an entry and has not said that it is done */
+	bool loading;
+	uint8_t *batch; /* entries read back from the store, copied: struct pl_store_entry, body, … */
+	size_t batch_bytes, batch_at;
+};
+
+struct dial_addresses {
+	size_t count;
+	const char *addresses[PL_LISTEN_MAX];
+};
+
+struct pl_core {
+	uv_loop_t *loop;
+	const struct pl_conf *conf; /* borrowed */
+	struct pl_charter *charter;
+	struct pl_node_keys *keys; /* sodium_malloc */
+	uint16_t self;
+	struct pl_store *store;
+	struct pl_engine *engine;
+	void *engine_memory;
+	size_t engine_bytes;
+	uint8_t (*courier_keys)[32];      /* sodium_malloc, or NULL */
+	const uint8_t **courier_pointers;
+	struct dial_addresses *addresses; /* per node */
+	struct pl_net *net;
+	struct pl_http *http;
+	struct pl_app *app;
+
+	uv_timer_t timer;
+	uv_idle_t idle;
+	uint64_t now_ms, wall_ms;
+	bool stepping, stopping, stopped;
+	int exit_code;
+	struct late_event *late, **late_last;
+	struct submission *submissions, **submissions_last;
+	struct feed *feeds; /* [node * PL_LANES + lane] */
+	void (*on_stopped)(void *ctx), (*on_failed)(void *ctx);
+	void *on_stopped_ctx, *on_failed_ctx;
+};
+
+/* --- core.c --- */
+void pl_core_read_clocks(struct pl_core *core);
+void pl_core_event(struct pl_core *core, struct pl_event *event);
+struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
+struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core);
+void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the daemon with exit code 1 */
+
+/* --- core_feed.c --- */
+void pl_feed_restore(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t durable);
+PL_MUST_CHECK enum pl_err pl_feed_read_applied(struct pl_core *core);
+void pl_feed_start(struct pl_core *core); /* offers what the application has not done yet */
+void pl_feed_stored(struct pl_core *core, const struct pl_store_entry *entry);
+/* Whether this load was asked for here. */
+bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+void pl_feed_free(struct pl_core *core);
+
+#endif
