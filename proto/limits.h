@@ -96,6 +96,19 @@
 #define PL_LANE2_BYTES_PER_S 67108864      /* bulk: bounded by credit and by the scheduler before this */
 #define PL_LANE2_BYTES_BURST 1073741824
 
+/* --- control API (local) --- */
+#define PL_HTTP_CONNECTIONS_MAX 64         /* at once; further ones get 503 */
+#define PL_HTTP_HEAD_BYTES_MAX 16384       /* request line and headers */
+#define PL_HTTP_BODIES_BYTES_MAX 67108864  /* request bodies in memory at once: four of the largest attachments */
+#define PL_HTTP_HEAD_MS_MAX 10000          /* from its first byte */
+#define PL_HTTP_BODY_MS_MAX 60000
+#define PL_HTTP_IDLE_MS_MAX 60000          /* a connection between requests */
+#define PL_HTTP_STALL_MS_MAX 30000         /* a client that takes in nothing of its reply */
+#define PL_HTTP_EVENTS_MAX 1024            /* kept for clients that come back */
+#define PL_HTTP_BEHIND_BYTES_MAX 262144    /* events that a client may be behind */
+#define PL_HTTP_HEARTBEAT_MS 15000
+#define PL_JSON_DEPTH_MAX 32               /* of a request's JSON */
+
 /* --- times --- */
 #define PL_CLOCK_SKEW_FLAG_MS 300000       /* a claimed time further off than this is flagged, never used for ordering */
 #define PL_CERTIFICATE_MS_MAX 31708800000ULL /* 367 days: a leap year and a day, so that yearly renewal need not be on the day */

@@ -1,0 +1,1383 @@
+/* A server and its clients on one loop: pump() runs the loop until a client has what the test waits for, so that nothing depends on time. */
+#include <criterion/criterion.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node/http_internal.h"
+#include "node/log.h"
+
+#define HOST "Host: x\r\n"
+#define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
+#define GIVE_UP_MS 20000
+
+static uv_loop_t loop;
+static struct pl_http *http;
+static char dir[64], path[96], why[512];
+
+/* --- handlers --- */
+
+static char route_ctx[] = "ctx";
+static struct pl_request *held; /* by hold() */
+static unsigned calls;
+
+static void hello(struct pl_request *request, void *ctx)
+{
+	calls++;
+	pl_reply_json(request, 200, json_pack("{s:s, s:s}", "hello", "world", "ctx", (const char *)ctx));
+}
+
+static void show(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	const char *id = pl_request_param(request, "id"), *q = pl_request_query(request, "q"), *accept = pl_request_header(request, "accept");
+	pl_reply_json(request, 200, json_pack("{s:s, s:s*, s:s*}", "id", id, "q", q, "accept", accept));
+}
+
+static void literal(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	pl_reply_text(request, 200, "text/plain", "literal\n");
+}
+
+static void hold(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	cr_assert_null(held);
+	held = request;
+}
+
+static void echo_json(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	json_t *body = pl_request_json(request);
+	if (body)
+		pl_reply_json(request, 201, json_incref(body));
+}
+
+static void count_body(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	size_t count;
+	const uint8_t *body = pl_request_body(request, &count);
+	uint32_t sum = 0;
+	for (size_t i = 0; i < count; i++)
+		sum = sum * 31 + body[i];
+	pl_reply_json(request, 201, json_pack("{s:I, s:I}", "bytes", (json_int_t)count, "sum", (json_int_t)sum));
+}
+
+static void limited(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	uint64_t limit = 50;
+	if (pl_request_query_u64(request, "limit", 1, 100, &limit))
+		pl_reply_json(request, 200, json_pack("{s:I}", "limit", (json_int_t)limit));
+}
+
+static void who(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	pl_reply_json(request, 200, json_pack("{s:I, s:s}", "uid", (json_int_t)pl_request_uid(request), "user", pl_request_user(request)));
+}
+
+static void file(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	uint8_t *bytes = malloc(4);
+	memcpy(bytes, "\0\1\2\3", 4);
+	pl_reply_bytes(request, 200, "application/octet-stream", pl_request_query(request, "name"), bytes, 4);
+}
+
+static void big(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	size_t count = 16 << 20;
+	uint8_t *bytes = malloc(count);
+	memset(bytes, 'b', count);
+	pl_reply_bytes(request, 200, "application/octet-stream", NULL, bytes, count);
+}
+
+static void nothing(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	pl_reply_json(request, 200, NULL);
+}
+
+static void failing(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	pl_reply_error(request, 409, "no_epoch_key", "wait for it", "no key of %s", "CHE \xff\x1b");
+}
+
+static void events(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	pl_reply_events(request);
+}
+
+/* A stream of pieces_max pieces, each asked for. */
+static struct { unsigned pieces, pieces_max, gone; bool at_once; struct pl_request *request; } streaming;
+#define PIECE_BYTES 50000
+
+static void stream_more(struct pl_request *request, void *ctx)
+{
+	static char piece[PIECE_BYTES];
+	cr_assert_eq(ctx, &streaming);
+	if (streaming.pieces == streaming.pieces_max) {
+		pl_reply_stream_end(request);
+		return;
+	}
+	memset(piece, 'a' + (int)(streaming.pieces++ % 26), sizeof piece);
+	pl_reply_stream_write(request, piece, sizeof piece);
+}
+static void stream_gone(struct pl_request *request, void *ctx)
+{
+	cr_assert_eq(ctx, &streaming);
+	cr_assert_eq(request, streaming.request);
+	streaming.gone++;
+}
+static const struct pl_stream stream_calls = { .more = stream_more, .gone = stream_gone, .ctx = &streaming };
+
+static void stream(struct pl_request *request, void *ctx)
+{
+	(void)ctx;
+	streaming.request = request;
+	pl_reply_stream_begin(request, 200, "application/octet-stream", &stream_calls);
+	if (streaming.at_once) {
+		pl_reply_stream_write(request, "all ", 4);
+		pl_reply_stream_write(request, "", 0);
+		pl_reply_stream_write(request, "at once", 7);
+		pl_reply_stream_end(request);
+	}
+}
+
+static const struct pl_route routes[] = {
+	{ "GET", "/hello", 0, hello },
+	{ "GET", "/things/{id}", 0, show },
+	{ "DELETE", "/things/{id}", 0, show },
+	{ "GET", "/things/literal", 0, literal },
+	{ "GET", "/hold", 0, hold },
+	{ "POST", "/hold", 100, hold },
+	{ "POST", "/json", 1 << 20, echo_json },
+	{ "POST", "/upload", 16 << 20, count_body },
+	{ "GET", "/limited", 0, limited },
+	{ "GET", "/who", 0, who },
+	{ "GET", "/file", 0, file },
+	{ "GET", "/big", 0, big },
+	{ "GET", "/nothing", 0, nothing },
+	{ "GET", "/failing", 0, failing },
+	{ "GET", "/events", 0, events },
+	{ "GET", "/stream", 0, stream },
+};
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/pl-http-XXXXXX");
+	cr_assert(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sock", dir);
+	uv_loop_init(&loop);
+	pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
+	cr_assert_eq(pl_http_listen(&loop, path, &http, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_http_add_routes(http, routes, sizeof routes / sizeof *routes, route_ctx), PL_OK);
+	http->times.tick = 5;
+	held = NULL;
+	calls = 0;
+	memset(&streaming, 0, sizeof streaming);
+}
+
+static void teardown(void)
+{
+	http->times.shutdown = 50;
+	pl_http_shutdown(http);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	pl_http_free(http);
+	cr_assert_eq(uv_loop_close(&loop), 0, "handles are left on the loop");
+	cr_assert(access(path, F_OK) != 0, "the socket is left");
+	rmdir(dir);
+}
+
+/* --- clients --- */
+
+struct client {
+	int fd;
+	char *in;
+	size_t count, room;
+	bool eof;
+	/* of the reply taken last */
+	int status;
+	char head[2048], *body;
+	size_t body_count;
+};
+
+static void client_connect(struct client *client)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	memset(client, 0, sizeof *client);
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	strcpy(address.sun_path, path);
+	cr_assert_eq(connect(client->fd, (struct sockaddr *)&address, sizeof address), 0, "%s", strerror(errno));
+}
+
+static void client_close(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
+	free(client->in);
+	free(client->body);
+	client->in = client->body = NULL;
+}
+
+static void client_receive(struct client *client)
+{
+	for (;;) {
+		if (client->room - client->count < 65536) {
+			client->room = client->room * 2 + 131072;
+			client->in = realloc(client->in, client->room);
+		}
+		ssize_t count = recv(client->fd, client->in + client->count, client->room - client->count - 1, 0);
+		if (count > 0) {
+			client->count += (size_t)count;
+			continue;
+		}
+		if (count == 0 || errno != EAGAIN)
+			client->eof = true;
+		client->in[client->count] = '\0';
+		return;
+	}
+}
+
+/* Waits for something to do: at the server, or what is polled for at a client. */
+static void wait_for_work(int fd, short what)
+{
+	struct pollfd polls[] = { { .fd = uv_backend_fd(&loop), .events = POLLIN }, { .fd = fd, .events = what } };
+	int wait_ms = uv_backend_timeout(&loop);
+	poll(polls, fd >= 0 ? 2 : 1, wait_ms < 0 || wait_ms > 1000 ? 1000 : wait_ms);
+}
+
+static void turn(int fd, short what)
+{
+	uv_run(&loop, UV_RUN_NOWAIT);
+	wait_for_work(fd, what);
+}
+
+static bool still_time(void)
+{
+	static uint64_t started;
+	uint64_t now = uv_hrtime() / 1000000;
+	if (!started)
+		started = now;
+	return now - started < GIVE_UP_MS;
+}
+
+#define PUMP_UNTIL(condition) \
+	do { \
+		while (uv_run(&loop, UV_RUN_NOWAIT), !(condition)) { \
+			cr_assert(still_time(), "waited in vain for %s", #condition); \
+			wait_for_work(-1, 0); \
+		} \
+	} while (0)
+
+static void client_send_bytes(struct client *client, const void *bytes, size_t count)
+{
+	const char *at = bytes;
+	while (count > 0) {
+		ssize_t sent = send(client->fd, at, count, MSG_NOSIGNAL);
+		if (sent < 0) {
+			cr_assert_eq(errno, EAGAIN, "%s", strerror(errno));
+			cr_assert(still_time());
+			turn(client->fd, POLLOUT);
+			continue;
+		}
+		at += sent;
+		count -= (size_t)sent;
+	}
+}
+static void client_send(struct client *client, const char *text) { client_send_bytes(client, text, strlen(text)); }
+
+static void client_wait_eof(struct client *client)
+{
+	while (!client->eof) {
+		cr_assert(still_time(), "waited in vain for the end; got %s", client->in ? client->in : "");
+		turn(client->fd, POLLIN);
+		client_receive(client);
+	}
+}
+
+static void client_wait_text(struct client *client, const char *text)
+{
+	while (!client->in || !strstr(client->in, text)) {
+		cr_assert(still_time() && !client->eof, "waited in vain for %s; got %s", text, client->in ? client->in : "");
+		turn(client->fd, POLLIN);
+		client_receive(client);
+	}
+}
+
+/* Undoes chunks in place. Returns what they take in the input, 0 if they are not all there. */
+static size_t unchunk(char *in, size_t count, size_t *body_count)
+{
+	char *at = in, *to = in, *end = in + count;
+	for (;;) {
+		char *line_end = memmem(at, (size_t)(end - at), "\r\n", 2);
+		if (!line_end)
+			return 0;
+		size_t bytes = strtoul(at, NULL, 16);
+		if ((size_t)(end - line_end) < bytes + 4)
+			return 0;
+		memmove(to, line_end + 2, bytes);
+		to += bytes;
+		at = line_end + 2 + bytes + 2;
+		if (bytes == 0) {
+			*body_count = (size_t)(to - in);
+			return (size_t)(at - in);
+		}
+	}
+}
+
+/* Takes the next whole reply off the input. */
+static void client_reply(struct client *client)
+{
+	char *end;
+	size_t taken;
+	for (;;) {
+		cr_assert(still_time(), "waited in vain for a reply; got %.300s", client->in ? client->in : "");
+		end = client->in ? strstr(client->in, "\r\n\r\n") : NULL;
+		if (end) {
+			size_t head_count = (size_t)(end - client->in) + 4, there = client->count - head_count;
+			cr_assert_lt(head_count, sizeof client->head);
+			memcpy(client->head, client->in, head_count);
+			client->head[head_count] = '\0';
+			const char *length = strstr(client->head, "Content-Length: ");
+			free(client->body);
+			client->body = NULL;
+			if (strstr(client->head, "Transfer-Encoding: chunked")) {
+				client->body = malloc(there + 1);
+				memcpy(client->body, end + 4, there);
+				taken = unchunk(client->body, there, &client->body_count);
+				if (taken)
+					break;
+			} else {
+				taken = length ? strtoul(length + 16, NULL, 10) : 0;
+				if (there >= taken) {
+					client->body_count = taken;
+					client->body = malloc(taken + 1);
+					memcpy(client->body, end + 4, taken);
+					break;
+				}
+			}
+		}
+		cr_assert(!client->eof, "the connection ended in the midst of %.300s", client->in ? client->in : "");
+		turn(client->fd, POLLIN);
+		client_receive(client);
+	}
+	client->body[client->body_count] = '\0';
+	cr_assert_eq(sscanf(client->head, "HTTP/1.1 %d ", &client->status), 1);
+	taken += (size_t)(end - client->in) + 4;
+	client->count -= taken;
+	memmove(client->in, client->in + taken, client->count + 1);
+}
+
+static void client_ask(struct client *client, const char *request)
+{
+	client_send(client, request);
+	client_reply(client);
+}
+
+static const char *error_code(struct client *client)
+{
+	static char code[64];
+	json_t *root = json_loads(client->body, 0, NULL);
+	cr_assert(root, "no JSON: %s", client->body);
+	snprintf(code, sizeof code, "%s", json_string_value(json_object_get(json_object_get(root, "error"), "code")));
+	cr_assert(json_is_string(json_object_get(json_object_get(root, "error"), "message")));
+	cr_assert(strstr(client->head, "Content-Type: application/json\r\n"));
+	json_decref(root);
+	return code;
+}
+
+/* Nothing is there for the loop to do: it sleeps. */
+static void assert_loop_is_asleep(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	struct pollfd backend = { .fd = uv_backend_fd(&loop), .events = POLLIN };
+	cr_assert_eq(poll(&backend, 1, 0), 0, "the loop has events that nobody takes: it would spin");
+}
+
+TestSuite(http, .init = setup, .fini = teardown);
+
+/* --- requests and replies --- */
+
+Test(http, a_get_is_answered_in_json)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, GET("/hello"));
+	cr_assert_eq(client.status, 200);
+	cr_assert_str_eq(client.body, "{\"hello\":\"world\",\"ctx\":\"ctx\"}\n");
+	cr_assert(strstr(client.head, "HTTP/1.1 200 OK\r\n"));
+	cr_assert(strstr(client.head, "Content-Type: application/json\r\n"));
+	cr_assert(strstr(client.head, "Content-Length: 30\r\n"));
+	cr_assert(strstr(client.head, "\r\nDate: "));
+	cr_assert_null(strstr(client.head, "Connection:"));
+	client_ask(&client, GET("/hello")); /* on the same connection */
+	cr_assert_eq(client.status, 200);
+	cr_assert_eq(calls, 2);
+	cr_assert_eq(http->counters.connections, 1);
+	client_close(&client);
+}
+
+Test(http, parameters_are_decoded)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, "GET /things/FIN%2F0%2F17?q=a%20b%26+c HTTP/1.1\r\n" HOST "Accept: text/x\r\n\r\n");
+	cr_assert_str_eq(client.body, "{\"id\":\"FIN/0/17\",\"q\":\"a b& c\",\"accept\":\"text/x\"}\n");
+	client_ask(&client, GET("/things/%C3%A4"));
+	cr_assert_str_eq(client.body, "{\"id\":\"ä\"}\n");
+	client_ask(&client, GET("/things/literal"));
+	cr_assert_str_eq(client.body, "literal\n", "the path without a parameter is taken");
+	client_ask(&client, GET("/limited?limit=100"));
+	cr_assert_str_eq(client.body, "{\"limit\":100}\n");
+	client_ask(&client, GET("/limited"));
+	cr_assert_str_eq(client.body, "{\"limit\":50}\n");
+	static const char *const bad[] = { "101", "0", "-1", "1x", "", "99999999999999999999999" };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char request[128];
+		snprintf(request, sizeof request, "GET /limited?limit=%s HTTP/1.1\r\n" HOST "\r\n", bad[i]);
+		client_ask(&client, request);
+		cr_assert_eq(client.status, 400);
+		cr_assert_str_eq(error_code(&client), "bad_parameter");
+	}
+	client_close(&client);
+}
+
+Test(http, what_is_not_there_and_what_is_not_done)
+{
+	struct client client;
+	client_connect(&client);
+	static const char *const missing[] = { "/", "/hello/", "/hell", "/things/", "/things/a/b", "//hello", "/hello/.." };
+	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+		char request[128];
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST "\r\n", missing[i]);
+		client_ask(&client, request);
+		cr_assert_eq(client.status, 404, "%s", missing[i]);
+		cr_assert_str_eq(error_code(&client), "not_found");
+	}
+	client_ask(&client, "PUT /things/a HTTP/1.1\r\n" HOST "\r\n");
+	cr_assert_eq(client.status, 405);
+	cr_assert_str_eq(error_code(&client), "method_not_allowed");
+	cr_assert(strstr(client.head, "\r\nAllow: OPTIONS, GET, HEAD, DELETE\r\n"), "%s", client.head);
+	client_ask(&client, "DELETE /things/literal HTTP/1.1\r\n" HOST "\r\n"); /* the better path decides, whatever the method */
+	cr_assert_eq(client.status, 405);
+	cr_assert(strstr(client.head, "\r\nAllow: OPTIONS, GET, HEAD\r\n"));
+	client_ask(&client, "BREW /hello HTTP/1.1\r\n" HOST "\r\n");
+	cr_assert_eq(client.status, 405);
+	client_ask(&client, "OPTIONS /hold HTTP/1.1\r\n" HOST "\r\n");
+	cr_assert_eq(client.status, 204);
+	cr_assert(strstr(client.head, "\r\nAllow: OPTIONS, GET, HEAD, POST\r\n"));
+	cr_assert_null(strstr(client.head, "Content-Length"));
+	client_ask(&client, GET("/hello"));
+	cr_assert_eq(client.status, 200, "the connection has stayed in step");
+	cr_assert_eq(http->counters.connections, 1);
+	client_close(&client);
+}
+
+Test(http, head_is_get_without_the_body)
+{
+	struct client client;
+	client_connect(&client);
+	client_send(&client, "HEAD /hello HTTP/1.1\r\n" HOST "\r\n" GET("/things/x"));
+	client_wait_text(&client, "{\"id\":\"x\"}\n");
+	cr_assert(strstr(client.in, "Content-Length: 30\r\n"));
+	cr_assert_null(strstr(client.in, "world"));
+	cr_assert_eq(calls, 1);
+	client_close(&client);
+
+	client_connect(&client);
+	client_send(&client, "HEAD /nowhere HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
+	client_wait_text(&client, "world");
+	cr_assert_null(strstr(client.in, "not_found"));
+	client_close(&client);
+
+	client_connect(&client);
+	client_send(&client, "HEAD /events HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
+	client_wait_text(&client, "world");
+	client_close(&client);
+}
+
+Test(http, requests_sent_in_a_row_are_answered_in_order)
+{
+	struct client client;
+	client_connect(&client);
+	client_send(&client, GET("/things/1") GET("/hold") "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc\r\n" GET("/things/2"));
+	client_reply(&client);
+	cr_assert_str_eq(client.body, "{\"id\":\"1\"}\n");
+	PUMP_UNTIL(held);
+	assert_loop_is_asleep();
+	cr_assert_eq(calls, 0);
+	pl_reply_text(held, 200, "text/plain", "held");
+	client_reply(&client);
+	cr_assert_str_eq(client.body, "held");
+	client_reply(&client);
+	cr_assert(strstr(client.body, "\"bytes\":3,"), "%s", client.body);
+	client_reply(&client);
+	cr_assert_str_eq(client.body, "{\"id\":\"2\"}\n");
+	client_close(&client);
+}
+
+Test(http, a_client_that_sends_on_or_half_closes_does_not_keep_the_loop_busy)
+{
+	struct client client;
+	client_connect(&client);
+	client_send(&client, GET("/hold"));
+	PUMP_UNTIL(held);
+	client_send(&client, GET("/hello"));
+	shutdown(client.fd, SHUT_WR);
+	assert_loop_is_asleep();
+	cr_assert_eq(calls, 0, "one request at a time");
+	pl_reply_text(held, 200, "text/plain", "held");
+	client_reply(&client);
+	cr_assert_str_eq(client.body, "held", "a half-closed client gets its reply");
+	client_reply(&client);
+	cr_assert_eq(calls, 1);
+	client_wait_eof(&client);
+	client_close(&client);
+}
+
+Test(http, errors_have_code_message_and_hint)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, GET("/failing"));
+	cr_assert_eq(client.status, 409);
+	cr_assert_str_eq(client.body, "{\"error\":{\"code\":\"no_epoch_key\",\"message\":\"no key of CHE \\\\xff\\\\x1b\",\"hint\":\"wait for it\"}}\n");
+	client_ask(&client, GET("/nothing"));
+	cr_assert_eq(client.status, 500);
+	cr_assert_str_eq(error_code(&client), "internal");
+	client_close(&client);
+}
+
+Test(http, files_carry_their_name)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, GET("/file"));
+	cr_assert_eq(client.body_count, 4);
+	cr_assert_arr_eq(client.body, "\0\1\2\3", 4);
+	cr_assert_null(strstr(client.head, "Content-Disposition"));
+	client_ask(&client, GET("/file?name=k%C3%A4se%22%5C..%2F%E2%80%AEgpj.txt"));
+	cr_assert(strstr(client.head, "\r\nContent-Disposition: attachment; filename=\"k_se__..__gpj.txt\"; filename*=UTF-8''k%C3%A4se%22_..__gpj.txt\r\n"),
+	          "%s", client.head);
+	client_close(&client);
+}
+
+/* --- JSON --- */
+
+static void post_json(struct client *client, const char *body, size_t count)
+{
+	char head[128];
+	snprintf(head, sizeof head, "POST /json HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", count);
+	client_send(client, head);
+	client_send_bytes(client, body, count);
+	client_reply(client);
+}
+
+Test(http, json_comes_in_and_goes_out_compact)
+{
+	struct client client;
+	client_connect(&client);
+	static const char body[] = " { \"z\" : [1, 2.5, null],\n \"a\": \"\xc3\xa4\" } ";
+	post_json(&client, body, sizeof body - 1);
+	cr_assert_eq(client.status, 201);
+	cr_assert_str_eq(client.body, "{\"z\":[1,2.5,null],\"a\":\"ä\"}\n");
+	client_close(&client);
+}
+
+Test(http, malformed_json_is_refused_with_its_place)
+{
+	struct client client;
+	client_connect(&client);
+	static const struct { const char *body, *message; } cases[] = {
+		{ "{\"a\":1,\n \"b\":}", "line 2, column " }, { "{\"a\":1,\"a\":2}", "duplicate" }, { "\"text\"", "line 1, column " },
+		{ "{} x", "line 1, column " }, { "{\"a\":\"\xff\"}", "line 1, column " }, { "{\"a\":\"\\u0000\"}", "line 1, column " },
+		{ "[1e999]", "line 1, column " }, { "{\"a\":", "line 1, column " }, { "", "JSON is expected" }, { "[[", "line 1, column " },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		post_json(&client, cases[i].body, strlen(cases[i].body));
+		cr_assert_eq(client.status, 400, "%s", cases[i].body);
+		cr_assert_str_eq(error_code(&client), "bad_json");
+		cr_assert(strstr(client.body, cases[i].message), "%s", client.body);
+	}
+	post_json(&client, "[\0]", 3);
+	cr_assert_eq(client.status, 400);
+	client_close(&client);
+}
+
+Test(http, json_nests_to_a_limit)
+{
+	struct client client;
+	client_connect(&client);
+	char body[100000];
+	memset(body, '[', PL_JSON_DEPTH_MAX);
+	memset(body + PL_JSON_DEPTH_MAX, ']', PL_JSON_DEPTH_MAX);
+	post_json(&client, body, 2 * PL_JSON_DEPTH_MAX);
+	cr_assert_eq(client.status, 201);
+	memset(body, '[', sizeof body);
+	post_json(&client, body, sizeof body);
+	cr_assert_eq(client.status, 400);
+	cr_assert(strstr(client.body, "line 1, column 33: nested deeper than 32"), "%s", client.body);
+	static const char in_strings[] = "{\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\":\"{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{\\\\\"}";
+	post_json(&client, in_strings, sizeof in_strings - 1);
+	cr_assert_eq(client.status, 201, "%s", client.body);
+	client_close(&client);
+}
+
+/* jansson's allocations fail one after the other; what comes back is a whole reply or the end of the connection. */
+static unsigned allocations_left;
+static void *scarce_malloc(size_t bytes)
+{
+	if (allocations_left == 0)
+		return NULL;
+	allocations_left--;
+	return malloc(bytes);
+}
+
+Test(http, json_without_memory_fails_and_the_server_goes_on)
+{
+	struct client client;
+	unsigned failures = 0, n = 0;
+	for (int status = 0; status != 201; n++) {
+		cr_assert_lt(n, 1000);
+		client_connect(&client);
+		client_send(&client, "POST /json HTTP/1.1\r\n" HOST "Content-Length: 19\r\n\r\n{\"a\":[1,\"b\",{}]}   ");
+		allocations_left = n;
+		json_set_alloc_funcs(scarce_malloc, free);
+		while (!client.eof && !(client.in && strstr(client.in, "\r\n\r\n"))) {
+			turn(client.fd, POLLIN);
+			client_receive(&client);
+		}
+		json_set_alloc_funcs(malloc, free);
+		if (!client.eof) {
+			client_reply(&client);
+			status = client.status;
+			cr_assert(status == 201 || status == 503 || status == 500, "%d", status);
+		}
+		failures += status != 201;
+		client_close(&client);
+	}
+	cr_assert_gt(failures, 5);
+}
+
+/* --- bodies --- */
+
+Test(http, an_upload_of_16_mib_arrives_whole_and_takes_that_much_memory)
+{
+	struct client client;
+	size_t count = 16 << 20;
+	char *body = malloc(count);
+	uint32_t sum = 0;
+	for (size_t i = 0; i < count; i++) {
+		body[i] = (char)(i * 7 + i / 251);
+		sum = sum * 31 + (uint8_t)body[i];
+	}
+	client_connect(&client);
+	client_send(&client, "POST /upload HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 16777216\r\n\r\n");
+	client_wait_text(&client, "HTTP/1.1 100 Continue\r\n\r\n");
+	client.count = 0;
+	client.in[0] = '\0';
+	client_send_bytes(&client, body, count - 1);
+	PUMP_UNTIL(http->conns->request->body_count == count - 1);
+	cr_assert_eq(http->conns->request->body_room, count);
+	cr_assert_eq(http->bodies_bytes, count);
+	client_send_bytes(&client, body + count - 1, 1);
+	client_reply(&client);
+	char expected[128];
+	snprintf(expected, sizeof expected, "{\"bytes\":16777216,\"sum\":%u}\n", sum);
+	cr_assert_str_eq(client.body, expected);
+	cr_assert_eq(http->bodies_bytes, 0);
+	free(body);
+	client_close(&client);
+}
+
+Test(http, a_body_over_the_limit_is_refused_without_reading_on)
+{
+	struct client client;
+	http->times.linger = 20;
+	client_connect(&client);
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 16777217\r\n\r\nabc");
+	cr_assert_eq(client.status, 413);
+	cr_assert_str_eq(error_code(&client), "too_large");
+	cr_assert(strstr(client.body, "16777217 bytes; at most 16777216"), "%s", client.body);
+	cr_assert(strstr(client.head, "Connection: close\r\n"));
+	size_t before = http->counters.bytes_in;
+	send(client.fd, client.head, sizeof client.head, MSG_NOSIGNAL);
+	client_wait_eof(&client);
+	cr_assert_eq(http->counters.bytes_in, before);
+	client_close(&client);
+
+	client_connect(&client);
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 999999999999999999\r\n\r\n");
+	cr_assert_eq(client.status, 413);
+	client_close(&client);
+	client_connect(&client);
+	client_ask(&client, "GET /hello HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n");
+	cr_assert_eq(client.status, 413);
+	client_close(&client);
+	client_connect(&client);
+	client_ask(&client, "POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde");
+	cr_assert_eq(client.status, 404);
+	cr_assert(strstr(client.head, "Connection: close\r\n"));
+	client_close(&client);
+}
+
+Test(http, bodies_share_a_budget)
+{
+	struct client clients[5];
+	for (unsigned i = 0; i < 4; i++) {
+		client_connect(&clients[i]);
+		client_send(&clients[i], "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 16777216\r\n\r\nabc");
+	}
+	PUMP_UNTIL(http->bodies_bytes == PL_HTTP_BODIES_BYTES_MAX);
+	client_connect(&clients[4]);
+	client_ask(&clients[4], "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n");
+	cr_assert_eq(clients[4].status, 503);
+	cr_assert_str_eq(error_code(&clients[4]), "busy");
+	client_close(&clients[0]); /* in the midst of its body */
+	PUMP_UNTIL(http->bodies_bytes < PL_HTTP_BODIES_BYTES_MAX);
+	client_close(&clients[4]);
+	client_connect(&clients[4]);
+	client_ask(&clients[4], "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx");
+	cr_assert_eq(clients[4].status, 201);
+	for (unsigned i = 1; i < 5; i++)
+		client_close(&clients[i]);
+}
+
+Test(http, a_post_without_a_body_is_one_with_an_empty_body)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "\r\n");
+	cr_assert_str_eq(client.body, "{\"bytes\":0,\"sum\":0}\n");
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+	cr_assert_eq(client.status, 201);
+	client_close(&client);
+}
+
+Test(http, a_request_may_arrive_byte_by_byte)
+{
+	static const char request[] = "POST /upload?x=y HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde";
+	struct client client;
+	client_connect(&client);
+	for (size_t i = 0; i < sizeof request - 1; i++) {
+		client_send_bytes(&client, request + i, 1);
+		uv_run(&loop, UV_RUN_NOWAIT);
+	}
+	client_reply(&client);
+	cr_assert(strstr(client.body, "\"bytes\":5"));
+	client_close(&client);
+}
+
+/* --- bad clients --- */
+
+Test(http, malformed_requests_are_refused_and_closed)
+{
+	static const struct { const char *request; int status; } cases[] = {
+		{ "GET / HTTP/1.1\r\n\r\n", 400 }, { "\x16\x03\x01", 400 }, { "GET /%00 HTTP/1.1\r\n" HOST "\r\n", 400 },
+		{ "GET /things/%ff HTTP/1.1\r\n" HOST "\r\n", 400 }, { "GET /things/a?q=1&q=2 HTTP/1.1\r\n" HOST "\r\n", 400 },
+		{ "POST /upload HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", 411 },
+		{ "POST /upload HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", 400 }, { "GET / HTTP/3.0\r\n", 505 },
+		{ "CONNECT x:1 HTTP/1.1\r\n" HOST "\r\n", 400 }, { "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 400 },
+	};
+	struct client client;
+	http->times.linger = 5;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		client_connect(&client);
+		client_ask(&client, cases[i].request);
+		cr_assert_eq(client.status, cases[i].status, "%s", cases[i].request);
+		error_code(&client);
+		client_close(&client);
+	}
+	cr_assert_eq(calls, 0);
+}
+
+Test(http, a_head_has_a_limit)
+{
+	struct client client;
+	char request[PL_HTTP_HEAD_BYTES_MAX + 1] = "GET /hello HTTP/1.1\r\n" HOST "X: ";
+	size_t start = strlen(request);
+	memset(request + start, 'a', sizeof request - start);
+	memcpy(request + PL_HTTP_HEAD_BYTES_MAX - 4, "\r\n\r\n", 4);
+	client_connect(&client);
+	client_send_bytes(&client, request, PL_HTTP_HEAD_BYTES_MAX);
+	client_reply(&client);
+	cr_assert_eq(client.status, 200);
+	memset(request + PL_HTTP_HEAD_BYTES_MAX - 4, 'a', 4);
+	client_send_bytes(&client, request, PL_HTTP_HEAD_BYTES_MAX);
+	client_reply(&client);
+	cr_assert_eq(client.status, 431);
+	cr_assert_str_eq(error_code(&client), "head_too_large");
+	client_close(&client);
+}
+
+Test(http, slow_clients_time_out)
+{
+	struct client client;
+	http->times.head = http->times.body = http->times.linger = 20;
+	client_connect(&client);
+	client_ask(&client, "GET /hel");
+	cr_assert_eq(client.status, 408);
+	client_wait_eof(&client);
+	client_close(&client);
+	client_connect(&client);
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabc");
+	cr_assert_eq(client.status, 408);
+	cr_assert_eq(http->bodies_bytes, 0);
+	client_wait_eof(&client);
+	client_close(&client);
+
+	http->times.idle = 20; /* between requests a connection ends without a word */
+	client_connect(&client);
+	client_wait_eof(&client);
+	cr_assert_eq(client.count, 0);
+	client_close(&client);
+	client_connect(&client);
+	client_ask(&client, GET("/hello"));
+	client_wait_eof(&client);
+	cr_assert_eq(client.count, 0);
+	client_close(&client);
+}
+
+Test(http, a_client_that_takes_nothing_in_is_closed)
+{
+	struct client client;
+	http->times.stall = 30;
+	client_connect(&client);
+	client_send(&client, GET("/big"));
+	PUMP_UNTIL(http->counters.requests == 1);
+	PUMP_UNTIL(http->counters.open == 0);
+	client_close(&client);
+
+	client_connect(&client); /* one that does, may take its time */
+	client_ask(&client, GET("/big"));
+	cr_assert_eq(client.body_count, 16 << 20);
+	client_close(&client);
+}
+
+Test(http, a_client_may_be_gone_before_its_reply)
+{
+	struct client client;
+	client_connect(&client);
+	client_send(&client, GET("/hold"));
+	PUMP_UNTIL(held);
+	client_close(&client);
+	PUMP_UNTIL(http->counters.open == 0);
+	cr_assert_null(held->conn);
+	cr_assert_str_eq(pl_request_user(held), pl_request_user(held));
+	pl_reply_json(held, 200, json_object());
+	cr_assert_eq(http->counters.dropped, 1);
+
+	held = NULL;
+	client_connect(&client); /* a request that is never replied to ends with the server */
+	client_send(&client, GET("/hold"));
+	PUMP_UNTIL(held);
+	client_close(&client);
+}
+
+Test(http, connections_are_limited)
+{
+	static struct client clients[PL_HTTP_CONNECTIONS_MAX + 20];
+	unsigned n = 0;
+	for (; n < PL_HTTP_CONNECTIONS_MAX; n++) {
+		client_connect(&clients[n]);
+		client_ask(&clients[n], GET("/hello"));
+		cr_assert_eq(clients[n].status, 200);
+	}
+	for (; n < PL_HTTP_CONNECTIONS_MAX + 16; n++) {
+		client_connect(&clients[n]);
+		PUMP_UNTIL(http->counters.connections == n + 1);
+	}
+	for (; n < PL_HTTP_CONNECTIONS_MAX + 20; n++) {
+		client_connect(&clients[n]);
+		client_send(&clients[n], GET("/hello"));
+	}
+	assert_loop_is_asleep();
+	cr_assert_eq(http->counters.open, PL_HTTP_CONNECTIONS_MAX + 16, "the rest waits");
+	for (n = PL_HTTP_CONNECTIONS_MAX; n < PL_HTTP_CONNECTIONS_MAX + 16; n++) {
+		client_ask(&clients[n], GET("/hello"));
+		cr_assert_eq(clients[n].status, 503);
+		cr_assert_str_eq(error_code(&clients[n]), "too_many_connections");
+	}
+	for (n = 0; n < 20; n++)
+		client_close(&clients[n]);
+	for (n = PL_HTTP_CONNECTIONS_MAX + 16; n < PL_HTTP_CONNECTIONS_MAX + 20; n++)
+		client_reply(&clients[n]);
+	for (n = 20; n < PL_HTTP_CONNECTIONS_MAX + 20; n++)
+		client_close(&clients[n]);
+	client_connect(&clients[0]);
+	client_ask(&clients[0], GET("/hello"));
+	cr_assert_eq(clients[0].status, 200);
+	client_close(&clients[0]);
+}
+
+Test(http, other_users_are_refused)
+{
+	if (geteuid() != 0)
+		cr_skip("only root can become somebody else");
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, GET("/who"));
+	cr_assert(strstr(client.body, "{\"uid\":0,\"user\":\"root\"}"), "%s", client.body);
+	client_close(&client);
+
+	cr_assert_eq(chmod(path, 0666), 0);
+	cr_assert_eq(chmod(dir, 0755), 0);
+	int pipe_fds[2];
+	cr_assert_eq(pipe(pipe_fds), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		char reply[512];
+		if (setuid(65534) != 0)
+			_exit(1);
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		strcpy(address.sun_path, path);
+		if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, GET("/hello"), sizeof GET("/hello") - 1) < 0)
+			_exit(2);
+		ssize_t count = read(fd, reply, sizeof reply);
+		_exit(count > 12 && memcmp(reply, "HTTP/1.1 403", 12) == 0 && write(pipe_fds[1], "x", 1) == 1 ? 0 : 3);
+	}
+	close(pipe_fds[1]);
+	struct pollfd done = { .fd = pipe_fds[0], .events = POLLIN };
+	while (poll(&done, 1, 0) == 0) {
+		cr_assert(still_time());
+		turn(pipe_fds[0], POLLIN);
+	}
+	int status;
+	waitpid(child, &status, 0);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+	cr_assert_eq(calls, 0);
+	close(pipe_fds[0]);
+}
+
+/* --- streams --- */
+
+Test(http, a_stream_is_asked_for_piece_by_piece)
+{
+	struct client client;
+	streaming.pieces_max = 100;
+	client_connect(&client);
+	client_send(&client, GET("/stream"));
+	PUMP_UNTIL(streaming.pieces > 0);
+	for (unsigned i = 0; i < 50; i++)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	cr_assert_lt(streaming.pieces, 20, "the client has read nothing, and gets %u pieces", streaming.pieces);
+	cr_assert_leq(uv_stream_get_write_queue_size((uv_stream_t *)&http->conns->pipe), PIECE_BYTES + 16);
+	client_reply(&client);
+	cr_assert_eq(client.body_count, 100 * PIECE_BYTES);
+	for (size_t i = 0; i < client.body_count; i += 1000)
+		cr_assert_eq(client.body[i], 'a' + (char)(i / PIECE_BYTES % 26));
+	client_ask(&client, GET("/hello"));
+	cr_assert_eq(client.status, 200, "the connection goes on");
+	cr_assert_eq(streaming.gone, 0);
+	client_close(&client);
+}
+
+Test(http, a_stream_may_be_written_and_ended_at_once)
+{
+	struct client client;
+	streaming.at_once = true;
+	client_connect(&client);
+	client_send(&client, GET("/stream") "HEAD /stream HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
+	client_reply(&client);
+	cr_assert_str_eq(client.body, "all at once");
+	client_wait_text(&client, "world");
+	cr_assert_null(strstr(client.in, "all at once"));
+	cr_assert_eq(streaming.gone, 0);
+	client_close(&client);
+
+	client_connect(&client); /* HTTP/1.0 has no chunks */
+	client_send(&client, "GET /stream HTTP/1.0\r\n\r\n");
+	client_wait_eof(&client);
+	cr_assert(strstr(client.in, "\r\n\r\nall at once"), "%s", client.in);
+	cr_assert_null(strstr(client.in, "chunked"));
+	client_close(&client);
+}
+
+Test(http, a_stream_hears_that_its_client_has_gone)
+{
+	struct client client;
+	streaming.pieces_max = 1000000;
+	client_connect(&client);
+	client_send(&client, GET("/stream"));
+	PUMP_UNTIL(streaming.pieces > 3);
+	client_close(&client);
+	PUMP_UNTIL(streaming.gone);
+	cr_assert_eq(streaming.gone, 1);
+	PUMP_UNTIL(http->counters.open == 0);
+
+	client_connect(&client); /* nor does HEAD want a body */
+	client_send(&client, "HEAD /stream HTTP/1.1\r\n" HOST "\r\n" GET("/hello"));
+	client_wait_text(&client, "world");
+	cr_assert_eq(streaming.gone, 2);
+	client_close(&client);
+
+	client_connect(&client); /* gone before the stream begins */
+	client_send(&client, GET("/hold"));
+	PUMP_UNTIL(held);
+	client_close(&client);
+	PUMP_UNTIL(http->counters.open == 0);
+	streaming.request = held;
+	pl_reply_stream_begin(held, 200, "text/plain", &stream_calls);
+	cr_assert_eq(streaming.gone, 2);
+	PUMP_UNTIL(streaming.gone == 3);
+
+	streaming.pieces = 0;
+	http->times.stall = 30; /* it does not leave, but takes nothing in */
+	client_connect(&client);
+	client_send(&client, GET("/stream"));
+	PUMP_UNTIL(streaming.gone == 4);
+	client_close(&client);
+}
+
+/* --- events --- */
+
+static void publish(unsigned n)
+{
+	pl_http_publish(http, "message", json_pack("{s:I, s:s}", "n", (json_int_t)n, "text", "a\nb"));
+}
+
+static void client_events(struct client *client, const char *headers)
+{
+	char request[256];
+	snprintf(request, sizeof request, "GET /events HTTP/1.1\r\n" HOST "%s\r\n", headers);
+	client_connect(client);
+	client_send(client, request);
+	client_wait_text(client, "retry: 2000\n\n");
+	cr_assert(strstr(client->in, "Content-Type: text/event-stream\r\n"));
+}
+
+Test(http, events_reach_every_stream)
+{
+	struct client one, two;
+	uint64_t id = http->next_event;
+	char expected[256];
+	publish(1);
+	client_events(&one, "");
+	client_events(&two, "");
+	publish(2);
+	publish(3);
+	snprintf(expected, sizeof expected, "id: %ju\nevent: message\ndata: {\"n\":2,\"text\":\"a\\nb\"}\n\n", (uintmax_t)id + 1);
+	client_wait_text(&one, expected);
+	client_wait_text(&two, expected);
+	client_wait_text(&one, "{\"n\":3,");
+	cr_assert_null(strstr(one.in, "{\"n\":1,"), "from now on, not before");
+	cr_assert_eq(http->counters.streams, 2);
+	client_close(&one);
+	PUMP_UNTIL(http->counters.streams == 1);
+	client_close(&two);
+	PUMP_UNTIL(http->counters.streams == 0);
+}
+
+Test(http, a_stream_goes_on_after_the_last_event)
+{
+	struct client client;
+	char header[64];
+	uint64_t first = http->next_event;
+	for (unsigned n = 0; n < 10; n++)
+		publish(n);
+	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 6);
+	client_events(&client, header);
+	client_wait_text(&client, "{\"n\":9,");
+	cr_assert(strstr(client.in, "{\"n\":7,"));
+	cr_assert_null(strstr(client.in, "{\"n\":6,"));
+	cr_assert_null(strstr(client.in, "missed"));
+	client_close(&client);
+
+	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 9);
+	client_events(&client, header); /* all are known: nothing, and nothing missed */
+	publish(10);
+	client_wait_text(&client, "{\"n\":10,");
+	cr_assert_null(strstr(client.in, "{\"n\":9,"));
+	cr_assert_null(strstr(client.in, "missed"));
+	client_close(&client);
+
+	for (unsigned n = 11; n < PL_HTTP_EVENTS_MAX + 5; n++)
+		publish(n);
+	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 3);
+	client_events(&client, header); /* event 4 is gone */
+	client_wait_text(&client, "{\"n\":1028,");
+	char expected[96];
+	snprintf(expected, sizeof expected, "event: missed\ndata: {\"after\":%ju}\n\n", (uintmax_t)first + 3);
+	cr_assert(strstr(client.in, expected), "%.300s", client.in);
+	cr_assert(strstr(client.in, "{\"n\":5,"));
+	client_close(&client);
+
+	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 4);
+	client_events(&client, header);
+	client_wait_text(&client, "{\"n\":5,");
+	cr_assert_null(strstr(client.in, "missed"), "event 5 is there");
+	client_close(&client);
+
+	client_connect(&client); /* an id from before this server, or from the future */
+	client_send(&client, "GET /events?after=17 HTTP/1.1\r\n" HOST "\r\n");
+	client_wait_text(&client, "event: missed\n");
+	client_close(&client);
+	client_events(&client, "Last-Event-ID: 999999999999999999\r\n");
+	client_wait_text(&client, "event: missed\n");
+	client_close(&client);
+	client_connect(&client);
+	client_ask(&client, "GET /events?after=x HTTP/1.1\r\n" HOST "\r\n");
+	cr_assert_eq(client.status, 400);
+	client_close(&client);
+}
+
+Test(http, a_quiet_stream_has_a_heartbeat)
+{
+	struct client client;
+	http->times.heartbeat = 10;
+	client_events(&client, "");
+	client_wait_text(&client, "3\r\n:\n\n\r\n");
+	client_close(&client);
+}
+
+Test(http, a_stream_that_falls_behind_is_closed)
+{
+	struct client slow, quick;
+	client_events(&slow, "");
+	client_events(&quick, "");
+	char text[4001];
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (unsigned n = 0; n < 400; n++) {
+		pl_http_publish(http, "message", json_pack("{s:I, s:s}", "n", (json_int_t)n, "text", text));
+		uv_run(&loop, UV_RUN_NOWAIT);
+		client_receive(&quick);
+	}
+	client_wait_text(&quick, "{\"n\":399,");
+	cr_assert_eq(http->counters.streams, 1);
+	client_wait_eof(&slow);
+	cr_assert_null(strstr(slow.in, "{\"n\":399,"));
+	client_close(&slow);
+	client_close(&quick);
+}
+
+/* --- the socket, and the end --- */
+
+Test(http, the_socket_is_the_owners_alone)
+{
+	struct stat about;
+	cr_assert_eq(stat(path, &about), 0);
+	cr_assert(S_ISSOCK(about.st_mode));
+	cr_assert_eq(about.st_mode & 0777, 0600);
+}
+
+Test(http, a_live_socket_is_left_alone_and_a_stale_one_replaced)
+{
+	struct pl_http *second;
+	cr_assert_eq(pl_http_listen(&loop, path, &second, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert(strstr(why, "in use by another process"), "%s", why);
+
+	char other[128];
+	snprintf(other, sizeof other, "%s/other", dir);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strcpy(address.sun_path, other);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	close(fd); /* the file stays, as after a crash */
+	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof why), PL_OK, "%s", why);
+	pl_http_shutdown(second);
+	while (second->handles)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	pl_http_free(second);
+
+	FILE *plain = fopen(other, "w");
+	fclose(plain);
+	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert(strstr(why, "is not a socket"), "%s", why);
+	unlink(other);
+	cr_assert_eq(pl_http_listen(&loop, "/nowhere/at/all", &second, why, sizeof why), PL_ERR_IO);
+	cr_assert_str_eq(why, "/nowhere/at/all: No such file or directory");
+	char longer[200];
+	memset(longer, 'l', sizeof longer - 1);
+	longer[sizeof longer - 1] = '\0';
+	cr_assert_eq(pl_http_listen(&loop, longer, &second, why, sizeof why), PL_ERR_LIMIT);
+	cr_assert(strstr(why, "at most 107"), "%s", why);
+}
+
+Test(http, routes_stand_once)
+{
+	static const struct pl_route again = { "GET", "/hello", 0, hello }, another = { "PUT", "/hello", 0, hello };
+	cr_assert_eq(pl_http_add_routes(http, &again, 1, NULL), PL_ERR_EXISTS);
+	cr_assert_eq(pl_http_add_routes(http, &another, 1, NULL), PL_OK);
+	size_t count = sizeof routes / sizeof *routes;
+	cr_assert_str_eq(pl_http_route(http, 0)->path, "/hello");
+	cr_assert_str_eq(pl_http_route(http, count)->method, "PUT");
+	cr_assert_null(pl_http_route(http, count + 1));
+}
+
+Test(http, shutting_down_lets_replies_out)
+{
+	struct client idle, waiting, streamer, eventful;
+	client_connect(&idle);
+	client_ask(&idle, GET("/hello"));
+	client_connect(&waiting);
+	client_send(&waiting, GET("/hold"));
+	PUMP_UNTIL(held);
+	client_events(&eventful, "");
+	streaming.pieces_max = 30;
+	client_connect(&streamer);
+	client_send(&streamer, GET("/stream"));
+	PUMP_UNTIL(streaming.pieces > 0);
+
+	pl_http_shutdown(http);
+	pl_http_shutdown(http);
+	client_wait_eof(&idle);
+	client_wait_eof(&eventful);
+	cr_assert_str_eq(eventful.in + eventful.count - 5, "0\r\n\r\n");
+	client_reply(&streamer);
+	cr_assert_eq(streamer.body_count, 30 * PIECE_BYTES);
+	pl_reply_text(held, 200, "text/plain", "late");
+	client_reply(&waiting);
+	cr_assert_str_eq(waiting.body, "late");
+	cr_assert(strstr(waiting.head, "Connection: close\r\n"));
+	client_wait_eof(&waiting);
+	client_wait_eof(&streamer);
+	client_close(&idle);
+	client_close(&waiting);
+	client_close(&eventful);
+	client_close(&streamer);
+}
+
+Test(http, shutting_down_does_not_wait_for_ever)
+{
+	struct client waiting, streamer;
+	client_connect(&waiting);
+	client_send(&waiting, GET("/hold"));
+	PUMP_UNTIL(held);
+	streaming.pieces_max = 1000000;
+	client_connect(&streamer);
+	client_send(&streamer, GET("/stream"));
+	PUMP_UNTIL(streaming.pieces > 0);
+	http->times.shutdown = 30;
+	pl_http_shutdown(http);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert_eq(streaming.gone, 1);
+	cr_assert_null(held->conn);
+	client_close(&waiting);
+	client_close(&streamer);
+}
+
+Test(http, an_idle_server_sleeps)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, GET("/hello"));
+	client_close(&client);
+	PUMP_UNTIL(http->counters.open == 0);
+	assert_loop_is_asleep();
+	cr_assert_eq(uv_backend_timeout(&loop), -1, "a timer is left running");
+}
+
+/* --- a client that others have written --- */
+
+struct curl_job {
+	pthread_t thread;
+	uv_async_t done;
+	const char *url;
+	const char *body; /* to POST; NULL: GET */
+	size_t body_count;
+	unsigned times;
+	long status, connects;
+	CURLcode result;
+	bool over;
+};
+
+static size_t discard(char *bytes, size_t one, size_t count, void *ctx)
+{
+	(void)bytes;
+	(void)ctx;
+	return one * count;
+}
+
+static void *run_curl(void *arg)
+{
+	struct curl_job *job = arg;
+	CURL *curl = curl_easy_init();
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path);
+	curl_easy_setopt(curl, CURLOPT_URL, job->url);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 15L);
+	if (job->body) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)job->body_count);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, job->body);
+	}
+	for (unsigned i = 0; i < job->times; i++) {
+		long connects = 0;
+		job->result = curl_easy_perform(curl);
+		if (job->result != CURLE_OK)
+			break;
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &job->status);
+		curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &connects);
+		job->connects += connects;
+	}
+	curl_easy_cleanup(curl);
+	uv_async_send(&job->done);
+	return NULL;
+}
+
+static void on_async_closed(uv_handle_t *done)
+{
+	((struct curl_job *)done->data)->over = false;
+}
+
+static void on_curl_done(uv_async_t *done)
+{
+	((struct curl_job *)done->data)->over = true;
+}
+
+static void curl_run(struct curl_job *job)
+{
+	uv_async_init(&loop, &job->done, on_curl_done);
+	job->done.data = job;
+	cr_assert_eq(pthread_create(&job->thread, NULL, run_curl, job), 0);
+	PUMP_UNTIL(job->over);
+	pthread_join(job->thread, NULL);
+	uv_close((uv_handle_t *)&job->done, on_async_closed);
+	PUMP_UNTIL(!job->over);
+	cr_assert_eq(job->result, CURLE_OK, "%s", curl_easy_strerror(job->result));
+}
+
+Test(http, curl_agrees)
+{
+	struct curl_job get = { .url = "http://parley/hello", .times = 50 };
+	curl_run(&get);
+	cr_assert_eq(get.status, 200);
+	cr_assert_eq(get.connects, 1, "keep-alive");
+
+	size_t count = (16 << 20) + 1;
+	char *body = calloc(1, count);
+	struct curl_job upload = { .url = "http://parley/upload", .body = body, .body_count = count - 1, .times = 2 };
+	curl_run(&upload);
+	cr_assert_eq(upload.status, 201);
+	cr_assert_eq(upload.connects, 1);
+
+	struct curl_job refused = { .url = "http://parley/upload", .body = body, .body_count = count, .times = 20 };
+	curl_run(&refused); /* it reads the refusal, however far it has come with sending */
+	cr_assert_eq(refused.status, 413);
+	struct curl_job missing = { .url = "http://parley/nowhere", .body = body, .body_count = 900000, .times = 20 };
+	curl_run(&missing);
+	cr_assert_eq(missing.status, 404);
+	free(body);
+}
