@@ -1,10 +1,11 @@
 /* A proof: one message of a feed, disclosed to a stranger who holds no key and asks no node. PROTOCOL.md, "Proof".
  *
- * The file carries the charter, the message's entry with its content key, and the headers around it in its lane. The content key opens this
- * message and nothing else. Verification goes step by step, each step on what the ones before have shown, and stops at the first that fails.
+ * The file carries the charter, the message's entry with its content key, and the headers around it in its lane. The content key opens
+ * this message and nothing else. Verification goes step by step, each step on what the ones before have shown, and stops at the first
+ * that fails.
  *
- * What no file can show by itself is that its charter is the charter of the network that the reader has in mind: whoever makes keys can make a
- * charter. The reader compares the network id with one that came another way, or gives it to pl_proof_verify().
+ * What no file can show by itself is that its charter is the charter of the network that the reader has in mind: whoever makes keys can
+ * make a charter. The reader compares the network id with one that came another way, or gives it to pl_proof_verify().
  */
 #ifndef PL_NODE_PROOF_H
 #define PL_NODE_PROOF_H
@@ -22,7 +23,8 @@
 #define PL_PROOF_MEDIA_TYPE "application/vnd.parley.proof"
 #define PL_PROOF_VERSION 1
 #define PL_PROOF_NEIGHBOURS_MAX 32 /* headers before, and as many after */
-#define PL_PROOF_BYTES_MAX (PL_CHARTER_BYTES_MAX + PL_BODY_BYTES_MAX + (2 * PL_PROOF_NEIGHBOURS_MAX + 1) * (PL_ENTRY_HEADER_BYTES + 2) + 128)
+#define PL_PROOF_BYTES_MAX                                                                                                                 \
+	(PL_CHARTER_BYTES_MAX + PL_BODY_BYTES_MAX + (2 * PL_PROOF_NEIGHBOURS_MAX + 1) * (PL_ENTRY_HEADER_BYTES + 2) + 128)
 
 /* The parts of the file, borrowed. */
 struct pl_proof {
@@ -67,7 +69,8 @@ struct pl_proof_report {
 		enum pl_proof_finding finding;
 		char text[320]; /* a sentence for people; empty if not reached */
 	} steps[PL_PROOF_STEPS];
-	/* Filled as far as the steps went: charter after PL_PROOF_CHARTER, header, entry_id and author after PL_PROOF_AUTHOR, message after PL_PROOF_TEXT. */
+	/* Filled as far as the steps went: charter after PL_PROOF_CHARTER, header, entry_id and author after PL_PROOF_AUTHOR, message
+	 * after PL_PROOF_TEXT. */
 	struct pl_proof proof;           /* points into the bytes given */
 	struct pl_charter *charter;      /* NULL before; owned */
 	struct pl_header header;
@@ -78,8 +81,8 @@ struct pl_proof_report {
 	uint8_t *plain;                  /* owned */
 };
 
-/* network_id: the one to expect, or NULL. The report is made whatever the file is worth; read proven first. bytes live as long as the report.
- * PL_ERR_MEMORY. */
+/* network_id: the one to expect, or NULL. The report is made whatever the file is worth; read proven first. bytes live as long as the
+ * report. PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_proof_verify(const uint8_t *bytes, size_t count, const uint8_t *network_id, struct pl_proof_report **out);
 void pl_proof_report_free(struct pl_proof_report *report);
 

@@ -50,8 +50,8 @@ static size_t skip_string(const uint8_t *bytes, size_t at, size_t end)
 
 enum brackets { BRACKETS_GOOD, BRACKETS_UNBALANCED, BRACKETS_DEEP, BRACKETS_OPEN, BRACKETS_QUOTE_OPEN };
 
-/* Follows the brackets of one value from *at, without recursion, to behind it. On a fault *at is where. A value without brackets ends at the
- * next comma, bracket or space. What stands between brackets is jansson's to check. */
+/* Follows the brackets of one value from *at, without recursion, to behind it. On a fault *at is where. A value without brackets ends at
+ * the next comma, bracket or space. What stands between brackets is jansson's to check. */
 static enum brackets skip_value(const uint8_t *bytes, size_t *at, size_t end, unsigned depth_max)
 {
 	uint64_t is_list[(PL_STIX_DEPTH_MAX + 63) / 64] = { 0 };
@@ -154,7 +154,8 @@ static enum member next_member(struct members *m)
 
 /* ---------------------------------------------------------------- values */
 
-/* Numbers too large for JSON's usual readers, double keys and the like are an object's own fault; other errors mean that the text is not JSON. */
+/* Numbers too large for JSON's usual readers, double keys and the like are an object's own fault; other errors mean that the text is not
+ * JSON. */
 static bool is_syntax(const json_error_t *error)
 {
 	switch ((int)json_error_code(error)) {
@@ -267,7 +268,8 @@ static int64_t time_us(const char *text)
 	    !take_digits(&p, 2, &minute) || !take_char(&p, ':') || !take_digits(&p, 2, &second))
 		return TIME_NONE;
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	if (month < 1 || month > 12 || day < 1 || day > days_in[month - 1] + (month == 2 && leap) || hour > 23 || minute > 59 || second > 60)
+	if (month < 1 || month > 12 || day < 1 || day > days_in[month - 1] + (month == 2 && leap) || hour > 23 || minute > 59 ||
+	    second > 60)
 		return TIME_NONE;
 	int64_t us = 0, unit = 100000;
 	if (*p == '.') {
@@ -297,8 +299,24 @@ enum form {
 static enum form form_of(const char *type, bool has_created)
 {
 	static const char *const observables[] = {
-		"artifact", "autonomous-system", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr",
-		"mac-addr", "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate",
+		"artifact",
+		"autonomous-system",
+		"directory",
+		"domain-name",
+		"email-addr",
+		"email-message",
+		"file",
+		"ipv4-addr",
+		"ipv6-addr",
+		"mac-addr",
+		"mutex",
+		"network-traffic",
+		"process",
+		"software",
+		"url",
+		"user-account",
+		"windows-registry-key",
+		"x509-certificate",
 	};
 	static const char *const versioned[] = {
 		"attack-pattern", "campaign", "course-of-action", "extension-definition", "grouping", "identity", "incident", "indicator",
@@ -410,8 +428,9 @@ static void append_type(char *out, size_t out_max, const json_t *ref)
 static void make_name(const json_t *root, const char *type, char out[PL_STIX_NAME_BYTES_MAX + 1])
 {
 	static const char *const keys[] = {
-		"name", "value", "pattern", "abstract", "path", "key", "subject", "command_line", "account_login", "display_name", "user_id",
-		"url", "product", "country", "region", "opinion", "content", "definition_type", "serial_number",
+		"name",         "value",         "pattern",      "abstract",        "path",          "key",     "subject",
+		"command_line", "account_login", "display_name", "user_id",         "url",           "product", "country",
+		"region",       "opinion",       "content",      "definition_type", "serial_number",
 	};
 	const size_t out_max = PL_STIX_NAME_BYTES_MAX + 1;
 	out[0] = '\0';
@@ -467,7 +486,8 @@ static enum pl_err check_identity(const json_t *root, struct pl_stix_object *out
 	if (json_object_get(root, "type") == NULL)
 		say(reason, PL_STIX_REASON_BYTES, "has no type");
 	else if (out->type[0] == '\0')
-		say(reason, PL_STIX_REASON_BYTES, "has a type that is not 3 to %d lower-case letters, digits and hyphens", PL_STIX_TYPE_BYTES_MAX);
+		say(reason, PL_STIX_REASON_BYTES, "has a type that is not 3 to %d lower-case letters, digits and hyphens",
+		    PL_STIX_TYPE_BYTES_MAX);
 	else if (json_object_get(root, "id") == NULL)
 		say(reason, PL_STIX_REASON_BYTES, "has no id");
 	else if (out->id[0] == '\0')
@@ -698,15 +718,16 @@ static enum pl_err check_bundle(json_t *const values[PROPERTIES], bool has_objec
 	const char *type = plain_string(values[PROPERTY_TYPE]), *id = plain_string(values[PROPERTY_ID]);
 	if (type == NULL || strcmp(type, "bundle") != 0) {
 		bool object = type != NULL && is_type_form(type);
-		say(why, why_max, "not a STIX bundle: its \"type\" is %s%s%s, not \"bundle\"", object ? "\"" : "", object ? type : "missing or no type",
-		    object ? "\"" : "");
+		say(why, why_max, "not a STIX bundle: its \"type\" is %s%s%s, not \"bundle\"", object ? "\"" : "",
+		    object ? type : "missing or no type", object ? "\"" : "");
 		return PL_ERR_FORMAT;
 	}
 	if (values[PROPERTY_VERSION] != NULL) {
 		/* STIX 2.0 has it on the bundle; 2.1 does not, but tools write it */
 		const char *version = plain_string(values[PROPERTY_VERSION]);
 		if (version != NULL && strcmp(version, "2.0") == 0) {
-			say(why, why_max, "a STIX 2.0 bundle; convert it to STIX 2.1 (the OASIS stix2-elevator does it, or the tool that exported it)");
+			say(why, why_max,
+			    "a STIX 2.0 bundle; convert it to STIX 2.1 (the OASIS stix2-elevator does it, or the tool that exported it)");
 			return PL_ERR_VERSION;
 		}
 		if (version == NULL || strcmp(version, "2.1") != 0) {

@@ -1,9 +1,9 @@
 /* STIX 2.1 bundles: the objects of one, each with the exact bytes in which it came, and the rules that an object has to keep to be shared.
  * OPERATING.md, "Indicators".
  *
- * A file is walked, never loaded as a tree: one pass over its brackets comes first, so that nothing recurses deeper than PL_STIX_DEPTH_MAX,
- * then jansson reads one object at a time. A file that is not JSON, not a bundle or of STIX 2.0 is refused as a whole; an object that breaks
- * a rule is rejected alone, with the reason, and the walk goes on.
+ * A file is walked, never loaded as a tree: one pass over its brackets comes first, so that nothing recurses deeper than
+ * PL_STIX_DEPTH_MAX, then jansson reads one object at a time. A file that is not JSON, not a bundle or of STIX 2.0 is refused as a
+ * whole; an object that breaks a rule is rejected alone, with the reason, and the walk goes on.
  *
  *   pl_stix_walk_begin(&walk, bytes, count, why, sizeof(why))
  *   while (pl_stix_walk_next(&walk, item, why, sizeof(why)) == PL_OK && item->found != PL_STIX_END) …
@@ -34,9 +34,11 @@ struct pl_stix_object {
 	size_t count;
 	char type[PL_STIX_TYPE_BYTES_MAX + 1];
 	char id[PL_STIX_ID_BYTES_MAX + 1];
-	char modified[PL_STIX_TIME_BYTES_MAX + 1]; /* as it stands there; of marking definitions "created"; empty for observables without one */
+	char modified[PL_STIX_TIME_BYTES_MAX +
+	              1]; /* as it stands there; of marking definitions "created"; empty for observables without one */
 	int64_t modified_us;                       /* the same in unix microseconds, to order versions by; 0 if empty */
-	char name[PL_STIX_NAME_BYTES_MAX + 1];     /* for people: name, value, pattern, relationship…; a line of UTF-8, other characters as spaces; may be empty */
+	char name[PL_STIX_NAME_BYTES_MAX +
+	          1]; /* for people: name, value, pattern, relationship…; a line of UTF-8, other characters as spaces; may be empty */
 	uint8_t tlp;                               /* enum pl_tlp: the narrowest TLP that the object is marked with, 0 if none */
 };
 
@@ -62,11 +64,12 @@ struct pl_stix_walk {
 	size_t end;   /* of "objects" */
 };
 
-/* Checks the size, the brackets and the bundle itself. bytes live as long as the walk. why gets a sentence that says what is wrong and, where
- * there is a place, line and column. PL_ERR_LIMIT (over PL_STIX_FILE_BYTES_MAX, too deep), PL_ERR_FORMAT (not JSON, not a bundle),
+/* Checks the size, the brackets and the bundle itself. bytes live as long as the walk. why gets a sentence that says what is wrong and,
+ * where there is a place, line and column. PL_ERR_LIMIT (over PL_STIX_FILE_BYTES_MAX, too deep), PL_ERR_FORMAT (not JSON, not a bundle),
  * PL_ERR_VERSION (STIX 2.0), PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_stix_walk_begin(struct pl_stix_walk *walk, const uint8_t *bytes, size_t count, char *why, size_t why_max);
-/* The next object, good or rejected, or the end. PL_ERR_FORMAT (not JSON here), PL_ERR_LIMIT (over PL_STIX_OBJECTS_MAX objects), PL_ERR_MEMORY. */
+/* The next object, good or rejected, or the end. PL_ERR_FORMAT (not JSON here), PL_ERR_LIMIT (over PL_STIX_OBJECTS_MAX objects),
+ * PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_stix_walk_next(struct pl_stix_walk *walk, struct pl_stix_item *item, char *why, size_t why_max);
 
 /* A bundle is written as this head, objects with commas between them, and PL_STIX_BUNDLE_TAIL. random: 16 fresh bytes, for its id. */
