@@ -60,6 +60,11 @@ static enum pl_err open_for_reading(const char *path, int *fd, struct stat *st, 
 	return PL_OK;
 }
 
+static enum pl_err too_long(const char *path, size_t bytes_max, char *why, size_t why_max)
+{
+	return fail(why, why_max, PL_ERR_LIMIT, "%s: has more than %zu bytes, the most that such a file may have", path, bytes_max);
+}
+
 enum pl_err pl_file_read(const char *path, size_t bytes_max, uint8_t **out, size_t *count, char *why, size_t why_max)
 {
 	int fd;
@@ -67,6 +72,10 @@ enum pl_err pl_file_read(const char *path, size_t bytes_max, uint8_t **out, size
 	enum pl_err err = open_for_reading(path, &fd, &st, why, why_max);
 	if (err != PL_OK)
 		return err;
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > bytes_max) {
+		close(fd);
+		return too_long(path, bytes_max, why, why_max);
+	}
 	uint8_t *bytes = NULL;
 	size_t have = 0, room = S_ISREG(st.st_mode) && st.st_size >= 0 ? (size_t)st.st_size + 1 : 4096;
 	for (;;) {
@@ -92,7 +101,7 @@ enum pl_err pl_file_read(const char *path, size_t bytes_max, uint8_t **out, size
 			have += (size_t)n;
 		}
 		if (have > bytes_max) {
-			err = fail(why, why_max, PL_ERR_LIMIT, "%s: has more than %zu bytes, the most that such a file may have", path, bytes_max);
+			err = too_long(path, bytes_max, why, why_max);
 			goto out;
 		}
 		room *= 2;

@@ -10,7 +10,8 @@
  *   client.c     HTTP to parleyd over its Unix socket
  *   cmd_*.c      the commands, each with its entry of the table at the end of its file
  *
- * To add a command: write run_…() in the cmd_ file of its group, add an entry to that file's table and a paragraph to contrib/man/parley.1.
+ * To add a command: write run_…() in the cmd_ file of its group, add an entry to that file's table and a paragraph to
+ * contrib/man/parley.1.
  *
  * A command prints its result on stdout and everything else on stderr. It returns an enum pl_exit, having said why if it is not PL_EXIT_OK.
  * Memory for strings comes from pl_alloc() and lives as long as the process, which is short; pl_scope() ends it early in loops.
@@ -111,7 +112,8 @@ void pl_help_command(const struct pl_command *command);
 /* Candidates for the last of words (the ones before it are complete), a line each: candidate, tab, description. A line ":file" or ":folder"
  * asks the shell to add names of files. Where nothing fits, nothing is printed. */
 void pl_complete(struct pl_cli *cli, const char *const *words, size_t count);
-/* The whole table, a line each: "command", its name; "option", command, "--name"; "operand", command, name; "exit", code, meaning; tabs between. */
+/* The whole table, a line each: "command", its name; "option", command, "--name"; "operand", command, name; "exit", code, meaning; tabs
+ * between. */
 void pl_commands_dump(void);
 
 /* --- arguments --- */
@@ -194,6 +196,8 @@ char *pl_hex(const uint8_t *bytes, size_t count);
 char *pl_hex_groups(const uint8_t *bytes, size_t count); /* "9f2c 41aa …": for people to compare */
 char *pl_bytes_text(uint64_t bytes);                     /* "3.4 MiB" */
 char *pl_count_text(uint64_t count);                     /* "1,204" */
+char *pl_number_of(uint64_t count, const char *one, const char *many); /* "1 entry", "1,204 entries" */
+char *pl_upper(const char *text);                        /* ASCII letters only */
 char *pl_duration_text(uint64_t ms);                     /* "850 ms", "12 s", "3 h 12 min" */
 
 /* --- times --- */
@@ -224,7 +228,8 @@ void pl_progress_end(struct pl_progress *progress);
 
 /* --- files --- */
 
-/* Asks for the passphrase of a key: the index-th --passphrase-file (the last one serves for all further keys), the environment, the terminal. */
+/* Asks for the passphrase of a key: the index-th --passphrase-file (the last one serves for all further keys), the environment, the
+ * terminal. */
 enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *args, size_t index, const char *key_path, bool is_new,
                                char **out);
 void pl_forget(char *passphrase); /* wipes it */
@@ -234,6 +239,7 @@ enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char
 struct pl_sink;
 enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_sink **out);
 bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count);
+const char *pl_sink_sha256(struct pl_sink *sink); /* of what was written, in hex */
 /* keep false: throw away. */
 enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep);
 
@@ -246,9 +252,11 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
                            struct pl_progress *progress /* or NULL */, json_t **out);
 enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_sink *sink, struct pl_progress *progress /* or NULL */);
-/* Server-sent events until on_event says false, timeout_ms passes (0: never; PL_EXIT_TIMEOUT) or the daemon goes; then PL_EXIT_UNREACHABLE, unsaid. */
+/* Server-sent events until on_event says false (PL_EXIT_OK), timeout_ms passes (0: never; PL_EXIT_TIMEOUT), or the daemon goes or is not
+ * there (PL_EXIT_UNREACHABLE, unsaid). on_open: the stream stands. */
 typedef bool (*pl_on_event)(void *ctx, const char *event, const char *data, const char *id);
-enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, pl_on_event on_event, void *ctx);
+enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
+                            void *ctx);
 void pl_client_free(struct pl_client *client);
 /* The same error as pl_call() reports when nobody answers. */
 enum pl_exit pl_unreachable(struct pl_cli *cli);

@@ -77,12 +77,20 @@ static enum pl_exit open_client(struct pl_cli *cli)
 {
 	if (cli->client != NULL)
 		return PL_EXIT_OK;
-	struct pl_client *client = pl_alloc(sizeof *client);
-	enum pl_exit exit = find_socket(cli, &client->socket);
+	char *socket;
+	enum pl_exit exit = find_socket(cli, &socket);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	if (curl_global_init(CURL_GLOBAL_NOTHING) != CURLE_OK || (client->curl = curl_easy_init()) == NULL)
+	/* not from pl_alloc(): the first call may come in a scope that ends */
+	struct pl_client *client = calloc(1, sizeof *client);
+	if (client != NULL && curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK) {
+		client->curl = curl_easy_init();
+		client->socket = strdup(socket);
+	}
+	if (client == NULL || client->curl == NULL || client->socket == NULL) {
+		pl_client_free(client);
 		return pl_error(cli, PL_EXIT_FAILED, NULL, "libcurl cannot be used on this machine");
+	}
 	cli->client = client;
 	return PL_EXIT_OK;
 }
@@ -93,6 +101,8 @@ void pl_client_free(struct pl_client *client)
 		return;
 	curl_easy_cleanup(client->curl);
 	curl_global_cleanup();
+	free(client->socket);
+	free(client);
 }
 
 enum pl_exit pl_unreachable(struct pl_cli *cli)
@@ -100,7 +110,8 @@ enum pl_exit pl_unreachable(struct pl_cli *cli)
 	const char *socket = cli->client->socket;
 	struct stat st;
 	if (stat(socket, &st) != 0 && errno == ENOENT)
-		return pl_error(cli, PL_EXIT_UNREACHABLE, pl_format("start it: parleyd --dir %s", cli->dir), "parleyd does not run: there is no %s", socket);
+		return pl_error(cli, PL_EXIT_UNREACHABLE, pl_format("start it: parleyd --dir %s", cli->dir), "parleyd does not run: there is no %s",
+		                socket);
 	if (access(socket, W_OK) != 0 && errno == EACCES)
 		return pl_error(cli, PL_EXIT_UNREACHABLE, "run this as the user that parleyd runs as", "%s: may not be opened by this user", socket);
 	return pl_error(cli, PL_EXIT_UNREACHABLE, pl_format("start it: parleyd --dir %s", cli->dir), "parleyd does not answer on %s", socket);
@@ -210,8 +221,10 @@ static void end(struct exchange *exchange)
 /* What the API's answer means for the exit code; OPERATING.md lists its codes. */
 static enum pl_exit exit_of_status(long status, const char *code)
 {
-	if (strcmp(code, "unknown_recipient") == 0)
+	if (strncmp(code, "unknown_", 8) == 0)
 		return PL_EXIT_UNKNOWN;
+	if (strcmp(code, "audience_too_wide") == 0)
+		return PL_EXIT_REFUSED;
 	switch (status) {
 	case 404: return PL_EXIT_UNKNOWN;
 	case 403:
@@ -255,7 +268,8 @@ static enum pl_exit perform(struct exchange *exchange)
 	case CURLE_SEND_ERROR:
 	case CURLE_PARTIAL_FILE: return pl_unreachable(exchange->cli);
 	case CURLE_OPERATION_TIMEDOUT:
-		return pl_error(exchange->cli, PL_EXIT_TIMEOUT, "`parley status` shows whether it is well", "parleyd accepted the call and did not answer in time");
+		return pl_error(exchange->cli, PL_EXIT_TIMEOUT, "`parley status` shows whether it is well",
+		                "parleyd accepted the call and did not answer in time");
 	case CURLE_WRITE_ERROR:
 		if (exchange->sink_failed)
 			return PL_EXIT_FAILED; /* said when the sink is closed */
@@ -336,6 +350,7 @@ enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_si
 /* --- server-sent events (WHATWG HTML, section 9.2) --- */
 
 struct events {
+	void (*on_open)(void *ctx);
 	pl_on_event on_event;
 	void *ctx;
 	struct bytes line, data;
@@ -399,9 +414,20 @@ static size_t to_events(struct exchange *exchange, const char *chars, size_t cou
 	return count;
 }
 
-enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, pl_on_event on_event, void *ctx)
+/* The empty line after the headers: from here on nothing that happens is missed. */
+static size_t on_header(char *chars, size_t size, size_t count, void *ctx)
 {
-	struct events events = { .on_event = on_event, .ctx = ctx };
+	struct exchange *exchange = ctx;
+	const struct events *events = exchange->ctx;
+	if (count * size <= 2 && (chars[0] == '\r' || chars[0] == '\n') && is_success(exchange))
+		events->on_open(events->ctx);
+	return count * size;
+}
+
+enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
+                            void *ctx)
+{
+	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx };
 	struct exchange exchange = { .on_success = to_events, .ctx = &events };
 	enum pl_exit exit = begin(&exchange, cli, "GET", "/v1/events");
 	if (exit == PL_EXIT_OK) {
@@ -410,6 +436,8 @@ enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t tim
 			add_header(&exchange, pl_format("Last-Event-ID: %s", last_id));
 		curl_easy_setopt(exchange.curl, CURLOPT_HTTPHEADER, exchange.headers);
 		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+		curl_easy_setopt(exchange.curl, CURLOPT_HEADERFUNCTION, on_header);
+		curl_easy_setopt(exchange.curl, CURLOPT_HEADERDATA, &exchange);
 		CURLcode code = curl_easy_perform(exchange.curl);
 		if (events.is_stopped)
 			exit = PL_EXIT_OK;

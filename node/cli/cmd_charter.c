@@ -230,16 +230,17 @@ static const struct pl_option verify_options[] = {
 const struct pl_command pl_commands_charter[] = {
 	{ .name = "charter new", .summary = "make a charter of the founders' sheets", .options = new_options, .run = run_new,
 	  .operands = { { .name = "FILE.sheet", .value = PL_VALUE_FILE, .repeats = true } },
-	  .details = "The network's id is the hash of what stands in the charter: nothing of it can change later without making another network. Every "
-	             "founder signs it, with as many root keys as its sheet demands.\n"
+	  .details = "The network's id is the hash of what stands in the charter: nothing of it can change later without making another network. "
+	             "Every founder signs it, with as many root keys as its sheet demands.\n"
 	             "    parley charter new --name \"Baltic hotline\" fin.sheet est.sheet lva.sheet --out baltic.plc" },
 	{ .name = "charter sign", .summary = "sign a charter with a founder's root key", .options = sign_options, .run = run_sign,
 	  .operands = { { .name = "FILE.plc", .value = PL_VALUE_FILE } },
-	  .details = "The file is replaced by one with one signature more, and goes to the next founder. Look at it with `parley charter show` before "
-	             "signing: whoever signs agrees to every key in it." },
+	  .details = "The file is replaced by one with one signature more, and goes to the next founder. Look at it with `parley charter show` "
+	             "before signing: whoever signs agrees to every key in it." },
 	{ .name = "charter show", .summary = "show members, keys and nodes of a charter, and who has signed it", .run = run_show,
 	  .operands = { { .name = "FILE.plc", .value = PL_VALUE_FILE } } },
-	{ .name = "charter verify", .summary = "check every signature in a charter, and that its certificates are valid now", .options = verify_options,
+	{ .name = "charter verify", .summary = "check every signature in a charter, and that its certificates are valid now",
+	  .options = verify_options,
 	  .run = run_verify, .operands = { { .name = "FILE.plc", .value = PL_VALUE_FILE } } },
 	{ 0 },
 };

@@ -133,19 +133,21 @@ static enum pl_exit check_state(const struct pl_cli *cli, const struct pl_args *
 	const char *state = pl_args_get(args, "state");
 	uint16_t node = pl_charter_find_node(charter, folder->node.public_key);
 	if (node == PL_NODE_NONE)
-		return pl_error(cli, PL_EXIT_REFUSED, pl_format("`parley key certify --node %s` puts it into its member's sheet, of which a charter is made", folder->pub),
+		return pl_error(cli, PL_EXIT_REFUSED,
+		                pl_format("`parley key certify --node %s` puts it into its member's sheet, of which a charter is made", folder->pub),
 		                "%s: the node of %s does not stand in this charter", path, folder->dir);
 	pl_charter_node_name(charter, node, name);
 	const char *member = charter->members[charter->nodes[node].member].code;
 	if (state != NULL && strcmp(member, state) != 0)
-		return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: in this charter, the node of %s belongs to %s, not to %s", path, folder->dir, member, state);
+		return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: in this charter, the node of %s belongs to %s, not to %s", path, folder->dir, member,
+		                state);
 	if (sodium_memcmp(charter->nodes[node].certificate.noise_public, folder->node.noise_public, 32) != 0)
 		return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: the certificate of %s names another Noise key than %s", path, name, folder->pub);
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit install_charter(const struct pl_cli *cli, const struct pl_args *args, struct folder *folder, struct pl_charter **charter,
-                                    char name[PL_NODE_NAME_BYTES])
+static enum pl_exit install_charter(const struct pl_cli *cli, const struct pl_args *args, struct folder *folder,
+                                    struct pl_charter **charter, char name[PL_NODE_NAME_BYTES])
 {
 	const char *path = pl_args_get(args, "charter");
 	struct pl_bytes bytes, standing;
@@ -231,8 +233,8 @@ static const struct pl_option init_options[] = {
 
 const struct pl_command pl_commands_init[] = {
 	{ .name = "init", .summary = "make the folder of a node, or complete it", .options = init_options, .run = run_init,
-	  .details = "Makes node.key, node.pub and parley.conf in --dir DIR, and installs the charter when one is given, after verifying it and checking "
-	             "that this node stands in it. What is there already is kept, never overwritten, so the command can be run again.\n"
+	  .details = "Makes node.key, node.pub and parley.conf in --dir DIR, and installs the charter when one is given, after verifying it and "
+	             "checking that this node stands in it. What is there already is kept, never overwritten, so the command can be run again.\n"
 	             "A --passphrase-file is entered into parley.conf, so that parleyd starts without asking.\n"
 	             "    parley init --state FIN --dir /var/lib/parley --listen 192.0.2.7:7100\n"
 	             "    parley init --dir /var/lib/parley --charter baltic.plc" },

@@ -85,8 +85,8 @@ static enum pl_exit show_secret(const struct pl_cli *cli, const struct pl_args *
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit show_sheet(const struct pl_cli *cli, const char *path, const struct pl_member *member, const struct pl_charter_node *nodes,
-                               uint8_t signed_keys)
+static enum pl_exit show_sheet(const struct pl_cli *cli, const char *path, const struct pl_member *member,
+                               const struct pl_charter_node *nodes, uint8_t signed_keys)
 {
 	unsigned have = (unsigned)__builtin_popcount(signed_keys);
 	if (cli->json) {
@@ -129,7 +129,8 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 		return show_sheet(cli, path, &member, nodes, signed_keys);
 	if (err == PL_ERR_SIGNATURE)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "%s: is a sheet of which a signature does not verify: it was changed", path);
-	return pl_error(cli, PL_EXIT_INPUT, "`parley charter show` shows charters", "%s: is neither a key, nor its public part, nor a member's sheet", path);
+	return pl_error(cli, PL_EXIT_INPUT, "`parley charter show` shows charters",
+	                "%s: is neither a key, nor its public part, nor a member's sheet", path);
 }
 
 /* --- certify --- */
@@ -212,7 +213,8 @@ static enum pl_exit read_signers(const struct pl_cli *cli, const struct pl_args 
 static enum pl_exit set_threshold(const struct pl_cli *cli, const struct pl_args *args, const char *option, struct signers *signers)
 {
 	if (signers->set.count > 1 && !pl_args_has(args, option))
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "with %u keys, --%s N says how many of them have to sign", (unsigned)signers->set.count, option);
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "with %u keys, --%s N says how many of them have to sign", (unsigned)signers->set.count,
+		                option);
 	signers->set.threshold = (uint8_t)pl_args_number(args, option, 1);
 	if (signers->set.threshold > signers->set.count)
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--%s %u is more than the %u keys that are given", option, (unsigned)signers->set.threshold,
@@ -226,8 +228,8 @@ static enum pl_exit sign_document(const struct pl_cli *cli, const char *what, co
 	for (uint8_t i = 0; i < signers->count; i++) {
 		size_t room = document->count + PL_SIGN_BYTES + 16, count;
 		uint8_t *out = pl_alloc(room);
-		enum pl_err err = pl_document_sign(label, label_bytes, document->bytes, document->count, signers->at[i], signers->keys[i].secret, out, room,
-		                                   &count);
+		enum pl_err err = pl_document_sign(label, label_bytes, document->bytes, document->count, signers->at[i], signers->keys[i].secret, out,
+		                                   room, &count);
 		if (err != PL_OK)
 			return pl_error(cli, pl_exit_of(err), NULL, "%s cannot be signed: %s", what, pl_err_str(err));
 		*document = (struct pl_bytes){ out, count };
@@ -351,8 +353,8 @@ static enum pl_exit make_certificates(const struct pl_cli *cli, const struct pl_
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit make_sheet(const struct pl_cli *cli, const struct pl_args *args, const struct signers *root, const struct signers *node_role,
-                               struct pl_bytes *out)
+static enum pl_exit make_sheet(const struct pl_cli *cli, const struct pl_args *args, const struct signers *root,
+                               const struct signers *node_role, struct pl_bytes *out)
 {
 	static const char *const roles[] = { "state", "observer", "arbiter", "auditor" };
 	const char *code = pl_args_get(args, "state"), *name = pl_args_get(args, "name"), *role = pl_args_get(args, "role");
@@ -433,30 +435,35 @@ static const struct pl_option new_options[] = {
 	{ 0 },
 };
 static const struct pl_option show_options[] = {
-	{ .name = "pub", .value = PL_VALUE_FILE, .value_name = "FILE.pub", .help = "of a secret key: write its public part there, if that was lost" },
+	{ .name = "pub", .value = PL_VALUE_FILE, .value_name = "FILE.pub",
+	  .help = "of a secret key: write its public part there, if that was lost" },
 	PL_OPTION_PASSPHRASE_FILE,
 	{ 0 },
 };
 static const struct pl_option certify_options[] = {
 	{ .name = "state", .value = PL_VALUE_TEXT, .value_name = "CODE", .help = "the member's code, three capitals: FIN" },
 	{ .name = "name", .value = PL_VALUE_TEXT, .value_name = "NAME", .help = "the member's name: Finland" },
-	{ .name = "role", .value = PL_VALUE_CHOICE, .value_name = "ROLE", .choices = "state|observer|arbiter|auditor", .help = "what the member is; state if not given" },
+	{ .name = "role", .value = PL_VALUE_CHOICE, .value_name = "ROLE", .choices = "state|observer|arbiter|auditor",
+	  .help = "what the member is; state if not given" },
 	{ .name = "root", .value = PL_VALUE_FILE, .value_name = "FILE.key", .required = true, .repeats = true, .help = "a root key that signs" },
 	{ .name = "root-pub", .value = PL_VALUE_FILE, .value_name = "FILE.pub", .repeats = true, .help = "a root key that is not at hand" },
 	{ .name = "threshold", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = PL_KEYS_PER_ROLE_MAX,
 	  .help = "how many root keys have to sign" },
 	{ .name = "node-role", .value = PL_VALUE_FILE, .value_name = "FILE.key", .repeats = true,
 	  .help = "a key that signs the nodes' certificates; if none is given, the root keys do" },
-	{ .name = "node-role-pub", .value = PL_VALUE_FILE, .value_name = "FILE.pub", .repeats = true, .help = "a node-role key that is not at hand" },
+	{ .name = "node-role-pub", .value = PL_VALUE_FILE, .value_name = "FILE.pub", .repeats = true,
+	  .help = "a node-role key that is not at hand" },
 	{ .name = "node-role-threshold", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = PL_KEYS_PER_ROLE_MAX,
 	  .help = "how many node-role keys have to sign a certificate" },
 	{ .name = "node", .value = PL_VALUE_FILE, .value_name = "FILE.pub[,ADDRESS]", .repeats = true,
 	  .help = "a node of the member, and host:port where others can dial it; the first one is called CODE, the others CODE.2 and CODE.3" },
-	{ .name = "days", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = DAYS_MAX, .help = "how long the certificates are valid; 365 if not given" },
+	{ .name = "days", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = DAYS_MAX,
+	  .help = "how long the certificates are valid; 365 if not given" },
 	{ .name = "generation", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = UINT32_MAX,
 	  .help = "of the nodes' feeds: one more after each restore; 1 if not given" },
 	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "FILE.sheet", .help = "where the sheet goes" },
-	{ .name = "add-signature", .value = PL_VALUE_FILE, .value_name = "FILE.sheet", .help = "sign this sheet, as it stands, with --root, and nothing else" },
+	{ .name = "add-signature", .value = PL_VALUE_FILE, .value_name = "FILE.sheet",
+	  .help = "sign this sheet, as it stands, with --root, and nothing else" },
 	PL_OPTION_PASSPHRASE_FILE,
 	{ 0 },
 };
@@ -466,14 +473,16 @@ const struct pl_command pl_commands_key[] = {
 	  .details = "Root keys are a member's last word: they stay offline, on media of their own, and sign the member's sheet and the charter. "
 	             "Node-role keys sign certificates of nodes. A node's own keys are made by `parley init`, where they are used.\n"
 	             "    parley key new --role root --out fin-root.key" },
-	{ .name = "key show", .summary = "show a key, its public part or a member's sheet", .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
+	{ .name = "key show", .summary = "show a key, its public part or a member's sheet",
+	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
 	  .options = show_options, .run = run_show,
-	  .details = "Keys are shown as hexadecimal digits in groups of four, to be compared over the telephone. A secret key asks for its passphrase "
-	             "and shows its public part only." },
-	{ .name = "key certify", .summary = "make a member's sheet: who it is, its keys, its nodes", .options = certify_options, .run = run_certify,
-	  .details = "The sheet is what a state publishes about itself and gives to the other founders. Its node-role keys sign a certificate for each "
-	             "node, and its root keys sign the whole. Where several root keys have to sign, and are not in one place, the sheet goes from one "
-	             "holder to the next, each with --add-signature.\n"
+	  .details = "Keys are shown as hexadecimal digits in groups of four, to be compared over the telephone. A secret key asks for its "
+	             "passphrase and shows its public part only." },
+	{ .name = "key certify", .summary = "make a member's sheet: who it is, its keys, its nodes", .options = certify_options,
+	  .run = run_certify,
+	  .details = "The sheet is what a state publishes about itself and gives to the other founders. Its node-role keys sign a certificate for "
+	             "each node, and its root keys sign the whole. Where several root keys have to sign, and are not in one place, the sheet goes "
+	             "from one holder to the next, each with --add-signature.\n"
 	             "    parley key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub,192.0.2.7:7100 --out fin.sheet\n"
 	             "    parley key certify --add-signature fin.sheet --root fin-root-2.key" },
 	{ 0 },

@@ -10,13 +10,18 @@ const struct pl_command_group pl_command_groups[] = {
 	{ "Keys and certificates", pl_commands_key },
 	{ "Charter", pl_commands_charter },
 	{ "Folder of a node", pl_commands_init },
+	{ "State of the node", pl_commands_status },
+	{ "Messages", pl_commands_message },
+	{ "Events", pl_commands_watch },
+	{ "Indicators", pl_commands_indicator },
 	{ NULL, NULL },
 };
 
 const struct pl_option pl_global_options[] = {
 	{ .name = "dir", .value = PL_VALUE_FOLDER, .value_name = "DIR",
 	  .help = "folder of the node ($PARLEY_DIR; else this folder if it has a parley.conf, else /var/lib/parley)" },
-	{ .name = "socket", .value = PL_VALUE_FILE, .value_name = "PATH", .help = "socket of parleyd, instead of the one that the folder's parley.conf names" },
+	{ .name = "socket", .value = PL_VALUE_FILE, .value_name = "PATH",
+	  .help = "socket of parleyd, instead of the one that the folder's parley.conf names" },
 	{ .name = "json", .help = "print JSON, one document on one line; errors too, on stderr" },
 	{ .name = "quiet", .letter = 'q', .help = "print results and errors only" },
 	{ .name = "progress", .help = "show progress even where stderr is no terminal: a line each 10 s" },

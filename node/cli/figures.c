@@ -45,6 +45,11 @@ char *pl_count_text(uint64_t count)
 	return pl_format("%.*s", at, out);
 }
 
+char *pl_number_of(uint64_t count, const char *one, const char *many)
+{
+	return pl_format("%s %s", pl_count_text(count), count == 1 ? one : many);
+}
+
 char *pl_duration_text(uint64_t ms)
 {
 	uint64_t s = ms / 1000;
@@ -59,6 +64,15 @@ char *pl_duration_text(uint64_t ms)
 	if (s < 86400)
 		return pl_format("%u h %u min", (unsigned)(s / 3600), (unsigned)(s % 3600 / 60));
 	return pl_format("%s d %u h", pl_count_text(s / 86400), (unsigned)(s % 86400 / 3600));
+}
+
+char *pl_upper(const char *text)
+{
+	char *out = pl_format("%s", text);
+	for (char *at = out; *at != '\0'; at++)
+		if (*at >= 'a' && *at <= 'z')
+			*at = (char)(*at - 'a' + 'A');
+	return out;
 }
 
 /* --- times --- */

@@ -50,6 +50,7 @@ void pl_forget(char *passphrase)
 struct pl_sink {
 	const struct pl_cli *cli;
 	bool is_stdout, failed;
+	crypto_hash_sha256_state hash;
 	struct pl_file file;
 	char why[PL_FILE_PATH_BYTES_MAX + 256];
 	enum pl_err err;
@@ -72,6 +73,7 @@ enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_
 	struct pl_sink *sink = pl_alloc(sizeof *sink);
 	sink->cli = cli;
 	sink->is_stdout = strcmp(path, "-") == 0;
+	(void)crypto_hash_sha256_init(&sink->hash);
 	if (sink->is_stdout) {
 		if (isatty(STDOUT_FILENO))
 			return pl_error(cli, PL_EXIT_USAGE, "name a file with -o, or send the output into one", "raw bytes are not written to a terminal");
@@ -92,6 +94,7 @@ bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count)
 {
 	if (sink->failed)
 		return false;
+	(void)crypto_hash_sha256_update(&sink->hash, bytes, count);
 	if (sink->is_stdout) {
 		if (fwrite(bytes, 1, count, stdout) != count) {
 			sink->err = PL_ERR_IO;
@@ -102,6 +105,14 @@ bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count)
 	}
 	sink->failed = sink->err != PL_OK;
 	return !sink->failed;
+}
+
+const char *pl_sink_sha256(struct pl_sink *sink)
+{
+	crypto_hash_sha256_state copy = sink->hash;
+	uint8_t digest[crypto_hash_sha256_BYTES];
+	(void)crypto_hash_sha256_final(&copy, digest);
+	return pl_hex(digest, sizeof digest);
 }
 
 enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep)

@@ -28,15 +28,16 @@ enum pl_exit pl_paper_check_name(const struct pl_cli *cli, const char *what, con
 {
 	if (pl_text_is_name(name, strlen(name)))
 		return PL_EXIT_OK;
-	return pl_error(cli, PL_EXIT_INPUT, NULL, "\"%s\" cannot be a %s: it is 1 to %d bytes of UTF-8 on one line, without control characters", name,
-	                what, PL_NAME_BYTES_MAX);
+	return pl_error(cli, PL_EXIT_INPUT, NULL, "\"%s\" cannot be a %s: it is 1 to %d bytes of UTF-8 on one line, without control characters",
+	                name, what, PL_NAME_BYTES_MAX);
 }
 
 enum pl_exit pl_paper_check_code(const struct pl_cli *cli, const char *code)
 {
 	if (pl_member_code_is_valid(code, strlen(code)))
 		return PL_EXIT_OK;
-	return pl_error(cli, PL_EXIT_INPUT, "states have their ISO 3166-1 alpha-3 code, FIN for Finland", "\"%s\" is not a member's code: three capitals",
+	return pl_error(cli, PL_EXIT_INPUT, "states have their ISO 3166-1 alpha-3 code, FIN for Finland",
+	                "\"%s\" is not a member's code: three capitals",
 	                code);
 }
 
@@ -168,6 +169,6 @@ json_t *pl_paper_member_json(const struct pl_member *member, const struct pl_cha
 		                                      pl_time_rfc3339((int64_t)c->valid_from_ms), "valid_until",
 		                                      pl_time_rfc3339((int64_t)c->valid_until_ms)));
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "code", member->code, "name", member->name, "role", pl_paper_role_name(member->role), "root",
-	                 key_set_json(&member->root), "node_role", key_set_json(&member->node_role), "nodes", list);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "code", member->code, "name", member->name, "role", pl_paper_role_name(member->role),
+	                 "root", key_set_json(&member->root), "node_role", key_set_json(&member->node_role), "nodes", list);
 }

@@ -1,8 +1,8 @@
 /* What the commands on keys, sheets and charters share: reading such a file, showing it, and its JSON.
  *
  * JSON of a member, in `key show FILE.sheet` and `charter show`:
- *   {"code", "name", "role", "root": {"threshold", "keys": [hex]}, "node_role": {…}, "nodes": [{"name", "label", "id", "noise_key", "generation",
- *    "address", "valid_from", "valid_until"}]}
+ *   {"code", "name", "role", "root": {"threshold", "keys": [hex]}, "node_role": {…},
+ *    "nodes": [{"name", "label", "id", "noise_key", "generation", "address", "valid_from", "valid_until"}]}
  */
 #ifndef PL_NODE_CLI_PAPERS_H
 #define PL_NODE_CLI_PAPERS_H

@@ -31,8 +31,10 @@ void pl_progress_at(struct pl_progress *progress, uint64_t done)
 	if (progress->total > 0)
 		line = pl_format("%s of %s, %u %%", line, amount(progress, progress->total), (unsigned)(done * 100 / progress->total));
 	line = pl_format("%s, %s/s", line, amount(progress, (uint64_t)rate));
-	if (progress->total > done && rate > 0)
-		line = pl_format("%s, %s left", line, pl_duration_text((uint64_t)((double)(progress->total - done) / rate) * 1000));
+	if (progress->total > done && rate > 0) {
+		uint64_t left_s = (uint64_t)((double)(progress->total - done) / rate) + 1;
+		line = pl_format("%s, %s left", line, left_s < 60 ? pl_format("%u s", (unsigned)left_s) : pl_duration_text(left_s * 1000));
+	}
 	fprintf(stderr, is_terminal ? "\r%s\033[K" : "%s\n", line);
 	(void)fflush(stderr);
 	pl_scope_end(scope);

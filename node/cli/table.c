@@ -112,10 +112,12 @@ void pl_table_print(struct pl_table *table)
 	for (size_t i = 0; i <= last; i++)
 		print_cell(table->headers[i], PL_BOLD, widths[i], table->is_right[i], i == last);
 	pl_out("\n");
-	for (size_t i = 0; i < table->cells_count; i++) {
-		size_t column = i % table->columns;
-		print_cell(cut(table->cells[i].text, widths[column]), table->cells[i].style, widths[column], table->is_right[column], column == last);
-		if (column == last)
-			pl_out("\n");
+	for (size_t row = 0; row + last < table->cells_count; row += table->columns) {
+		size_t row_last = last; /* no blanks behind what is printed */
+		while (row_last > 0 && table->cells[row + row_last].text[0] == '\0')
+			row_last--;
+		for (size_t i = 0; i <= row_last; i++)
+			print_cell(cut(table->cells[row + i].text, widths[i]), table->cells[row + i].style, widths[i], table->is_right[i], i == row_last);
+		pl_out("\n");
 	}
 }

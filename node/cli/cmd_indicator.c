@@ -1,0 +1,393 @@
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/cli/papers.h"
+#include "node/stix.h"
+#include "proto/content.h"
+
+#define BATCH_BYTES (512u << 10) /* a batch takes a moment, so that progress moves and a FLASH finds the daemon free */
+#define BATCH_OBJECTS 256
+#define LIST_LIMIT 50
+#define LIST_LIMIT_MAX 1000000
+#define PAGE 500
+#define REJECTED_SHOWN_MAX 20
+
+/* --- import --- */
+
+struct import {
+	struct pl_cli *cli;
+	const struct pl_args *args;
+	const char *path;
+	unsigned tlp;
+	size_t good, accepted, duplicates;
+	json_t *rejected, *refs;
+	/* the batch that grows */
+	uint8_t *batch;
+	size_t batch_bytes, batch_objects;
+	size_t index[BATCH_OBJECTS]; /* of its objects in the file */
+};
+
+static void add_rejected(struct import *import, size_t index, const char *id, const char *reason)
+{
+	json_array_append_new(import->rejected, json_pack("{s:I, s:s, s:s}", "index", (json_int_t)index, "id", pl_visible_text(id, strlen(id)),
+	                                                  "reason", pl_visible_text(reason, strlen(reason))));
+}
+
+/* An object that is good in itself is not shared more widely than it is marked. */
+static bool is_shareable(const struct import *import, const struct pl_stix_item *item)
+{
+	return item->found == PL_STIX_OBJECT && item->object.tlp <= import->tlp;
+}
+
+static const char *why_not(const struct import *import, const struct pl_stix_item *item)
+{
+	if (item->found == PL_STIX_REJECTED)
+		return item->reason;
+	return pl_format("is marked TLP:%s, and was to be shared at TLP:%s", pl_upper(pl_tlp_name(item->object.tlp)),
+	                 pl_upper(pl_tlp_name(import->tlp)));
+}
+
+/* The whole file before the first batch: a file that is broken in its middle imports nothing. */
+static enum pl_exit check_file(struct import *import, const uint8_t *bytes, size_t count)
+{
+	struct pl_stix_walk walk;
+	struct pl_stix_item *item = pl_alloc(sizeof *item);
+	struct pl_progress progress;
+	char why[PL_WHY_BYTES];
+	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof why);
+	pl_progress_begin(&progress, import->cli, "checking", true, count);
+	while (err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof why)) == PL_OK && item->found != PL_STIX_END) {
+		if (is_shareable(import, item))
+			import->good++;
+		else
+			add_rejected(import, item->index, item->object.id, why_not(import, item));
+		pl_progress_at(&progress, walk.at);
+	}
+	pl_progress_end(&progress);
+	if (err != PL_OK)
+		return pl_error(import->cli, pl_exit_of(err), "nothing was imported", "%s: %s", import->path, why);
+	return PL_EXIT_OK;
+}
+
+static void begin_batch(struct import *import)
+{
+	uint8_t random[16];
+	randombytes_buf(random, sizeof random);
+	import->batch_bytes = pl_stix_bundle_head(random, (char *)import->batch);
+	import->batch_objects = 0;
+}
+
+static enum pl_exit send_batch(struct import *import)
+{
+	static const char tail[] = PL_STIX_BUNDLE_TAIL;
+	json_t *reply, *item;
+	size_t i;
+	if (import->batch_objects == 0)
+		return PL_EXIT_OK;
+	memcpy(import->batch + import->batch_bytes, tail, sizeof tail - 1);
+	import->batch_bytes += sizeof tail - 1;
+	enum pl_exit exit = pl_call_bytes(import->cli, pl_path("/v1/indicators?tlp=%s", pl_tlp_name(import->tlp)), PL_STIX_MEDIA_TYPE,
+	                                  import->batch, import->batch_bytes, NULL, &reply);
+	if (exit != PL_EXIT_OK) {
+		if (import->accepted + import->duplicates > 0)
+			pl_note(import->cli, "%s of %s objects are in; import the file again for the rest, what is there already is recognised",
+			        pl_count_text(import->accepted + import->duplicates), pl_count_text(import->good));
+		return exit;
+	}
+	import->accepted += pl_json_number(reply, "accepted");
+	import->duplicates += pl_json_number(reply, "duplicates");
+	json_array_extend(import->refs, json_object_get(reply, "refs"));
+	json_array_foreach(json_object_get(reply, "rejected"), i, item) {
+		uint64_t index = pl_json_number(item, "index");
+		add_rejected(import, index < import->batch_objects ? import->index[index] : (size_t)index, pl_json_text(item, "id"),
+		             pl_json_text(item, "reason"));
+	}
+	json_decref(reply);
+	begin_batch(import);
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit send_file(struct import *import, const uint8_t *bytes, size_t count)
+{
+	struct pl_stix_walk walk;
+	struct pl_stix_item *item = pl_alloc(sizeof *item);
+	struct pl_progress progress;
+	char why[PL_WHY_BYTES];
+	enum pl_exit exit = PL_EXIT_OK;
+	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof why);
+	import->batch = pl_alloc(BATCH_BYTES + PL_OBJECT_BYTES_MAX + PL_STIX_BUNDLE_HEAD_BYTES + BATCH_OBJECTS + sizeof PL_STIX_BUNDLE_TAIL);
+	begin_batch(import);
+	pl_progress_begin(&progress, import->cli, "importing", true, count);
+	while (exit == PL_EXIT_OK && err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof why)) == PL_OK &&
+	       item->found != PL_STIX_END) {
+		if (!is_shareable(import, item))
+			continue;
+		if (import->batch_objects == BATCH_OBJECTS || import->batch_bytes + item->object.count > BATCH_BYTES) {
+			struct pl_block *scope = pl_scope_begin();
+			exit = send_batch(import);
+			pl_scope_end(scope);
+			if (exit != PL_EXIT_OK)
+				break;
+			pl_progress_at(&progress, walk.at);
+		}
+		if (import->batch_objects > 0)
+			import->batch[import->batch_bytes++] = ',';
+		memcpy(import->batch + import->batch_bytes, item->object.bytes, item->object.count);
+		import->batch_bytes += item->object.count;
+		import->index[import->batch_objects++] = item->index;
+	}
+	if (exit == PL_EXIT_OK && err == PL_OK)
+		exit = send_batch(import);
+	pl_progress_end(&progress);
+	if (err != PL_OK)
+		exit = pl_error(import->cli, pl_exit_of(err), NULL, "%s: %s", import->path, why);
+	return exit;
+}
+
+static void print_rejected(const struct import *import)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(import->rejected, i, item) {
+		if (i == REJECTED_SHOWN_MAX) {
+			pl_note(import->cli, "and %s more; --json lists all", pl_count_text(json_array_size(import->rejected) - i));
+			break;
+		}
+		const char *id = pl_json_text(item, "id");
+		pl_note(import->cli, "object %s%s%s: %s", pl_count_text(pl_json_number(item, "index")), id[0] == '\0' ? "" : ", ", id,
+		        pl_json_text(item, "reason"));
+	}
+}
+
+static enum pl_exit report_import(const struct import *import)
+{
+	size_t rejected = json_array_size(import->rejected);
+	if (import->cli->json) {
+		pl_out_json(json_pack("{s:I, s:I, s:O, s:O}", "accepted", (json_int_t)import->accepted, "duplicates", (json_int_t)import->duplicates,
+		                      "rejected", import->rejected, "refs", import->refs));
+	} else {
+		print_rejected(import);
+		pl_say(import->cli, "%s shared at TLP:%s, %s shared before, %s refused", pl_number_of(import->accepted, "object", "objects"),
+		       pl_upper(pl_tlp_name(import->tlp)), pl_count_text(import->duplicates), pl_count_text(rejected));
+	}
+	if (rejected > 0)
+		return pl_error(import->cli, PL_EXIT_INPUT, NULL, "%s: %s refused, %s", import->path,
+		                pl_number_of(rejected, "object was", "objects were"),
+		                import->accepted + import->duplicates == 0 ? "and nothing was imported" : "the others are imported");
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
+{
+	struct import import = { .cli = cli, .args = args, .path = pl_args_operand(args, 0) };
+	uint8_t *bytes;
+	size_t count;
+	char why[PL_WHY_BYTES];
+	int tlp = pl_tlp_parse(pl_args_get(args, "tlp"));
+	if (tlp < 0)
+		return pl_error(cli, PL_EXIT_USAGE, "clear, green, amber, amber+strict or red", "\"%s\" is not a TLP 2.0 label",
+		                pl_args_get(args, "tlp"));
+	import.tlp = (unsigned)tlp;
+	enum pl_err err = pl_file_read(strcmp(import.path, "-") == 0 ? "/dev/stdin" : import.path, PL_STIX_FILE_BYTES_MAX, &bytes, &count, why,
+	                               sizeof why);
+	if (err != PL_OK)
+		return pl_file_error(cli, err, why);
+	import.rejected = json_array();
+	import.refs = json_array();
+	enum pl_exit exit = check_file(&import, bytes, count);
+	if (exit == PL_EXIT_OK && pl_args_has(args, "strict") && json_array_size(import.rejected) > 0) {
+		print_rejected(&import);
+		exit = pl_error(cli, PL_EXIT_INPUT, "without --strict the others are imported", "%s: %s a rule; nothing was imported", import.path,
+		                pl_number_of(json_array_size(import.rejected), "object breaks", "objects break"));
+	} else if (exit == PL_EXIT_OK) {
+		exit = send_file(&import, bytes, count);
+		if (exit == PL_EXIT_OK)
+			exit = report_import(&import);
+	}
+	free(bytes);
+	json_decref(import.rejected);
+	json_decref(import.refs);
+	return exit;
+}
+
+/* --- list, show, export --- */
+
+static char *add_filter(const struct pl_args *args, char *path)
+{
+	static const char *const names[] = { "type", "author", "tlp" };
+	for (size_t i = 0; i < 3; i++)
+		if (pl_args_has(args, names[i]))
+			path = pl_format("%s&%s=%s", path, names[i], pl_path("%s", pl_args_get(args, names[i])));
+	return path;
+}
+
+static void print_indicators(const json_t *indicators)
+{
+	static const char *const columns[] = { "TYPE", "*NAME", "AUTHOR", "TLP", "RECEIVED", "ID" };
+	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	size_t i;
+	json_t *item;
+	json_array_foreach(indicators, i, item) {
+		int64_t ms;
+		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(item, "type"));
+		pl_table_cell(table, PL_BOLD, "%s", pl_json_text(item, "name"));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(item, "author"));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_upper(pl_json_text(item, "tlp")));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_json_time(item, "received", &ms) ? pl_time_short(ms) : "-");
+		pl_table_cell(table, PL_DIM, "%s", pl_json_text(item, "id"));
+	}
+	pl_table_print(table);
+}
+
+static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
+{
+	uint64_t limit = pl_args_number(args, "limit", LIST_LIMIT), after = pl_args_number(args, "after", 0);
+	json_t *indicators = json_array(), *reply, *next = json_null(), *total = json_null();
+	enum pl_exit exit = PL_EXIT_OK;
+	while (limit > 0) {
+		char *path = add_filter(args, pl_format("/v1/indicators?limit=%llu", (unsigned long long)(limit < PAGE ? limit : PAGE)));
+		if (pl_args_has(args, "search"))
+			path = pl_format("%s&q=%s", path, pl_path("%s", pl_args_get(args, "search")));
+		if (after > 0)
+			path = pl_format("%s&after=%llu", path, (unsigned long long)after);
+		exit = pl_call(cli, "GET", path, NULL, &reply);
+		if (exit != PL_EXIT_OK)
+			break;
+		json_t *got = json_object_get(reply, "indicators");
+		size_t count = json_array_size(got);
+		json_array_extend(indicators, got);
+		limit -= count < limit ? count : limit;
+		json_decref(next);
+		json_decref(total);
+		next = json_object_get(reply, "next") == NULL ? json_null() : json_incref(json_object_get(reply, "next"));
+		total = json_object_get(reply, "total") == NULL ? json_null() : json_incref(json_object_get(reply, "total"));
+		json_decref(reply);
+		if (!json_is_integer(next))
+			break;
+		after = (uint64_t)json_integer_value(next);
+	}
+	if (exit == PL_EXIT_OK && cli->json) {
+		pl_out_json(json_pack("{s:O, s:O, s:O}", "indicators", indicators, "next", next, "total", total));
+	} else if (exit == PL_EXIT_OK) {
+		print_indicators(indicators);
+		if (json_is_integer(next))
+			pl_note(cli, "there are more%s: --after %llu",
+			        json_is_integer(total) ? pl_format(", %s in all", pl_count_text((uint64_t)json_integer_value(total))) : "",
+			        (unsigned long long)json_integer_value(next));
+	}
+	json_decref(indicators);
+	json_decref(next);
+	json_decref(total);
+	return exit;
+}
+
+static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *id = pl_args_operand(args, 0), *author = pl_args_get(args, "author");
+	char *path = pl_path("/v1/indicators/%s", id);
+	json_t *document;
+	if (author != NULL)
+		path = pl_format("%s?author=%s", path, pl_path("%s", author));
+	if (pl_args_has(args, "meta")) {
+		enum pl_exit exit = pl_call(cli, "GET", pl_format("%s%cmeta=true", path, author == NULL ? '?' : '&'), NULL, &document);
+		if (exit == PL_EXIT_OK)
+			pl_out_json(document);
+		return exit;
+	}
+	if (!isatty(STDOUT_FILENO)) { /* the object's own bytes, as its author shared them */
+		struct pl_sink *sink;
+		enum pl_exit exit = pl_sink_open(cli, "-", &sink);
+		if (exit == PL_EXIT_OK)
+			exit = pl_call_download(cli, path, sink, NULL);
+		return exit;
+	}
+	enum pl_exit exit = pl_call(cli, "GET", path, NULL, &document);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	char *text = json_dumps(document, JSON_INDENT(2));
+	if (text != NULL) {
+		pl_out_block("", text, strlen(text));
+		pl_out("\n");
+	}
+	free(text);
+	json_decref(document);
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *path = pl_args_get(args, "out");
+	struct pl_sink *sink;
+	struct pl_progress progress;
+	enum pl_exit exit = pl_sink_open(cli, path == NULL ? "-" : path, &sink);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	pl_progress_begin(&progress, cli, "exporting", true, 0);
+	char *query = add_filter(args, pl_format("%s", ""));
+	exit = pl_call_download(cli, pl_format("/v1/indicators/export%s%s", query[0] == '\0' ? "" : "?", query[0] == '\0' ? "" : query + 1), sink,
+	                        &progress);
+	pl_progress_end(&progress);
+	enum pl_exit closed = pl_sink_close(sink, exit == PL_EXIT_OK);
+	exit = closed != PL_EXIT_OK ? closed : exit;
+	if (exit == PL_EXIT_OK && path != NULL && strcmp(path, "-") != 0) {
+		if (cli->json)
+			pl_out_json(json_pack("{s:s, s:s}", "file", path, "sha256", pl_sink_sha256(sink)));
+		else
+			pl_say(cli, "%s: a STIX 2.1 bundle, SHA-256 %s", path, pl_sink_sha256(sink));
+	}
+	return exit;
+}
+
+/* --- the table --- */
+
+#define OPTION_TYPE \
+	{ .name = "type", .value = PL_VALUE_TEXT, .value_name = "TYPE", .help = "objects of this STIX type only: indicator, malware" }
+#define OPTION_AUTHOR \
+	{ .name = "author", .value = PL_VALUE_MEMBER, .value_name = "NODE", .help = "as shared by this node only" }
+#define OPTION_TLP \
+	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .help = "objects shared at this TLP only: clear, green" }
+
+static const struct pl_option import_options[] = {
+	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .required = true, .help = "how far they may be passed on: clear or green" },
+	{ .name = "strict", .help = "import nothing if any object breaks a rule" },
+	{ 0 },
+};
+static const struct pl_option list_options[] = {
+	OPTION_TYPE,
+	OPTION_AUTHOR,
+	OPTION_TLP,
+	{ .name = "search", .value = PL_VALUE_TEXT, .value_name = "TEXT", .help = "objects in which this text stands" },
+	{ .name = "limit", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = LIST_LIMIT_MAX,
+	  .help = "at most so many, the newest first; 50 if not given" },
+	{ .name = "after", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = 999999999999999999, .help = "go on after this place" },
+	{ 0 },
+};
+static const struct pl_option show_options[] = {
+	OPTION_AUTHOR,
+	{ .name = "meta", .help = "who shared it, when and at which TLP, instead of the object itself" },
+	{ 0 },
+};
+static const struct pl_option export_options[] = {
+	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "FILE", .help = "where the bundle goes; stdout if not given" },
+	OPTION_TYPE,
+	OPTION_AUTHOR,
+	OPTION_TLP,
+	{ 0 },
+};
+
+const struct pl_command pl_commands_indicator[] = {
+	{ .name = "indicator import", .summary = "share the objects of a STIX 2.1 bundle with all members", .options = import_options,
+	  .run = run_import,
+	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
+	  .details = "The file is checked as a whole before anything is shared. Objects that break a rule, or are marked with a narrower TLP, are "
+	             "refused one by one and listed, and the command ends with 6. Objects keep their bytes. Importing a file again shares what is "
+	             "missing: what this node has shared already is recognised.\n"
+	             "    parley indicator import report.json --tlp green" },
+	{ .name = "indicator list", .summary = "list STIX objects that are here, the newest first", .options = list_options, .run = run_list },
+	{ .name = "indicator show", .summary = "print a STIX object, its newest version, byte for byte", .options = show_options, .run = run_show,
+	  .operands = { { .name = "ID", .value = PL_VALUE_TEXT } } },
+	{ .name = "indicator export", .summary = "write STIX objects as one bundle", .options = export_options, .run = run_export },
+	{ 0 },
+};

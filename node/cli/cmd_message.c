@@ -1,0 +1,367 @@
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/cli/messages.h"
+#include "node/visible.h"
+#include "proto/content.h"
+
+#define INBOX_LIMIT 50
+#define INBOX_LIMIT_MAX 1000000
+#define PAGE 200
+#define SHORT_ID_CHARS 8
+
+/* --- what messages look like --- */
+
+char *pl_message_time(const json_t *object, const char *key)
+{
+	int64_t ms;
+	return pl_json_time(object, key, &ms) ? pl_time_short(ms) : pl_format("-");
+}
+
+enum pl_style pl_precedence_style(const char *precedence)
+{
+	switch (pl_precedence_parse(precedence)) {
+	case PL_FLASH:
+	case PL_OVERRIDE: return PL_URGENT;
+	case PL_IMMEDIATE: return PL_YELLOW;
+	default: return PL_PLAIN;
+	}
+}
+
+/* --- inbox --- */
+
+static char *state_of(const json_t *message)
+{
+	const char *node;
+	json_t *state;
+	char *line = pl_format("%s", "");
+	if (strcmp(pl_json_text(message, "box"), "out") != 0)
+		return pl_format(json_is_true(json_object_get(message, "unread")) ? "unread" :
+		                 json_is_true(json_object_get(message, "accepted")) ? "accepted" : "read");
+	json_object_foreach(json_object_get(message, "receipts"), node, state)
+		line = pl_format("%s%s%s %s", line, line[0] == '\0' ? "" : ", ", node, json_is_string(state) ? json_string_value(state) : "?");
+	return line;
+}
+
+static void print_messages(const json_t *messages)
+{
+	static const char *const columns[] = { "MESSAGE", "ID", "PRECEDENCE", "FROM", "TO", "*SUBJECT", "SENT", "STATE" };
+	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	size_t i;
+	json_t *m;
+	json_array_foreach(messages, i, m) {
+		const char *precedence = pl_json_text(m, "precedence");
+		enum pl_style style = json_is_true(json_object_get(m, "unread")) ? PL_BOLD : PL_PLAIN;
+		uint64_t attachments = pl_json_number(m, "attachments");
+		pl_table_cell(table, PL_BOLD, "%s", pl_json_text(m, "ref"));
+		pl_table_cell(table, PL_DIM, "%.*s", SHORT_ID_CHARS, pl_json_text(m, "id"));
+		pl_table_cell(table, pl_precedence_style(precedence), "%s", pl_upper(precedence));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(m, "from"));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_json_join(json_object_get(m, "to"), ","));
+		pl_table_cell(table, style, "%s%s%s", json_is_true(json_object_get(m, "exercise")) ? "EXERCISE " : "", pl_json_text(m, "subject"),
+		              attachments == 0 ? "" : pl_format(" [+%u]", (unsigned)attachments));
+		pl_table_cell(table, PL_PLAIN, "%s", pl_message_time(m, "sent"));
+		pl_table_cell(table, style, "%s", state_of(m));
+	}
+	pl_table_print(table);
+}
+
+static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *box = pl_args_get(args, "box"), *precedence = pl_args_get(args, "precedence"), *after = pl_args_get(args, "after");
+	uint64_t limit = pl_args_number(args, "limit", INBOX_LIMIT);
+	json_t *messages = json_array(), *reply = NULL;
+	char *next = after == NULL ? NULL : pl_format("%s", after);
+	enum pl_exit exit = PL_EXIT_OK;
+	while (exit == PL_EXIT_OK && limit > 0) {
+		char *path = pl_path("/v1/messages?box=%s&limit=%llu", box == NULL ? "in" : box, (unsigned long long)(limit < PAGE ? limit : PAGE));
+		if (pl_args_has(args, "unread"))
+			path = pl_format("%s&unread=true", path);
+		if (precedence != NULL)
+			path = pl_format("%s%s", path, pl_path("&precedence=%s", precedence));
+		if (next != NULL)
+			path = pl_format("%s%s", path, pl_path("&after=%s", next));
+		exit = pl_call(cli, "GET", path, NULL, &reply);
+		if (exit != PL_EXIT_OK)
+			break;
+		json_t *got = json_object_get(reply, "messages");
+		size_t count = json_array_size(got);
+		json_array_extend(messages, got);
+		const char *goes_on = json_string_value(json_object_get(reply, "next"));
+		next = goes_on == NULL ? NULL : pl_format("%s", goes_on);
+		limit -= count < limit ? count : limit;
+		json_decref(reply);
+		if (count == 0 || next == NULL)
+			break;
+	}
+	if (exit == PL_EXIT_OK && cli->json) {
+		pl_out_json(json_pack("{s:O, s:s?}", "messages", messages, "next", next));
+	} else if (exit == PL_EXIT_OK) {
+		print_messages(messages);
+		if (next != NULL)
+			pl_note(cli, "there are more: --after %s", next);
+	}
+	json_decref(messages);
+	return exit;
+}
+
+/* --- read, accept --- */
+
+static void print_attachment(const json_t *attachment, const char *ref)
+{
+	uint64_t n = pl_json_number(attachment, "n");
+	bool is_complete = json_is_true(json_object_get(attachment, "complete"));
+	pl_out_field("ATTACHMENT", "%u: \"%s\", %s, %s", (unsigned)n, pl_json_text(attachment, "name"), pl_json_text(attachment, "type"),
+	             pl_bytes_text(pl_json_number(attachment, "bytes")));
+	pl_out_field("", "sha256 %s", pl_json_text(attachment, "sha256"));
+	if (is_complete)
+		pl_out_field("", "parley attachment %s %u -o FILE", ref, (unsigned)n);
+	else
+		pl_out_field("", "on its way: %s of %s parts are here", pl_count_text(pl_json_number(attachment, "have_chunks")),
+		             pl_count_text(pl_json_number(attachment, "chunks")));
+}
+
+static void print_message(const json_t *m)
+{
+	const char *precedence = pl_json_text(m, "precedence"), *ref = pl_json_text(m, "ref"), *text = pl_json_text(m, "text"),
+	           *operator_name = pl_json_text(m, "operator"), *reply_to = pl_json_text(m, "reply_to");
+	int64_t sent_ms, expires_ms, received_ms;
+	pl_out_styled(pl_precedence_style(precedence), "%s", pl_upper(precedence));
+	pl_out("\n");
+	if (json_is_true(json_object_get(m, "exercise"))) {
+		pl_out_styled(PL_YELLOW, "EXERCISE EXERCISE EXERCISE");
+		pl_out("\n");
+	}
+	pl_out_field("FROM", "%s%s", pl_json_text(m, "from"), operator_name[0] == '\0' ? "" : pl_format(" (%s)", operator_name));
+	pl_out_field("TO", "%s", pl_json_join(json_object_get(m, "to"), ", "));
+	if (json_array_size(json_object_get(m, "info")) > 0)
+		pl_out_field("INFO", "%s", pl_json_join(json_object_get(m, "info"), ", "));
+	pl_out_field("SUBJECT", "%s", pl_json_text(m, "subject"));
+	pl_out_field("NUMBER", "%s, message %s", ref, pl_json_text(m, "id"));
+	if (pl_json_time(m, "sent", &sent_ms))
+		pl_out_field("DATE-TIME", "%s", pl_time_full(sent_ms));
+	if (pl_json_time(m, "received", &received_ms))
+		pl_out_field("RECEIVED", "%s", pl_time_full(received_ms));
+	if (reply_to[0] != '\0')
+		pl_out_field("REFERENCE", "%s", reply_to);
+	if (pl_json_time(m, "expires", &expires_ms))
+		pl_out_field("EXPIRES", "%s%s", pl_time_full(expires_ms), expires_ms < pl_now_ms() ? ": EXPIRED" : "");
+	size_t i;
+	json_t *attachment;
+	if (json_is_array(json_object_get(m, "attachments")))
+		json_array_foreach(json_object_get(m, "attachments"), i, attachment)
+			print_attachment(attachment, ref);
+	pl_out("\n");
+	pl_out_block("    ", text, strlen(text));
+}
+
+static enum pl_exit call_message(struct pl_cli *cli, const struct pl_args *args, const char *what, json_t **out)
+{
+	const char *id = pl_args_operand(args, 0), *operator_name = pl_args_get(args, "operator");
+	json_t *body = json_object();
+	if (operator_name != NULL) {
+		if (!pl_utf8_is_valid(operator_name, strlen(operator_name))) {
+			json_decref(body);
+			return pl_error(cli, PL_EXIT_USAGE, NULL, "--operator is not UTF-8");
+		}
+		json_object_set_new(body, "operator", json_string(operator_name));
+	}
+	return pl_call(cli, "POST", pl_path("/v1/messages/%s/%s", id, what), body, out);
+}
+
+static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
+{
+	json_t *message;
+	enum pl_exit exit = pl_args_has(args, "peek") ? pl_call(cli, "GET", pl_path("/v1/messages/%s", pl_args_operand(args, 0)), NULL, &message)
+	                                              : call_message(cli, args, "read", &message);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	if (cli->json) {
+		pl_out_json(message);
+		return PL_EXIT_OK;
+	}
+	print_message(message);
+	json_decref(message);
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
+{
+	json_t *message;
+	enum pl_exit exit = call_message(cli, args, "accept", &message);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	if (cli->json) {
+		pl_out_json(message);
+		return PL_EXIT_OK;
+	}
+	pl_say(cli, "accepted: %s from %s, \"%s\"; the sender gets a receipt", pl_json_text(message, "ref"), pl_json_text(message, "from"),
+	       pl_json_text(message, "subject"));
+	json_decref(message);
+	return PL_EXIT_OK;
+}
+
+/* --- receipts --- */
+
+void pl_print_receipts(const json_t *reply)
+{
+	static const char *const columns[] = { "NODE", "RECEIPT", "TIME", ">AFTER", "*BY" };
+	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	int64_t sent_ms = 0, time_ms;
+	bool has_sent = pl_json_time(reply, "sent", &sent_ms);
+	size_t i, j;
+	json_t *recipient, *receipt;
+	json_array_foreach(json_object_get(reply, "recipients"), i, recipient) {
+		const json_t *receipts = json_object_get(recipient, "receipts");
+		if (json_array_size(receipts) == 0) {
+			pl_table_cell(table, PL_BOLD, "%s", pl_json_text(recipient, "node"));
+			pl_table_cell(table, PL_YELLOW, "none yet");
+			for (int k = 0; k < 3; k++)
+				pl_table_cell(table, PL_PLAIN, "%s", "");
+		}
+		json_array_foreach(receipts, j, receipt) {
+			const char *type = pl_json_text(receipt, "type");
+			bool has_time = pl_json_time(receipt, "time", &time_ms);
+			pl_table_cell(table, PL_BOLD, "%s", pl_json_text(recipient, "node"));
+			pl_table_cell(table, strcmp(type, "failed") == 0 ? PL_RED : PL_GREEN, "%s", type);
+			pl_table_cell(table, PL_PLAIN, "%s", has_time ? pl_time_short(time_ms) : "-");
+			pl_table_cell(table, PL_PLAIN, "%s", !has_time || !has_sent ? "" : time_ms < sent_ms ? "clocks differ"
+			              : pl_duration_text((uint64_t)(time_ms - sent_ms)));
+			pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(receipt, "operator"));
+		}
+	}
+	pl_table_print(table);
+}
+
+static enum pl_exit run_receipts(struct pl_cli *cli, const struct pl_args *args)
+{
+	json_t *reply, *relay;
+	enum pl_exit exit = pl_call(cli, "GET", pl_path("/v1/messages/%s/receipts", pl_args_operand(args, 0)), NULL, &reply);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	if (cli->json) {
+		pl_out_json(reply);
+		return PL_EXIT_OK;
+	}
+	int64_t sent_ms;
+	pl_out_field("message", "%s, %s", pl_json_text(reply, "ref"), pl_json_text(reply, "id"));
+	if (pl_json_time(reply, "sent", &sent_ms))
+		pl_out_field("sent", "%s", pl_time_full(sent_ms));
+	if (json_is_integer(json_object_get(reply, "round_trip_ms")))
+		pl_out_field("round trip", "%s, until the last recipient's first receipt was back",
+		             pl_duration_text(pl_json_number(reply, "round_trip_ms")));
+	size_t i;
+	json_array_foreach(json_object_get(reply, "relays"), i, relay)
+		pl_out_field(i == 0 ? "relays" : "", "%s %s", pl_json_text(relay, "node"),
+		             json_is_true(json_object_get(relay, "holds")) ? "holds it, sealed" : "has not acknowledged it");
+	pl_out("\n");
+	pl_print_receipts(reply);
+	json_decref(reply);
+	return PL_EXIT_OK;
+}
+
+/* --- attachment --- */
+
+static const json_t *find_attachment(const json_t *message, uint64_t n)
+{
+	size_t i;
+	json_t *attachment;
+	json_array_foreach(json_object_get(message, "attachments"), i, attachment)
+		if (pl_json_number(attachment, "n") == n)
+			return attachment;
+	return NULL;
+}
+
+static enum pl_exit run_attachment(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *id = pl_args_operand(args, 0), *number = pl_args_operand(args, 1), *path = pl_args_get(args, "out");
+	char *end;
+	uint64_t n = strtoull(number, &end, 10);
+	if (number[0] < '0' || number[0] > '9' || *end != '\0' || strlen(number) > 4)
+		return pl_error(cli, PL_EXIT_USAGE, "`parley read` lists them", "\"%s\" is not the number of an attachment", number);
+	json_t *message;
+	enum pl_exit exit = pl_call(cli, "GET", pl_path("/v1/messages/%s", id), NULL, &message);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	const json_t *attachment = find_attachment(message, n);
+	struct pl_sink *sink;
+	struct pl_progress progress;
+	if (attachment == NULL)
+		exit = pl_error(cli, PL_EXIT_UNKNOWN, "`parley read` lists them", "%s has no attachment %s", pl_json_text(message, "ref"), number);
+	if (exit == PL_EXIT_OK)
+		exit = pl_sink_open(cli, path, &sink);
+	if (exit != PL_EXIT_OK) {
+		json_decref(message);
+		return exit;
+	}
+	pl_progress_begin(&progress, cli, "receiving", true, pl_json_number(attachment, "bytes"));
+	exit = pl_call_download(cli, pl_path("/v1/messages/%s/attachments/%llu", id, (unsigned long long)n), sink, &progress);
+	pl_progress_end(&progress);
+	bool is_whole = strcmp(pl_sink_sha256(sink), pl_json_text(attachment, "sha256")) == 0;
+	if (exit == PL_EXIT_OK && !is_whole)
+		exit = pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "what came is not the attachment: its SHA-256 is %s, the message says %s",
+		                pl_sink_sha256(sink), pl_json_text(attachment, "sha256"));
+	enum pl_exit closed = pl_sink_close(sink, exit == PL_EXIT_OK);
+	exit = closed != PL_EXIT_OK ? closed : exit;
+	if (exit == PL_EXIT_OK && strcmp(path, "-") != 0) {
+		if (cli->json)
+			pl_out_json(json_pack("{s:s, s:s, s:I, s:s}", "file", path, "name", pl_json_text(attachment, "name"), "bytes",
+			                      (json_int_t)pl_json_number(attachment, "bytes"), "sha256", pl_json_text(attachment, "sha256")));
+		else
+			pl_say(cli, "%s: \"%s\", %s, its SHA-256 is as the message says", path, pl_json_text(attachment, "name"),
+			       pl_bytes_text(pl_json_number(attachment, "bytes")));
+	}
+	json_decref(message);
+	return exit;
+}
+
+/* --- the table --- */
+
+static const struct pl_option inbox_options[] = {
+	{ .name = "unread", .letter = 'u', .help = "unread messages only" },
+	{ .name = "box", .value = PL_VALUE_CHOICE, .value_name = "BOX", .choices = "in|out|all",
+	  .help = "received, sent or both; in if not given" },
+	{ .name = "precedence", .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
+	  .help = "of this precedence only" },
+	{ .name = "limit", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = INBOX_LIMIT_MAX,
+	  .help = "at most so many, the newest first; 50 if not given" },
+	{ .name = "after", .value = PL_VALUE_TEXT, .value_name = "REF", .help = "go on after this message" },
+	{ 0 },
+};
+static const struct pl_option operator_options[] = {
+	PL_OPTION_OPERATOR,
+	{ 0 },
+};
+static const struct pl_option read_options[] = {
+	{ .name = "peek", .help = "show it only: it stays unread, and the sender gets no receipt" },
+	PL_OPTION_OPERATOR,
+	{ 0 },
+};
+static const struct pl_option attachment_options[] = {
+	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "FILE", .required = true, .help = "where it goes; - for stdout" },
+	{ 0 },
+};
+
+#define OPERAND_ID { .name = "ID", .value = PL_VALUE_MESSAGE }
+
+const struct pl_command pl_commands_message[] = {
+	{ .name = "send", .summary = "send a message to one or several members",
+	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE, .optional = true } },
+	  .options = pl_send_options, .run = pl_run_send,
+	  .details = "The text comes from FILE, or from stdin with - or without FILE. When the command ends with 0, the message is on this node's "
+	             "disk and goes out by itself, whatever happens to the links. With --wait it ends when every recipient has got as far as "
+	             "that.\n"
+	             "    echo 'We see it too. Call us.' | parley send --to SGP --precedence flash --subject 'Re: probing' --wait read" },
+	{ .name = "inbox", .summary = "list messages, the newest first", .options = inbox_options, .run = run_inbox,
+	  .details = "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
+	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
+	  .run = run_read },
+	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_ID }, .options = operator_options,
+	  .run = run_accept },
+	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },
+	{ .name = "attachment", .summary = "save an attachment", .operands = { OPERAND_ID, { .name = "N", .value = PL_VALUE_NUMBER } },
+	  .options = attachment_options, .run = run_attachment },
+	{ 0 },
+};

@@ -1,0 +1,340 @@
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/cli/messages.h"
+#include "node/cli/papers.h"
+#include "node/visible.h"
+#include "proto/content.h"
+#include "proto/text.h"
+
+#define WAIT_S 600         /* --timeout if not given */
+#define POLL_MS_MIN 20     /* a receipt over loopback is back sooner than a person notices */
+#define POLL_MS_MAX 500
+
+static const char *const levels[] = { "stored", "decrypted", "read", "accepted" };
+#define LEVELS (sizeof levels / sizeof *levels)
+
+/* --- what is sent, checked before anything is --- */
+
+/* "SGP,CHE", in either case, several times. */
+static enum pl_exit take_members(const struct pl_cli *cli, const struct pl_args *args, const char *option, json_t *out)
+{
+	const char *value;
+	for (size_t at = 0; (value = pl_args_each(args, option, &at)) != NULL;) {
+		for (const char *code = value; *code != '\0';) {
+			size_t count = strcspn(code, ",");
+			char *one = pl_upper(pl_format("%.*s", (int)count, code));
+			enum pl_exit exit = pl_paper_check_code(cli, one);
+			if (exit != PL_EXIT_OK)
+				return exit;
+			json_array_append_new(out, json_string(one));
+			code += count + (code[count] == ',');
+		}
+	}
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit check_text(const struct pl_cli *cli, const struct pl_args *args, const struct pl_bytes *text, size_t bytes_max)
+{
+	const char *attach = "send it as a file: --attach FILE";
+	const char *name = pl_args_operand(args, 0) == NULL || strcmp(pl_args_operand(args, 0), "-") == 0 ? "stdin" : pl_args_operand(args, 0);
+	if (text->count > bytes_max)
+		return pl_error(cli, PL_EXIT_INPUT, attach, "%s: the text has more than the %s bytes that %s", name, pl_count_text(bytes_max),
+		                bytes_max == PL_FLASH_TEXT_BYTES_MAX ? "a FLASH message takes" : "a message takes");
+	const uint8_t *zero = memchr(text->bytes, 0, text->count);
+	if (zero != NULL)
+		return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text: there is a zero byte at %zu", name, (size_t)(zero - text->bytes));
+	for (size_t at = 0; at < text->count;) {
+		uint32_t c;
+		size_t length = pl_utf8_decode((const char *)text->bytes + at, text->count - at, &c);
+		if (length == 0)
+			return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text in UTF-8: byte %zu, \\x%02x", name, at, (unsigned)text->bytes[at]);
+		at += length;
+	}
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *args, size_t bytes_max, struct pl_bytes *out)
+{
+	const char *path = pl_args_operand(args, 0);
+	if (path != NULL && strcmp(path, "-") != 0) {
+		struct stat st;
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > bytes_max) {
+			*out = (struct pl_bytes){ (const uint8_t *)"", (size_t)st.st_size };
+			return check_text(cli, args, out, bytes_max);
+		}
+		enum pl_exit exit = pl_paper_read(cli, path, bytes_max, out);
+		return exit != PL_EXIT_OK ? exit : check_text(cli, args, out, bytes_max);
+	}
+	if (isatty(STDIN_FILENO))
+		pl_note(cli, "type the text; Ctrl-D on an empty line ends it, Ctrl-C sends nothing");
+	uint8_t *bytes = pl_alloc(bytes_max + 1);
+	size_t count = fread(bytes, 1, bytes_max + 1, stdin);
+	if (ferror(stdin))
+		return pl_error(cli, PL_EXIT_FAILED, NULL, "stdin: cannot be read: %s", strerror(errno));
+	*out = (struct pl_bytes){ bytes, count };
+	return check_text(cli, args, out, bytes_max);
+}
+
+static enum pl_exit take_expiry(const struct pl_cli *cli, const char *given, json_t *out)
+{
+	int64_t ms, now = pl_now_ms();
+	uint64_t lasts_ms;
+	if (pl_duration_read(given, &lasts_ms))
+		ms = now + (int64_t)lasts_ms;
+	else if (!pl_time_read(given, &ms))
+		return pl_error(cli, PL_EXIT_USAGE, "a time like 2026-11-24T12:00:00Z, or from now: 45s 30m 2h 7d", "--expires cannot be \"%s\"", given);
+	if (ms <= now)
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--expires %s: that is over already", given);
+	json_object_set_new(out, "expires", json_string(pl_time_rfc3339(ms)));
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit take_line(const struct pl_cli *cli, const char *option, const char *text, size_t bytes_max, json_t *out,
+                              const char *key)
+{
+	if (strlen(text) > bytes_max)
+		return pl_error(cli, PL_EXIT_INPUT, NULL, "--%s has %zu bytes; at most %zu are possible", option, strlen(text), bytes_max);
+	if (!pl_text_is_line(text, strlen(text)))
+		return pl_error(cli, PL_EXIT_INPUT, NULL,
+		                "--%s is one line of UTF-8, without control characters or marks that turn the writing direction: %s",
+		                option, text);
+	json_object_set_new(out, key, json_string(text));
+	return PL_EXIT_OK;
+}
+
+/* --- attachments --- */
+
+static const char *media_type(const char *name)
+{
+	static const char *const types[][2] = {
+		{ "txt", "text/plain" }, { "log", "text/plain" }, { "csv", "text/csv" }, { "html", "text/html" }, { "md", "text/markdown" },
+		{ "pdf", "application/pdf" }, { "json", "application/json" }, { "xml", "application/xml" }, { "zip", "application/zip" },
+		{ "gz", "application/gzip" }, { "xz", "application/x-xz" }, { "pcap", "application/vnd.tcpdump.pcap" }, { "png", "image/png" },
+		{ "jpg", "image/jpeg" }, { "jpeg", "image/jpeg" }, { "svg", "image/svg+xml" }, { "eml", "message/rfc822" },
+		{ "docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document" },
+		{ "odt", "application/vnd.oasis.opendocument.text" },
+	};
+	const char *dot = strrchr(name, '.');
+	for (size_t i = 0; dot != NULL && i < sizeof types / sizeof *types; i++)
+		if (strcasecmp(dot + 1, types[i][0]) == 0)
+			return types[i][1];
+	return "application/octet-stream";
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash == NULL ? path : slash + 1;
+}
+
+/* Before the first octet moves: are they all there, and do they fit. */
+static enum pl_exit check_attachments(const struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *path;
+	uint64_t total = 0;
+	size_t count = 0;
+	for (size_t at = 0; (path = pl_args_each(args, "attach", &at)) != NULL; count++) {
+		struct stat st;
+		if (count == PL_ATTACHMENTS_MAX)
+			return pl_error(cli, PL_EXIT_INPUT, "put them into one archive", "a message has at most %d attachments", PL_ATTACHMENTS_MAX);
+		if (stat(path, &st) != 0)
+			return pl_error(cli, errno == ENOENT ? PL_EXIT_UNKNOWN : PL_EXIT_FAILED, NULL, "%s: cannot be read: %s", path, strerror(errno));
+		if (!S_ISREG(st.st_mode))
+			return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: is not a file", path);
+		if (!pl_text_is_line(base_name(path), strlen(base_name(path))))
+			return pl_error(cli, PL_EXIT_INPUT, "rename it", "%s: its name is not a line of UTF-8", path);
+		total += (uint64_t)st.st_size;
+		if (total > PL_ATTACHMENT_BYTES_MAX)
+			return pl_error(cli, PL_EXIT_INPUT, "send them in several messages, or make them smaller",
+			                "%s: with it the attachments have %s; a message takes %s", path, pl_bytes_text(total),
+			                pl_bytes_text(PL_ATTACHMENT_BYTES_MAX));
+	}
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit upload_attachments(struct pl_cli *cli, const struct pl_args *args, json_t *tokens)
+{
+	const char *path;
+	for (size_t at = 0; (path = pl_args_each(args, "attach", &at)) != NULL;) {
+		struct pl_bytes bytes;
+		struct pl_progress progress;
+		json_t *reply;
+		enum pl_exit exit = pl_paper_read(cli, path, PL_ATTACHMENT_BYTES_MAX, &bytes);
+		if (exit != PL_EXIT_OK)
+			return exit;
+		pl_progress_begin(&progress, cli, pl_format("handing over %s", pl_visible_text(base_name(path), strlen(base_name(path)))), true,
+		                  bytes.count);
+		exit = pl_call_bytes(cli, pl_path("/v1/attachments?name=%s&type=%s", base_name(path), media_type(path)), "application/octet-stream",
+		                     bytes.bytes, bytes.count, &progress, &reply);
+		pl_progress_end(&progress);
+		if (exit != PL_EXIT_OK)
+			return exit;
+		json_array_append(tokens, json_object_get(reply, "token"));
+		json_decref(reply);
+	}
+	return PL_EXIT_OK;
+}
+
+/* --- waiting --- */
+
+static int level_of(const char *state)
+{
+	for (size_t i = 0; i < LEVELS; i++)
+		if (strcmp(levels[i], state) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* The members of which no node has got so far; of a member with several nodes one is enough. "" when all have. */
+static char *missing_members(const json_t *receipts, int level, const char **failed)
+{
+	char *missing = pl_format("%s", "");
+	size_t i, j;
+	json_t *recipient, *other;
+	const json_t *recipients = json_object_get(receipts, "recipients");
+	json_array_foreach(recipients, i, recipient) {
+		const char *member = pl_json_text(recipient, "member");
+		bool has_reached = false, is_first = true;
+		json_array_foreach(recipients, j, other) {
+			if (strcmp(pl_json_text(other, "member"), member) != 0)
+				continue;
+			is_first &= j >= i;
+			has_reached |= level_of(pl_json_text(other, "state")) >= level;
+		}
+		if (strcmp(pl_json_text(recipient, "state"), "failed") == 0 && !has_reached)
+			*failed = pl_json_text(recipient, "node");
+		if (is_first && !has_reached)
+			missing = pl_format("%s%s%s", missing, missing[0] == '\0' ? "" : ", ", member);
+	}
+	return missing;
+}
+
+static enum pl_exit wait_for(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out)
+{
+	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref"), *failed = NULL;
+	int level = level_of(level_name);
+	int64_t end_ms = pl_ticks_ms() + (int64_t)pl_args_number(args, "timeout", WAIT_S) * 1000;
+	char *path = pl_path("/v1/messages/%s/receipts", pl_json_text(sent, "id"));
+	long pause_ms = POLL_MS_MIN;
+	for (;;) {
+		struct pl_block *scope = pl_scope_begin();
+		enum pl_exit exit = pl_call(cli, "GET", path, NULL, out);
+		if (exit != PL_EXIT_OK)
+			return exit;
+		char *missing = missing_members(*out, level, &failed);
+		if (missing[0] == '\0')
+			return PL_EXIT_OK;
+		if (failed != NULL)
+			return pl_error(cli, PL_EXIT_FAILED, "send it again", "%s holds %s and could not decrypt it", failed, ref);
+		if (pl_ticks_ms() >= end_ms)
+			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`", ref),
+			                "%s is sent, but not %s yet by %s", ref, level_name, missing);
+		json_decref(*out);
+		*out = NULL;
+		pl_scope_end(scope);
+		const struct timespec pause = { .tv_sec = 0, .tv_nsec = pause_ms * 1000000 };
+		(void)nanosleep(&pause, NULL);
+		pause_ms = pause_ms * 3 / 2 < POLL_MS_MAX ? pause_ms * 3 / 2 : POLL_MS_MAX;
+	}
+}
+
+/* --- send --- */
+
+static enum pl_exit compose(struct pl_cli *cli, const struct pl_args *args, json_t *message)
+{
+	const char *precedence = pl_args_get(args, "precedence"), *expires = pl_args_get(args, "expires"),
+	           *reply_to = pl_args_get(args, "reply-to"), *operator_name = pl_args_get(args, "operator");
+	json_t *to = json_array(), *info = json_array(), *tokens = json_array();
+	struct pl_bytes text;
+	precedence = precedence == NULL ? "routine" : precedence;
+	json_object_set_new(message, "to", to);
+	json_object_set_new(message, "info", info);
+	json_object_set_new(message, "precedence", json_string(precedence));
+	enum pl_exit exit = take_members(cli, args, "to", to);
+	if (exit == PL_EXIT_OK)
+		exit = take_members(cli, args, "info", info);
+	if (exit == PL_EXIT_OK)
+		exit = take_line(cli, "subject", pl_args_get(args, "subject"), PL_SUBJECT_BYTES_MAX, message, "subject");
+	if (exit == PL_EXIT_OK && operator_name != NULL)
+		exit = take_line(cli, "operator", operator_name, PL_NAME_BYTES_MAX, message, "operator");
+	if (exit == PL_EXIT_OK && reply_to != NULL)
+		exit = take_line(cli, "reply-to", reply_to, PL_NAME_BYTES_MAX, message, "reply_to");
+	if (exit == PL_EXIT_OK && expires != NULL)
+		exit = take_expiry(cli, expires, message);
+	if (exit == PL_EXIT_OK)
+		exit = check_attachments(cli, args);
+	if (exit == PL_EXIT_OK)
+		exit = read_text(cli, args, strcmp(precedence, "flash") == 0 ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX, &text);
+	if (exit == PL_EXIT_OK)
+		exit = upload_attachments(cli, args, tokens);
+	if (exit == PL_EXIT_OK) {
+		json_object_set_new(message, "text", json_stringn((const char *)text.bytes, text.count));
+		if (pl_args_has(args, "exercise"))
+			json_object_set_new(message, "exercise", json_true());
+		if (json_array_size(tokens) > 0)
+			json_object_set(message, "attachments", tokens);
+	}
+	json_decref(tokens);
+	return exit;
+}
+
+enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
+{
+	json_t *message = json_object(), *sent = NULL, *receipts = NULL;
+	if (pl_args_has(args, "timeout") && !pl_args_has(args, "wait")) {
+		json_decref(message);
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--timeout goes with --wait");
+	}
+	enum pl_exit exit = compose(cli, args, message);
+	if (exit != PL_EXIT_OK) {
+		json_decref(message);
+		return exit;
+	}
+	exit = pl_call(cli, "POST", "/v1/messages", message, &sent);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	if (!cli->json && !cli->quiet) {
+		pl_out_field("sent", "%s to %s, message %s", pl_json_text(sent, "ref"), pl_json_join(json_object_get(sent, "to"), ", "),
+		             pl_json_text(sent, "id"));
+		pl_out_field("", "%s on this node's disk; it goes on by itself", pl_bytes_text(pl_json_number(sent, "bytes")));
+		(void)fflush(stdout);
+	}
+	if (pl_args_has(args, "wait"))
+		exit = wait_for(cli, args, sent, &receipts);
+	if (cli->json) {
+		if (receipts != NULL)
+			json_object_set(sent, "receipts", receipts);
+		pl_out_json(json_incref(sent));
+	} else if (receipts != NULL && !cli->quiet) {
+		pl_print_receipts(receipts);
+	}
+	json_decref(sent);
+	json_decref(receipts);
+	return exit;
+}
+
+const struct pl_option pl_send_options[] = {
+	{ .name = "to", .letter = 't', .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .required = true, .repeats = true,
+	  .help = "members who are to act on it" },
+	{ .name = "info", .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .repeats = true, .help = "members who get it for information" },
+	{ .name = "precedence", .letter = 'p', .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
+	  .help = "how urgent it is; routine if not given" },
+	{ .name = "subject", .letter = 's', .value = PL_VALUE_TEXT, .value_name = "TEXT", .required = true, .help = "one line" },
+	{ .name = "attach", .letter = 'a', .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true,
+	  .help = "a file that goes with it; 16 MiB all together" },
+	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME",
+	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" },
+	{ .name = "reply-to", .value = PL_VALUE_MESSAGE, .value_name = "ID", .help = "the message that this answers" },
+	{ .name = "exercise", .help = "mark it as part of an exercise" },
+	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
+	  .help = "end when every recipient has sent this receipt" },
+	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
+	  .help = "how long to wait, 600 if not given; then exit code 8, and the message still goes on" },
+	PL_OPTION_OPERATOR,
+	{ 0 },
+};

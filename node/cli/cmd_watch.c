@@ -1,0 +1,118 @@
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/cli/cli.h"
+
+#define RECONNECT_MS 1000
+
+struct watch {
+	const struct pl_cli *cli;
+	const struct pl_args *args;
+	uint64_t left; /* events to show, UINT64_MAX: no end */
+	char last_id[64];
+	bool was_connected, is_gone;
+};
+
+static bool is_wanted(const struct pl_args *args, const char *event)
+{
+	const char *wanted;
+	size_t at = 0;
+	if (!pl_args_has(args, "event"))
+		return true;
+	while ((wanted = pl_args_each(args, "event", &at)) != NULL)
+		if (strcmp(wanted, event) == 0)
+			return true;
+	return false;
+}
+
+static bool is_flash(const json_t *data)
+{
+	return strcmp(pl_json_text(data, "precedence"), "flash") == 0;
+}
+
+static void print_event(const char *event, const json_t *data, const char *raw)
+{
+	const char *ref = pl_json_text(data, "ref"), *node = pl_json_text(data, "node"), *state = pl_json_text(data, "state");
+	pl_out("%s  ", pl_time_short(pl_now_ms()));
+	pl_out_styled(is_flash(data) || strcmp(event, "fork") == 0 ? PL_URGENT : PL_BOLD, "%-10s", event);
+	pl_out("  ");
+	if (strcmp(event, "message") == 0)
+		pl_out("%s from %s to %s: \"%s\" (%s)", pl_json_text(data, "precedence"), pl_json_text(data, "from"),
+		       pl_json_join(json_object_get(data, "to"), ", "), pl_json_text(data, "subject"), ref);
+	else if (strcmp(event, "receipt") == 0 && pl_json_text(data, "type")[0] != '\0')
+		pl_out("%s by %s: %s", pl_json_text(data, "type"), node, ref);
+	else if (strcmp(event, "link") == 0 && node[0] != '\0')
+		pl_out("%s is %s", node, state);
+	else if (strcmp(event, "entry") == 0 && ref[0] != '\0')
+		pl_out("%s %s", ref, pl_json_text(data, "kind"));
+	else
+		pl_out("%s", raw);
+	pl_out("\n");
+}
+
+static bool on_event(void *ctx, const char *event, const char *data, const char *id)
+{
+	struct watch *watch = ctx;
+	snprintf(watch->last_id, sizeof watch->last_id, "%s", id);
+	if (!is_wanted(watch->args, event))
+		return true;
+	struct pl_block *scope = pl_scope_begin();
+	json_t *document = json_loads(data, JSON_DECODE_ANY, NULL);
+	if (watch->cli->json)
+		pl_out_json(json_pack("{s:s, s:s, s:O?}", "event", event, "id", id, "data", document));
+	else
+		print_event(event, document, data);
+	(void)fflush(stdout);
+	json_decref(document);
+	pl_scope_end(scope);
+	return ferror(stdout) == 0 && (watch->left == UINT64_MAX || --watch->left > 0);
+}
+
+static void on_open(void *ctx)
+{
+	struct watch *watch = ctx;
+	if (watch->is_gone)
+		pl_note(watch->cli, "parleyd is back");
+	watch->was_connected = true;
+	watch->is_gone = false;
+}
+
+static enum pl_exit run_watch(struct pl_cli *cli, const struct pl_args *args)
+{
+	struct watch watch = { .cli = cli, .args = args, .left = pl_args_number(args, "count", UINT64_MAX) };
+	uint64_t timeout_ms = pl_args_number(args, "timeout", 0) * 1000;
+	int64_t end_ms = pl_ticks_ms() + (int64_t)timeout_ms;
+	const struct timespec pause = { .tv_sec = RECONNECT_MS / 1000, .tv_nsec = RECONNECT_MS % 1000 * 1000000L };
+	for (;;) {
+		int64_t left_ms = timeout_ms == 0 ? 0 : end_ms - pl_ticks_ms();
+		if (timeout_ms > 0 && left_ms <= 0)
+			return PL_EXIT_TIMEOUT;
+		enum pl_exit exit = pl_call_events(cli, watch.last_id, left_ms, on_open, on_event, &watch);
+		if (exit != PL_EXIT_UNREACHABLE)
+			return exit;
+		if (!watch.was_connected)
+			return cli->client == NULL ? exit : pl_unreachable(cli);
+		if (!watch.is_gone)
+			pl_note(cli, "parleyd is gone; waiting for it to come back");
+		watch.is_gone = true;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static const struct pl_option watch_options[] = {
+	{ .name = "event", .value = PL_VALUE_CHOICE, .value_name = "KIND", .choices = "message|receipt|indicators|link|entry|fork|store",
+	  .repeats = true,
+	  .help = "show this kind only" },
+	{ .name = "count", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = 1000000000, .help = "end after so many" },
+	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 31536000,
+	  .help = "end after so long, with exit code 8" },
+	{ 0 },
+};
+
+const struct pl_command pl_commands_watch[] = {
+	{ .name = "watch", .summary = "show what happens, as it happens", .options = watch_options, .run = run_watch,
+	  .details = "Messages, receipts, indicators, links that come and go, entries, forks, the state of the store: a line each; with --json "
+	             "an object {\"event\", \"id\", \"data\"} each. If parleyd goes away, waits for it and goes on with what was missed." },
+	{ 0 },
+};
