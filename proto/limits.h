@@ -11,7 +11,7 @@
 #define PL_NODES_PER_MEMBER_MAX 3    /* a member has one to three */
 #define PL_NODES_MAX 768             /* the product; a node index fits 16 bits */
 #define PL_LANES 3                   /* 0 control and urgent, 1 messages, 2 bulk */
-#define PL_KEYS_PER_ROLE_MAX 5       /* "3 of 5" is the largest root that crypto.md foresees */
+#define PL_KEYS_PER_ROLE_MAX 5       /* "3 of 5" is the largest usual threshold */
 #define PL_NAME_BYTES_MAX 64         /* names of members, operators, nodes: fits a line on every screen */
 #define PL_ADDRESS_BYTES_MAX 80      /* "host:port" */
 #define PL_CERTIFICATE_BYTES_MAX 600 /* five signatures of 68 bytes, 245 bytes of body and framing */
@@ -89,7 +89,7 @@
 /* --- quotas, counted against the signed author, never the relay (defaults; node's configuration may change them) --- */
 #define PL_FLASH_PER_MINUTE 10
 #define PL_FLASH_BURST 20
-#define PL_LANE0_BYTES_PER_S 65536         /* control and urgent: 1 MiB burst, then 64 KiB/s */
+#define PL_LANE0_BYTES_PER_S 65536         /* control and urgent: 4 MiB burst, then 64 KiB/s */
 #define PL_LANE0_BYTES_BURST 4194304
 #define PL_LANE1_BYTES_PER_S 262144
 #define PL_LANE1_BYTES_BURST 67108864
