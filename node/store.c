@@ -237,6 +237,29 @@ static enum pl_err read_heads(struct pl_store *store, char *why, size_t why_max)
 	return PL_OK;
 }
 
+/* What was found once holds: a store that has since got back from its peers what it lacked may still lack something that none of them has. */
+static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why_max)
+{
+	sqlite3_stmt *s;
+	enum pl_err err = PL_OK;
+	int rc;
+
+	if (store->feed.is_older && pl_sql_freeze(store, store->feed.why) != PL_OK)
+		return say_sql(store, why, why_max);
+	s = pl_store_prepare(store->db, "SELECT value FROM meta WHERE key = 'feed_frozen'");
+	rc = s ? sqlite3_step(s) : SQLITE_ERROR;
+	if (rc == SQLITE_ROW && !store->feed.frozen) {
+		const char *text = (const char *)sqlite3_column_text(s, 0);
+
+		store->feed.frozen = true;
+		snprintf(store->feed.why, sizeof(store->feed.why), "%s", text ? text : "This store was found to be older than its node.");
+	} else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+		err = say_sql(store, why, why_max);
+	}
+	sqlite3_reset(s);
+	return err;
+}
+
 static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_max)
 {
 	uint8_t incarnation[PL_INCARNATION_BYTES];
@@ -269,7 +292,8 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 	if (err)
 		return err;
 	snprintf(feed_path, sizeof(feed_path), "%s.feed", store->path);
-	return pl_feed_open(&store->feed, feed_path, incarnation, store->own_head, why, why_max);
+	err = pl_feed_open(&store->feed, feed_path, incarnation, store->own_head, why, why_max);
+	return err ? err : remember_freeze(store, why, why_max);
 }
 
 void pl_store_free(struct pl_store *store)

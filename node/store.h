@@ -67,10 +67,13 @@ PL_MUST_CHECK enum pl_err pl_store_open(const char *path, const uint8_t network_
 /* Node indices of the store mean the same nodes as in this charter. PL_ERR_REFUSED. */
 PL_MUST_CHECK enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl_charter *charter, char *why, size_t why_max);
 
-/* Whether this node may go on with its own feed. PL_ERR_FORK, with a sentence: the store is not the newest state of this node (it was
- * restored from a copy, or its sidecar PATH.feed is gone), so that a new entry could stand at a place that the network has already seen
- * filled. The store itself works; the caller must not author. Stays so at each start. */
+/* Whether this node may go on with its own feed, as found at open. PL_ERR_FORK, with a sentence: the store is not the newest state of this
+ * node (it was restored from a copy, or its sidecar PATH.feed is gone), so that a new entry could stand at a place that the network has
+ * already seen filled. The store itself works; the caller must not author. A store found to be older stays so at each start. */
 PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max);
+/* Somebody else has found this store to be older (a peer holds entries of this node that it lacks): feed_state says so at each later start,
+ * also when all that was lacking has come. why: a sentence. Written with the next transaction, or at once. */
+void pl_store_freeze_feed(struct pl_store *store, const char *why);
 
 /* Before the worker runs, on the caller's thread: heads of all lanes, and custody, for PL_EV_RESTORE and PL_EV_RESTORE_ACK. */
 PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,

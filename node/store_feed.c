@@ -193,6 +193,7 @@ static void judge(struct pl_feed *feed, const char *path, const struct record *r
 		else if (head > limit)
 			freeze(feed, "%s: the store ends this node's lane %d at %llu, but only %llu are reserved: this file is from an older copy.",
 			       path, lane, head, limit);
+		feed->is_older = feed->frozen && head < limit;
 	}
 }
 

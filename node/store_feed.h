@@ -21,17 +21,20 @@
 /* A reservation runs ahead of the commit by less than this. A crash can leave it so; a longer lead is a restored copy. */
 #define PL_FEED_LEAD_MAX (PL_FEED_BLOCK + PL_FEED_GROUP_MAX)
 
+#define PL_FEED_WHY_BYTES 256
+
 struct pl_feed {
 	int fd; /* -1: none */
 	bool frozen;
-	char why[256];
+	bool is_older; /* the store, for certain: it has to be told so for good */
+	char why[PL_FEED_WHY_BYTES];
 	uint8_t incarnation[PL_INCARNATION_BYTES];
 	uint64_t serial; /* of the last reservation written */
 	uint64_t reserved[PL_LANES];
 };
 
-/* Reads or makes the sidecar and judges the store: its incarnation and the heads of its own lanes. feed->frozen with a sentence in
- * feed->why, when the store is not the newest. A frozen sidecar is never written. PL_ERR_REFUSED (locked by another process), PL_ERR_IO,
+/* Reads or makes the sidecar and judges the store: its incarnation and the heads of its own lanes. feed->frozen, with a sentence in
+ * feed->why, when the store is not the newest, or nobody can tell. A frozen sidecar is never written. PL_ERR_REFUSED (locked by another process), PL_ERR_IO,
  * PL_ERR_DISK_FULL. */
 PL_MUST_CHECK enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
                                        const uint64_t heads[PL_LANES], char *why, size_t why_max);

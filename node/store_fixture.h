@@ -1,4 +1,4 @@
-/* For tests of the store: entries whose hashes check out, a directory of one's own, a loop that counts what the store reports. */
+/* For tests of the store: a directory of one's own, and a loop that counts what the store reports. */
 #ifndef PL_NODE_STORE_FIXTURE_H
 #define PL_NODE_STORE_FIXTURE_H
 
@@ -11,35 +11,7 @@
 #include <unistd.h>
 
 #include "node/store.h"
-
-static const uint8_t fixture_network[PL_ID_BYTES] = "a network for tests of the stor";
-static const uint8_t fixture_self[PL_NODE_ID_BYTES] = "this very node, of index 0.....";
-
-/* Fills in entry and body for (node, lane, seq): the same each time. body has room for body_bytes. */
-static inline void fixture_entry(struct pl_store_entry *entry, uint8_t *body, uint32_t body_bytes, uint16_t node, uint8_t lane,
-                                 uint64_t seq)
-{
-	static const uint8_t kinds[PL_LANES] = {PL_KIND_MESSAGE, PL_KIND_RECEIPTS, PL_KIND_INDICATORS};
-	struct pl_header header = {.lane = lane, .kind = kinds[lane], .generation = 1, .body_bytes = body_bytes, .seq = seq,
-	                           .gseq = seq * PL_LANES + lane, .time_ms = 1700000000000 + seq};
-
-	memset(entry, 0, sizeof(*entry));
-	for (uint32_t i = 0; i < body_bytes; i++)
-		body[i] = (uint8_t)(seq * 31 + lane * 7 + node * 3 + i);
-	memcpy(header.author, fixture_self, PL_NODE_ID_BYTES);
-	header.author[PL_NODE_ID_BYTES - 2] = (uint8_t)(node >> 8);
-	header.author[PL_NODE_ID_BYTES - 1] = (uint8_t)node;
-	pl_body_hash(body, body_bytes, header.body_hash);
-	pl_header_encode(&header, entry->header);
-	pl_entry_id(fixture_network, entry->header, entry->id);
-	entry->node = node;
-	entry->lane = lane;
-	entry->seq = seq;
-	entry->gseq = header.gseq;
-	entry->received_ms = header.time_ms + 5;
-	entry->body = body;
-	entry->body_bytes = body_bytes;
-}
+#include "node/store_sample.h"
 
 struct fixture {
 	char dir[64], path[96], why[256];
@@ -105,7 +77,7 @@ static inline void fixture_init(struct fixture *f, const char *base)
 
 static inline enum pl_err fixture_open(struct fixture *f)
 {
-	return pl_store_open(f->path, fixture_network, fixture_self, &f->store, f->why, sizeof(f->why));
+	return pl_store_open(f->path, sample_network, sample_self, &f->store, f->why, sizeof(f->why));
 }
 
 static inline void fixture_start(struct fixture *f)
@@ -137,7 +109,7 @@ static inline enum pl_err fixture_append(struct fixture *f, uint16_t node, uint8
 	enum pl_err err;
 
 	cr_assert_not_null(body);
-	fixture_entry(&entry, body, body_bytes, node, lane, seq);
+	sample_entry(&entry, body, body_bytes, node, lane, seq);
 	entry.urgent = urgent;
 	err = pl_store_append(f->store, &entry);
 	free(body);

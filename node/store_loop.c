@@ -134,6 +134,14 @@ enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint
 	return PL_OK;
 }
 
+void pl_store_freeze_feed(struct pl_store *store, const char *why)
+{
+	uv_mutex_lock(&store->mutex);
+	snprintf(store->freeze_why, sizeof(store->freeze_why), "%s", why);
+	wake(store, false);
+	uv_mutex_unlock(&store->mutex);
+}
+
 void pl_store_run(struct pl_store *store, struct pl_job *job)
 {
 	job->err = PL_OK;

@@ -92,7 +92,7 @@ enum pl_store_state {
 
 enum pl_statement {
 	PL_STMT_BEGIN, PL_STMT_COMMIT, PL_STMT_ROLLBACK, PL_STMT_SAVEPOINT, PL_STMT_RELEASE, PL_STMT_ROLLBACK_TO,
-	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_PROOF, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD,
+	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_PROOF, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
 	PL_STMT_COUNT,
 };
 
@@ -127,6 +127,7 @@ struct pl_store {
 	struct pl_load_queue loads;
 	struct pl_proof_queue proofs;
 	struct pl_ack_table acks;
+	char freeze_why[PL_FEED_WHY_BYTES]; /* empty: nothing to write */
 	/* done, for the loop to report in this order */
 	struct pl_pending_queue done_entries;
 	struct pl_job_queue done_jobs;
@@ -160,6 +161,7 @@ enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_proof *p
 enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks);
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load);
 enum pl_err pl_sql_probe(struct pl_store *store);
+enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first reason stays */
 /* The newest entry of a lane; seq 0 if there is none. */
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES]);
 /* Resets what a job left open. */

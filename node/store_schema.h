@@ -8,7 +8,8 @@
  * a line with the next number to the list in store_schema.c. Numbers ascend. Name the tables after the module, make them STRICT.
  *
  * The base tables (migration 1), for those who read them in jobs:
- *   meta      key, value               network_id, node_id, incarnation (16 random bytes, made with the store)
+ *   meta      key, value               network_id, node_id, incarnation (16 random bytes, made with the store); feed_frozen: a sentence, if
+ *                                      this store was found to be older than its node
  *   node      idx, node_id             which node an index means here; written with the first entry of the index
  *   entry     arrival, node, lane, seq, gseq, received_ms, kind, flags, body_bytes, id, header, body
  *                                      arrival ascends in the order of commits; unique by (node, lane, seq); body is NULL once dropped

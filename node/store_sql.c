@@ -22,6 +22,7 @@ static const char *const statement_sql[PL_STMT_COUNT] = {
 	[PL_STMT_PROOF] = "INSERT OR IGNORE INTO proof (node, header_a, header_b) VALUES (?1, ?2, ?3)",
 	[PL_STMT_PROBE] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(131072))",
 	[PL_STMT_PROBE_END] = "DELETE FROM meta WHERE key = 'probe'",
+	[PL_STMT_FREEZE] = "INSERT OR IGNORE INTO meta (key, value) VALUES ('feed_frozen', ?1)",
 	[PL_STMT_HEAD] = "SELECT seq, gseq, id FROM entry WHERE node = ?1 AND lane = ?2 ORDER BY seq DESC LIMIT 1",
 };
 
@@ -159,6 +160,14 @@ enum pl_err pl_sql_probe(struct pl_store *store)
 	enum pl_err err = pl_sql_run(store, PL_STMT_PROBE);
 
 	return err ? err : pl_sql_run(store, PL_STMT_PROBE_END);
+}
+
+enum pl_err pl_sql_freeze(struct pl_store *store, const char *why)
+{
+	sqlite3_stmt *s = store->statements[PL_STMT_FREEZE];
+
+	sqlite3_bind_text(s, 1, why, -1, SQLITE_STATIC);
+	return finish(store, s);
 }
 
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES])

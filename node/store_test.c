@@ -57,7 +57,7 @@ static void check_loaded(void *ctx, uint32_t token, const struct pl_stored_entry
 	loaded.token = token;
 	loaded.count = count;
 	for (size_t i = 0; i < count; i++) {
-		fixture_entry(&expected, body, 200, 5, 2, 10 + i);
+		sample_entry(&expected, body, 200, 5, 2, 10 + i);
 		cr_assert_arr_eq(entries[i].header, expected.header, PL_ENTRY_HEADER_BYTES);
 		cr_assert_eq(entries[i].body_bytes, 200);
 		cr_assert_arr_eq(entries[i].body, body, 200);
@@ -100,7 +100,7 @@ static void check_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uin
 	cr_assert(node == 0 || node == 767);
 	cr_assert_eq(lane, node == 0 ? 0 : 2);
 	cr_assert_eq(seq, node == 0 ? 3 : 9);
-	fixture_entry(&expected, body, 4, node, lane, seq);
+	sample_entry(&expected, body, 4, node, lane, seq);
 	cr_assert_eq(gseq, expected.gseq);
 	cr_assert_arr_eq(id, expected.id, PL_ID_BYTES);
 	heads_seen++;
@@ -413,8 +413,8 @@ Test(store, other_network_and_other_node_are_refused)
 
 	make_store();
 	before = hash_file(f.path);
-	cr_assert_eq(pl_store_open(f.path, other, fixture_self, &f.store, f.why, sizeof(f.why)), PL_ERR_NETWORK);
-	cr_assert_eq(pl_store_open(f.path, fixture_network, other, &f.store, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	cr_assert_eq(pl_store_open(f.path, other, sample_self, &f.store, f.why, sizeof(f.why)), PL_ERR_NETWORK);
+	cr_assert_eq(pl_store_open(f.path, sample_network, other, &f.store, f.why, sizeof(f.why)), PL_ERR_REFUSED);
 	cr_assert_not_null(strstr(f.why, "another node"), "%s", f.why);
 	cr_assert_eq(hash_file(f.path), before);
 }
@@ -438,7 +438,7 @@ Test(store, foreign_files_are_refused_untouched)
 	cr_assert_eq(fixture_open(&f), PL_ERR_CORRUPT);
 	cr_assert_not_null(strstr(f.why, "not a Parley store"), "%s", f.why);
 	cr_assert_eq(hash_file(f.path), before);
-	cr_assert_eq(pl_store_open("/nonexistent/store.db", fixture_network, fixture_self, &f.store, f.why, sizeof(f.why)), PL_ERR_IO);
+	cr_assert_eq(pl_store_open("/nonexistent/store.db", sample_network, sample_self, &f.store, f.why, sizeof(f.why)), PL_ERR_IO);
 }
 
 Test(store, is_open_once)
@@ -448,11 +448,11 @@ Test(store, is_open_once)
 	int status;
 
 	fixture_start(&f);
-	cr_assert_eq(pl_store_open(f.path, fixture_network, fixture_self, &second, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	cr_assert_eq(pl_store_open(f.path, sample_network, sample_self, &second, f.why, sizeof(f.why)), PL_ERR_REFUSED);
 	cr_assert_not_null(strstr(f.why, "in use"), "%s", f.why);
 	pid = fork();
 	if (pid == 0)
-		_exit(pl_store_open(f.path, fixture_network, fixture_self, &second, f.why, sizeof(f.why)) == PL_ERR_REFUSED ? 0 : 1);
+		_exit(pl_store_open(f.path, sample_network, sample_self, &second, f.why, sizeof(f.why)) == PL_ERR_REFUSED ? 0 : 1);
 	waitpid(pid, &status, 0);
 	cr_assert_eq(status, 0);
 	cr_assert_eq(fixture_append(&f, 1, 0, 1, 10, false), PL_OK);
@@ -467,12 +467,12 @@ Test(store, an_index_means_one_node)
 
 	make_store();
 	fixture_start(&f);
-	fixture_entry(&entry, body, 8, 2, 0, 2);
+	sample_entry(&entry, body, 8, 2, 0, 2);
 	entry.node = 1; /* where another node's entries stand */
 	cr_assert_eq(pl_store_append(f.store, &entry), PL_ERR_REFUSED);
 
 	charter->nodes_count = 2;
-	fixture_entry(&entry, body, 8, 1, 0, 1);
+	sample_entry(&entry, body, 8, 1, 0, 1);
 	memcpy(charter->nodes[1].certificate.node_id, entry.header + 40, PL_NODE_ID_BYTES);
 	cr_assert_eq(pl_store_check_charter(f.store, charter, f.why, sizeof(f.why)), PL_OK);
 	charter->nodes[1].certificate.node_id[0] ^= 1;

@@ -1,0 +1,241 @@
+/* A store that is not the newest state of its node must say so, and one that is must never: whatever was cut off, copied or lost. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "node/store_feed.h"
+#include "node/store_fixture.h"
+
+static struct fixture f;
+static char feed_path[128], copy_path[128], feed_copy[128];
+
+static void set_up(void)
+{
+	fixture_init(&f, "/tmp");
+	snprintf(feed_path, sizeof(feed_path), "%.96s.feed", f.path);
+	snprintf(copy_path, sizeof(copy_path), "%.96s.copy", f.path);
+	snprintf(feed_copy, sizeof(feed_copy), "%.96s.feed.copy", f.path);
+}
+
+static void tear_down(void)
+{
+	fixture_dispose(&f);
+}
+
+TestSuite(store_feed, .init = set_up, .fini = tear_down, .timeout = 30);
+
+static void copy_file(const char *from, const char *to)
+{
+	char buffer[65536];
+	size_t count;
+	FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+
+	cr_assert(in && out);
+	while ((count = fread(buffer, 1, sizeof(buffer), in)) > 0)
+		cr_assert_eq(fwrite(buffer, 1, count, out), count);
+	fclose(in);
+	fclose(out);
+}
+
+/* Appends own entries up to this seq of a lane, and closes. */
+static void author_up_to(uint8_t lane, uint64_t from, uint64_t to)
+{
+	size_t target = f.stored + (to - from + 1);
+
+	fixture_start(&f);
+	for (uint64_t seq = from; seq <= to; seq++)
+		cr_assert_eq(fixture_append(&f, 0, lane, seq, 20, seq % 5 == 0), PL_OK);
+	fixture_await(&f, &f.stored, target);
+	fixture_close(&f);
+}
+
+static enum pl_err state_after_open(void)
+{
+	enum pl_err err = fixture_open(&f);
+
+	cr_assert_eq(err, PL_OK, "%s", f.why);
+	f.why[0] = 0;
+	err = pl_store_feed_state(f.store, f.why, sizeof(f.why));
+	fixture_close(&f);
+	return err;
+}
+
+Test(store_feed, goes_on_after_every_restart)
+{
+	cr_assert_eq(state_after_open(), PL_OK, "a new store");
+	for (uint64_t to = 1, from = 1; to < 600; from = to + 1, to = to * 3 / 2 + 1) {
+		author_up_to(1, from, to);
+		cr_assert_eq(state_after_open(), PL_OK, "at %llu: %s", (unsigned long long)to, f.why);
+	}
+}
+
+Test(store_feed, restored_copy_is_frozen_for_good)
+{
+	author_up_to(0, 1, 10);
+	copy_file(f.path, copy_path);
+	author_up_to(0, 11, 11); /* one entry is enough */
+	copy_file(copy_path, f.path);
+	for (uint64_t seq = 11; seq < 14; seq++) {
+		cr_assert_eq(state_after_open(), PL_ERR_FORK);
+		cr_assert_not_null(strstr(f.why, "restored from a copy"), "%s", f.why);
+		author_up_to(0, seq, seq); /* what peers send back of its own feed is stored, and does not make it the newest */
+	}
+}
+
+Test(store_feed, newest_store_put_back_is_fine)
+{
+	char newest[128];
+
+	snprintf(newest, sizeof(newest), "%.96s.newest", f.path);
+	author_up_to(0, 1, 10);
+	copy_file(f.path, copy_path);
+	author_up_to(0, 11, 20);
+	copy_file(f.path, newest);
+	copy_file(copy_path, f.path);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	copy_file(newest, f.path);
+	cr_assert_eq(state_after_open(), PL_OK, "%s", f.why);
+	author_up_to(0, 21, 21);
+	cr_assert_eq(state_after_open(), PL_OK, "%s", f.why);
+}
+
+Test(store_feed, what_a_peer_found_holds_at_the_next_start)
+{
+	author_up_to(0, 1, 10);
+	fixture_start(&f);
+	pl_store_freeze_feed(f.store, "CHE holds more of it.");
+	fixture_close(&f);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_str_eq(f.why, "CHE holds more of it.");
+}
+
+Test(store_feed, frozen_store_does_not_move_its_sidecar)
+{
+	struct stat before, after;
+
+	author_up_to(0, 1, 10);
+	copy_file(f.path, copy_path);
+	author_up_to(0, 11, 300);
+	copy_file(copy_path, f.path);
+	cr_assert_eq(stat(feed_path, &before), 0);
+	author_up_to(0, 11, 40);
+	cr_assert_eq(stat(feed_path, &after), 0);
+	cr_assert_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+}
+
+Test(store_feed, without_its_sidecar_is_frozen_if_it_has_authored)
+{
+	fixture_start(&f);
+	cr_assert_eq(fixture_append(&f, 3, 0, 1, 20, false), PL_OK);
+	fixture_close(&f);
+	unlink(feed_path);
+	cr_assert_eq(state_after_open(), PL_OK, "it holds nothing of its own");
+	author_up_to(2, 1, 1);
+	unlink(feed_path);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_not_null(strstr(f.why, "missing"), "%s", f.why);
+	cr_assert_neq(access(feed_path, F_OK), 0, "a missing sidecar is not made anew");
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+}
+
+Test(store_feed, store_made_anew_is_frozen)
+{
+	author_up_to(1, 1, 3);
+	unlink(f.path);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_not_null(strstr(f.why, "another store"), "%s", f.why);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+}
+
+Test(store_feed, unused_sidecar_yields_to_a_new_store)
+{
+	cr_assert_eq(state_after_open(), PL_OK);
+	unlink(f.path);
+	cr_assert_eq(state_after_open(), PL_OK);
+	author_up_to(1, 1, 3);
+	cr_assert_eq(state_after_open(), PL_OK);
+}
+
+Test(store_feed, older_sidecar_is_noticed)
+{
+	author_up_to(1, 1, 3);
+	copy_file(feed_path, feed_copy);
+	author_up_to(1, 4, 200);
+	copy_file(feed_copy, feed_path);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_not_null(strstr(f.why, "older copy"), "%s", f.why);
+}
+
+static void spoil(long offset)
+{
+	FILE *file = fopen(feed_path, "r+b");
+	int c;
+
+	cr_assert_not_null(file);
+	fseek(file, offset, SEEK_SET);
+	c = fgetc(file);
+	fseek(file, offset, SEEK_SET);
+	fputc(c ^ 1, file);
+	fclose(file);
+}
+
+Test(store_feed, one_torn_block_does_no_harm_two_are_damage)
+{
+	author_up_to(1, 1, 200);
+	for (int block = 0; block < 3; block++) {
+		spoil(block * 4096L + 30);
+		cr_assert_eq(state_after_open(), PL_OK, "block %d: %s", block, f.why);
+		spoil(block * 4096L + 30);
+	}
+	spoil(30);
+	spoil(4096 + 30);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_not_null(strstr(f.why, "damaged"), "%s", f.why);
+	spoil(30);
+	cr_assert_eq(truncate(feed_path, 100), 0);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+}
+
+/* Without the block that says what was committed, as power loss may leave it, the lead of the reservation still tells. */
+Test(store_feed, reservation_alone_notices_a_copy_that_is_far_behind)
+{
+	author_up_to(1, 1, 10);
+	copy_file(f.path, copy_path);
+	author_up_to(1, 11, 10 + 2 * PL_FEED_LEAD_MAX);
+	copy_file(copy_path, f.path);
+	spoil(2 * 4096 + 30);
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	cr_assert_not_null(strstr(f.why, "reserved"), "%s", f.why);
+}
+
+Test(store_feed, killed_at_any_time_goes_on)
+{
+	for (int round = 0; round < 12; round++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			uint64_t head;
+
+			if (fixture_open(&f) != PL_OK || pl_store_feed_state(f.store, f.why, sizeof(f.why)) != PL_OK)
+				_exit(1);
+			if (pl_store_start(f.store, &f.loop, &f.callbacks) != PL_OK)
+				_exit(1);
+			/* an append at a place that is taken is refused: that is how we find where the lane ends */
+			for (head = 1; fixture_append(&f, 0, 1, head, 20, false) == PL_ERR_EXISTS; head++)
+				;
+			for (uint64_t seq = head + 1;; seq++) {
+				if (fixture_append(&f, 0, 1, seq, 20, seq % 7 == 0) != PL_OK)
+					_exit(2);
+				while (pl_store_queue_bytes(f.store) > 20000)
+					uv_run(&f.loop, UV_RUN_ONCE);
+			}
+		}
+		usleep(5000 + 9000 * (unsigned)round);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		cr_assert(WIFSIGNALED(status), "round %d: the child ended by itself with %d", round, WEXITSTATUS(status));
+		cr_assert_eq(state_after_open(), PL_OK, "round %d: %s", round, f.why);
+	}
+}
