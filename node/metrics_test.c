@@ -43,7 +43,7 @@ Test(metrics, numbers_read_back_as_they_were)
 {
 	struct pl_metrics metrics = { 0 };
 	pl_metrics_family(&metrics, "m", PL_METRIC_GAUGE, "h");
-	static const double values[] = { 0, -0.5, 0.1, 1.0 / 3, 1e300, 123456789012.0, INFINITY, -INFINITY, NAN };
+	static const double values[] = { 0, -0.5, 0.1, 1.0 / 3, 1e300, 123456789012.0, (double)INFINITY, -(double)INFINITY, (double)NAN };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		pl_metrics_double(&metrics, values[i]);
 	assert_text(&metrics, "# HELP m h\n# TYPE m gauge\nm 0\nm -0.5\nm 0.1\nm 0.3333333333333333\nm 1e+300\nm 123456789012\nm +Inf\nm -Inf\nm NaN\n");
