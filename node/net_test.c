@@ -1,0 +1,204 @@
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node/net.h"
+#include "proto/charter.h"
+#include "proto/engine.h"
+
+/* Two nets on one loop; `echo` gives back what it gets. */
+struct side {
+	struct pl_net *net;
+	uint32_t link;
+	uint16_t peer;
+	bool up, down, echo;
+	uint64_t address_hash;
+	char why[160];
+	size_t received, sent;
+	uint8_t bytes[1 << 20];
+	void (*then)(struct side *side);
+};
+
+static uv_loop_t loop;
+static struct side a, b;
+static uv_timer_t limit;
+
+static void on_up(void *ctx, uint32_t link, uint16_t peer, uint64_t address_hash)
+{
+	struct side *side = ctx;
+
+	side->up = true;
+	side->link = link;
+	side->peer = peer;
+	side->address_hash = address_hash;
+	if (side->then)
+		side->then(side);
+}
+
+static void on_down(void *ctx, uint32_t link, uint16_t peer, const char *why)
+{
+	struct side *side = ctx;
+
+	side->down = true;
+	side->link = link;
+	side->peer = peer;
+	snprintf(side->why, sizeof side->why, "%s", why);
+	uv_stop(&loop);
+}
+
+static void on_bytes(void *ctx, uint32_t link, const uint8_t *bytes, size_t count)
+{
+	struct side *side = ctx;
+
+	if (side->echo) {
+		pl_net_send(side->net, link, bytes, count);
+		return;
+	}
+	cr_assert_leq(side->received + count, sizeof side->bytes);
+	memcpy(side->bytes + side->received, bytes, count);
+	side->received += count;
+	if (side->received == sizeof side->bytes)
+		uv_stop(&loop);
+}
+
+static void on_sent(void *ctx, uint32_t link)
+{
+	struct side *side = ctx;
+
+	cr_assert_eq(link, side->link);
+	side->sent++;
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	(void)timer;
+	cr_assert_fail("nothing has come within 10 s");
+}
+
+static void open_side(struct side *side)
+{
+	const struct pl_net_callbacks callbacks = { .ctx = side, .up = on_up, .down = on_down, .bytes = on_bytes, .sent = on_sent };
+
+	cr_assert_eq(pl_net_new(&loop, &callbacks, &side->net), PL_OK);
+}
+
+static void setup(void)
+{
+	uv_loop_init(&loop);
+	uv_timer_init(&loop, &limit);
+	uv_timer_start(&limit, on_limit, 10000, 0);
+	uv_unref((uv_handle_t *)&limit);
+	open_side(&a);
+	open_side(&b);
+}
+
+static void teardown(void)
+{
+	pl_net_shutdown(a.net);
+	pl_net_shutdown(b.net);
+	uv_close((uv_handle_t *)&limit, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert_eq(uv_loop_close(&loop), 0, "every handle is closed");
+	pl_net_free(a.net);
+	pl_net_free(b.net);
+}
+
+static const char *listen_on_b(char address[PL_ADDRESS_BYTES_MAX + 1])
+{
+	char why[256];
+
+	cr_assert_eq(pl_net_listen(b.net, "127.0.0.1:0", why, sizeof why), PL_OK, "%s", why);
+	snprintf(address, PL_ADDRESS_BYTES_MAX + 1, "127.0.0.1:%u", pl_net_port(b.net, 0));
+	return address;
+}
+
+static void send_much(struct side *side)
+{
+	uint8_t piece[4096];
+
+	for (size_t i = 0; i < sizeof side->bytes; i += sizeof piece) {
+		for (size_t k = 0; k < sizeof piece; k++)
+			piece[k] = (uint8_t)((i + k) * 7 >> 2);
+		pl_net_send(side->net, side->link, piece, sizeof piece); /* copied: the buffer is used again */
+	}
+}
+
+Test(net, what_is_sent_arrives_whole_and_in_order, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1], remote[PL_ADDRESS_BYTES_MAX + 1];
+	const char *const addresses[] = { listen_on_b(address) };
+
+	a.then = send_much;
+	b.echo = true;
+	pl_net_dial(a.net, 7, addresses, 1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.up && b.up);
+	cr_assert_eq(a.peer, 7);
+	cr_assert_eq(b.peer, PL_NODE_NONE);
+	cr_assert_eq(a.received, sizeof a.bytes);
+	for (size_t i = 0; i < sizeof a.bytes; i++)
+		cr_assert_eq(a.bytes[i], (uint8_t)(i * 7 >> 2), "byte %zu", i);
+	cr_assert_gt(a.sent, 0);
+	pl_net_address(a.net, a.link, remote);
+	cr_assert_str_eq(remote, address);
+}
+
+static void close_link(struct side *side)
+{
+	pl_net_send(side->net, side->link, (const uint8_t *)"last words", 10);
+	pl_net_close(side->net, side->link);
+}
+
+Test(net, what_was_sent_before_a_close_still_arrives_and_only_the_other_side_is_told, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	const char *const addresses[] = { listen_on_b(address) };
+
+	a.then = close_link;
+	pl_net_dial(a.net, 1, addresses, 1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(b.down);
+	cr_assert_eq(b.received, 10);
+	cr_assert_arr_eq(b.bytes, "last words", 10);
+	cr_assert_not(a.down);
+}
+
+Test(net, a_dial_that_fails_says_why, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	const char *const addresses[] = { "not an address", listen_on_b(address) };
+
+	pl_net_shutdown(b.net); /* the port is free again: nobody listens */
+	while (uv_run(&loop, UV_RUN_NOWAIT) != 0 && b.up)
+		;
+	pl_net_dial(a.net, 3, addresses, 2);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.down);
+	cr_assert_eq(a.link, PL_LINK_NONE);
+	cr_assert_eq(a.peer, 3);
+	cr_assert(strstr(a.why, "refused"), "%s", a.why);
+}
+
+Test(net, the_second_address_is_tried_when_the_first_fails, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	const char *const addresses[] = { "127.0.0.1:1", listen_on_b(address) };
+
+	a.then = close_link;
+	pl_net_dial(a.net, 3, addresses, 2);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.up && b.up);
+	cr_assert_eq(a.peer, 3);
+}
+
+Test(net, a_port_in_use_is_named, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1], why[256];
+
+	listen_on_b(address);
+	cr_assert_eq(pl_net_listen(a.net, address, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert(strstr(why, address) && strstr(why, "in use"), "%s", why);
+	cr_assert_eq(pl_net_listen(a.net, "localhost:7100", why, sizeof why), PL_ERR_FORMAT);
+	cr_assert(strstr(why, "numeric"), "%s", why);
+}
