@@ -14,6 +14,7 @@ const struct pl_command_group pl_command_groups[] = {
 	{ "Messages", pl_commands_message },
 	{ "Events", pl_commands_watch },
 	{ "Indicators", pl_commands_indicator },
+	{ "Proofs", pl_commands_proof },
 	{ NULL, NULL },
 };
 
@@ -204,7 +205,7 @@ void pl_help_all(const char *group_name)
 void pl_help_command(const struct pl_command *command)
 {
 	pl_out("Usage: %s\n\n", usage(command));
-	print_wrapped(pl_format("%s.", command->summary), 0);
+	print_wrapped(pl_format("%s%s.", pl_upper(pl_format("%.1s", command->summary)), command->summary + 1), 0);
 	for (const char *at = command->details; at != NULL && *at != '\0';) {
 		size_t paragraph = strcspn(at, "\n");
 		pl_out("\n");

@@ -23,7 +23,7 @@ struct pl_block {
 };
 static struct pl_block *blocks;
 
-static void *no_memory(void)
+static _Noreturn void no_memory(void)
 {
 	fputs("parley: out of memory\n", stderr);
 	exit(PL_EXIT_FAILED);
@@ -33,7 +33,7 @@ void *pl_alloc(size_t bytes)
 {
 	struct pl_block *block = calloc(1, sizeof *block + bytes);
 	if (block == NULL)
-		return no_memory();
+		no_memory();
 	block->before = blocks;
 	blocks = block;
 	return block->bytes;
@@ -444,14 +444,30 @@ void pl_note(const struct pl_cli *cli, const char *format, ...)
 	flush_to(stderr, &buffer);
 }
 
-void pl_out_json(json_t *document)
+/* One line in which all but printable ASCII is escaped: harmless on a terminal, and the same document. */
+static void print_json(FILE *to, const json_t *document)
 {
 	char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 	if (text == NULL)
 		no_memory();
-	else
-		puts(text);
+	struct buffer buffer = { 0 };
+	for (const char *at = text; *at != '\0';) {
+		size_t count = strcspn(at, "\x7f"); /* a control character that jansson leaves as it is */
+		put(&buffer, at, count);
+		at += count;
+		if (*at != '\0') {
+			put_text(&buffer, "\\u007F");
+			at++;
+		}
+	}
+	put(&buffer, "\n", 1);
 	free(text);
+	flush_to(to, &buffer);
+}
+
+void pl_out_json(json_t *document)
+{
+	print_json(stdout, document);
 	json_decref(document);
 }
 
@@ -468,12 +484,7 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 		if (error == NULL) /* not UTF-8: say it with its bytes made visible */
 			error = json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message", pl_visible_text(message, strlen(message)), "hint",
 			                  hint == NULL ? NULL : pl_visible_text(hint, strlen(hint)));
-		char *text = error == NULL ? NULL : json_dumps(error, JSON_COMPACT | JSON_ENSURE_ASCII);
-		if (text == NULL)
-			no_memory();
-		else
-			fprintf(stderr, "%s\n", text);
-		free(text);
+		print_json(stderr, error);
 		json_decref(error);
 		return exit;
 	}
