@@ -194,6 +194,7 @@ static void on_timer(uv_timer_t *timer)
 	struct pl_core *core = timer->data;
 	struct pl_event event = { .type = PL_EV_TICK };
 
+	pl_core_read_clocks(core);
 	pl_core_event(core, &event);
 }
 
@@ -202,6 +203,7 @@ static void on_idle(uv_idle_t *idle)
 	struct pl_core *core = idle->data;
 	struct pl_event event = { .type = PL_EV_TICK };
 
+	pl_core_read_clocks(core);
 	pl_core_event(core, &event);
 }
 
@@ -453,6 +455,7 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	event.submit.flags = flags;
 	event.submit.body = body;
 	event.submit.body_bytes = body_bytes;
+	pl_core_read_clocks(core);
 	enum pl_err err = step(core, &event);
 	arm(core);
 	if (err != PL_OK) {
