@@ -54,7 +54,7 @@ static enum pl_err open_for_reading(const char *path, int *fd, struct stat *st, 
 		return fail(why, why_max, err_of_errno(errno), "%s: cannot be opened: %s", path, strerror(errno));
 	if (fstat(opened, st) != 0 || S_ISDIR(st->st_mode)) {
 		close(opened);
-		return fail(why, why_max, PL_ERR_IO, "%s: is a folder; a file is needed", path);
+		return fail(why, why_max, PL_ERR_FORMAT, "%s: is a folder; a file is needed", path);
 	}
 	*fd = opened;
 	return PL_OK;

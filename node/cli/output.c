@@ -235,6 +235,7 @@ static void put_list(struct buffer *buffer, put_filtered filter, const char *for
 		case 'u':
 		case 'x':
 		case 'X':
+		case 'o':
 			if (*length == 'l' && length[1] == 'l')
 				snprintf(out, sizeof out, spec, va_arg(list, long long));
 			else if (*length == 'l')

@@ -166,14 +166,16 @@ Test(output, a_format_does_what_printf_does)
 {
 	cr_assert_str_eq(pl_format("%d %5d %-5d| %05u %x %02x %lld %zu %.1f %% %c", -1, 42, 42, 7u, 255u, 10u, -5LL, (size_t)9, 2.55, 'c'),
 	                 "-1    42 42   | 00007 ff 0a -5 9 2.5 % c");
-	cr_assert_str_eq(pl_format("[%6s] [%-6s] [%.2s] [%.*s] [%*s]", "abc", "abc", "abc", 1, "abc", 5, "ab"), "[   abc] [abc   ] [ab] [a] [   ab]");
+	cr_assert_str_eq(pl_format("[%6s] [%-6s] [%.2s] [%.*s] [%*s]", "abc", "abc", "abc", 1, "abc", 5, "ab"),
+	                 "[   abc] [abc   ] [ab] [a] [   ab]");
 	cr_assert_str_eq(pl_format("[%4s] [%-4s]", "é", "你"), "[   é] [你  ]", "a width counts columns, not bytes");
 	cr_assert_str_eq(pl_format("%s", "\033\n"), "\033\n", "what is not printed stays as it is");
 }
 
 Test(output, a_path_is_percent_encoded)
 {
-	cr_assert_str_eq(pl_path("/v1/messages/%s/read?x=%s", "FIN/0/17", "a b&c=\xc3\xa9"), "/v1/messages/FIN%2F0%2F17/read?x=a%20b%26c%3D%C3%A9");
+	cr_assert_str_eq(pl_path("/v1/messages/%s/read?x=%s", "FIN/0/17", "a b&c=\xc3\xa9"),
+	                 "/v1/messages/FIN%2F0%2F17/read?x=a%20b%26c%3D%C3%A9");
 	cr_assert_str_eq(pl_path("/v1/%s", "../..%00"), "/v1/..%2F..%2500");
 }
 

@@ -130,12 +130,17 @@ static void print_keys(const char *label, const struct pl_key_set *set, uint8_t 
 		pl_out_field("", "any %u of these %u", (unsigned)set->threshold, (unsigned)set->count);
 }
 
+static bool is_same_set(const struct pl_key_set *a, const struct pl_key_set *b)
+{
+	return a->threshold == b->threshold && a->count == b->count && memcmp(a->keys, b->keys, a->count * sizeof a->keys[0]) == 0;
+}
+
 void pl_paper_print_member(const struct pl_member *member, const struct pl_charter_node *nodes, uint8_t signed_keys)
 {
 	pl_out_styled(PL_BOLD, "%s", member->code);
 	pl_out("%*s%s (%s)\n", 9, "", member->name, pl_paper_role_name(member->role));
 	print_keys("  root", &member->root, signed_keys, signed_keys != 0xff);
-	if (memcmp(&member->root, &member->node_role, sizeof member->root) == 0)
+	if (is_same_set(&member->root, &member->node_role))
 		pl_out_field("  node role", "the root keys");
 	else
 		print_keys("  node role", &member->node_role, 0, false);

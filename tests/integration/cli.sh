@@ -1,0 +1,364 @@
+#!/usr/bin/env bash
+# The command parley on files alone: every command that needs no daemon, and what each says and returns for bad input.
+#
+# Usage: tests/integration/cli.sh   in the build directory; PARLEY names another binary
+set -euo pipefail
+parley=$(realpath "${PARLEY:-node/parley}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+unset PARLEY_DIR PARLEY_PASSPHRASE CREDENTIALS_DIRECTORY NO_COLOR COLUMNS
+export TZ=UTC
+umask 022
+
+tests=0
+fail() {
+  printf 'cli.sh: %s\n' "$1" >&2
+  printf -- '--- stdout\n%s\n--- stderr\n%s\n' "$(cat out)" "$(cat err)" >&2
+  exit 1
+}
+# run COMMAND...: leaves its output in out and err, its exit code in $code; never waits for a terminal, nor for ever
+run() {
+  tests=$((tests + 1))
+  code=0
+  setsid -w timeout -k 5 60 "$parley" "$@" >out 2>err </dev/null || code=$?
+  if [ "$code" -ge 124 ]; then fail "parley $*: hangs or crashes ($code)"; fi
+  if LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' out err && [ -z "${raw:-}" ]; then fail "parley $*: prints control characters"; fi
+}
+# ok PATTERN COMMAND...: succeeds, and prints a line that matches
+ok() {
+  local pattern=$1
+  shift
+  run "$@"
+  [ "$code" -eq 0 ] || fail "parley $*: exit code $code, expected 0"
+  grep -qE -- "$pattern" out || fail "parley $*: prints nothing like \"$pattern\""
+}
+# bad CODE PATTERN COMMAND...: fails with this code, says why on stderr in that way, and with --json says it as JSON
+bad() {
+  local want=$1 pattern=$2
+  shift 2
+  run "$@"
+  [ "$code" -eq "$want" ] || fail "parley $*: exit code $code, expected $want"
+  grep -qE -- "$pattern" err || fail "parley $*: says nothing like \"$pattern\""
+  head -n 1 err | grep -q '^parley: ' || fail "parley $*: an error that does not begin with \"parley: \""
+  run --json "$@"
+  [ "$code" -eq "$want" ] || fail "parley --json $*: exit code $code, expected $want"
+  if [ "$(wc -l <err)" -ne 1 ] || ! grep -qE '^\{"error":\{"code":"[a-z_]+","message":".+\}\}$' err; then
+    fail "parley --json $*: the error is not JSON on one line"
+  fi
+}
+same() { cmp -s "$1" "$2" || fail "$1 was changed"; }
+absent() { local f; for f; do [ ! -e "$f" ] || fail "$f was left behind"; done; }
+no_leftovers() { [ -z "$(find . -name '*.??????' -newer start | head -n 1)" ] || fail "a temporary file was left: $(find . -name '*.??????')"; }
+# mode FILE: 600
+mode() { stat -c %a "$1"; }
+# flip FILE OFFSET: inverts a byte
+flip() {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  printf "\\x$(printf %02x $((byte ^ 255)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+echo 'correct horse battery' >pass
+echo 'another horse battery' >pass2
+echo 'short' >short
+chmod 600 pass pass2 short
+: >start
+p=(--passphrase-file pass --cost small)
+
+# --- the command line itself ---
+ok 'Usage: parley COMMAND' --help
+ok 'key new' help
+ok 'Usage: parley send --to' send --help
+ok '^Usage: parley charter sign' help charter sign
+ok 'parley [0-9]' --version
+ok '^\{"version":"' --version --json
+bad 2 'a command is missing'
+bad 2 'did you mean `parley send`' sned
+bad 2 'did you mean `parley charter verify`' charter verfy
+bad 2 'did you mean --passphrase-file' key new --role root --out x.key --passphrase-fil pass
+bad 2 'needs --role' key new --out x.key
+bad 2 'needs --out' key new --role root
+bad 2 'needs a FILE.key' key new --role root --out
+bad 2 'one of: root node-role personnel node' key new --role king --out x.key
+bad 2 'given twice' key new --role root --role root --out x.key
+bad 2 'needs FILE.plc' charter show
+bad 2 '"b.plc"' charter show a.plc b.plc
+bad 2 'from 1 to 366' key certify --root x.key --days 0
+absent x.key x.pub
+
+# --- key new, key show ---
+ok '^key +[0-9a-f]{4}( [0-9a-f]{4}){15}$' key new --role root --out fin-root.key --comment 'Finland, vault 1' "${p[@]}"
+[ "$(mode fin-root.key)" = 600 ] || fail 'a secret is not of mode 600'
+cp fin-root.key kept.key
+cp fin-root.pub kept.pub
+bad 5 'fin-root.key: exists already' key new --role root --out fin-root.key "${p[@]}"
+same fin-root.key kept.key
+mv fin-root.key elsewhere.key
+bad 5 'fin-root.pub: exists already' key new --role root --out fin-root.key "${p[@]}"
+same fin-root.pub kept.pub
+absent fin-root.key
+mv elsewhere.key fin-root.key
+bad 4 'no/such.key: cannot be created' key new --role root --out no/such.key "${p[@]}"
+bad 5 'no terminal to ask' key new --role root --out x.key --cost small
+bad 5 'at least 8 characters' key new --role root --out x.key --cost small --passphrase-file short
+bad 4 'none: cannot be opened' key new --role root --out x.key --cost small --passphrase-file none
+chmod 644 pass
+bad 5 'chmod 600 pass' key new --role root --out x.key "${p[@]}"
+chmod 600 pass
+printf 'correct\0horse battery\n' >zero
+chmod 600 zero
+bad 6 'zero byte' key new --role root --out x.key --cost small --passphrase-file zero
+bad 6 'cannot be a comment' key new --role root --out x.key --comment $'two\nlines' "${p[@]}"
+bad 6 'cannot be a comment' key new --role root --out x.key --comment $'\xff' "${p[@]}"
+absent x.key x.pub
+PARLEY_PASSPHRASE='correct horse battery' run key new --role node-role --out env.key --cost small --quiet
+[ "$code" -eq 0 ] && [ ! -s out ] || fail 'the environment does not serve for a passphrase, or --quiet speaks'
+
+ok '^comment +Finland, vault 1$' key show fin-root.pub
+ok '^role +root$' key show fin-root.key --passphrase-file pass
+ok '^\{"file":"fin-root.key","role":"root","comment":"Finland, vault 1","public_key":"[0-9a-f]{64}"\}$' key show fin-root.key --passphrase-file pass --json
+cmp -s <("$parley" key show fin-root.pub) <("$parley" key show fin-root.key --passphrase-file pass) || fail 'a key and its public part are not shown alike'
+bad 6 'wrong passphrase' key show fin-root.key --passphrase-file pass2
+for m in 640 604 666; do chmod $m fin-root.key; bad 5 'chmod 600 fin-root.key' key show fin-root.key --passphrase-file pass; done
+chmod 600 fin-root.key
+bad 4 'none.key: cannot be opened' key show none.key
+bad 6 'is a folder' key show .
+bad 6 'neither a key' key show start
+head -c 4096 /dev/zero >zeros
+bad 6 'neither a key' key show zeros
+truncate -s 2M large
+bad 6 'more than 1048576 bytes' key show large
+head -c 60 fin-root.key >cut.key
+chmod 600 cut.key
+bad 6 'cut.key: is not a key file' key show cut.key --passphrase-file pass
+cp fin-root.key flipped.key
+flip flipped.key 70
+bad 6 'wrong passphrase, or the file is damaged' key show flipped.key --passphrase-file pass
+rm fin-root.pub
+ok '^role +root$' key show fin-root.key --pub fin-root.pub --passphrase-file pass
+same fin-root.pub kept.pub
+bad 5 'fin-root.pub: exists already' key show fin-root.key --pub fin-root.pub --passphrase-file pass
+
+# --- init ---
+bad 2 'needs --dir' init --state FIN "${p[@]}"
+bad 2 'says whose node' init --dir fin "${p[@]}"
+bad 6 'three capitals' init --state fin --dir fin "${p[@]}"
+absent fin/node.key
+bad 6 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
+bad 6 'peer "CHE"' init --state FIN --dir fin --peer CHE "${p[@]}"
+bad 4 'no/fin: cannot be created' init --state FIN --dir no/fin "${p[@]}"
+bad 6 'start: is not a folder' init --state FIN --dir start "${p[@]}"
+mkdir -m 777 open
+chmod 777 open
+bad 5 'others on this machine may write there' init --state FIN --dir open "${p[@]}"
+rm -rf fin
+ok '^node id +[0-9a-f]{4}' init --state FIN --dir fin --listen 127.0.0.1:7101 --peer 'CHE 127.0.0.1:7102' --label helsinki-1 "${p[@]}"
+[ "$(mode fin)" = 700 ] && [ "$(mode fin/node.key)" = 600 ] && [ "$(mode fin/parley.conf)" = 600 ] || fail 'modes in a node'\''s folder'
+grep -q '^listen = 127.0.0.1:7101$' fin/parley.conf && grep -q '^peer = CHE 127.0.0.1:7102$' fin/parley.conf &&
+  grep -q "^passphrase_file = \"$work/pass\"$" fin/parley.conf || fail 'parley.conf lacks what was asked for'
+cp -a fin fin.kept
+ok '^node id' init --state FIN --dir fin "${p[@]}"
+grep -q 'stands there already and is kept' err || fail 'init does not say that it keeps keys'
+ok '"made":\[\]' init --dir fin --listen 127.0.0.1:9 --json
+for f in node.key node.pub parley.conf; do same fin/$f fin.kept/$f; done
+rm fin/node.pub fin/parley.conf
+ok 'made +fin/node.pub' init --dir fin --passphrase-file pass
+same fin/node.pub fin.kept/node.pub
+[ -e fin/parley.conf ] || fail 'an interrupted init is not completed'
+mv fin/node.key away.key
+bad 5 'is gone' init --state FIN --dir fin "${p[@]}"
+mv away.key fin/node.key
+for s in CHE:che SGP:sgp; do
+  ok 'node id' init --state ${s%:*} --dir ${s#*:} "${p[@]}"
+  ok 'key' key new --role root --out ${s#*:}-root.key "${p[@]}"
+done
+
+# --- key certify ---
+c=(--passphrase-file pass)
+ok '"helsinki-1", 127.0.0.1:7101, generation 1' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub,127.0.0.1:7101 --out fin.sheet "${c[@]}"
+bad 5 'fin.sheet: exists already' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub --out fin.sheet "${c[@]}"
+ok '^FIN +Finland \(state\)$' key show fin.sheet
+ok '"complete":true\}$' key show fin.sheet --json
+bad 2 'needs --state' key certify --name Finland --root fin-root.key --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'three capitals' key certify --state Fin --name Finland --root fin-root.key --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'is not an address' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub,nowhere --out x.sheet "${c[@]}"
+bad 6 'is of a root key; a node' key certify --state FIN --name Finland --root fin-root.key --node fin-root.pub --out x.sheet "${c[@]}"
+bad 6 'is a node-role key; a root key' key certify --state FIN --name Finland --root env.key --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'holds a node' key certify --state FIN --name Finland --root fin/node.key --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'a secret key; its public part' key certify --state FIN --name Finland --root fin-root.key --node fin/node.key --out x.sheet "${c[@]}"
+bad 6 'given twice' key certify --state FIN --name Finland --root fin-root.key --root fin-root.key --threshold 1 --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'stands twice' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub --node fin/node.pub --out x.sheet "${c[@]}"
+bad 6 'wrong passphrase' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub --out x.sheet --passphrase-file pass2
+bad 6 'cannot be a name' key certify --state FIN --name $'Fin\e[31mland' --root fin-root.key --node fin/node.pub --out x.sheet "${c[@]}"
+absent x.sheet
+
+# two of three root keys, which are never in one place; node-role keys of their own
+for i in 1 2 3; do ok 'key' key new --role root --out che-root-$i.key "${p[@]}"; done
+bad 2 'says how many' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --node che/node.pub --out che.sheet "${c[@]}"
+bad 2 'more than the' key certify --state CHE --name Switzerland --root che-root-1.key --threshold 2 --node che/node.pub --out che.sheet "${c[@]}"
+bad 5 '2 node-role keys have to sign' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --threshold 2 --node che/node.pub --out che.sheet "${c[@]}"
+absent che.sheet
+ok 'che|CHE' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --root-pub che-root-3.pub --threshold 2 \
+  --node-role env.key --node che/node.pub,127.0.0.1:7102 --out che.sheet "${c[@]}"
+grep -q 'signed by 1 of the 2 root keys' err || fail 'a sheet that lacks a signature is not named so'
+ok 'any 2 of these 3' key show che.sheet
+bad 7 'signatures are missing' charter new --name Net --out x.plc che.sheet
+cp che.sheet che.sheet.half
+bad 5 'sheet of CHE \(Switzerland\), and the key given is not among' key certify --add-signature che.sheet --root fin-root.key "${c[@]}"
+bad 5 'has signed it already' key certify --add-signature che.sheet --root che-root-1.key "${c[@]}"
+bad 2 'cannot change it' key certify --add-signature che.sheet --root che-root-2.key --days 3 "${c[@]}"
+bad 6 'is not a member' key certify --add-signature fin-root.pub --root che-root-2.key "${c[@]}"
+same che.sheet che.sheet.half
+ok 'signed$' key certify --add-signature che.sheet --root che-root-3.key "${c[@]}"
+ok '"complete":true\}$' key show che.sheet --json
+for at in 10 40 100 200 300; do
+  cp che.sheet flipped.sheet
+  flip flipped.sheet $at
+  run key show flipped.sheet
+  [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a sheet with byte $at changed: exit code $code"
+done
+
+# --- charter ---
+ok 'the root keys' key certify --state SGP --name Singapore --root sgp-root.key --node sgp/node.pub --out sgp.sheet "${c[@]}"
+ok 'signed +by 0 of 3 members; missing: CHE, FIN, SGP' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
+bad 5 'net.plc: exists already' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
+bad 6 'stands in another sheet too' charter new --name Net fin.sheet fin.sheet --out x.plc
+bad 6 'is not a member' charter new --name Net fin.sheet start --out x.plc
+bad 4 'none.sheet' charter new --name Net fin.sheet none.sheet --out x.plc
+bad 2 'an empty one' charter new --name '' --out x.plc fin.sheet
+bad 6 'cannot be a name of a network' charter new --name ' Net' --out x.plc fin.sheet
+absent x.plc
+cp net.plc unsigned.plc
+bad 7 'missing: CHE, FIN, SGP' charter verify net.plc
+bad 4 'a root key of no member' charter sign net.plc --root che-root.key "${c[@]}"
+bad 6 'charters are signed with root keys' charter sign net.plc --root env.key "${c[@]}"
+bad 6 'wrong passphrase' charter sign net.plc --root fin-root.key --passphrase-file pass2
+same net.plc unsigned.plc
+ok 'signed +by 1 of 3 members: FIN; missing: CHE, SGP' charter sign net.plc --root fin-root.key "${c[@]}"
+bad 5 'has signed this charter already' charter sign net.plc --root fin-root.key "${c[@]}"
+ok 'signed +by 1 of 3' charter sign net.plc --root che-root-1.key "${c[@]}"
+ok 'signed +by 2 of 3' charter sign net.plc --root che-root-2.key "${c[@]}"
+bad 7 'missing: SGP' charter verify net.plc
+bad 7 'missing: SGP' init --dir fin --charter net.plc
+absent fin/charter.plc
+ok '"complete":true' charter sign net.plc --root sgp-root.key --json "${c[@]}"
+ok 'net.plc holds: 3 members, 3 nodes' charter verify net.plc
+ok '^CHE +Switzerland' charter show net.plc
+ok '^\{"valid":true,"network_id":"[0-9a-f]{64}"' charter verify net.plc --json
+id=$(sed 's/.*"network_id":"\([0-9a-f]*\)".*/\1/' out)
+ok 'holds' charter verify net.plc --network "$id"
+ok 'holds' charter verify net.plc --network "$(echo "$id" | sed 's/..../& /g')"
+bad 7 'another network' charter verify net.plc --network "${id%?}$(printf %x $((0x${id: -1} ^ 1)))"
+bad 2 '64 hexadecimal digits' charter verify net.plc --network 1234
+bad 2 'a time like' charter verify net.plc --at tomorrow
+bad 7 'expired on' charter verify net.plc --at "$(date -u -d '+2 years' +%FT%TZ)"
+bad 7 'not valid before' charter verify net.plc --at 2020-01-01T00:00:00Z
+# a byte changed, anywhere: never valid, never a crash
+size=$(stat -c %s net.plc)
+for ((at = 0; at < size; at += 23)); do
+  cp net.plc t.plc
+  flip t.plc $at
+  run charter verify t.plc
+  [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a charter with byte $at changed: exit code $code"
+done
+for ((at = 0; at < size; at += 101)); do
+  head -c $at net.plc >t.plc
+  run charter verify t.plc
+  [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a charter cut to $at bytes: exit code $code"
+done
+bad 6 'is not a charter' charter show fin.sheet
+bad 6 'more than 1048576 bytes' charter show large
+
+# --- init with a charter ---
+bad 5 'belongs to FIN, not to SGP' init --state SGP --dir fin --charter net.plc
+ok 'node id' init --state EST --dir est "${p[@]}"
+bad 5 'does not stand in this charter' init --dir est --charter net.plc
+absent est/charter.plc fin/charter.plc
+bad 4 'none.plc' init --dir fin --charter none.plc
+ok '^node +FIN in "Test network"' init --dir fin --charter net.plc
+same fin/charter.plc net.plc
+ok '"name":"FIN"' init --dir fin --charter net.plc --json
+ok 'FIN' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub --out fin2.sheet "${c[@]}"
+ok 'by 0 of 1' charter new --name Other fin2.sheet --out other.plc
+ok 'by all 1' charter sign other.plc --root fin-root.key "${c[@]}"
+bad 5 'is another charter than other.plc' init --dir fin --charter other.plc
+same fin/charter.plc net.plc
+
+# --- verify ---
+bad 4 'none.proof' verify none.proof
+bad 6 'not a proof' verify start
+bad 6 'not a proof' verify net.plc
+bad 6 'more than' verify large
+bad 2 'give one' verify net.plc --network "$id" --charter net.plc
+bad 2 '64 hexadecimal digits' verify net.plc --network zz
+
+# --- no daemon ---
+for command in status peers feed inbox 'read FIN/0/1' 'accept FIN/0/1' 'receipts FIN/0/1' 'watch' 'indicator list' 'export FIN/0/1 -o x.proof' \
+  'attachment FIN/0/1 0 -o x.bin' 'send --to SGP --subject S' 'indicator show indicator--1' 'indicator export -o x.json'; do
+  # shellcheck disable=SC2086
+  bad 3 'parleyd does not run: there is no fin/parley.sock' --dir fin $command
+done
+absent x.proof x.bin x.json
+bad 3 'has no parley.conf' --dir start status
+bad 3 'no node in this folder' status
+bad 3 'does not run: there is no nowhere' --socket nowhere status
+bad 6 'longer than the 107 bytes' --socket "$(printf %0200d 0)" status
+cp fin/parley.conf conf.kept
+echo 'lissen = 127.0.0.1:1' >>fin/parley.conf
+bad 6 'fin/parley.conf:[0-9]+: ' --dir fin status
+mv conf.kept fin/parley.conf
+
+# --- what is checked before anything is sent ---
+bad 6 'is not a member' --dir fin send --to Finland --subject S
+bad 6 'one line' --dir fin send --to SGP --subject $'a\nb'
+bad 6 'one line' --dir fin send --to SGP --subject $'a\xe2\x80\xaeb'
+bad 6 'at most 256' --dir fin send --to SGP --subject "$(printf %0257d 0)"
+bad 2 'over already' --dir fin send --to SGP --subject S --expires 2020-01-01T00:00:00Z
+bad 2 'cannot be "soon"' --dir fin send --to SGP --subject S --expires soon
+bad 2 'goes with --wait' --dir fin send --to SGP --subject S --timeout 3
+printf 'a\0b' >binary
+bad 6 'zero byte at 1' --dir fin send --to SGP --subject S binary
+printf 'caf\xe9' >latin1
+bad 6 'not text in UTF-8: byte 3' --dir fin send --to SGP --subject S latin1
+printf %03073d 0 >long
+bad 6 '3,072 bytes that a FLASH' --dir fin send --to SGP --subject S --precedence flash long
+bad 3 'does not run' --dir fin send --to SGP --subject S --precedence priority long
+printf %060001d 0 >long
+bad 6 '60,000 bytes' --dir fin send --to SGP --subject S long
+bad 4 'none: cannot be read' --dir fin send --to SGP --subject S --attach none
+bad 6 'is not a file' --dir fin send --to SGP --subject S --attach fin
+truncate -s 16777217 huge
+bad 6 'a message takes 16.0 MiB' --dir fin send --to SGP --subject S --attach huge
+many=()
+for i in $(seq 17); do many+=(--attach pass); done
+bad 6 'at most 16 attachments' --dir fin send --to SGP --subject S "${many[@]}"
+
+# --- indicators, checked before the first is sent ---
+i=(--dir fin indicator import)
+bad 2 'needs --tlp' "${i[@]}" start
+bad 2 'not a TLP 2.0 label' "${i[@]}" start --tlp pink
+bad 6 'start' "${i[@]}" start --tlp green
+echo '{"type":"report","id":"report--1"}' >object.json
+bad 6 'bundle' "${i[@]}" object.json --tlp green
+{ printf '[%.0s' $(seq 10000); printf ']%.0s' $(seq 10000); } >deep.json
+bad 6 'deep' "${i[@]}" deep.json --tlp green
+truncate -s 200M large.json
+bad 6 'more than 104857600 bytes' "${i[@]}" large.json --tlp green
+head -c 100000 /dev/urandom >random.json
+bad 6 'random.json' "${i[@]}" random.json --tlp green
+echo '{"type":"bundle","id":"bundle--5d0092c5-5f74-4287-9642-33f4c354e56d","objects":[{"type":"indicator"},{"id":"x"}]}' >partial.json
+bad 6 'partial.json: 2 objects break a rule; nothing was imported' "${i[@]}" partial.json --tlp green --strict
+bad 6 'nothing was imported' "${i[@]}" partial.json --tlp green
+
+# --- a full disk ---
+if [ -w /dev/full ]; then
+  tests=$((tests + 1))
+  code=0
+  "$parley" charter show net.plc >/dev/full 2>err || code=$?
+  [ "$code" -eq 1 ] && grep -q 'cannot be written' err || fail 'output that cannot be written is not noticed'
+fi
+
+rm -f large large.json huge
+no_leftovers
+echo "cli.sh: $tests runs of parley"
