@@ -5,7 +5,8 @@
  * gone (the reply is then dropped). After the reply it must not be touched. All on the loop's thread.
  *
  *   http_parse.c    a request's head and path, as functions of bytes
- *   http_server.c   socket, connections, time limits
+ *   http_conn.c     connections: reading, handing out, writing, time limits
+ *   http_server.c   the socket, routes, accepting, the clock, the end
  *   http_request.c  what handlers see: parameters, JSON, replies
  *   http_events.c   server-sent events
  *
@@ -77,7 +78,7 @@ const char *pl_request_user(const struct pl_request *request); /* of the peer's 
 bool pl_request_query_u64(struct pl_request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value);
 
 /* --- reply: exactly one of these --- */
-/* body NULL (no memory for it) becomes a 500. */
+/* body NULL (no memory for it) becomes a 500. A content type that is no header's value becomes application/octet-stream. */
 void pl_reply_json(struct pl_request *request, int status, json_t *body /* taken over */);
 void pl_reply_bytes(struct pl_request *request, int status, const char *content_type, const char *file_name /* or NULL */,
                     uint8_t *bytes /* from malloc, taken over */, size_t count);

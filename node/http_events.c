@@ -136,18 +136,20 @@ void pl_http_publish(struct pl_http *http, const char *event_name, json_t *data)
 	buffer_printf(&text, "\n");
 	free(json);
 	if (!json || text.failed) {
+		/* its id is used up, and all before it count as gone: every client finds itself behind, comes back, and hears that it missed something */
 		PL_LOG(PL_LOG_ERROR, "http", "event lost: out of memory", PL_F_STR("event", event_name));
 		free(text.bytes);
-		return;
+		http->first_event = ++http->next_event;
+	} else {
+		if (http->next_event - http->first_event == PL_HTTP_EVENTS_MAX)
+			http->first_event++;
+		struct event *event = event_at(http, http->next_event);
+		free(event->text);
+		*event = (struct event){ .id = http->next_event, .offset = http->events_bytes, .bytes = text.count, .text = text.bytes };
+		http->next_event++;
+		http->events_bytes += text.count;
+		http->counters.events++;
 	}
-	if (http->next_event - http->first_event == PL_HTTP_EVENTS_MAX)
-		http->first_event++;
-	struct event *event = event_at(http, http->next_event);
-	free(event->text);
-	*event = (struct event){ .id = http->next_event, .offset = http->events_bytes, .bytes = text.count, .text = text.bytes };
-	http->next_event++;
-	http->events_bytes += text.count;
-	http->counters.events++;
 	for (struct conn *conn = http->conns, *next; conn; conn = next) {
 		next = conn->next;
 		events_pump(conn);

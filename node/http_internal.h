@@ -10,6 +10,9 @@
 #include "node/http_parse.h"
 #include "proto/limits.h"
 
+/* Connections open at once: with a few over the limit, which are told so. More wait to be accepted. */
+#define HTTP_OPEN_MAX (PL_HTTP_CONNECTIONS_MAX + 16)
+
 enum conn_state {
 	CONN_IDLE,    /* between requests */
 	CONN_HEAD,    /* the head has begun */
@@ -112,6 +115,16 @@ void buffer_add(struct buffer *buffer, const void *bytes, size_t count);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* http_server.c */
+/* 200: the request's route and ctx are set; 404; 405 or 204 (OPTIONS) with the header line Allow. */
+int http_find_route(const struct pl_http *http, struct pl_request *request, char *allow, size_t allow_max);
+void http_start_ticking(struct pl_http *http);
+void http_conn_closed(struct pl_http *http); /* after it has been taken off the list */
+
+/* http_conn.c */
+/* Goes on with what is in the buffer, then with the socket. */
+void conn_read(struct conn *conn);
+void conn_tick(struct conn *conn, uint64_t now_ms);
+void conns_close_gone(struct pl_http *http);
 /* Writes and takes over what was malloc'd; done comes later, unless the connection closes before. Never closes by itself, so that handlers can
  * be in the midst of a stream: what fails is closed at the next tick. */
 typedef void (*conn_written)(struct conn *conn);
@@ -120,7 +133,6 @@ void conn_fail(struct conn *conn); /* close at the next tick */
 void conn_close(struct conn *conn);
 /* The reply is out: the next request, or the end. */
 void conn_replied(struct conn *conn);
-void http_start_ticking(struct pl_http *http);
 void conn_set_state(struct conn *conn, enum conn_state state, uint64_t ms_from_now /* UINT64_MAX: no limit */);
 /* Replies on the connection's current request: headers are whole lines, or NULL; body is malloc'd, taken over; NULL with a count: no memory. */
 void conn_reply(struct conn *conn, int status, const char *content_type, const char *headers, void *body, size_t body_count);

@@ -17,7 +17,7 @@
 
 void buffer_add(struct buffer *buffer, const void *bytes, size_t count)
 {
-	if (buffer->failed)
+	if (buffer->failed || count == 0)
 		return;
 	if (count > buffer->room - buffer->count) {
 		size_t room = buffer->room ? buffer->room : 512;
@@ -289,6 +289,16 @@ static const char *reason_of(int status)
 	return "Status";
 }
 
+/* A type may come from whoever sent a file. */
+static bool is_header_value(const char *text)
+{
+	size_t length = strlen(text);
+	for (size_t i = 0; i < length; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return length > 0 && length <= 255;
+}
+
 void head_add(struct buffer *out, const struct conn *conn, int status, const char *content_type, uint64_t body_bytes, const char *headers)
 {
 	char date[64];
@@ -298,7 +308,8 @@ void head_add(struct buffer *out, const struct conn *conn, int status, const cha
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
 	buffer_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason_of(status), date);
 	if (content_type)
-		buffer_printf(out, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", content_type);
+		buffer_printf(out, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n",
+		              is_header_value(content_type) ? content_type : "application/octet-stream");
 	buffer_printf(out, "Cache-Control: no-store\r\n");
 	if (body_bytes == UINT64_MAX) {
 		if (conn->minor_1)
