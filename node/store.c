@@ -322,6 +322,7 @@ enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES
 	if (!store)
 		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", path);
 	store->feed.fd = -1;
+	store->tuning = pl_store_tuning;
 	snprintf(store->path, sizeof(store->path), "%s", path);
 	memcpy(store->network_id, network_id, PL_ID_BYTES);
 	memcpy(store->node_id, node_id, PL_NODE_ID_BYTES);

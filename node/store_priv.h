@@ -98,12 +98,20 @@ enum pl_statement {
 
 #define PL_STORED_AT_ONCE 256 /* entries in one stored() call */
 
+struct pl_store_tuning { /* fixed, but for tests that want to see a thing happen sooner */
+	uint64_t probe_ns;
+	/* WAL frames of 4 KiB: worth a checkpoint when idle; made even when busy, unless an urgent entry comes; made in any case. */
+	int idle_frames, busy_frames, forced_frames;
+};
+extern const struct pl_store_tuning pl_store_tuning;
+
 struct pl_store {
 	char path[PATH_MAX];
 	uint8_t network_id[PL_ID_BYTES], node_id[PL_NODE_ID_BYTES];
 	sqlite3 *db;
 	sqlite3_stmt *statements[PL_STMT_COUNT];
 	struct pl_feed feed;
+	struct pl_store_tuning tuning;
 
 	/* the loop's thread */
 	struct pl_store_callbacks callbacks;

@@ -17,14 +17,13 @@
 #define GROUP_BYTES_MAX (1u << 20)
 #define SLICE_NS 4000000u /* of jobs, and of inserting: what an urgent entry may have to wait for before the commit */
 #define ACK_DELAY_NS 1000000000u
-#define PROBE_NS 1000000000u
 #define IDLE_NS 100000000u /* without work for so long, the worker checkpoints */
-/* WAL frames of 4 KiB: worth a checkpoint when idle; made even when busy, unless an urgent entry comes; made in any case. Copying can be cut
- * short, the sync at its end cannot: small checkpoints keep it short (store_bench: at 1,000 frames an urgent entry under full load waits half
- * as long at worst as at 4,000, and bulk is no slower). */
-#define CHECKPOINT_IDLE_FRAMES 250
-#define CHECKPOINT_BUSY_FRAMES 1000
-#define CHECKPOINT_FORCED_FRAMES 8000
+
+/* Copying the WAL can be cut short, the sync at the end of a checkpoint cannot: small checkpoints keep it short (store_bench: at 1,000 frames
+ * an urgent entry under full load waits half as long at worst as at 4,000, and bulk is no slower). */
+const struct pl_store_tuning pl_store_tuning = {
+	.probe_ns = 1000000000u, .idle_frames = 250, .busy_frames = 1000, .forced_frames = 8000,
+};
 
 /* What stands in one transaction. */
 struct batch {
@@ -104,7 +103,7 @@ static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 		memcpy(store->freeze_why, batch->freeze_why, sizeof(store->freeze_why));
 	for (size_t i = 0; i < batch->acks.size; i++)
 		pl_acks_note(&store->acks, &batch->acks.slots[i]);
-	store->probe_due_ns = uv_hrtime() + PROBE_NS;
+	store->probe_due_ns = uv_hrtime() + store->tuning.probe_ns;
 	uv_mutex_unlock(&store->mutex);
 	pl_acks_dispose(&batch->acks);
 	uv_async_send(store->async);
@@ -399,12 +398,18 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
  * moved, so that nothing is lost whatever happens here. */
 static void checkpoint(struct pl_store *store)
 {
+	bool can_wait = store->wal_frames < store->tuning.forced_frames;
 	int in_wal = -1, moved = -1, rc;
 	struct batch none = {0};
 
 	uv_mutex_lock(&store->mutex);
-	store->may_interrupt = store->wal_frames < CHECKPOINT_FORCED_FRAMES && !store->urgent.first && !store->jobs_urgent.first;
+	store->may_interrupt = can_wait;
+	can_wait &= store->urgent.first || store->jobs_urgent.first;
+	if (can_wait)
+		store->may_interrupt = false;
 	uv_mutex_unlock(&store->mutex);
+	if (can_wait)
+		return;
 	rc = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
 	uv_mutex_lock(&store->mutex);
 	store->may_interrupt = false;
@@ -416,7 +421,7 @@ static void checkpoint(struct pl_store *store)
 	else if ((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CORRUPT)
 		fail(store, &none, pl_store_sql_err(store->db));
 	else if (rc != SQLITE_INTERRUPT)
-		store->checkpoint_retry_ns = uv_hrtime() + PROBE_NS; /* no room in the database: the WAL keeps what it has */
+		store->checkpoint_retry_ns = uv_hrtime() + store->tuning.probe_ns; /* no room in the database: the WAL keeps what it has */
 	store->checkpoint_due_ns = uv_hrtime() + IDLE_NS;
 }
 
@@ -425,8 +430,8 @@ static bool is_checkpoint_due(struct pl_store *store, bool is_idle)
 	uint64_t now_ns = uv_hrtime();
 	bool is_running;
 
-	if (store->wal_frames < CHECKPOINT_IDLE_FRAMES || now_ns < store->checkpoint_retry_ns ||
-	    (store->wal_frames < CHECKPOINT_BUSY_FRAMES && (!is_idle || now_ns < store->checkpoint_due_ns)))
+	if (store->wal_frames < store->tuning.idle_frames || now_ns < store->checkpoint_retry_ns ||
+	    (store->wal_frames < store->tuning.busy_frames && (!is_idle || now_ns < store->checkpoint_due_ns)))
 		return false;
 	uv_mutex_lock(&store->mutex);
 	is_running = store->state == PL_STORE_RUNNING;
@@ -445,7 +450,7 @@ static void probe(struct pl_store *store)
 	}
 	uv_mutex_lock(&store->mutex);
 	if (err) {
-		store->probe_due_ns = uv_hrtime() + PROBE_NS;
+		store->probe_due_ns = uv_hrtime() + store->tuning.probe_ns;
 	} else {
 		store->state = PL_STORE_RUNNING;
 		store->is_ready = true;
@@ -476,7 +481,7 @@ static void sleep_until_work(struct pl_store *store)
 			store->acks_due_ns = now_ns + ACK_DELAY_NS;
 		wake_ns = store->acks_due_ns;
 	}
-	if (store->state == PL_STORE_RUNNING && store->wal_frames >= CHECKPOINT_IDLE_FRAMES) {
+	if (store->state == PL_STORE_RUNNING && store->wal_frames >= store->tuning.idle_frames) {
 		uint64_t due_ns = store->checkpoint_due_ns > store->checkpoint_retry_ns ? store->checkpoint_due_ns : store->checkpoint_retry_ns;
 
 		wake_ns = due_ns < wake_ns ? due_ns : wake_ns;
