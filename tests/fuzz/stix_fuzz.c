@@ -28,7 +28,7 @@ static bool ask_jansson(const uint8_t *bytes, size_t count, enum verdict *verdic
 static size_t walk_through(struct pl_stix_walk *walk, enum pl_err *err)
 {
 	struct pl_stix_item item;
-	char why[200], reason[PL_STIX_REASON_BYTES];
+	char why[200] = "", reason[PL_STIX_REASON_BYTES];
 	size_t count = 0;
 	while ((*err = pl_stix_walk_next(walk, &item, why, sizeof(why))) == PL_OK && item.found != PL_STIX_END) {
 		struct pl_stix_object again;
@@ -40,6 +40,7 @@ static size_t walk_through(struct pl_stix_walk *walk, enum pl_err *err)
 		PL_FUZZ_CHECK(strcmp(again.id, item.object.id) == 0 && again.tlp == item.object.tlp &&
 		              again.modified_us == item.object.modified_us);
 	}
+	PL_FUZZ_CHECK(*err == PL_OK || why[0] != '\0');
 	return count;
 }
 
@@ -54,10 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PL_FUZZ_CHECK(err != PL_OK || (object.id[0] != '\0' && object.type[0] != '\0'));
 
 	size_t walked = 0;
+	why[0] = '\0';
 	err = pl_stix_walk_begin(&walk, bytes, size, why, sizeof(why));
+	PL_FUZZ_CHECK(err == PL_OK || why[0] != '\0');
 	if (err == PL_OK)
 		walked = walk_through(&walk, &err);
-	PL_FUZZ_CHECK(err == PL_OK || why[0] != '\0');
 
 	enum verdict verdict;
 	size_t objects_count = 0;
