@@ -6,12 +6,9 @@
 #include "node/http.h"
 #include "proto/content.h"
 
-#define PL_TIME_TEXT_BYTES 32
-/* RFC 3339, UTC, milliseconds: "2026-11-24T12:00:00.123Z". */
-void pl_api_time_format(uint64_t unix_ms, char out[PL_TIME_TEXT_BYTES]);
-/* The same with any offset, with or without a fraction of a second; "T" and "Z" in either case. PL_ERR_FORMAT. */
+/* RFC 3339 with any offset, with or without a fraction of a second; "T" and "Z" in either case. PL_ERR_FORMAT. */
 PL_MUST_CHECK enum pl_err pl_api_time_parse(const char *text, uint64_t *unix_ms);
-json_t *pl_api_time(uint64_t unix_ms); /* null for 0 */
+json_t *pl_api_time(uint64_t unix_ms); /* "2026-11-24T12:00:00.123Z"; null for 0 */
 json_t *pl_api_hex(const uint8_t *bytes, size_t count);
 json_t *pl_api_ref(const struct pl_charter *charter, uint16_t node, uint8_t lane, uint64_t seq);
 json_t *pl_api_node(const struct pl_charter *charter, uint16_t node);   /* "FIN.2" */
@@ -22,5 +19,10 @@ json_t *pl_api_text(const struct pl_text *text);
  * internal 500. */
 int pl_api_status_of(enum pl_err err, const char **code, const char **hint);
 void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char *what /* "the message was not sent" */);
+
+/* Parts of a request's JSON; false after having replied 400. A name that means nothing is an error: "expire" for "expires" would otherwise change
+ * nothing, and nobody would notice. */
+bool pl_api_only_known(struct pl_request *request, json_t *body, const char *const *names /* NULL at the end */);
+bool pl_api_take_string(struct pl_request *request, const json_t *body, const char *name, const char *fallback, const char **out);
 
 #endif

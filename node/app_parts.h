@@ -26,6 +26,9 @@ struct pl_app {
 
 /* GET /v1/health, /v1/status, /v1/peers, /v1/feed…, /v1/events, /v1/openapi.json, /metrics. */
 PL_MUST_CHECK enum pl_err pl_status_add_routes(struct pl_app *app, struct pl_http *http);
+void pl_api_feed(struct pl_request *request, void *app);
+void pl_api_feed_entry(struct pl_request *request, void *app);
+void pl_api_metrics(struct pl_request *request, void *app);
 
 /* GET /v1/messages/{id}/proof: one message as a file that verifies offline (proof.h). */
 PL_MUST_CHECK enum pl_err pl_proof_add_routes(struct pl_app *app, struct pl_http *http);

@@ -34,6 +34,8 @@ struct pl_apply {
 };
 /* place, work, done and dropped are set; apply is the caller's memory until done or dropped. */
 void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
+/* How far this lane has come since the start, as far as is known: 0 before its first entry. */
+uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane);
 void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);
 
 #endif

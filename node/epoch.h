@@ -51,7 +51,6 @@ struct pl_seal {
 	uint8_t *envelope;     /* NULL on error */
 	size_t envelope_bytes;
 	uint8_t cek[PL_CEK_BYTES];
-	void *private_work;
 };
 void pl_epoch_seal(struct pl_epoch *epoch, struct pl_seal *seal);
 
@@ -67,7 +66,6 @@ struct pl_open {
 	uint8_t *plain;
 	size_t plain_bytes;
 	uint8_t cek[PL_CEK_BYTES];
-	void *private_work;
 };
 /* entry is copied. */
 void pl_epoch_open(struct pl_epoch *epoch, const struct pl_store_entry *entry, struct pl_open *open);

@@ -6,6 +6,7 @@
 
 const struct pl_migration pl_migrations[] = {
 	{1, "base", pl_schema_base},
+	{2, "hotline", pl_schema_hotline},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

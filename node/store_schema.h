@@ -35,6 +35,7 @@ extern const struct pl_migration pl_migrations[];
 extern const int pl_migrations_count;
 
 extern const char pl_schema_base[];
+extern const char pl_schema_hotline[];
 
 /* The last number in the list. */
 int pl_schema_latest(void);

@@ -1,0 +1,804 @@
+#include "node/app_fixture.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "crypto/bytes.h"
+
+#define GIVE_UP_MS 20000
+#define START_MS (PL_FIXTURE_CREATED_MS + 3600000)
+
+struct submission {
+	struct submission *next;
+	uint8_t lane;
+	uint64_t seq;
+	pl_submit_done done;
+	void *ctx;
+};
+
+/* A copy of an entry, waiting for its turn. */
+struct parcel {
+	struct parcel *next;
+	struct pl_store_entry entry;
+	uint8_t body[];
+};
+
+struct lane {
+	struct parcel *first, *last; /* for the application */
+	bool busy;
+	uint64_t applied;
+};
+
+struct pl_core {
+	struct fix *fix;
+	uint16_t self;
+	bool running, deliver;
+	enum pl_err refuse;
+	char dir[80], store_path[112], socket_path[112];
+	struct pl_store *store;
+	struct pl_http *http;
+	struct pl_engine *engine;
+	void *engine_memory;
+	struct pl_app *app;
+	struct pl_conf conf;
+	struct pl_node_keys keys;
+	struct submission *submissions;
+	struct lane lanes[PL_NODES_MAX][PL_LANES];
+	uint64_t heads[PL_NODES_MAX][PL_LANES]; /* appended to the store */
+	uint8_t *courier[PL_NODES_MAX];
+	unsigned store_failures;
+};
+
+/* What an author has written in a lane. */
+struct log {
+	struct parcel **parcels;
+	size_t count, room;
+};
+
+struct fix {
+	uv_loop_t loop;
+	char dir[64];
+	struct pl_fixture *net;
+	struct pl_core *cores[FIX_NODES_MAX];
+	uint64_t ahead_ms; /* of the loop's own clock */
+	uint64_t begun_ms, wall_off_ms;
+	struct log logs[FIX_NODES_MAX][PL_LANES];
+	bool blocked[FIX_NODES_MAX][PL_LANES][FIX_NODES_MAX]; /* author, lane, to */
+	uint64_t busy; /* counts everything that happens */
+};
+
+/* --- the core, as the application sees it --- */
+
+uv_loop_t *pl_core_loop(struct pl_core *core)
+{
+	return &core->fix->loop;
+}
+
+struct pl_store *pl_core_store(struct pl_core *core)
+{
+	return core->store;
+}
+
+struct pl_http *pl_core_http(struct pl_core *core)
+{
+	return core->http;
+}
+
+const struct pl_engine *pl_core_engine(const struct pl_core *core)
+{
+	return core->engine;
+}
+
+const struct pl_charter *pl_core_charter(const struct pl_core *core)
+{
+	return &core->fix->net->charter;
+}
+
+struct pl_bytes pl_core_charter_document(const struct pl_core *core)
+{
+	return (struct pl_bytes){ core->fix->net->document, core->fix->net->document_bytes };
+}
+
+const struct pl_conf *pl_core_conf(const struct pl_core *core)
+{
+	return &core->conf;
+}
+
+const struct pl_node_keys *pl_core_keys(const struct pl_core *core)
+{
+	return &core->keys;
+}
+
+uint16_t pl_core_self(const struct pl_core *core)
+{
+	return core->self;
+}
+
+uint64_t pl_core_now_ms(const struct pl_core *core)
+{
+	return uv_now(&core->fix->loop) + core->fix->ahead_ms;
+}
+
+uint64_t pl_core_wall_ms(const struct pl_core *core)
+{
+	return fix_wall(core->fix);
+}
+
+void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
+{
+	(void)core;
+	snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "192.0.2.%u:7100", node + 1u);
+}
+
+const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
+{
+	return core->courier[node];
+}
+
+void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES])
+{
+	char name[PL_NODE_NAME_BYTES];
+	pl_charter_node_name(charter, ref.node, name);
+	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%llu", name, ref.lane, (unsigned long long)ref.seq);
+}
+
+enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)
+{
+	char name[8];
+	unsigned lane;
+	unsigned long long seq;
+	if (sscanf(text, "%7[^/]/%u/%llu", name, &lane, &seq) != 3 || lane >= PL_LANES || seq == 0)
+		return PL_ERR_FORMAT;
+	*out = (struct pl_ref){ pl_charter_find_name(charter, name), (uint8_t)lane, seq };
+	return out->node == PL_NODE_NONE ? PL_ERR_UNKNOWN : PL_OK;
+}
+
+static void step(struct pl_core *core, struct pl_event *event)
+{
+	event->now_ms = pl_core_now_ms(core);
+	event->wall_ms = pl_core_wall_ms(core);
+	randombytes_buf(event->seed, sizeof(event->seed));
+	cr_assert_eq(pl_engine_step(core->engine, event), PL_OK);
+}
+
+static void append(struct pl_core *core, const struct pl_store_entry *entry)
+{
+	core->fix->busy++;
+	core->heads[entry->node][entry->lane] = entry->seq;
+	cr_assert_eq(pl_store_append(core->store, entry), PL_OK);
+}
+
+enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
+                           pl_submit_done done, void *ctx)
+{
+	struct pl_event event = { .type = PL_EV_SUBMIT, .now_ms = pl_core_now_ms(core), .wall_ms = pl_core_wall_ms(core) };
+	struct pl_effect effect;
+	if (core->refuse != PL_OK)
+		return core->refuse;
+	event.submit.lane = lane;
+	event.submit.kind = kind;
+	event.submit.flags = flags;
+	event.submit.body = body;
+	event.submit.body_bytes = body_bytes;
+	enum pl_err err = pl_engine_step(core->engine, &event);
+	if (err != PL_OK)
+		return err;
+	while (pl_engine_next_effect(core->engine, &effect)) {
+		if (effect.type != PL_FX_STORE)
+			continue;
+		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent, .seq = effect.store.seq,
+		                                .gseq = effect.store.gseq, .received_ms = event.wall_ms, .body = effect.store.body,
+		                                .body_bytes = effect.store.body_bytes };
+		memcpy(entry.id, effect.store.id, sizeof(entry.id));
+		memcpy(entry.header, effect.store.header, sizeof(entry.header));
+		append(core, &entry);
+	}
+	struct submission *submission = malloc(sizeof(*submission));
+	*submission = (struct submission){ core->submissions, lane, event.submit.seq, done, ctx };
+	core->submissions = submission;
+	return PL_OK;
+}
+
+enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3)"
+	                                               " ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
+	if (!statement)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int(statement, 1, node);
+	sqlite3_bind_int(statement, 2, lane);
+	sqlite3_bind_int64(statement, 3, (sqlite3_int64)seq);
+	enum pl_err err = sqlite3_step(statement) == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
+	sqlite3_reset(statement);
+	return err;
+}
+
+static void pump(struct pl_core *core, uint16_t node, uint8_t lane_number)
+{
+	struct lane *lane = &core->lanes[node][lane_number];
+	while (lane->first && !lane->busy && core->deliver && core->running) {
+		struct parcel *parcel = lane->first;
+		lane->first = parcel->next;
+		if (!lane->first)
+			lane->last = NULL;
+		lane->busy = parcel->entry.seq > lane->applied;
+		core->fix->busy++;
+		if (lane->busy)
+			pl_app_entry(core->app, &parcel->entry);
+		free(parcel);
+	}
+}
+
+void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	cr_assert(core->lanes[node][lane].busy, "applied without an entry");
+	cr_assert_gt(seq, core->lanes[node][lane].applied);
+	core->lanes[node][lane].applied = seq;
+	core->lanes[node][lane].busy = false;
+	core->fix->busy++;
+	pump(core, node, lane);
+}
+
+static void offer(struct pl_core *core, const struct pl_store_entry *entry)
+{
+	struct lane *lane = &core->lanes[entry->node][entry->lane];
+	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
+	parcel->entry = *entry;
+	parcel->entry.body = parcel->body;
+	parcel->next = NULL;
+	memcpy(parcel->body, entry->body, entry->body_bytes);
+	if (lane->last)
+		lane->last->next = parcel;
+	else
+		lane->first = parcel;
+	lane->last = parcel;
+	pump(core, entry->node, entry->lane);
+}
+
+/* --- the network --- */
+
+static void catch_up(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to)
+{
+	struct pl_core *core = fix->cores[to];
+	const struct log *log = &fix->logs[author][lane];
+	if (!core || !core->running || to == author || fix->blocked[author][lane][to])
+		return;
+	while (core->heads[author][lane] < log->count) {
+		struct pl_store_entry entry = log->parcels[core->heads[author][lane]]->entry;
+		entry.received_ms = fix_wall(fix);
+		append(core, &entry);
+	}
+}
+
+static void publish(struct fix *fix, const struct pl_store_entry *entry)
+{
+	struct log *log = &fix->logs[entry->node][entry->lane];
+	if (log->count == log->room) {
+		log->room = log->room ? 2 * log->room : 16;
+		log->parcels = realloc(log->parcels, log->room * sizeof(log->parcels[0]));
+	}
+	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
+	parcel->entry = *entry;
+	parcel->entry.body = parcel->body;
+	memcpy(parcel->body, entry->body, entry->body_bytes);
+	cr_assert_eq(entry->seq, log->count + 1);
+	log->parcels[log->count++] = parcel;
+	for (uint16_t to = 0; to < fix->net->charter.nodes_count; to++)
+		catch_up(fix, entry->node, entry->lane, to);
+}
+
+static void stored(void *ctx, const struct pl_store_entry *entries, size_t count)
+{
+	struct pl_core *core = ctx;
+	for (size_t i = 0; i < count; i++) {
+		const struct pl_store_entry *entry = &entries[i];
+		core->fix->busy++;
+		if (entry->node == core->self) {
+			struct pl_event event = { .type = PL_EV_STORED };
+			struct pl_effect effect;
+			event.stored.node = entry->node;
+			event.stored.lane = entry->lane;
+			event.stored.seq = entry->seq;
+			step(core, &event);
+			while (pl_engine_next_effect(core->engine, &effect))
+				;
+			struct submission **link = &core->submissions;
+			while (*link && ((*link)->lane != entry->lane || (*link)->seq != entry->seq))
+				link = &(*link)->next;
+			struct submission *submission = *link;
+			if (submission) {
+				*link = submission->next;
+				submission->done(submission->ctx, PL_OK, entry);
+				free(submission);
+			}
+			publish(core->fix, entry);
+		}
+		offer(core, entry);
+	}
+}
+
+static void failed(void *ctx, enum pl_err err, const char *why)
+{
+	struct pl_core *core = ctx;
+	core->store_failures++;
+	if (err != PL_ERR_DISK_FULL)
+		cr_assert_fail("the store of %s failed: %s", core->dir, why);
+	while (core->submissions) {
+		struct submission *submission = core->submissions;
+		core->submissions = submission->next;
+		submission->done(submission->ctx, err, NULL);
+		free(submission);
+	}
+}
+
+static void ready(void *ctx)
+{
+	struct pl_core *core = ctx;
+	core->fix->busy++;
+}
+
+static void loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	(void)ctx;
+	(void)token;
+	(void)entries;
+	(void)count;
+}
+
+/* --- life --- */
+
+struct fix *fix_new(unsigned members, unsigned nodes_per_member)
+{
+	struct fix *fix = calloc(1, sizeof(*fix));
+	cr_assert_geq(sodium_init(), 0);
+	cr_assert_eq(uv_loop_init(&fix->loop), 0);
+	fix->begun_ms = uv_now(&fix->loop);
+	fix->net = pl_fixture_new(1, members, nodes_per_member);
+	cr_assert_leq(fix->net->charter.nodes_count, FIX_NODES_MAX);
+	const char *tmp = getenv("TMPDIR");
+	snprintf(fix->dir, sizeof(fix->dir), "%.40s/parley-app-XXXXXX", tmp ? tmp : "/tmp");
+	cr_assert_not_null(mkdtemp(fix->dir));
+	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++) {
+		struct pl_core *core = fix->cores[node] = calloc(1, sizeof(*core));
+		core->fix = fix;
+		core->self = node;
+		core->deliver = true;
+		snprintf(core->dir, sizeof(core->dir), "%s/%u", fix->dir, node);
+		snprintf(core->store_path, sizeof(core->store_path), "%s/store.db", core->dir);
+		snprintf(core->socket_path, sizeof(core->socket_path), "%s/sock", core->dir);
+		pl_conf_default(&core->conf, core->dir);
+		memcpy(core->keys.node_id, fix->net->charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES);
+		memcpy(core->keys.sign_secret, fix->net->nodes[node].sign_secret, PL_SIGN_SECRET_BYTES);
+		pl_fixture_seed("store key", 0, node, core->keys.store_key);
+	}
+	return fix;
+}
+
+static void restore_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq, const uint8_t id[PL_ID_BYTES])
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_RESTORE };
+	event.restore.node = node;
+	event.restore.lane = lane;
+	event.restore.seq = seq;
+	event.restore.gseq = gseq;
+	memcpy(event.restore.id, id, PL_ID_BYTES);
+	step(core, &event);
+	core->heads[node][lane] = seq;
+}
+
+/* What the application has not been through, as the real core offers it after a restart: without the time at which it came. */
+static void offer_rest(struct pl_core *core)
+{
+	sqlite3_stmt *statement = pl_store_prepare(pl_store_db(core->store), "SELECT entry.node, entry.lane, entry.seq, gseq, id, header, body,"
+	                                           " coalesce(applied.seq, 0) FROM entry LEFT JOIN applied USING (node, lane) ORDER BY arrival");
+	cr_assert_not_null(statement);
+	while (sqlite3_step(statement) == SQLITE_ROW) {
+		struct pl_store_entry entry = { .node = (uint16_t)sqlite3_column_int(statement, 0), .lane = (uint8_t)sqlite3_column_int(statement, 1),
+		                                .seq = (uint64_t)sqlite3_column_int64(statement, 2), .gseq = (uint64_t)sqlite3_column_int64(statement, 3),
+		                                .body = sqlite3_column_blob(statement, 6), .body_bytes = (uint32_t)sqlite3_column_bytes(statement, 6) };
+		memcpy(entry.id, sqlite3_column_blob(statement, 4), sizeof(entry.id));
+		memcpy(entry.header, sqlite3_column_blob(statement, 5), sizeof(entry.header));
+		core->lanes[entry.node][entry.lane].applied = (uint64_t)sqlite3_column_int64(statement, 7);
+		offer(core, &entry);
+	}
+	sqlite3_reset(statement);
+}
+
+void fix_start(struct fix *fix, uint16_t node)
+{
+	struct pl_core *core = fix->cores[node];
+	struct pl_engine_config config;
+	char why[256] = "";
+	cr_assert(mkdir(core->dir, 0700) == 0 || errno == EEXIST);
+	pl_engine_config_default(&config);
+	config.charter = &fix->net->charter;
+	config.self = node;
+	config.links_max = 1;
+	memcpy(config.sign_secret, core->keys.sign_secret, sizeof(config.sign_secret));
+	memcpy(config.noise_secret, fix->net->nodes[node].noise_secret, sizeof(config.noise_secret));
+	core->engine_memory = calloc(1, pl_engine_bytes(&config));
+	cr_assert_eq(pl_engine_init(&config, core->engine_memory, pl_engine_bytes(&config), &core->engine), PL_OK);
+	cr_assert_eq(pl_store_open(core->store_path, fix->net->charter.network_id, core->keys.node_id, &core->store, why, sizeof(why)), PL_OK, "%s", why);
+	cr_assert_eq(pl_store_each_head(core->store, restore_head, core), PL_OK);
+	struct pl_event start = { .type = PL_EV_START };
+	step(core, &start);
+	cr_assert_eq(pl_http_listen(&fix->loop, core->socket_path, &core->http, why, sizeof(why)), PL_OK, "%s", why);
+	cr_assert_eq(pl_app_new(core, &core->app, why, sizeof(why)), PL_OK, "%s", why);
+	offer_rest(core);
+	struct pl_store_callbacks callbacks = { .ctx = core, .stored = stored, .failed = failed, .ready = ready, .loaded = loaded };
+	cr_assert_eq(pl_store_start(core->store, &fix->loop, &callbacks), PL_OK);
+	core->running = true;
+	for (uint16_t n = 0; n < fix->net->charter.nodes_count; n++)
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			pump(core, n, lane);
+	pl_app_start(core->app);
+	for (uint16_t author = 0; author < fix->net->charter.nodes_count; author++)
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			catch_up(fix, author, lane, node);
+}
+
+void fix_start_all(struct fix *fix, unsigned nodes)
+{
+	for (uint16_t node = 0; node < nodes; node++)
+		fix_start(fix, node);
+	fix_settle(fix);
+	for (uint16_t node = 0; node < nodes; node++)
+		for (uint16_t other = 0; other < nodes; other++)
+			cr_assert(pl_epoch_current(fix->cores[node]->app->epoch, other, NULL), "node %u has no key of node %u", node, other);
+}
+
+void fix_stop(struct fix *fix, uint16_t node)
+{
+	struct pl_core *core = fix->cores[node];
+	pl_app_stop(core->app);
+	core->running = false;
+	pl_http_shutdown(core->http);
+	pl_store_close(core->store);
+	core->store = NULL;
+	while (core->submissions) {
+		struct submission *submission = core->submissions;
+		core->submissions = submission->next;
+		submission->done(submission->ctx, PL_ERR_STATE, NULL);
+		free(submission);
+	}
+	fix_settle(fix);
+	pl_app_free(core->app);
+	pl_http_free(core->http);
+	pl_engine_wipe(core->engine);
+	free(core->engine_memory);
+	for (uint16_t n = 0; n < PL_NODES_MAX; n++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			while (core->lanes[n][lane].first) {
+				struct parcel *parcel = core->lanes[n][lane].first;
+				core->lanes[n][lane].first = parcel->next;
+				free(parcel);
+			}
+		}
+	}
+	memset(core->lanes, 0, sizeof(core->lanes));
+	memset(core->heads, 0, sizeof(core->heads));
+	core->app = NULL;
+}
+
+static void remove_dir(const char *dir)
+{
+	char path[400];
+	struct dirent *item;
+	DIR *stream = opendir(dir);
+	while (stream && (item = readdir(stream))) {
+		snprintf(path, sizeof(path), "%s/%s", dir, item->d_name);
+		unlink(path);
+	}
+	if (stream)
+		closedir(stream);
+	rmdir(dir);
+}
+
+void fix_free(struct fix *fix)
+{
+	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++)
+		if (fix->cores[node]->running)
+			fix_stop(fix, node);
+	uv_run(&fix->loop, UV_RUN_DEFAULT);
+	cr_assert_eq(uv_loop_close(&fix->loop), 0, "handles are left");
+	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++) {
+		remove_dir(fix->cores[node]->dir);
+		for (uint16_t n = 0; n < PL_NODES_MAX; n++)
+			free(fix->cores[node]->courier[n]);
+		free(fix->cores[node]);
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			for (size_t i = 0; i < fix->logs[node][lane].count; i++)
+				free(fix->logs[node][lane].parcels[i]);
+			free(fix->logs[node][lane].parcels);
+		}
+	}
+	remove_dir(fix->dir);
+	free(fix->net);
+	free(fix);
+}
+
+/* --- what tests turn --- */
+
+struct pl_core *fix_core(struct fix *fix, uint16_t node)
+{
+	return fix->cores[node];
+}
+
+struct pl_app *fix_app(struct fix *fix, uint16_t node)
+{
+	return fix->cores[node]->app;
+}
+
+const struct pl_charter *fix_charter(struct fix *fix)
+{
+	return &fix->net->charter;
+}
+
+void fix_advance(struct fix *fix, uint64_t ms)
+{
+	fix->ahead_ms += ms;
+}
+
+uint64_t fix_wall(const struct fix *fix)
+{
+	return START_MS + uv_now(&fix->loop) - fix->begun_ms + fix->ahead_ms + fix->wall_off_ms;
+}
+
+void fix_wall_jump(struct fix *fix, int64_t ms)
+{
+	fix->wall_off_ms += (uint64_t)ms;
+}
+
+void fix_pass(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to, bool pass)
+{
+	fix->blocked[author][lane][to] = !pass;
+	catch_up(fix, author, lane, to);
+}
+
+void fix_deliver(struct fix *fix, uint16_t node, bool deliver)
+{
+	fix->cores[node]->deliver = deliver;
+	for (uint16_t n = 0; n < fix->net->charter.nodes_count; n++)
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			pump(fix->cores[node], n, lane);
+}
+
+void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err)
+{
+	fix->cores[node]->refuse = err;
+}
+
+void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32])
+{
+	for (int i = 0; i < 2; i++) {
+		uint8_t **place = &fix->cores[i ? b : a]->courier[i ? a : b];
+		free(*place);
+		*place = NULL;
+		if (key) {
+			*place = malloc(32);
+			memcpy(*place, key, 32);
+		}
+	}
+}
+
+static void nothing(void *ctx, enum pl_err err, const struct pl_store_entry *entry)
+{
+	(void)ctx;
+	(void)err;
+	(void)entry;
+}
+
+void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, size_t body_bytes)
+{
+	cr_assert_eq(pl_core_submit(fix->cores[author], lane, kind, flags, body, (uint32_t)body_bytes, nothing, NULL), PL_OK);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
+{
+	uv_timer_t timer;
+	uv_timer_init(&fix->loop, &timer);
+	uv_timer_start(&timer, on_tick, 5, 5);
+	uv_update_time(&fix->loop);
+	uint64_t begun_ms = uv_now(&fix->loop), quiet_ms = begun_ms, busy = fix->busy;
+	bool is_done = false;
+	while (!is_done) {
+		uv_run(&fix->loop, UV_RUN_ONCE);
+		uint64_t now_ms = uv_now(&fix->loop);
+		if (fix->busy != busy)
+			quiet_ms = now_ms;
+		busy = fix->busy;
+		is_done = until ? until(ctx) : now_ms - quiet_ms > 120;
+		cr_assert_lt(now_ms - begun_ms, GIVE_UP_MS, "nothing comes to an end");
+	}
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&fix->loop, UV_RUN_NOWAIT);
+}
+
+void fix_settle(struct fix *fix)
+{
+	turn(fix, NULL, NULL);
+}
+
+void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx)
+{
+	turn(fix, until, ctx);
+}
+
+/* --- calling the API --- */
+
+int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
+                   size_t *count)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fix->cores[node]->socket_path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	size_t request_bytes = body_bytes + 600, sent = 0, room = 1 << 16, got = 0;
+	char *request = malloc(request_bytes), *reply = malloc(room + 1);
+	int head = snprintf(request, 600, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", method, path, body_bytes);
+	cr_assert_lt(head, 600);
+	if (body_bytes > 0)
+		memcpy(request + head, body, body_bytes);
+	request_bytes = (size_t)head + body_bytes;
+	for (unsigned idle = 0; idle < GIVE_UP_MS * 5;) {
+		uv_run(&fix->loop, UV_RUN_NOWAIT);
+		ssize_t wrote = sent < request_bytes ? write(fd, request + sent, request_bytes - sent) : 0;
+		sent += wrote > 0 ? (size_t)wrote : 0;
+		if (got == room)
+			reply = realloc(reply, (room *= 2) + 1);
+		ssize_t read_bytes = read(fd, reply + got, room - got);
+		if (read_bytes == 0)
+			break;
+		got += read_bytes > 0 ? (size_t)read_bytes : 0;
+		if (wrote <= 0 && read_bytes < 0) {
+			usleep(200);
+			idle++;
+		}
+		cr_assert_lt(idle, GIVE_UP_MS * 5u - 1, "%s %s gets no reply", method, path);
+	}
+	close(fd);
+	uv_run(&fix->loop, UV_RUN_NOWAIT);
+	reply[got] = '\0';
+	int status = 0;
+	char *end = strstr(reply, "\r\n\r\n");
+	cr_assert_eq(sscanf(reply, "HTTP/1.%*d %d", &status), 1, "%s %s: %.200s", method, path, reply);
+	cr_assert_not_null(end);
+	*count = got - (size_t)(end + 4 - reply);
+	*out = malloc(*count + 1);
+	memcpy(*out, end + 4, *count + 1);
+	free(request);
+	free(reply);
+	return status;
+}
+
+json_t *fix_call(struct fix *fix, uint16_t node, const char *method, const char *path, json_t *body, int status)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	uint8_t *reply;
+	size_t reply_bytes;
+	json_error_t error;
+	json_decref(body);
+	int got = fix_call_bytes(fix, node, method, path, text, text ? strlen(text) : 0, &reply, &reply_bytes);
+	json_t *json = json_loadb((char *)reply, reply_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+	cr_assert_eq(got, status, "%s %s: %d instead of %d: %s", method, path, got, status, (char *)reply);
+	cr_assert_not_null(json, "%s %s: %s: %s", method, path, error.text, (char *)reply);
+	free(reply);
+	free(text);
+	return json;
+}
+
+static const json_t *at(const json_t *json, const char *where)
+{
+	char name[80];
+	while (json && *where) {
+		size_t length = strcspn(where, ".");
+		cr_assert_lt(length, sizeof(name));
+		memcpy(name, where, length);
+		name[length] = '\0';
+		where += length + (where[length] == '.');
+		json = json_is_array(json) ? json_array_get(json, strtoul(name, NULL, 10)) : json_object_get(json, name);
+	}
+	return json;
+}
+
+const char *fix_string(const json_t *json, const char *where)
+{
+	const char *value = json_string_value(at(json, where));
+	cr_assert_not_null(value, "no string at %s in %s", where, json_dumps(json, JSON_ENCODE_ANY));
+	return value;
+}
+
+void fix_expect(const json_t *json, const char *where, const char *value)
+{
+	const json_t *found = at(json, where);
+	char number[32];
+	const char *text = "absent";
+	if (json_is_string(found))
+		text = json_string_value(found);
+	else if (json_is_integer(found))
+		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(found)), text = number;
+	else if (found)
+		text = json_is_true(found) ? "true" : json_is_false(found) ? "false" : json_is_null(found) ? "null" : "a list or an object";
+	cr_assert_str_eq(text, value, "%s is %s, not %s, in %s", where, text, value, json_dumps(json, JSON_ENCODE_ANY));
+}
+
+/* --- looking into the store --- */
+
+struct query {
+	struct pl_job job;
+	const char *sql;
+	int64_t value;
+	bool done;
+};
+
+static enum pl_err query_work(struct pl_job *job, sqlite3 *db)
+{
+	struct query *query = job->ctx;
+	sqlite3_stmt *statement;
+	if (sqlite3_prepare_v2(db, query->sql, -1, &statement, NULL) != SQLITE_OK) {
+		fprintf(stderr, "%s: %s\n", query->sql, sqlite3_errmsg(db));
+		return PL_ERR_FORMAT;
+	}
+	query->value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+	sqlite3_finalize(statement);
+	return PL_OK;
+}
+
+static void query_done(struct pl_job *job)
+{
+	((struct query *)job->ctx)->done = true;
+}
+
+static bool query_is_done(void *ctx)
+{
+	return ((struct query *)ctx)->done;
+}
+
+int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql)
+{
+	struct query query = { .sql = sql, .job = { .work = query_work, .done = query_done, .writes = true } };
+	query.job.ctx = &query;
+	pl_store_run(fix->cores[node]->store, &query.job);
+	turn(fix, query_is_done, &query);
+	cr_assert_eq(query.job.err, PL_OK, "%s", sql);
+	return query.value;
+}
+
+bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count)
+{
+	static const char *const ends[] = { "", "-wal" };
+	bool found = false;
+	for (int i = 0; i < 2; i++) {
+		char path[128];
+		snprintf(path, sizeof(path), "%s%s", fix->cores[node]->store_path, ends[i]);
+		FILE *file = fopen(path, "rb");
+		if (!file)
+			continue;
+		fseek(file, 0, SEEK_END);
+		size_t size = (size_t)ftell(file);
+		uint8_t *content = malloc(size + 1);
+		rewind(file);
+		cr_assert_eq(fread(content, 1, size, file), size);
+		found |= memmem(content, size, bytes, count) != NULL;
+		free(content);
+		fclose(file);
+	}
+	return found;
+}

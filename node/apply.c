@@ -1,0 +1,195 @@
+#include "node/apply.h"
+
+#include <stdlib.h>
+
+#define RETRY_MS 1000
+#define SKIP_MS 500        /* places of skipped entries are written this often at most */
+#define SKIPPED_MAX (PL_NODES_MAX * PL_LANES)
+
+struct place {
+	uint16_t node;
+	uint8_t lane;
+	uint64_t seq;
+};
+
+/* One write of the places of skipped entries. */
+struct skip_job {
+	struct pl_job job;
+	struct pl_applier *applier;
+	size_t count;
+	struct place places[];
+};
+
+struct pl_applier {
+	struct pl_core *core;
+	bool stopped;
+	struct pl_apply *waiting; /* for the disk */
+	uv_timer_t retry, skip;
+	uint64_t skipped[PL_NODES_MAX][PL_LANES]; /* 0: nothing to write */
+	bool skip_running;
+	uint64_t places[PL_NODES_MAX][PL_LANES];
+};
+
+uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane)
+{
+	return node < PL_NODES_MAX && lane < PL_LANES ? applier->places[node][lane] : 0;
+}
+
+static void put_back(struct pl_apply *apply)
+{
+	apply->next = apply->applier->waiting;
+	apply->applier->waiting = apply;
+}
+
+static enum pl_err apply_work(struct pl_job *job, sqlite3 *db)
+{
+	struct pl_apply *apply = job->ctx;
+	enum pl_err err = apply->work(apply, db);
+	if (err == PL_OK)
+		err = pl_core_record_applied(db, apply->node, apply->lane, apply->seq);
+	return err;
+}
+
+static void run(struct pl_apply *apply)
+{
+	apply->job = (struct pl_job){ .work = apply_work, .done = apply->job.done, .ctx = apply, .writes = true, .urgent = apply->urgent };
+	pl_store_run(pl_core_store(apply->applier->core), &apply->job);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	struct pl_applier *applier = timer->data;
+	struct pl_apply *apply = applier->waiting;
+	applier->waiting = NULL;
+	while (apply) {
+		struct pl_apply *next = apply->next;
+		run(apply);
+		apply = next;
+	}
+}
+
+static void apply_done(struct pl_job *job)
+{
+	struct pl_apply *apply = job->ctx;
+	struct pl_applier *applier = apply->applier;
+	if (job->err == PL_OK) {
+		uint16_t node = apply->node;
+		uint8_t lane = apply->lane;
+		uint64_t seq = apply->seq;
+		applier->places[node][lane] = seq;
+		apply->done(apply);
+		if (!applier->stopped)
+			pl_core_applied(applier->core, node, lane, seq);
+	} else if ((job->err == PL_ERR_DISK_FULL || job->err == PL_ERR_MEMORY) && !applier->stopped) {
+		put_back(apply);
+		if (!uv_is_active((uv_handle_t *)&applier->retry))
+			uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
+	} else {
+		/* The store says by itself that it has failed, and the daemon ends; the entry comes again at the next start. */
+		apply->dropped(apply);
+	}
+}
+
+void pl_apply(struct pl_applier *applier, struct pl_apply *apply)
+{
+	apply->applier = applier;
+	apply->next = NULL;
+	if (applier->stopped) {
+		apply->dropped(apply);
+		return;
+	}
+	apply->job.done = apply_done;
+	if (applier->skipped[apply->node][apply->lane] <= apply->seq)
+		applier->skipped[apply->node][apply->lane] = 0; /* this one's own place covers it */
+	run(apply);
+}
+
+static enum pl_err skip_work(struct pl_job *job, sqlite3 *db)
+{
+	struct skip_job *skip = job->ctx;
+	for (size_t i = 0; i < skip->count; i++) {
+		enum pl_err err = pl_core_record_applied(db, skip->places[i].node, skip->places[i].lane, skip->places[i].seq);
+		if (err != PL_OK)
+			return err;
+	}
+	return PL_OK;
+}
+
+static void skip_done(struct pl_job *job)
+{
+	/* If it failed, these entries are looked at again after the next start, to the same end. */
+	struct skip_job *skip = job->ctx;
+	skip->applier->skip_running = false;
+	free(skip);
+}
+
+static void on_skip(uv_timer_t *timer)
+{
+	struct pl_applier *applier = timer->data;
+	if (applier->skip_running) {
+		uv_timer_start(&applier->skip, on_skip, SKIP_MS, 0);
+		return;
+	}
+	struct skip_job *skip = malloc(sizeof(*skip) + SKIPPED_MAX * sizeof(skip->places[0]));
+	if (!skip)
+		return;
+	skip->applier = applier;
+	skip->count = 0;
+	for (uint16_t node = 0; node < PL_NODES_MAX; node++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			if (applier->skipped[node][lane] == 0)
+				continue;
+			skip->places[skip->count++] = (struct place){ node, lane, applier->skipped[node][lane] };
+			applier->skipped[node][lane] = 0;
+		}
+	}
+	if (skip->count == 0) {
+		free(skip);
+		return;
+	}
+	skip->job = (struct pl_job){ .work = skip_work, .done = skip_done, .ctx = skip, .writes = true };
+	applier->skip_running = true;
+	pl_store_run(pl_core_store(applier->core), &skip->job);
+}
+
+void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	if (applier->stopped)
+		return;
+	applier->skipped[node][lane] = applier->places[node][lane] = seq;
+	if (!uv_is_active((uv_handle_t *)&applier->skip))
+		uv_timer_start(&applier->skip, on_skip, SKIP_MS, 0);
+	pl_core_applied(applier->core, node, lane, seq);
+}
+
+enum pl_err pl_applier_new(struct pl_core *core, struct pl_applier **out)
+{
+	struct pl_applier *applier = calloc(1, sizeof(*applier));
+	if (!applier)
+		return PL_ERR_MEMORY;
+	applier->core = core;
+	uv_timer_init(pl_core_loop(core), &applier->retry);
+	uv_timer_init(pl_core_loop(core), &applier->skip);
+	applier->retry.data = applier->skip.data = applier;
+	*out = applier;
+	return PL_OK;
+}
+
+void pl_applier_stop(struct pl_applier *applier)
+{
+	if (applier->stopped)
+		return;
+	applier->stopped = true;
+	uv_close((uv_handle_t *)&applier->retry, NULL);
+	uv_close((uv_handle_t *)&applier->skip, NULL);
+	while (applier->waiting) {
+		struct pl_apply *apply = applier->waiting;
+		applier->waiting = apply->next;
+		apply->dropped(apply);
+	}
+}
+
+void pl_applier_free(struct pl_applier *applier)
+{
+	free(applier);
+}
