@@ -17,6 +17,10 @@ struct pl_store *pl_core_store(struct pl_core *core) { return core->store; }
 struct pl_http *pl_core_http(struct pl_core *core) { return core->http; }
 const struct pl_engine *pl_core_engine(const struct pl_core *core) { return core->engine; }
 const struct pl_charter *pl_core_charter(const struct pl_core *core) { return core->charter; }
+struct pl_bytes pl_core_charter_document(const struct pl_core *core)
+{
+	return (struct pl_bytes){ core->charter_document, core->charter_document_bytes };
+}
 const struct pl_conf *pl_core_conf(const struct pl_core *core) { return core->conf; }
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core) { return core->keys; }
 uint16_t pl_core_self(const struct pl_core *core) { return core->self; }
@@ -545,5 +549,6 @@ void pl_core_free(struct pl_core *core)
 	free(core->courier_pointers);
 	free(core->addresses);
 	free(core->charter);
+	free(core->charter_document);
 	free(core);
 }

@@ -60,9 +60,10 @@ static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 		snprintf(why, why_max, "%s; a charter is installed with: parley init --dir %s --charter FILE", file_why, core->conf->dir);
 		return err;
 	}
+	core->charter_document = document;
+	core->charter_document_bytes = count;
 	core->charter = calloc(1, sizeof *core->charter);
 	err = core->charter ? pl_charter_read(document, count, core->charter, at) : PL_ERR_MEMORY;
-	free(document);
 	if (err == PL_ERR_SIGNATURE)
 		snprintf(why, why_max, "%s: the charter lacks valid signatures of %s; see: parley charter verify", core->conf->charter_file,
 		         at[0] ? at : "a founder");

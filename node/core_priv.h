@@ -39,6 +39,8 @@ struct pl_core {
 	uv_loop_t *loop;
 	const struct pl_conf *conf; /* borrowed */
 	struct pl_charter *charter;
+	uint8_t *charter_document;
+	size_t charter_document_bytes;
 	struct pl_node_keys *keys; /* sodium_malloc */
 	uint16_t self;
 	struct pl_store *store;

@@ -1,0 +1,228 @@
+/* parleyd: the daemon. */
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "node/conf.h"
+#include "node/core.h"
+#include "node/keys.h"
+#include "node/lock.h"
+#include "node/log.h"
+#include "node/notify.h"
+
+#define PASSPHRASE_BYTES_MAX 1024
+
+/* Exit codes: 0 stopped when asked to, 1 failed while running, 2 wrong usage, 3 could not start. */
+enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_START = 3 };
+
+struct daemon {
+	uv_loop_t loop;
+	uv_signal_t term, interrupt, hangup;
+	uv_async_t failed;
+	uv_timer_t watchdog;
+	struct pl_core *core;
+	bool stopping;
+};
+
+static void usage(FILE *out)
+{
+	fputs("Usage: parleyd [--dir DIR] [--check]\n"
+	      "Runs this node of a Parley network. See parleyd(8), parley.conf(5).\n"
+	      "\n"
+	      "  -d, --dir DIR   the node's folder, made by `parley init` (default: $PARLEY_DIR, else /var/lib/parley)\n"
+	      "  -c, --check     read the configuration, say whether it is right, and exit\n"
+	      "  -h, --help      show this\n"
+	      "  -V, --version   show the version\n"
+	      "\n"
+	      "The passphrase of the node's key comes from passphrase_file in parley.conf, the systemd credential \"passphrase\",\n"
+	      "$PARLEY_PASSPHRASE, or the terminal. SIGTERM and SIGINT stop the node after what is queued has been committed.\n"
+	      "Exit codes: 0 stopped, 1 failed while running, 2 wrong usage, 3 could not start.\n",
+	      out);
+}
+
+static void on_stopped(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	uv_close((uv_handle_t *)&daemon->term, NULL);
+	uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+	uv_close((uv_handle_t *)&daemon->hangup, NULL);
+	uv_close((uv_handle_t *)&daemon->failed, NULL);
+	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
+}
+
+static void stop(struct daemon *daemon)
+{
+	if (daemon->stopping)
+		return;
+	daemon->stopping = true;
+	pl_notify_stopping("committing what is queued");
+	pl_core_stop(daemon->core, on_stopped, daemon);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	PL_LOG(PL_LOG_INFO, "main", "stopping", PL_F_STR("signal", number == SIGTERM ? "SIGTERM" : number == SIGINT ? "SIGINT" : "SIGHUP"));
+	stop(handle->data);
+}
+
+static void on_failed_async(uv_async_t *async)
+{
+	stop(async->data);
+}
+
+static void on_failed(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	uv_async_send(&daemon->failed);
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	pl_notify_watchdog();
+}
+
+/* Secrets stay out of swap as far as sodium_malloc keeps them, and out of core dumps altogether. */
+static void harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static enum pl_err get_passphrase(const struct pl_conf *conf, char *out, char *why, size_t why_max)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	char path[PL_PATH_BYTES_MAX];
+
+	if (conf->passphrase_file[0])
+		return pl_passphrase_get(conf->passphrase_file, "", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
+	if (credentials) {
+		snprintf(path, sizeof path, "%s/passphrase", credentials);
+		if (access(path, R_OK) == 0)
+			return pl_passphrase_get(path, "", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
+	}
+	return pl_passphrase_get(NULL, "Passphrase of the node's key: ", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
+}
+
+static int run(struct daemon *daemon, const struct pl_conf *conf)
+{
+	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
+	int code = EXIT_NO_START;
+
+	uv_loop_init(&daemon->loop);
+	uv_async_init(&daemon->loop, &daemon->failed, on_failed_async);
+	daemon->failed.data = daemon;
+	uv_unref((uv_handle_t *)&daemon->failed);
+	if (!passphrase || get_passphrase(conf, passphrase, why, sizeof why) != PL_OK ||
+	    pl_core_new(&daemon->loop, conf, passphrase, on_failed, daemon, &daemon->core, why, sizeof why) != PL_OK) {
+		fprintf(stderr, "parleyd: %s\n", why);
+		uv_close((uv_handle_t *)&daemon->failed, NULL);
+		goto out;
+	}
+	sodium_memzero(passphrase, PASSPHRASE_BYTES_MAX);
+	uv_signal_init(&daemon->loop, &daemon->term);
+	uv_signal_init(&daemon->loop, &daemon->interrupt);
+	uv_signal_init(&daemon->loop, &daemon->hangup);
+	uv_timer_init(&daemon->loop, &daemon->watchdog);
+	daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+	uv_signal_start(&daemon->term, on_signal, SIGTERM);
+	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
+	uv_signal_start(&daemon->hangup, on_signal, SIGHUP);
+	if (pl_notify_watchdog_ms() > 0)
+		uv_timer_start(&daemon->watchdog, on_watchdog, pl_notify_watchdog_ms(), pl_notify_watchdog_ms());
+
+	char name[PL_NODE_NAME_BYTES];
+	pl_charter_node_name(pl_core_charter(daemon->core), pl_core_self(daemon->core), name);
+	PL_LOG(PL_LOG_INFO, "main", "ready", PL_F_STR("node", name), PL_F_STR("network", pl_core_charter(daemon->core)->name),
+	       PL_F_STR("version", PL_VERSION), PL_F_STR("dir", conf->dir));
+	snprintf(why, sizeof why, "node %s of the network %s", name, pl_core_charter(daemon->core)->name);
+	pl_notify_ready(why);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	code = pl_core_exit_code(daemon->core) == 0 ? EXIT_STOPPED : EXIT_FAILED;
+	pl_core_free(daemon->core);
+	PL_LOG(PL_LOG_INFO, "main", "stopped");
+out:
+	sodium_free(passphrase);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&daemon->loop);
+	pl_log_flush();
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dir", required_argument, NULL, 'd' }, { "check", no_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
+	};
+	static struct daemon daemon;
+	const char *dir = getenv("PARLEY_DIR");
+	char why[512];
+	bool check = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "d:chV", options, NULL)) != -1) {
+		switch (option) {
+		case 'd':
+			dir = optarg;
+			break;
+		case 'c':
+			check = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			puts("parleyd " PL_VERSION);
+			return 0;
+		default:
+			fputs("Try parleyd --help\n", stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "parleyd: unexpected argument %s\nTry parleyd --help\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (!dir || !dir[0])
+		dir = "/var/lib/parley";
+	if (sodium_init() < 0) {
+		fputs("parleyd: libsodium could not be started\n", stderr);
+		return EXIT_NO_START;
+	}
+	harden();
+	struct pl_conf *conf = calloc(1, sizeof *conf);
+	struct pl_lock lock;
+	if (!conf || pl_conf_read(conf, dir, why, sizeof why) != PL_OK) {
+		fprintf(stderr, "parleyd: %s\n", conf ? why : "out of memory");
+		free(conf);
+		return EXIT_NO_START;
+	}
+	if (check) {
+		printf("%s/parley.conf: ok\n", dir);
+		free(conf);
+		return 0;
+	}
+	pl_log_open(2, conf->log_level, conf->log_json);
+	if (pl_lock_take(conf->dir, &lock, why, sizeof why) != PL_OK) {
+		fprintf(stderr, "parleyd: %s\n", why);
+		free(conf);
+		return EXIT_NO_START;
+	}
+	const int code = run(&daemon, conf);
+	pl_lock_release(&lock);
+	free(conf);
+	return code;
+}
