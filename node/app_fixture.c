@@ -44,7 +44,7 @@ struct pl_core {
 	uint16_t self;
 	bool running, deliver;
 	enum pl_err refuse;
-	char dir[80], store_path[112], socket_path[112];
+	char dir[70], store_path[80], socket_path[80];
 	struct pl_store *store;
 	struct pl_http *http;
 	struct pl_engine *engine;
@@ -309,6 +309,9 @@ static void stored(void *ctx, const struct pl_store_entry *entries, size_t count
 			event.stored.node = entry->node;
 			event.stored.lane = entry->lane;
 			event.stored.seq = entry->seq;
+			event.stored.gseq = entry->gseq;
+			event.stored.id = entry->id;
+			event.stored.bytes = entry->body_bytes;
 			step(core, &event);
 			while (pl_engine_next_effect(core->engine, &effect))
 				;
@@ -376,7 +379,7 @@ struct fix *fix_new(unsigned members, unsigned nodes_per_member)
 		snprintf(core->dir, sizeof(core->dir), "%s/%u", fix->dir, node);
 		snprintf(core->store_path, sizeof(core->store_path), "%s/store.db", core->dir);
 		snprintf(core->socket_path, sizeof(core->socket_path), "%s/sock", core->dir);
-		pl_conf_default(&core->conf, core->dir);
+		cr_assert_eq(pl_conf_default(&core->conf, core->dir), PL_OK);
 		memcpy(core->keys.node_id, fix->net->charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES);
 		memcpy(core->keys.sign_secret, fix->net->nodes[node].sign_secret, PL_SIGN_SECRET_BYTES);
 		pl_fixture_seed("store key", 0, node, core->keys.store_key);
@@ -646,7 +649,7 @@ int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const cha
                    size_t *count)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fix->cores[node]->socket_path);
+	strcpy(address.sun_path, fix->cores[node]->socket_path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
