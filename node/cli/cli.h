@@ -112,7 +112,8 @@ void pl_help_command(const struct pl_command *command);
 /* Candidates for the last of words (the ones before it are complete), a line each: candidate, tab, description. A line ":file" or ":folder"
  * asks the shell to add names of files. Where nothing fits, nothing is printed. */
 void pl_complete(struct pl_cli *cli, const char *const *words, size_t count);
-/* The whole table, a line each: "command", its name; "option", command, "--name"; "operand", command, name; "exit", code, meaning; tabs
+/* The whole table, a line each: "command", its name; "option", command or "-", "--name"; "operand", command, name; "exit", code, meaning;
+ * tabs
  * between. */
 void pl_commands_dump(void);
 

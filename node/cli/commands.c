@@ -227,7 +227,7 @@ void pl_help_command(const struct pl_command *command)
 void pl_commands_dump(void)
 {
 	for (const struct pl_option *o = pl_global_options; o->name != NULL; o++)
-		pl_out("option\t\t--%s\n", o->name);
+		pl_out("option\t-\t--%s\n", o->name); /* of every command */
 	for (const struct pl_command_group *group = pl_command_groups; group->title != NULL; group++) {
 		for (const struct pl_command *command = group->commands; command->name != NULL; command++) {
 			pl_out("command\t%s\n", command->name);

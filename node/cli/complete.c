@@ -38,7 +38,8 @@ static void offer_members(struct completion *completion)
 	struct pl_charter *charter = pl_alloc(sizeof *charter);
 	if (pl_charter_read(bytes, count, charter, at) == PL_OK)
 		for (uint16_t i = 0; i < charter->members_count; i++)
-			offer(completion, charter->members[i].code, charter->members[i].name);
+			if (strstr(completion->before, charter->members[i].code) == NULL)
+				offer(completion, charter->members[i].code, charter->members[i].name);
 	free(bytes);
 }
 

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# The man pages against the programs: every command, option, operand and exit code of parley's table stands in parley.1, in the section of its
+# command; every key of parley.conf, with its value and default, in parley.conf.5; every option of parleyd in parleyd.8. And nothing stands
+# there that the programs do not know.
+#
+# Usage: tests/integration/man.sh   in the build directory; PARLEY and PARLEYD name other binaries
+set -euo pipefail
+parley=$(realpath "${PARLEY:-node/parley}")
+parleyd=$(realpath "${PARLEYD:-node/parleyd}")
+man=$(cd "${srcdir:-$(dirname "$0")/../..}/contrib/man" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+unset PARLEY_DIR
+
+# plain FILE: without fonts and escapes; headings as "SH name", "SS name", items as "TP"
+plain() { sed -e 's/\\f[BIR]//g' -e 's/\\-/-/g' -e "s/\\\\(aq/'/g" -e 's/\\e/\\/g' -e 's/^\.\(SH\|SS\|TP\)/\1/' -e 's/^\.[BI][BIR]\{0,1\} //' "$1"; }
+# section FILE HEADING: its lines, to the next heading
+section() { awk -v heading="$2" '/^S[HS] /{ on = ($0 == heading); next } on' "$1"; }
+
+# check_parley TABLE PAGE: says what is missing
+check_parley() {
+  local missing=0 what command item page="$work/page"
+  plain "$2" >"$page"
+  while IFS=$'\t' read -r what command item; do
+    case $what in
+      command) grep -qx "SS $command" "$page" || { echo "parley.1 has no section \"$command\""; missing=1; } ;;
+      option)
+        local heading="SS $command"
+        [ "$command" != - ] || heading='SH OPTIONS OF EVERY COMMAND'
+        section "$page" "$heading" | awk '/^TP/{ getline; print }' | grep -qE -- "(^|, )$item( |\$)" ||
+          { echo "parley.1, \"$command\": $item is missing"; missing=1; }
+        ;;
+      operand)
+        section "$page" "SS $command" | head -n 2 | grep -qF -- "$item" || { echo "parley.1, \"$command\": $item is missing"; missing=1; } ;;
+      exit) section "$page" 'SH EXIT STATUS' | grep -A 1 -x "$command" | tail -n 1 | grep -qxF -- "$item" ||
+        { echo "parley.1: exit status $command, \"$item\", is missing"; missing=1; } ;;
+    esac
+  done <"$1"
+  # and the other way round
+  local heading
+  while read -r heading; do
+    grep -qxF $'command\t'"$heading" "$1" || { echo "parley.1: there is no command \"$heading\""; missing=1; }
+    while read -r item; do
+      grep -qxF $'option\t'"$heading"$'\t'"$item" "$1" || { echo "parley.1, \"$heading\": there is no $item"; missing=1; }
+    done < <(section "$page" "SS $heading" | awk '/^TP/{ getline; print }' | grep -oE -- '--[a-z-]+')
+  done < <(sed -n 's/^SS //p' "$page")
+  return $missing
+}
+
+# check_conf TEMPLATE PAGE
+check_conf() {
+  local missing=0 key value default form entry page="$work/page"
+  plain "$2" >"$page"
+  while IFS='|' read -r key default form; do
+    entry=$(section "$page" 'SH KEYS' | awk -v key="$key" '/^TP/{ getline; on = ($0 == key); next } on' | tr '\n' ' ')
+    [ -n "$entry" ] || { echo "parley.conf.5: $key is missing"; missing=1; continue; }
+    case $entry in *"Value: $form."*) ;; *) echo "parley.conf.5: $key does not say \"Value: $form.\""; missing=1 ;; esac
+    case $key in listen | peer) continue ;; esac
+    [ -z "$default" ] || case $entry in *"Default: $default."*) ;; *) echo "parley.conf.5: $key does not say \"Default: $default.\""; missing=1 ;; esac
+  done <"$1"
+  while read -r value; do
+    grep -q "^$value|" "$1" || { echo "parley.conf.5: there is no key $value"; missing=1; }
+  done < <(section "$page" 'SH KEYS' | awk '/^TP/{ getline; print }')
+  return $missing
+}
+
+"$parley" __commands >table
+PARLEY_PASSPHRASE='correct horse' "$parley" init --state FIN --dir node --cost small --quiet
+awk '/^# Value: /{ form = substr($0, 10) } /^#?[a-z0-9_]+ =/{ sub(/^#/, ""); split($0, part, / = ?/); print part[1] "|" part[2] "|" form }' \
+  node/parley.conf >keys
+
+check_parley table "$man/parley.1"
+check_conf keys "$man/parley.conf.5"
+count=$(wc -l <table)
+[ "$count" -gt 100 ] && [ "$(wc -l <keys)" -gt 15 ] || { echo "man.sh: the tables are not there: $count lines"; exit 1; }
+if [ -x "$parleyd" ]; then
+  plain "$man/parleyd.8" >page
+  "$parleyd" --help | grep -oE -- '--[a-z-]+' | sort -u | while read -r option; do
+    section page 'SH OPTIONS' | grep -qE -- "(^|, )$option( |\$)" || { echo "parleyd.8: $option is missing"; exit 1; }
+  done
+fi
+
+# What the check must find, each in a copy.
+must_fail() {
+  if "$@" >/dev/null; then
+    echo "man.sh: the check does not notice: $*"
+    exit 1
+  fi
+}
+for change in '/^\.SS key new/d' '/^\\fB\\-\\-reply\\-to/d' 's/^\.SS inbox/.SS mailbox/' '/^it did not happen in time/d' 's/\\-\\-unread/\\-\\-unraed/'; do
+  sed "$change" "$man/parley.1" >changed.1
+  ! cmp -s changed.1 "$man/parley.1" || { echo "man.sh: $change changes nothing"; exit 1; }
+  must_fail check_parley table changed.1
+done
+for change in '/^\.B dial$/d' 's/^\.B store$/.B stoer/' 's/^Value: charter or configured/Value: yes or no/' 's/^Default: \\fB64/Default: \\fB65/'; do
+  sed "$change" "$man/parley.conf.5" >changed.5
+  ! cmp -s changed.5 "$man/parley.conf.5" || { echo "man.sh: $change changes nothing"; exit 1; }
+  must_fail check_conf keys changed.5
+done
+
+# Where there is a formatter, it has nothing to complain about.
+if command -v groff >/dev/null; then
+  for page in "$man"/*.[158]; do
+    groff -man -Tutf8 -ww -z "$page" 2>groff.err
+    [ ! -s groff.err ] || { echo "man.sh: $page"; cat groff.err; exit 1; }
+  done
+fi
+echo "man.sh: $count lines of parley's table, $(wc -l <keys) keys"
