@@ -607,6 +607,37 @@ void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uin
 	cr_assert_eq(pl_core_submit(fix->cores[author], lane, kind, flags, body, (uint32_t)body_bytes, nothing, NULL), PL_OK);
 }
 
+struct forge {
+	struct pl_seal seal;
+	bool done;
+};
+
+static void forge_sealed(struct pl_seal *seal)
+{
+	((struct forge *)seal->ctx)->done = true;
+}
+
+static bool forge_is_done(void *ctx)
+{
+	return ((struct forge *)ctx)->done;
+}
+
+uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes, uint16_t nodes_count,
+                          const void *plain, size_t plain_bytes)
+{
+	struct forge forge = { .seal = { .kind = kind, .nodes_count = nodes_count, .plain = plain, .plain_bytes = plain_bytes, .done = forge_sealed } };
+	struct pl_lane_info info;
+	forge.seal.ctx = &forge;
+	memcpy(forge.seal.nodes, nodes, nodes_count * sizeof(nodes[0]));
+	pl_epoch_seal(fix->cores[author]->app->epoch, &forge.seal);
+	fix_until(fix, forge_is_done, &forge);
+	cr_assert_eq(forge.seal.err, PL_OK);
+	fix_forge(fix, author, lane, kind, flags, forge.seal.envelope, forge.seal.envelope_bytes);
+	free(forge.seal.envelope);
+	pl_engine_lane(fix->cores[author]->engine, author, lane, &info);
+	return info.have_seq;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	(void)timer;
@@ -645,49 +676,105 @@ void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 
 /* --- calling the API --- */
 
+/* A client's connection; the loop turns while it waits. */
+struct client {
+	int fd;
+	char *request, *reply;
+	size_t request_bytes, sent, room, got;
+	bool ended;
+};
+
+static void client_open(struct client *client, const char *socket_path, const char *method, const char *path, const void *body, size_t body_bytes)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strcpy(address.sun_path, socket_path);
+	*client = (struct client){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), .room = 1 << 16 };
+	cr_assert_geq(client->fd, 0);
+	cr_assert_eq(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	client->request = malloc(body_bytes + 600);
+	client->reply = malloc(client->room + 1);
+	int head = snprintf(client->request, 600, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", method, path, body_bytes);
+	cr_assert_lt(head, 600);
+	if (body_bytes > 0)
+		memcpy(client->request + head, body, body_bytes);
+	client->request_bytes = (size_t)head + body_bytes;
+}
+
+/* Whether anything moved. */
+static bool client_turn(struct client *client)
+{
+	ssize_t wrote = client->sent < client->request_bytes ? write(client->fd, client->request + client->sent, client->request_bytes - client->sent) : 0;
+	client->sent += wrote > 0 ? (size_t)wrote : 0;
+	if (client->got == client->room)
+		client->reply = realloc(client->reply, (client->room *= 2) + 1);
+	ssize_t read_bytes = read(client->fd, client->reply + client->got, client->room - client->got);
+	client->got += read_bytes > 0 ? (size_t)read_bytes : 0;
+	client->ended = read_bytes == 0;
+	return wrote > 0 || read_bytes >= 0;
+}
+
+/* The status; 0 without a reply. *out is malloc'd. */
+static int client_close(struct client *client, uint8_t **out, size_t *count)
+{
+	int status = 0;
+	close(client->fd);
+	client->reply[client->got] = '\0';
+	char *end = strstr(client->reply, "\r\n\r\n");
+	if (sscanf(client->reply, "HTTP/1.%*d %d", &status) == 1 && end) {
+		*count = client->got - (size_t)(end + 4 - client->reply);
+		*out = malloc(*count + 1);
+		memcpy(*out, end + 4, *count + 1);
+	}
+	free(client->request);
+	free(client->reply);
+	return status;
+}
+
 int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
                    size_t *count)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	strcpy(address.sun_path, fix->cores[node]->socket_path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	size_t request_bytes = body_bytes + 600, sent = 0, room = 1 << 16, got = 0;
-	char *request = malloc(request_bytes), *reply = malloc(room + 1);
-	int head = snprintf(request, 600, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", method, path, body_bytes);
-	cr_assert_lt(head, 600);
-	if (body_bytes > 0)
-		memcpy(request + head, body, body_bytes);
-	request_bytes = (size_t)head + body_bytes;
-	for (unsigned idle = 0; idle < GIVE_UP_MS * 5;) {
+	struct client client;
+	client_open(&client, fix->cores[node]->socket_path, method, path, body, body_bytes);
+	for (unsigned idle = 0; !client.ended;) {
 		uv_run(&fix->loop, UV_RUN_NOWAIT);
-		ssize_t wrote = sent < request_bytes ? write(fd, request + sent, request_bytes - sent) : 0;
-		sent += wrote > 0 ? (size_t)wrote : 0;
-		if (got == room)
-			reply = realloc(reply, (room *= 2) + 1);
-		ssize_t read_bytes = read(fd, reply + got, room - got);
-		if (read_bytes == 0)
-			break;
-		got += read_bytes > 0 ? (size_t)read_bytes : 0;
-		if (wrote <= 0 && read_bytes < 0) {
+		if (!client_turn(&client)) {
 			usleep(200);
 			idle++;
 		}
-		cr_assert_lt(idle, GIVE_UP_MS * 5u - 1, "%s %s gets no reply", method, path);
+		cr_assert_lt(idle, GIVE_UP_MS * 5u, "%s %s gets no reply", method, path);
 	}
-	close(fd);
 	uv_run(&fix->loop, UV_RUN_NOWAIT);
-	reply[got] = '\0';
-	int status = 0;
-	char *end = strstr(reply, "\r\n\r\n");
-	cr_assert_eq(sscanf(reply, "HTTP/1.%*d %d", &status), 1, "%s %s: %.200s", method, path, reply);
-	cr_assert_not_null(end);
-	*count = got - (size_t)(end + 4 - reply);
-	*out = malloc(*count + 1);
-	memcpy(*out, end + 4, *count + 1);
-	free(request);
-	free(reply);
+	int status = client_close(&client, out, count);
+	cr_assert_neq(status, 0, "%s %s gets no reply", method, path);
+	return status;
+}
+
+int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const char *body)
+{
+	struct client client;
+	struct pl_lane_info before[PL_LANES], now[PL_LANES];
+	client_open(&client, fix->cores[node]->socket_path, "POST", path, body, strlen(body));
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		pl_engine_lane(fix->cores[node]->engine, node, lane, &before[lane]);
+	bool submitted = false;
+	for (unsigned turns = 0; !submitted; turns++) {
+		uv_run(&fix->loop, UV_RUN_NOWAIT);
+		client_turn(&client);
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			pl_engine_lane(fix->cores[node]->engine, node, lane, &now[lane]);
+			submitted |= now[lane].have_seq > before[lane].have_seq;
+		}
+		usleep(100);
+		cr_assert_lt(turns, 50000u);
+	}
+	fix_settle(fix); /* to the other nodes */
+	fix_stop(fix, node);
+	while (client_turn(&client) && !client.ended)
+		;
+	uint8_t *out = NULL;
+	size_t count;
+	int status = client_close(&client, &out, &count);
+	free(out);
 	return status;
 }
 

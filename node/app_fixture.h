@@ -42,6 +42,10 @@ void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32])
 /* An entry as a faulty or hostile author would write it: any body of any kind, signed in this node's name. */
 void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, size_t body_bytes);
 
+/* The same with an envelope to these nodes. Returns the entry's seq in its lane. */
+uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes, uint16_t nodes_count,
+                          const void *plain, size_t plain_bytes);
+
 /* Runs the loop until nothing is under way between nodes and no job or timer of less than 100 ms is left, or until until() says so; fails the
  * test after 20 s. */
 void fix_settle(struct fix *fix);
@@ -52,6 +56,8 @@ json_t *fix_call(struct fix *fix, uint16_t node, const char *method, const char 
 /* The same with any bytes; *out is malloc'd. Returns the status. */
 int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
                    size_t *count);
+/* Posts, runs until the node has submitted something, and stops the node; the status of the reply, 0 if there came none. */
+int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const char *body);
 /* Asserts that json at "a.b.0.c" is this string (or number in digits, true, false, null). */
 void fix_expect(const json_t *json, const char *where, const char *value);
 const char *fix_string(const json_t *json, const char *where);

@@ -99,6 +99,7 @@ void pl_hotline_stop(struct pl_hotline *hotline)
 	hotline->stopped = true;
 	uv_close((uv_handle_t *)&hotline->housekeeping, NULL);
 	uv_close((uv_handle_t *)&hotline->pump_timer, NULL);
+	pl_sendings_stop(hotline);
 	pl_receipts_stop(hotline);
 }
 

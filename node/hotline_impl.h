@@ -114,6 +114,7 @@ bool pl_hotline_sent_entry(struct pl_hotline *hotline, const struct pl_store_ent
 void pl_sending_kept(struct pl_sending *sending, bool dropped);
 /* Whom a message is to be sealed to besides this node: the addressees' nodes, and the other nodes of the own member. Returns how many. */
 size_t pl_hotline_audience(const struct pl_hotline *hotline, const struct pl_message *message, uint16_t nodes[PL_NODES_MAX]);
+void pl_sendings_stop(struct pl_hotline *hotline);
 /* Goes on with messages whose envelopes were not all sent before the daemon ended. */
 void pl_hotline_resume(struct pl_hotline *hotline);
 

@@ -136,13 +136,22 @@ static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *e
 		sending->sent.bytes = entry->body_bytes;
 	}
 	sending->durable = true;
-	if (sending->hotline->stopped && !sending->keeping) {
-		/* It will be kept at the next start, when its entry comes. */
-		tell_sent(sending);
-		sending_free(sending);
-		return;
+	if (sending->hotline->stopped)
+		pl_sendings_stop(sending->hotline);
+	else
+		proceed(sending);
+}
+
+void pl_sendings_stop(struct pl_hotline *hotline)
+{
+	/* Those whose entry is durable will be kept at the next start, when it comes. */
+	for (struct pl_sending *sending = hotline->sendings, *next; sending; sending = next) {
+		next = sending->next;
+		if (sending->durable && (!sending->keeping || sending->kept)) {
+			tell_sent(sending);
+			sending_free(sending);
+		}
 	}
-	proceed(sending);
 }
 
 bool pl_hotline_sent_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/api.h"
 #include "node/app_fixture.h"
 
 enum { CHE, FIN, SGP }; /* node indices: members are sorted by code */
@@ -14,7 +15,7 @@ static json_t *draft(const char *to, const char *precedence, const char *text)
 }
 
 /* Sends, and returns the message's id; free(). */
-__attribute__((unused)) static char *send_message(struct fix *fix, uint16_t from, json_t *message)
+static char *send_message(struct fix *fix, uint16_t from, json_t *message)
 {
 	json_t *sent = fix_call(fix, from, "POST", "/v1/messages", message, 201);
 	char *id = strdup(fix_string(sent, "id"));
@@ -113,6 +114,385 @@ Test(hotline, flash_is_sent_read_and_accepted_and_the_receipts_come_back)
 	fix_expect(message, "box", "out");
 	fix_expect(message, "receipts.SGP", "accepted");
 	json_decref(message);
+	free(id);
+	fix_free(fix);
+}
+
+static void expect_error(struct fix *fix, json_t *message, int status, const char *code, const char *word)
+{
+	json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", message, status);
+	fix_expect(error, "error.code", code);
+	cr_assert(strstr(fix_string(error, "error.message"), word), "no \"%s\" in \"%s\"", word, fix_string(error, "error.message"));
+	json_decref(error);
+}
+
+static json_t *with(json_t *message, const char *name, json_t *value)
+{
+	json_object_set_new(message, name, value);
+	return message;
+}
+
+static json_t *of_bytes(size_t count)
+{
+	char *text = malloc(count);
+	memset(text, 'x', count);
+	json_t *json = json_stringn(text, count);
+	free(text);
+	return json;
+}
+
+Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start(fix, FIN);
+	fix_start(fix, SGP);
+	fix_settle(fix);
+
+	expect_error(fix, draft("XYZ", "flash", "x"), 422, "unknown_recipient", "XYZ is no member");
+	expect_error(fix, draft("SGP.2", "flash", "x"), 422, "unknown_recipient", "SGP.2");
+	expect_error(fix, draft("FIN", "flash", "x"), 422, "only_self", "no other node");
+	expect_error(fix, draft("CHE", "flash", "x"), 409, "no_epoch_key", "CHE");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "info", json_pack("[s]", "CHE")), 409, "no_epoch_key", "CHE");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "info", json_pack("[s]", "SGP")), 422, "duplicate_recipient", "twice");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "to", json_array()), 422, "no_recipient", "nobody");
+	expect_error(fix, draft("SGP", "urgent", "x"), 422, "bad_precedence", "urgent");
+	expect_error(fix, draft("SGP", "override", "x"), 422, "bad_precedence", "override");
+	expect_error(fix, with(draft("SGP", "flash", ""), "text", of_bytes(3073)), 413, "text_too_long", "3072");
+	expect_error(fix, with(draft("SGP", "routine", ""), "text", of_bytes(60001)), 413, "text_too_long", "60000");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "subject", json_string("two\nlines")), 422, "bad_subject", "one line");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "subject", of_bytes(257)), 422, "bad_subject", "256");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "operator", json_string("")), 422, "bad_operator", "name");
+	expect_error(fix, with(draft("SGP", "flash", ""), "subject", json_string("")), 422, "empty_message", "neither");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "expires", json_string("2020-01-01T00:00:00Z")), 422, "expired", "before it is sent");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "expires", json_string("tomorrow")), 400, "bad_request", "no time");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "expire", json_string("2030-01-01T00:00:00Z")), 400, "bad_request", "expire");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "to", json_string("SGP")), 400, "bad_request", "list");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "to", json_pack("[i]", 7)), 400, "bad_request", "item 1");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "text", json_integer(7)), 400, "bad_request", "string");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "exercise", json_integer(1)), 400, "bad_request", "exercise");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "reply_to", json_string("nonsense")), 422, "unknown_message", "nonsense");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "reply_to", json_string("0123456789abcdef0123456789abcdef")), 422, "unknown_message", "0123");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "attachments", json_pack("[s]", "zz")), 422, "unknown_attachment", "zz");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "attachments", json_pack("[s]", "0123456789abcdef0123456789abcdef")), 422,
+	             "unknown_attachment", "attachment 1");
+	fix_refuse(fix, FIN, PL_ERR_QUOTA);
+	expect_error(fix, draft("SGP", "flash", "x"), 429, "quota", "not sent");
+	fix_refuse(fix, FIN, PL_ERR_DISK_FULL);
+	expect_error(fix, draft("SGP", "flash", "x"), 507, "disk_full", "not sent");
+	fix_refuse(fix, FIN, PL_ERR_FORK);
+	expect_error(fix, draft("SGP", "flash", "x"), 409, "feed_frozen", "not sent");
+	fix_refuse(fix, FIN, PL_OK);
+	/* Nothing of all this has left a trace. */
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_message"), 0);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry WHERE kind <> 1"), 0);
+	/* What is just within the limits goes. */
+	free(send_message(fix, FIN, with(draft("SGP", "flash", ""), "text", of_bytes(3072))));
+	free(send_message(fix, FIN, with(draft("SGP", "routine", ""), "text", of_bytes(60000))));
+	free(send_message(fix, FIN, with(draft("SGP", "flash", ""), "expires", json_string("2040-01-01T00:00:00+03:00"))));
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message WHERE unread = 1"), 3);
+	fix_free(fix);
+}
+
+Test(hotline, an_entry_that_was_stored_but_not_looked_at_is_taken_up_after_a_restart)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	fix_deliver(fix, SGP, false); /* as if killed right after the commit */
+	char *id = send_message(fix, FIN, draft("SGP", "flash", "Are you there?"));
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 0);
+	json_t *error = get(fix, SGP, 503, "/v1/messages/", "FIN%2F0%2F2", "");
+	fix_expect(error, "error.code", "not_opened_yet");
+	json_decref(error);
+
+	fix_stop(fix, SGP);
+	fix_deliver(fix, SGP, true);
+	fix_start(fix, SGP);
+	fix_settle(fix);
+	json_t *message = get(fix, SGP, 200, "/v1/messages/", id, "");
+	fix_expect(message, "text", "Are you there?");
+	cr_assert(json_is_string(json_object_get(message, "received")), "the time at which it came is known");
+	json_decref(message);
+	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", id, "/receipts");
+	fix_expect(receipts, "recipients.0.state", "decrypted");
+	json_decref(receipts);
+	/* And again: nothing comes twice. */
+	fix_stop(fix, SGP);
+	fix_start(fix, SGP);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt"), 2);
+	json_t *status = get(fix, SGP, 200, "/v1/status", "", "");
+	fix_expect(status, "messages.unread", "1");
+	fix_expect(status, "messages.unanswered_flash", "1");
+	json_decref(status);
+	free(id);
+	fix_free(fix);
+}
+
+Test(hotline, a_sender_that_ends_between_entry_and_row_finds_its_message_again)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	fix_deliver(fix, FIN, false);
+	/* The call ends when the daemon does; the message was durable and went out. */
+	json_t *body = draft("SGP", "priority", "Before the end");
+	char *text = json_dumps(body, 0);
+	json_decref(body);
+	cr_assert_eq(fix_post_and_stop(fix, FIN, "/v1/messages", text), 201);
+	free(text);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	fix_deliver(fix, FIN, true);
+	fix_start(fix, FIN);
+	fix_settle(fix);
+	json_t *list = get(fix, FIN, 200, "/v1/messages", "", "?box=out");
+	fix_expect(list, "messages.0.subject", "Test");
+	fix_expect(list, "messages.0.receipts.SGP", "decrypted");
+	json_t *message = get(fix, FIN, 200, "/v1/messages/", fix_string(list, "messages.0.id"), "");
+	fix_expect(message, "text", "Before the end");
+	json_decref(message);
+	json_decref(list);
+	fix_free(fix);
+}
+
+/* A message as a faulty author would make it: opened entries say what it holds. */
+static uint64_t forge(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text)
+{
+	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = 1800000000000, .operator_name = { "X", 1 }, .subject = { "S", 1 },
+	                              .text = { text, strlen(text) }, .recipients_count = 1 };
+	uint8_t plain[4096];
+	size_t plain_bytes;
+	memset(message.id, id_byte, sizeof(message.id));
+	strcpy(message.sender, sender);
+	memcpy(message.recipients[0].code, pl_api_member(fix_charter(fix), to), 4);
+	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
+	uint64_t seq = fix_forge_sealed(fix, author, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ author, to }, 2, plain, plain_bytes);
+	fix_settle(fix);
+	return seq;
+}
+
+Test(hotline, a_message_that_is_sent_again_is_shown_once_and_confirmed_again)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	forge(fix, FIN, SGP, 7, "FIN", "Once");
+	uint64_t again = forge(fix, FIN, SGP, 7, "FIN", "Once");
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_copy"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt WHERE seq > 0"), 4);
+	char name[40];
+	snprintf(name, sizeof(name), "FIN%%2F1%%2F%llu", (unsigned long long)again);
+	json_t *message = get(fix, SGP, 200, "/v1/messages/", name, ""); /* found by either entry */
+	fix_expect(message, "text", "Once");
+	json_decref(message);
+	json_t *status = get(fix, SGP, 200, "/v1/status", "", "");
+	fix_expect(status, "messages.unread", "1");
+	json_decref(status);
+	/* The same id with another text is not the same message. */
+	uint64_t other = forge(fix, FIN, SGP, 7, "FIN", "Something else");
+	snprintf(name, sizeof(name), "FIN%%2F1%%2F%llu", (unsigned long long)other);
+	json_t *error = get(fix, SGP, 422, "/v1/messages/", name, "");
+	fix_expect(error, "error.code", "message_refused");
+	json_decref(error);
+	fix_free(fix);
+}
+
+Test(hotline, a_message_in_anothers_name_is_refused_and_its_author_told)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	forge(fix, CHE, SGP, 7, "FIN", "Not from FIN");
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 0);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt WHERE type = 5 AND seq > 0 AND to_node = 0"), 1);
+	fix_free(fix);
+}
+
+Test(hotline, a_message_id_that_another_author_used_first_is_refused)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	forge(fix, CHE, SGP, 9, "CHE", "First");
+	forge(fix, FIN, SGP, 9, "FIN", "Second");
+	json_t *list = get(fix, SGP, 200, "/v1/messages", "", "");
+	cr_assert_eq(json_array_size(json_object_get(list, "messages")), 1);
+	fix_expect(list, "messages.0.from", "CHE");
+	json_decref(list);
+	/* FIN does not go on believing that it arrived. */
+	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", "09090909090909090909090909090909", "/receipts");
+	fix_expect(receipts, "recipients.0.state", "failed");
+	fix_expect(receipts, "recipients.0.receipts.0.reason", "its message id belongs to a message of another author");
+	fix_expect(receipts, "round_trip_ms", "null");
+	json_decref(receipts);
+	fix_free(fix);
+}
+
+Test(hotline, receipts_count_only_from_members_that_were_addressed)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", draft("SGP", "routine", "x"), 201);
+	struct pl_receipt receipt = { .type = PL_RECEIPT_ACCEPTED, .time_ms = 1, .operator_name = { "Mallory", 7 } };
+	uint8_t plain[512];
+	size_t plain_bytes;
+	sodium_hex2bin(receipt.message_id, sizeof(receipt.message_id), fix_string(sent, "id"), 32, NULL, NULL, NULL);
+	sodium_hex2bin(receipt.entry_id, sizeof(receipt.entry_id), fix_string(sent, "entry_id"), 64, NULL, NULL, NULL);
+	cr_assert_eq(pl_receipts_write(&receipt, 1, plain, sizeof(plain), &plain_bytes), PL_OK);
+	fix_forge_sealed(fix, CHE, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_receipt WHERE node = 0"), 0);
+	/* The same from SGP counts, once; not about an entry that did not carry the message. */
+	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	receipt.entry_id[0] ^= 1;
+	receipt.operator_name.chars = "Eve";
+	receipt.operator_name.bytes = 3;
+	cr_assert_eq(pl_receipts_write(&receipt, 1, plain, sizeof(plain), &plain_bytes), PL_OK);
+	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_receipt WHERE node = 2 AND type = 4"), 1);
+	json_decref(sent);
+	fix_free(fix);
+}
+
+Test(hotline, receipts_wait_for_the_key_that_they_are_sealed_to)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start(fix, FIN);
+	fix_pass(fix, FIN, 0, SGP, false);
+	fix_start(fix, SGP);
+	fix_settle(fix);
+	char *id = send_message(fix, FIN, draft("SGP", "routine", "x")); /* lane 1 passes */
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt WHERE seq = 0"), 2);
+	fix_pass(fix, FIN, 0, SGP, true);
+	fix_settle(fix);
+	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", id, "/receipts");
+	fix_expect(receipts, "recipients.0.state", "decrypted");
+	json_decref(receipts);
+	free(id);
+	fix_free(fix);
+}
+
+Test(hotline, what_is_secret_is_nowhere_on_a_disk)
+{
+	static const char *const secrets[] = { "canary-subject-77", "canary-text-77", "canary-operator-77", "canary-reader-77" };
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	json_t *message = draft("SGP", "flash", secrets[1]);
+	json_object_set_new(message, "subject", json_string(secrets[0]));
+	json_object_set_new(message, "operator", json_string(secrets[2]));
+	char *id = send_message(fix, FIN, message);
+	fix_settle(fix);
+	json_decref(post(fix, SGP, 200, id, "accept", secrets[3]));
+	fix_settle(fix);
+	for (uint16_t node = 0; node < 3; node++)
+		for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+			cr_assert_not(fix_on_disk(fix, node, secrets[i], strlen(secrets[i])), "%s on the disk of node %u", secrets[i], node);
+	cr_assert(fix_on_disk(fix, SGP, "hotline_message", 15), "the search itself works");
+	free(id);
+	fix_free(fix);
+}
+
+Test(hotline, the_inbox_is_paged_and_filtered)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	for (int i = 0; i < 12; i++) {
+		json_t *message = draft("CHE", i % 4 == 0 ? "immediate" : "routine", "x");
+		char subject[20];
+		snprintf(subject, sizeof(subject), "Number %d", i);
+		json_object_set_new(message, "subject", json_string(subject));
+		free(send_message(fix, FIN, message));
+		fix_settle(fix);
+	}
+	json_t *page = get(fix, CHE, 200, "/v1/messages", "", "?box=in&limit=5");
+	fix_expect(page, "messages.0.subject", "Number 11");
+	fix_expect(page, "messages.4.subject", "Number 7");
+	char *next = strdup(fix_string(page, "next"));
+	for (char *at; (at = strchr(next, '/'));)
+		*at = '!';
+	char query[80], *out = query + sprintf(query, "?limit=7&after=");
+	for (const char *at = next; *at; at++)
+		out += sprintf(out, *at == '!' ? "%%2F" : "%c", *at);
+	json_decref(page);
+	page = get(fix, CHE, 200, "/v1/messages", "", query);
+	fix_expect(page, "messages.0.subject", "Number 6");
+	fix_expect(page, "messages.6.subject", "Number 0");
+	fix_expect(page, "next", "null");
+	json_decref(page);
+	page = get(fix, CHE, 200, "/v1/messages", "", "?precedence=immediate&unread=true");
+	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 3);
+	json_decref(page);
+	page = get(fix, CHE, 200, "/v1/messages", "", "?box=out");
+	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 0);
+	json_decref(page);
+	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?box=sent"));
+	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?unread=1"));
+	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?precedence=hasty"));
+	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?limit=0"));
+	json_decref(get(fix, CHE, 400, "/v1/messages/", "nonsense", ""));
+	json_decref(get(fix, CHE, 404, "/v1/messages/", "abcdef01", ""));
+	json_decref(get(fix, CHE, 404, "/v1/messages/", "FIN%2F0%2F1", "")); /* a key, not a message */
+	free(next);
+	fix_free(fix);
+}
+
+Test(hotline, a_message_is_named_by_the_first_digits_of_its_id)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	char *id = send_message(fix, FIN, draft("CHE", "routine", "x"));
+	char first[7];
+	memcpy(first, id, 6);
+	first[6] = '\0';
+	json_t *message = get(fix, FIN, 200, "/v1/messages/", first, "");
+	fix_expect(message, "id", id);
+	json_decref(message);
+	forge(fix, FIN, CHE, 0x77, "FIN", "a");
+	json_t *reply = with(draft("CHE", "routine", "An answer"), "reply_to", json_string("777777"));
+	char *reply_id = send_message(fix, FIN, reply);
+	message = get(fix, FIN, 200, "/v1/messages/", reply_id, "");
+	fix_expect(message, "reply_to", "77777777777777777777777777777777");
+	json_decref(message);
+	free(reply_id);
+	free(id);
+	fix_free(fix);
+}
+
+Test(hotline, a_member_with_three_nodes_reads_and_follows_on_each)
+{
+	struct fix *fix = fix_new(2, 3); /* CHE, CHE.2, CHE.3, FIN, FIN.2, FIN.3 */
+	fix_start_all(fix, 6);
+	fix_pass(fix, 3, 0, 4, false); /* FIN.2 gets the receipts before the message */
+	char *id = NULL;
+	json_t *sent = fix_call(fix, 3, "POST", "/v1/messages", draft("CHE", "flash", "To all three"), 201);
+	id = strdup(fix_string(sent, "id"));
+	json_decref(sent);
+	fix_settle(fix);
+	json_decref(post(fix, 1, 200, id, "accept", "Urs"));
+	fix_settle(fix);
+	fix_pass(fix, 3, 0, 4, true);
+	fix_settle(fix);
+	for (uint16_t node = 3; node < 6; node++) {
+		json_t *receipts = get(fix, node, 200, "/v1/messages/", id, "/receipts");
+		fix_expect(receipts, "recipients.0.node", "CHE");
+		fix_expect(receipts, "recipients.0.state", "decrypted");
+		fix_expect(receipts, "recipients.1.node", "CHE.2");
+		fix_expect(receipts, "recipients.1.state", "accepted");
+		fix_expect(receipts, "recipients.2.state", "decrypted");
+		cr_assert(json_is_integer(json_object_get(receipts, "round_trip_ms")), "node %u", node);
+		json_decref(receipts);
+		json_t *message = get(fix, node, 200, "/v1/messages/", id, "");
+		fix_expect(message, "text", "To all three");
+		fix_expect(message, "box", "out");
+		fix_expect(message, "unread", "false");
+		json_decref(message);
+	}
+	json_t *error = post(fix, 5, 409, id, "accept", "Aino");
+	fix_expect(error, "error.code", "own_message");
+	json_decref(error);
 	free(id);
 	fix_free(fix);
 }
