@@ -629,7 +629,8 @@ static enum pl_err passphrase_from_terminal(const char *prompt, bool confirm, ch
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0)
 		return fail(why, why_max, PL_ERR_NO_KEY,
-		            "%s: there is no terminal to ask; put it into a file (mode 600) and name that, or set PARLEY_PASSPHRASE", prompt);
+		            "a passphrase is needed, and there is no terminal to ask: put it into a file (mode 600) and name that, "
+		            "or set PARLEY_PASSPHRASE");
 	enum pl_err err = prompt_once(tty, prompt, buffer, buffer_max, why, why_max);
 	if (err == PL_OK && buffer[0] == '\0')
 		err = fail(why, why_max, PL_ERR_FORMAT, "%s: an empty passphrase was given", prompt);

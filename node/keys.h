@@ -84,7 +84,8 @@ PL_MUST_CHECK enum pl_err pl_file_commit(struct pl_file *file, unsigned mode, ch
 void pl_file_abandon(struct pl_file *file);
 
 /* From a file's first line, the systemd credential "passphrase", $PARLEY_PASSPHRASE, or the terminal without echo (twice if confirm).
- * buffer of passphrase_max, wiped by the caller. PL_ERR_NO_KEY: nothing is set and there is no terminal. */
+ * prompt: "passphrase of FILE"; a colon is put behind it. buffer of passphrase_max, wiped by the caller. PL_ERR_NO_KEY: nothing is set and
+ * there is no terminal. */
 PL_MUST_CHECK enum pl_err pl_passphrase_get(const char *file, const char *prompt, int confirm, char *buffer, size_t passphrase_max,
                                             char *why, size_t why_max);
 

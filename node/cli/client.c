@@ -218,13 +218,24 @@ static void end(struct exchange *exchange)
 	curl_slist_free_all(exchange->headers);
 }
 
-/* What the API's answer means for the exit code; OPERATING.md lists its codes. */
-static enum pl_exit exit_of_status(long status, const char *code)
+/* Errors of the API that mean something else to a person at this command than their status and hint say to a program. */
+static const struct known_error {
+	const char *code;
+	enum pl_exit exit;
+	const char *hint; /* NULL: the API's own */
+} known_errors[] = {
+	{ "unknown_message", PL_EXIT_UNKNOWN, "`parley inbox --box all` lists the messages that this node can show" },
+	{ "bad_id", PL_EXIT_INPUT, "a message is named by its reference (FIN/0/17), or by its id or six or more digits that it begins with" },
+	{ "ambiguous_id", PL_EXIT_UNKNOWN, NULL },
+	{ "unknown_recipient", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes of the members" },
+	{ "unknown_node", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
+	{ "unknown_author", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
+	{ "audience_too_wide", PL_EXIT_REFUSED, NULL },
+	{ "damaged_attachment", PL_EXIT_UNVERIFIED, NULL },
+};
+
+static enum pl_exit exit_of_status(long status)
 {
-	if (strncmp(code, "unknown_", 8) == 0)
-		return PL_EXIT_UNKNOWN;
-	if (strcmp(code, "audience_too_wide") == 0)
-		return PL_EXIT_REFUSED;
 	switch (status) {
 	case 404: return PL_EXIT_UNKNOWN;
 	case 403:
@@ -246,12 +257,18 @@ static enum pl_exit report_status(const struct exchange *exchange)
 	json_t *document = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
 	const json_t *error = json_object_get(document, "error");
 	const char *code = pl_json_text(error, "code"), *message = pl_json_text(error, "message"), *hint = pl_json_text(error, "hint");
-	enum pl_exit exit;
+	enum pl_exit exit = exit_of_status(status);
+	for (size_t i = 0; i < sizeof known_errors / sizeof *known_errors; i++) {
+		if (strcmp(known_errors[i].code, code) == 0) {
+			exit = known_errors[i].exit;
+			hint = known_errors[i].hint == NULL || exchange->cli->json ? hint : known_errors[i].hint;
+		}
+	}
 	if (message[0] == '\0')
-		exit = pl_error(exchange->cli, exit_of_status(status, ""), "is this the socket of a parleyd?",
-		                "the answer on %s has status %ld and says nothing more", exchange->cli->client->socket, status);
+		exit = pl_error(exchange->cli, exit, "is this the socket of a parleyd?", "the answer on %s has status %ld and says nothing more",
+		                exchange->cli->client->socket, status);
 	else
-		exit = pl_error_coded(exchange->cli, exit_of_status(status, code), code, hint[0] == '\0' ? NULL : hint, message);
+		exit = pl_error_coded(exchange->cli, exit, code, hint[0] == '\0' ? NULL : hint, message);
 	json_decref(document);
 	return exit;
 }

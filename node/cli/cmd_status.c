@@ -54,7 +54,7 @@ static void print_peer(const json_t *peer)
 		                 held == 0 ? "it holds all that is here" : pl_format("%s on the way to it", entries_text(held)));
 		style = PL_GREEN;
 	} else if (pl_json_text(peer, "address")[0] == '\0' && !was_heard) {
-		line = pl_format("no direct link; what is for it goes through others; %s", holds);
+		line = pl_format("no direct link; what is for it goes through others%s", held == 0 ? "" : pl_format("; %s", holds));
 	} else {
 		line = was_heard ? pl_format("down since %s, %s", pl_time_short(heard_ms), holds)
 		                 : pl_format("not reached since parleyd started, %s", holds);
