@@ -70,7 +70,8 @@ void pl_item_write(const struct pl_item *item, uint8_t out[PL_ITEM_BYTES])
 
 enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struct pl_item *out)
 {
-	if (bytes[2] >= PL_LANES || bytes[3] != 0)
+	/* PROTOCOL: "Lanes without entries are left out: seq is at least 1." */
+	if (bytes[2] >= PL_LANES || bytes[3] != 0 || pl_get64(bytes + 8) == 0)
 		return PL_ERR_FORMAT;
 	out->node = pl_get16(bytes);
 	out->lane = bytes[2];
@@ -123,6 +124,10 @@ enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, struct pl_hello *o
 	/* PROTOCOL: "A later version may append fields to HELLO; a receiver ignores what it does not know behind the fields that it does." */
 	if (count < PL_HELLO_BYTES)
 		return PL_ERR_SHORT;
+	if (pl_get16(bytes) == 0)
+		return PL_ERR_VERSION;
+	if (pl_get16(bytes + 2) != 0)
+		return PL_ERR_FORMAT;
 	out->version = pl_get16(bytes);
 	out->capabilities = pl_get32(bytes + 4);
 	out->charter_epoch = pl_get32(bytes + 8);
