@@ -211,7 +211,7 @@ static enum pl_err check_canonical(const uint8_t *bytes, size_t count, const str
 
 	for (size_t i = 0; i < tokens_count; i++)
 		put_token(&sink, &tokens[i]);
-	/* The same tokens never take more bytes than the shortest form of each: so full means different. */
+	/* PROTOCOL: "Nothing follows the value." Full means different: packed again, a value never takes more bytes than it came in. */
 	return writer.err == PL_OK && writer.count == count ? PL_OK : PL_ERR_FORMAT;
 }
 
@@ -238,9 +238,6 @@ enum pl_err pl_mp_parse(const uint8_t *bytes, size_t count, struct pl_mp_token *
 		return (enum pl_err)-result;
 	if (result == 0)
 		return PL_ERR_SHORT;
-	/* PROTOCOL: "Nothing follows the value." */
-	if (end != count)
-		return PL_ERR_FORMAT;
 	err = check_canonical(bytes, count, tokens, context.user.tokens_count);
 	if (err == PL_OK)
 		*tokens_count = context.user.tokens_count;

@@ -272,6 +272,17 @@ Test(mp, all_short_inputs)
 	cr_assert_gt(accepted, 1000);
 }
 
+Test(mp, bytes_are_never_null)
+{
+	static const uint8_t empty[2][2] = { { 0xa0 }, { 0xc4, 0 } };
+
+	for (size_t i = 0; i < 2; i++) {
+		cr_assert_eq(pl_mp_parse(empty[i], 1 + i, tokens, 1, &tokens_count), PL_OK);
+		cr_assert_eq(tokens[0].count, 0);
+		cr_assert_not_null(tokens[0].bytes);
+	}
+}
+
 Test(mp, cursor_stops_at_the_first_mismatch)
 {
 	struct pl_mp_cursor c;

@@ -274,6 +274,13 @@ Test(sheet, signatures_are_listed_once_and_in_order)
 	REFUSES(PL_OK, memcpy(d->root_signers, "\0\1\2\3\4", 5); d->root_signers_count = 5);
 }
 
+/* *member is scratch, and a key that stood in it before is not one of this sheet's. */
+Test(sheet, keys_of_an_earlier_sheet_do_not_sign)
+{
+	REFUSES(PL_OK, d->member.node_role.count = 5);
+	REFUSES(PL_ERR_SIGNATURE, d->role_signers[1] = 3);
+}
+
 Test(sheet, one_bad_signature_spoils_it)
 {
 	/* four sign, three are needed, and one of the four is by another key */
