@@ -9,7 +9,7 @@ CC=${CC:-cc}
 # TREE HEADER
 compiles() {
 	case $2 in
-	node/* | tests/*) standard='-std=gnu11' ;;
+	node/* | tests/*) standard='-std=gnu11 -D_GNU_SOURCE' ;; # as the build has it
 	*) standard='-std=c11 -Wpedantic' ;;
 	esac
 	printf '#include "%s"\n#include "%s"\nextern int a_file_needs_a_declaration;\n' "$2" "$2" >"$work/alone.c"
