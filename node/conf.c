@@ -510,11 +510,21 @@ static enum pl_err read_text(struct reader *reader, char *text, size_t count)
 	return PL_OK;
 }
 
+enum pl_err pl_conf_parse(struct pl_conf *conf, const char *dir, const char *file, char *text, size_t count, char *why, size_t why_max)
+{
+	if (pl_conf_default(conf, dir) != PL_OK) {
+		snprintf(why, why_max, "the path of the node's directory has more than %d bytes", PL_PATH_BYTES_MAX - 64);
+		return PL_ERR_FORMAT;
+	}
+	struct reader reader = { .conf = conf, .file = file, .why = why, .why_max = why_max };
+	return read_text(&reader, text, count);
+}
+
 enum pl_err pl_conf_read(struct pl_conf *conf, const char *dir, char *why, size_t why_max)
 {
 	char path[PL_PATH_BYTES_MAX];
-	if (!join(dir, FILE_NAME, path) || pl_conf_default(conf, dir) != PL_OK) {
-		snprintf(why, why_max, "the path of the node's directory has more than %d bytes", PL_PATH_BYTES_MAX - 64);
+	if (!join(dir, FILE_NAME, path)) {
+		snprintf(why, why_max, "the path of the node's directory is too long");
 		return PL_ERR_FORMAT;
 	}
 	enum pl_err err = PL_OK;
@@ -542,9 +552,7 @@ enum pl_err pl_conf_read(struct pl_conf *conf, const char *dir, char *why, size_
 		err = PL_ERR_FORMAT;
 		goto done;
 	}
-	text[count] = '\0';
-	struct reader reader = { .conf = conf, .file = path, .why = why, .why_max = why_max };
-	err = read_text(&reader, text, count);
+	err = pl_conf_parse(conf, dir, path, text, count, why, why_max);
 done:
 	free(text);
 	fclose(file);

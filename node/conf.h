@@ -49,6 +49,9 @@ PL_MUST_CHECK enum pl_err pl_conf_default(struct pl_conf *conf, const char *dir)
 /* Reads DIR/parley.conf over the defaults. On error why holds "FILE:LINE: what is wrong; what was expected". PL_ERR_FORMAT, PL_ERR_IO,
  * PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_conf_read(struct pl_conf *conf, const char *dir, char *why, size_t why_max);
+/* The same of the text of a file, which has room for a NUL at text[count] and is written over. file stands in errors. */
+PL_MUST_CHECK enum pl_err pl_conf_parse(struct pl_conf *conf, const char *dir, const char *file, char *text, size_t count, char *why,
+                                        size_t why_max);
 /* Whether this key takes this value, as it would stand in the file: for what comes from a command line. PL_ERR_FORMAT, PL_ERR_UNKNOWN (key). */
 PL_MUST_CHECK enum pl_err pl_conf_check(const char *key, const char *value, char *why, size_t why_max);
 /* A commented file with the defaults, as `parley init` writes it; given values are set, NULL ones stand commented out. malloc'd. NULL: out of

@@ -283,7 +283,7 @@ static void take_request(struct conn *conn)
 	if (conn->state == CONN_IDLE) {
 		while (conn->in_count >= 2 && memcmp(conn->in, "\r\n", 2) == 0) /* some clients end a body with a line of its own */
 			consume(conn, 2);
-		if (conn->in_count == 0)
+		if (conn->in_count == 0 || (conn->in_count == 1 && conn->in[0] == '\r'))
 			return;
 		conn_set_state(conn, CONN_HEAD, conn->http->times.head);
 	}

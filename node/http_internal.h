@@ -118,6 +118,9 @@ void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__
 /* 200: the request's route and ctx are set; 404; 405 or 204 (OPTIONS) with the header line Allow. */
 int http_find_route(const struct pl_http *http, struct pl_request *request, char *allow, size_t allow_max);
 void http_start_ticking(struct pl_http *http);
+/* A server without a socket, and a connection that was made otherwise: for tests. fd is taken over. */
+struct pl_http *http_new(uv_loop_t *loop);
+bool http_adopt(struct pl_http *http, int fd);
 void http_conn_closed(struct pl_http *http); /* after it has been taken off the list */
 
 /* http_conn.c */

@@ -166,11 +166,11 @@ int pl_http_parse_head(const char *bytes, size_t count, struct pl_http_head *out
 	struct seen seen = { .count = 0 };
 	const char *at = bytes, *end = bytes + count;
 	struct pl_http_slice line;
+	if (count > 0 && (*bytes < 'A' || *bytes > 'Z'))
+		return refuse(why, 400, "this is not HTTP");
 	int status = next_line(&at, end, &line, why);
 	if (status == 200)
 		status = parse_request_line(line, &head, why);
-	else if (status == 0 && count > 0 && (*bytes < 'A' || *bytes > 'Z'))
-		status = refuse(why, 400, "this is not HTTP");
 	if (status != 200)
 		return status;
 	for (;;) {

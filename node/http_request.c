@@ -333,14 +333,14 @@ static void finish(struct pl_request *request, int status, const char *content_t
 	struct pl_http *http = request->http;
 	PL_LOG(PL_LOG_DEBUG, "http", conn ? "replied" : "replied to nobody", PL_F_STR("method", request->method),
 	       PL_F_STR("route", request->route->path), PL_F_U64("status", (uint64_t)status), PL_F_U64("bytes", count), PL_F_U64("uid", request->uid));
-	request_free(request);
-	if (!conn) {
+	if (conn) {
+		conn->request = NULL;
+		conn_reply(conn, status, content_type, headers, body, count);
+	} else {
 		http->counters.dropped++;
 		free(body);
-		return;
 	}
-	conn->request = NULL;
-	conn_reply(conn, status, content_type, headers, body, count);
+	request_free(request); /* last: the content type may be one of its own strings */
 }
 
 void pl_reply_json(struct pl_request *request, int status, json_t *body)

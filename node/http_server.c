@@ -106,14 +106,12 @@ static void stop_ticking_if_idle(struct pl_http *http)
 
 /* --- accepting --- */
 
-static void accept_one(struct pl_http *http)
+static struct conn *conn_new(struct pl_http *http)
 {
 	struct conn *conn = malloc(sizeof *conn);
 	http_start_ticking(http);
-	if (!conn) {
-		http->accept_waits = true; /* the next tick tries again */
-		return;
-	}
+	if (!conn)
+		return NULL;
 	memset(conn, 0, offsetof(struct conn, in)); /* in is touched as it fills */
 	conn->http = http;
 	conn->next = http->conns;
@@ -122,12 +120,21 @@ static void accept_one(struct pl_http *http)
 	http->conns = conn;
 	http->counters.open++;
 	http->counters.connections++;
-
 	uv_pipe_init(http->loop, &conn->pipe, 0);
 	conn->pipe.data = conn;
+	return conn;
+}
+
+static void accept_one(struct pl_http *http)
+{
+	struct conn *conn = conn_new(http);
 	uv_os_fd_t fd;
 	struct ucred peer;
 	socklen_t peer_bytes = sizeof peer;
+	if (!conn) {
+		http->accept_waits = true; /* the next tick tries again */
+		return;
+	}
 	if (uv_accept((uv_stream_t *)&http->listener, (uv_stream_t *)&conn->pipe) != 0 || uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) != 0) {
 		conn_close(conn);
@@ -142,6 +149,21 @@ static void accept_one(struct pl_http *http)
 	}
 	conn_set_state(conn, CONN_IDLE, http->times.idle);
 	conn_read(conn);
+}
+
+bool http_adopt(struct pl_http *http, int fd)
+{
+	struct conn *conn = conn_new(http);
+	if (!conn)
+		return false;
+	if (uv_pipe_open(&conn->pipe, fd) != 0) {
+		conn_close(conn);
+		return false;
+	}
+	conn->uid = http->self;
+	conn_set_state(conn, CONN_IDLE, http->times.idle);
+	conn_read(conn);
+	return true;
 }
 
 static void accept_waiting(struct pl_http *http)
@@ -257,18 +279,11 @@ static void on_listener_closed(uv_handle_t *handle)
 	http->handles--;
 }
 
-enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_http **out, char *why, size_t why_max)
+struct pl_http *http_new(uv_loop_t *loop)
 {
-	int fd;
-	enum pl_err err = open_socket(socket_path, &fd, why, why_max);
-	if (err)
-		return err;
 	struct pl_http *http = calloc(1, sizeof *http);
-	if (!http) {
-		snprintf(why, why_max, "out of memory");
-		err = PL_ERR_MEMORY;
-		goto unbind;
-	}
+	if (!http)
+		return NULL;
 	signal(SIGPIPE, SIG_IGN); /* libuv writes with it: a client that has gone is an error code, not the end of the process */
 	http->loop = loop;
 	http->self = geteuid();
@@ -280,33 +295,42 @@ enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_h
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now); /* ids of events go on growing when the server is started anew */
 	http->first_event = http->next_event = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	snprintf(http->socket_path, sizeof http->socket_path, "%s", socket_path);
-
 	uv_timer_init(loop, &http->timer);
 	uv_pipe_init(loop, &http->listener, 0);
 	http->timer.data = http->listener.data = http;
 	http->handles = 2;
-	int uv_err = uv_pipe_open(&http->listener, fd);
-	if (uv_err == 0) {
-		fd = -1;
-		uv_err = uv_listen((uv_stream_t *)&http->listener, PL_HTTP_CONNECTIONS_MAX, on_connection);
+	return http;
+}
+
+enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_http **out, char *why, size_t why_max)
+{
+	int fd;
+	enum pl_err err = open_socket(socket_path, &fd, why, why_max);
+	if (err)
+		return err;
+	struct pl_http *http = http_new(loop);
+	if (!http) {
+		snprintf(why, why_max, "out of memory");
+		close(fd);
+		unlink(socket_path);
+		return PL_ERR_MEMORY;
 	}
+	snprintf(http->socket_path, sizeof http->socket_path, "%s", socket_path);
+	int uv_err = uv_pipe_open(&http->listener, fd);
+	if (uv_err)
+		close(fd);
+	else
+		uv_err = uv_listen((uv_stream_t *)&http->listener, PL_HTTP_CONNECTIONS_MAX, on_connection);
 	if (uv_err == 0) {
 		*out = http;
 		return PL_OK;
 	}
 	snprintf(why, why_max, "%s: %s", socket_path, uv_strerror(uv_err));
-	err = PL_ERR_IO;
-	uv_close((uv_handle_t *)&http->listener, on_listener_closed);
-	uv_close((uv_handle_t *)&http->timer, on_timer_closed);
+	pl_http_shutdown(http);
 	while (http->handles)
 		uv_run(loop, UV_RUN_NOWAIT);
-	free(http);
-unbind:
-	if (fd >= 0)
-		close(fd);
-	unlink(socket_path);
-	return err;
+	pl_http_free(http);
+	return PL_ERR_IO;
 }
 
 void pl_http_counters(const struct pl_http *http, struct pl_http_counters *out)
@@ -321,7 +345,8 @@ void pl_http_shutdown(struct pl_http *http)
 	http->closing = true;
 	http->accept_waits = false;
 	uv_close((uv_handle_t *)&http->listener, on_listener_closed);
-	unlink(http->socket_path);
+	if (http->socket_path[0])
+		unlink(http->socket_path);
 	for (struct conn *conn = http->conns, *next; conn; conn = next) {
 		next = conn->next;
 		switch (conn->state) {

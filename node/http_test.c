@@ -334,7 +334,7 @@ Test(http, a_post_without_a_body_is_one_with_an_empty_body)
 
 Test(http, a_request_may_arrive_byte_by_byte)
 {
-	static const char request[] = "POST /upload?x=y HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde";
+	static const char request[] = "\r\nPOST /upload?x=y HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde";
 	struct client client;
 	client_connect(&client);
 	for (size_t i = 0; i < sizeof request - 1; i++) {
