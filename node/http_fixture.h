@@ -131,19 +131,21 @@ static inline void events(struct pl_request *request, void *ctx)
 }
 
 /* A stream of pieces_max pieces, each asked for. */
-static struct { unsigned pieces, pieces_max, gone; bool at_once; struct pl_request *request; } streaming;
+static struct { unsigned pieces, pieces_max, asked, gone; bool at_once; struct pl_request *request; } streaming;
 #define PIECE_BYTES 50000
 
 static inline void stream_more(struct pl_request *request, void *ctx)
 {
 	static char piece[PIECE_BYTES];
 	cr_assert_eq(ctx, &streaming);
+	streaming.asked++;
 	if (streaming.pieces == streaming.pieces_max) {
 		pl_reply_stream_end(request);
 		return;
 	}
 	memset(piece, 'a' + (int)(streaming.pieces++ % 26), sizeof piece);
-	pl_reply_stream_write(request, piece, sizeof piece);
+	pl_reply_stream_write(request, piece, 10);
+	pl_reply_stream_write(request, piece + 10, sizeof piece - 10);
 }
 static inline void stream_gone(struct pl_request *request, void *ctx)
 {

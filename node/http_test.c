@@ -279,7 +279,7 @@ Test(http, a_body_over_the_limit_is_refused_without_reading_on)
 	cr_assert(strstr(client.body, "16777217 bytes; at most 16777216"), "%s", client.body);
 	cr_assert(strstr(client.head, "Connection: close\r\n"));
 	size_t before = http->counters.bytes_in;
-	send(client.fd, client.head, sizeof client.head, MSG_NOSIGNAL);
+	cr_assert_eq(send(client.fd, client.head, sizeof client.head, MSG_NOSIGNAL), sizeof client.head, "a client that still sends must get to read");
 	client_wait_eof(&client);
 	cr_assert_eq(http->counters.bytes_in, before);
 	client_close(&client);
@@ -339,7 +339,7 @@ Test(http, a_request_may_arrive_byte_by_byte)
 	client_connect(&client);
 	for (size_t i = 0; i < sizeof request - 1; i++) {
 		client_send_bytes(&client, request + i, 1);
-		uv_run(&loop, UV_RUN_NOWAIT);
+		PUMP_UNTIL(http->counters.bytes_in == i + 1);
 	}
 	client_reply(&client);
 	cr_assert(strstr(client.body, "\"bytes\":5"));
