@@ -62,7 +62,8 @@ static uint64_t head_after(unsigned step, uint16_t node, uint8_t lane)
 }
 
 struct outcome {
-	bool has_opened, is_out_of_order;
+	bool has_opened, breaks_rules;
+	bool has_finished; /* all steps, and closed */
 	uint64_t stored[NODES][PL_LANES]; /* as reported */
 	unsigned jobs;                    /* bits: which steps' jobs were reported done */
 	size_t failed, ready;
@@ -70,15 +71,30 @@ struct outcome {
 };
 static struct outcome outcome;
 
+static char wrong[256]; /* the first thing that was found wrong, since it was last emptied */
+static size_t lost;     /* entries and jobs that were reported and are not there */
+
+__attribute__((format(printf, 1, 2))) static size_t is_wrong(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (!wrong[0])
+		vsnprintf(wrong, sizeof(wrong), format, args);
+	va_end(args);
+	return 1;
+}
+
 static void on_stored(void *ctx, const struct pl_store_entry *entries, size_t count)
 {
 	(void)ctx;
-	outcome.is_out_of_order |= outcome.failed > outcome.ready; /* between failed() and ready() nothing is stored */
+	if (outcome.failed > outcome.ready)
+		outcome.breaks_rules = is_wrong("reports entries between failed() and ready()");
 	for (size_t i = 0; i < count; i++) {
 		uint64_t *stored = &outcome.stored[entries[i].node][entries[i].lane];
 
 		if (entries[i].seq != *stored + 1)
-			outcome.is_out_of_order = true;
+			outcome.breaks_rules = is_wrong("reports a lane out of order");
 		*stored = entries[i].seq;
 	}
 }
@@ -89,12 +105,16 @@ static void on_failed(void *ctx, enum pl_err err, const char *why)
 	(void)why;
 	outcome.failed++;
 	outcome.failure = err;
+	if (fixture_append(&f, 0, 1, outcome.stored[0][1] + 1, 0, false) != PL_ERR_STATE)
+		outcome.breaks_rules = is_wrong("takes entries after a failure");
 }
 
 static void on_ready(void *ctx)
 {
 	(void)ctx;
 	outcome.ready++;
+	if (outcome.failure != PL_ERR_DISK_FULL && outcome.failure != PL_ERR_MEMORY)
+		outcome.breaks_rules = is_wrong("goes on after an error that is final");
 }
 
 struct step_job {
@@ -190,23 +210,10 @@ static void run_workload(const struct disk_plan *plan, const char *sabotage)
 	for (unsigned step = 1; step <= STEPS && !is_final() && !(plan->for_good && outcome.failed); step++)
 		run_step(step, plan->for_good);
 	fixture_close(&f);
+	outcome.has_finished = is_step_stored(STEPS) && !is_final() && !(plan->fault == DISK_CUT && disk_has_struck());
 }
 
 /* --- the judgement --- */
-
-static char wrong[256]; /* the first thing that was found wrong, since it was last emptied */
-static size_t lost;     /* entries and jobs that were reported and are not there */
-
-__attribute__((format(printf, 1, 2))) static size_t is_wrong(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	if (!wrong[0])
-		vsnprintf(wrong, sizeof(wrong), format, args);
-	va_end(args);
-	return 1;
-}
 
 /* Entries of all lanes are whole and without gaps, up to what was reported at least. */
 static size_t check_entries(sqlite3 *db)
@@ -260,6 +267,17 @@ static size_t check_jobs(sqlite3 *db)
 	return count;
 }
 
+/* Proofs and custody wait while commits fail, and are there in the end. */
+static size_t check_notes(sqlite3 *db)
+{
+	sqlite3_stmt *s = pl_store_prepare(db, "SELECT (SELECT count(*) FROM proof), (SELECT max(seq) FROM peer_ack)");
+	size_t count = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) == STEPS && sqlite3_column_int(s, 1) == STEPS
+		? 0 : is_wrong("%d proofs, custody up to %d", sqlite3_column_int(s, 0), sqlite3_column_int(s, 1));
+
+	sqlite3_reset(s);
+	return count;
+}
+
 static size_t check_integrity(sqlite3 *db)
 {
 	sqlite3_stmt *s = pl_store_prepare(db, "PRAGMA integrity_check");
@@ -275,7 +293,7 @@ static size_t check(const char *dir)
 {
 	struct pl_store *store;
 	char path[128], why[256] = "";
-	size_t count = outcome.is_out_of_order ? is_wrong("reported out of order") : 0;
+	size_t count = outcome.breaks_rules;
 
 	snprintf(path, sizeof(path), "%s/store.db", dir);
 	if (pl_store_open(path, sample_network, sample_self, &store, why, sizeof(why)) != PL_OK)
@@ -285,6 +303,8 @@ static size_t check(const char *dir)
 	count += check_integrity(pl_store_db(store));
 	count += check_entries(pl_store_db(store));
 	count += check_jobs(pl_store_db(store));
+	if (outcome.has_finished)
+		count += check_notes(pl_store_db(store));
 	pl_store_close(store);
 	return count;
 }

@@ -209,6 +209,37 @@ Test(store_feed, reservation_alone_notices_a_copy_that_is_far_behind)
 	cr_assert_not_null(strstr(f.why, "reserved"), "%s", f.why);
 }
 
+static enum pl_err work_wait(struct pl_job *job, sqlite3 *db)
+{
+	(void)db;
+	uv_sem_wait(job->ctx);
+	return PL_OK;
+}
+
+static void ignore(struct pl_job *job)
+{
+	(void)job;
+}
+
+/* However many wait: the lead of a reservation over what is committed has to stay below PL_FEED_LEAD_MAX, or a crash would look like a copy. */
+Test(store_feed, own_entries_are_committed_in_small_groups)
+{
+	uv_sem_t gate;
+	struct pl_job job = {.work = work_wait, .done = ignore, .ctx = &gate};
+	struct pl_store_stats stats;
+
+	cr_assert_eq(uv_sem_init(&gate, 0), 0);
+	fixture_start(&f);
+	pl_store_run(f.store, &job);
+	for (uint64_t seq = 1; seq <= 10 * PL_FEED_GROUP_MAX; seq++)
+		cr_assert_eq(fixture_append(&f, 0, 2, seq, 20, false), PL_OK);
+	uv_sem_post(&gate);
+	fixture_await(&f, &f.stored, 10 * PL_FEED_GROUP_MAX);
+	pl_store_stats(f.store, &stats);
+	cr_assert_geq(stats.commits, 10);
+	uv_sem_destroy(&gate);
+}
+
 Test(store_feed, killed_at_any_time_goes_on)
 {
 	for (int round = 0; round < 12; round++) {

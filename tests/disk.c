@@ -27,6 +27,7 @@ struct image {
 	uint64_t size, capacity;
 	struct change *first, *last;
 	bool is_used, is_deleted; /* deleted, the directory not synced */
+	bool may_garble;
 };
 
 struct disk_file {
@@ -159,6 +160,13 @@ static void note_change(struct image *image, bool is_truncate, uint64_t offset, 
 	image->last = change;
 }
 
+static void put_garbage(struct image *image, uint64_t offset, uint64_t count, uint64_t *random)
+{
+	make_room(image, offset + count);
+	for (uint64_t i = 0; i < count; i++)
+		image->durable[offset + i] = (uint8_t)(next_random(random) >> 32);
+}
+
 /* Applies changes to the durable content: all, or a subset by sectors. style 0: each sector by chance, 1: each change by chance, 2: all,
  * 3: none, 4: the first ones. */
 static void settle(struct image *image, bool all, uint64_t *random)
@@ -182,7 +190,9 @@ static void settle(struct image *image, bool all, uint64_t *random)
 				uint64_t piece = SECTOR - (change->offset + at) % SECTOR;
 
 				piece = piece > change->count - at ? change->count - at : piece;
-				if (next_random(random) & 1)
+				if (image->may_garble && next_random(random) % 3 == 0)
+					put_garbage(image, change->offset + at, piece, random);
+				else if (next_random(random) & 1)
 					put(image, change->offset + at, change->bytes + at, piece);
 				at += piece;
 			}
@@ -464,6 +474,8 @@ ssize_t __wrap_pwrite(int fd, const void *bytes, size_t count, off_t offset)
 	bool was_cut = is_cut();
 	ssize_t written;
 
+	if (image)
+		image->may_garble = true;
 	if (image && strikes(OP_WRITE)) {
 		write_strikes(image, bytes, (uint64_t)offset, count, was_cut);
 		errno = disk.plan.fault == DISK_ENOSPC ? ENOSPC : EIO;
@@ -552,6 +564,11 @@ bool disk_stop(void)
 	return disk.has_struck;
 }
 
+bool disk_has_struck(void)
+{
+	return disk.has_struck;
+}
+
 uint64_t disk_operations(void)
 {
 	return disk.operations;
@@ -577,6 +594,7 @@ void disk_cut(const char *to, uint64_t seed)
 			put(&left, 0, image->durable, image->size);
 		for (const struct change *change = image->first; change; change = change->next)
 			note_change(&left, change->is_truncate, change->offset, change->bytes, change->count);
+		left.may_garble = image->may_garble;
 		settle(&left, false, &random);
 		snprintf(path, sizeof(path), "%s/%s", to, strrchr(name, '/') + 1);
 		file = fopen(path, "wb");
