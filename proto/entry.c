@@ -2,36 +2,8 @@
 
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "crypto/labels.h"
-
-static void put(uint8_t **at, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = bytes; i-- > 0; value >>= 8)
-		(*at)[i] = (uint8_t)value;
-	*at += bytes;
-}
-
-static void put_bytes(uint8_t **at, const uint8_t *bytes, size_t count)
-{
-	memcpy(*at, bytes, count);
-	*at += count;
-}
-
-static uint64_t take(const uint8_t **at, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		value = value << 8 | (*at)[i];
-	*at += bytes;
-	return value;
-}
-
-static void take_bytes(const uint8_t **at, uint8_t *bytes, size_t count)
-{
-	memcpy(bytes, *at, count);
-	*at += count;
-}
 
 static bool is_zero(const uint8_t *bytes, size_t count)
 {
@@ -43,25 +15,23 @@ static bool is_zero(const uint8_t *bytes, size_t count)
 
 void pl_header_encode(const struct pl_header *header, uint8_t out[PL_HEADER_BYTES])
 {
-	uint8_t *at = out;
-
-	put(&at, PL_ENTRY_VERSION, 1);
-	put(&at, header->lane, 1);
-	put(&at, header->kind, 1);
-	put(&at, header->flags, 1);
-	put(&at, header->charter_epoch, 4);
-	put(&at, header->generation, 4);
-	put(&at, header->body_bytes, 4);
-	put(&at, header->seq, 8);
-	put(&at, header->gseq, 8);
-	put(&at, header->time_ms, 8);
-	put_bytes(&at, header->author, PL_NODE_ID_BYTES);
-	put_bytes(&at, header->prev, PL_ID_BYTES);
+	out[0] = PL_ENTRY_VERSION;
+	out[1] = header->lane;
+	out[2] = header->kind;
+	out[3] = header->flags;
+	pl_put32(out + 4, header->charter_epoch);
+	pl_put32(out + 8, header->generation);
+	pl_put32(out + 12, header->body_bytes);
+	pl_put64(out + 16, header->seq);
+	pl_put64(out + 24, header->gseq);
+	pl_put64(out + 32, header->time_ms);
+	memcpy(out + PL_AUTHOR_OFFSET, header->author, PL_NODE_ID_BYTES);
+	memcpy(out + 72, header->prev, PL_ID_BYTES);
 	for (int i = 0; i < 2; i++) {
-		put(&at, header->others[i].seq, 8);
-		put_bytes(&at, header->others[i].id8, PL_HEAD8_BYTES);
+		pl_put64(out + 104 + 16 * i, header->others[i].seq);
+		memcpy(out + 112 + 16 * i, header->others[i].id8, PL_HEAD8_BYTES);
 	}
-	put_bytes(&at, header->body_hash, PL_ID_BYTES);
+	memcpy(out + 136, header->body_hash, PL_ID_BYTES);
 }
 
 /* What makes a header wrong whatever entries stand around it. */
@@ -97,29 +67,22 @@ static enum pl_err check(const struct pl_header *h)
 
 enum pl_err pl_header_decode(const uint8_t bytes[PL_HEADER_BYTES], struct pl_header *out)
 {
-	struct pl_header h;
-	const uint8_t *at = bytes;
+	struct pl_header h = {
+		.lane = bytes[1], .kind = bytes[2], .flags = bytes[3],
+		.charter_epoch = pl_get32(bytes + 4), .generation = pl_get32(bytes + 8), .body_bytes = pl_get32(bytes + 12),
+		.seq = pl_get64(bytes + 16), .gseq = pl_get64(bytes + 24), .time_ms = pl_get64(bytes + 32),
+	};
 	enum pl_err err;
 
-	if (take(&at, 1) != PL_ENTRY_VERSION)
+	if (bytes[0] != PL_ENTRY_VERSION)
 		return PL_ERR_VERSION;
-	h.lane = (uint8_t)take(&at, 1);
-	h.kind = (uint8_t)take(&at, 1);
-	h.flags = (uint8_t)take(&at, 1);
-	h.charter_epoch = (uint32_t)take(&at, 4);
-	h.generation = (uint32_t)take(&at, 4);
-	h.body_bytes = (uint32_t)take(&at, 4);
-	h.seq = take(&at, 8);
-	h.gseq = take(&at, 8);
-	h.time_ms = take(&at, 8);
-	take_bytes(&at, h.author, PL_NODE_ID_BYTES);
-	take_bytes(&at, h.prev, PL_ID_BYTES);
+	memcpy(h.author, bytes + PL_AUTHOR_OFFSET, PL_NODE_ID_BYTES);
+	memcpy(h.prev, bytes + 72, PL_ID_BYTES);
 	for (int i = 0; i < 2; i++) {
-		h.others[i].seq = take(&at, 8);
-		take_bytes(&at, h.others[i].id8, PL_HEAD8_BYTES);
+		h.others[i].seq = pl_get64(bytes + 104 + 16 * i);
+		memcpy(h.others[i].id8, bytes + 112 + 16 * i, PL_HEAD8_BYTES);
 	}
-	take_bytes(&at, h.body_hash, PL_ID_BYTES);
-
+	memcpy(h.body_hash, bytes + 136, PL_ID_BYTES);
 	err = check(&h);
 	if (err == PL_OK)
 		*out = h;
