@@ -1,6 +1,6 @@
-/* Our msgpack reader against msgpack-c's own unpacker and packer. A document is ours if and only if msgpack-c reads it as one value that fills
- * the input, with nothing in it but the five types, every string UTF-8 (as iconv sees it), within the limits, and packs it to the same bytes.
- * What our reader accepts is the tree that msgpack-c has read, and our writer packs it to the same bytes too.
+/* Our msgpack reader against msgpack-c's own unpacker and packer. A document is ours if and only if msgpack-c reads it as one value that
+ * fills the input, with nothing in it but the five types, every string UTF-8 (as iconv sees it), within the limits, and packs it to the same
+ * bytes. What our reader accepts is the tree that msgpack-c has read, and our writer packs it to the same bytes too.
  *
  * The input is the document.
  */
