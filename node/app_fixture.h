@@ -22,6 +22,7 @@ void fix_free(struct fix *fix);
 void fix_start(struct fix *fix, uint16_t node);
 void fix_start_all(struct fix *fix, unsigned nodes); /* and waits until they know each other's keys */
 void fix_stop(struct fix *fix, uint16_t node);       /* in order */
+bool fix_start_fails(struct fix *fix, uint16_t node, const char *why); /* with another store key: the application refuses, and says this */
 struct pl_core *fix_core(struct fix *fix, uint16_t node);
 struct pl_app *fix_app(struct fix *fix, uint16_t node);
 const struct pl_charter *fix_charter(struct fix *fix);
@@ -39,6 +40,7 @@ void fix_deliver(struct fix *fix, uint16_t node, bool deliver);
 void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err);
 /* The courier key that two nodes share. */
 void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32]);
+void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32]); /* at one end only */
 /* An entry as a faulty or hostile author would write it: any body of any kind, signed in this node's name. */
 void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, size_t body_bytes);
 
@@ -64,6 +66,7 @@ const char *fix_string(const json_t *json, const char *where);
 
 /* A value of the store, by SQL, read while the node is stopped or running. -1 without a row. */
 int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql);
+void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count);
 /* Whether bytes occur in the node's store files. */
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count);
 

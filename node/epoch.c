@@ -399,7 +399,7 @@ static void learn_done(struct pl_apply *apply)
 	struct pl_epoch_info info = { learn->key.number, learn->key.valid_from_ms, learn->key.valid_until_ms };
 	uint16_t node = apply->node;
 	if (remember(epoch, node, &info, learn->key.public_key) != PL_OK)
-		PL_LOG(PL_LOG_ERROR, "epoch", "no memory for another node's encryption key", PL_F_U64("node", node));
+		PL_LOG(PL_LOG_ERROR, "epoch", "no memory for another node's encryption key");
 	else if (!epoch->stopped)
 		tell(epoch, node);
 	free(learn);
@@ -447,15 +447,28 @@ static const char *find_fault(const struct pl_epoch *epoch, uint16_t node, const
 	return NULL;
 }
 
+/* A node that was stopped before it knew that its key was out publishes it again. */
+static bool is_known(const struct pl_epoch *epoch, uint16_t node, const struct pl_epoch_key *key)
+{
+	const struct pl_other_keys *others = epoch->others[node];
+	for (uint8_t i = 0; others && i < others->count; i++)
+		if (others->keys[i].info.number == key->number && memcmp(others->keys[i].public_key, key->public_key, PL_EPOCH_PUBLIC_BYTES) == 0)
+			return true;
+	return false;
+}
+
 void pl_epoch_entry(struct pl_epoch *epoch, const struct pl_store_entry *entry)
 {
 	struct learn *learn = calloc(1, sizeof(*learn));
 	bool own = entry->node == pl_core_self(epoch->core);
 	enum pl_err err = learn ? pl_epoch_key_read(entry->body, entry->body_bytes, &learn->key) : PL_ERR_MEMORY;
-	const char *fault = err != PL_OK ? pl_err_str(err) : own ? NULL : find_fault(epoch, entry->node, &learn->key);
-	if (fault) {
-		PL_LOG(PL_LOG_WARNING, "epoch", "an encryption key was not taken up", PL_F_U64("node", entry->node), PL_F_U64("seq", entry->seq),
-		       PL_F_STR("reason", fault));
+	const char *fault = err != PL_OK ? pl_err_str(err) : own || is_known(epoch, entry->node, &learn->key) ? NULL : find_fault(epoch, entry->node, &learn->key);
+	if (fault || (!own && is_known(epoch, entry->node, &learn->key))) {
+		char name[PL_NODE_NAME_BYTES];
+		pl_charter_node_name(pl_core_charter(epoch->core), entry->node, name);
+		if (fault)
+			PL_LOG(PL_LOG_WARNING, "epoch", "an encryption key was not taken up", PL_F_STR("node", name), PL_F_U64("seq", entry->seq),
+			       PL_F_STR("reason", fault));
 		free(learn);
 		pl_apply_skip(epoch->applier, entry->node, entry->lane, entry->seq);
 		return;

@@ -496,3 +496,81 @@ Test(hotline, a_member_with_three_nodes_reads_and_follows_on_each)
 	free(id);
 	fix_free(fix);
 }
+
+Test(hotline, a_message_to_more_than_63_nodes_goes_in_several_envelopes, .timeout = 120)
+{
+	enum { MEMBERS = 68 };
+	struct fix *fix = fix_new(MEMBERS, 1);
+	const struct pl_charter *charter = fix_charter(fix);
+	uint16_t sender = pl_charter_find_name(charter, "FIN"), first = pl_charter_find_name(charter, "BRA"), last = MEMBERS - 1;
+	/* Only three nodes hear of others; the rest just show their keys. */
+	for (uint16_t to = 0; to < MEMBERS; to++)
+		for (uint16_t author = 0; author < MEMBERS; author++)
+			for (uint8_t lane = 0; lane < PL_LANES; lane++)
+				if (to != sender && to != first && to != last)
+					fix_pass(fix, author, lane, to, false);
+	for (uint16_t node = 0; node < MEMBERS; node++)
+		fix_start(fix, node);
+	fix_settle(fix);
+	json_t *to = json_array();
+	for (uint16_t member = 0; member < MEMBERS; member++)
+		if (strcmp(charter->members[member].code, "FIN") != 0)
+			json_array_append_new(to, json_string(charter->members[member].code));
+	uint8_t file[100] = { 1 }, *reply;
+	size_t reply_bytes;
+	cr_assert_eq(fix_call_bytes(fix, sender, "POST", "/v1/attachments?name=a", file, sizeof(file), &reply, &reply_bytes), 201);
+	json_t *uploaded = json_loadb((char *)reply, reply_bytes, 0, NULL);
+	json_t *message = draft("BRA", "flash", "To all");
+	json_object_set_new(message, "to", to);
+	json_object_set_new(message, "attachments", json_pack("[s]", fix_string(uploaded, "token")));
+	char *id = send_message(fix, sender, message);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_copy"), 1);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT unfinished FROM hotline_message"), 0);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_recipient"), MEMBERS - 1);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_upload"), 0);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_attachment WHERE state = 2"), 2, "sealed once for each envelope");
+	/* The first is among the first 63, the last one among the others. */
+	for (int i = 0; i < 2; i++) {
+		uint16_t node = i ? last : first;
+		json_t *got = get(fix, node, 200, "/v1/messages/", id, "");
+		fix_expect(got, "text", "To all");
+		fix_expect(got, "attachments.0.complete", "true");
+		json_decref(got);
+		char path[100];
+		uint8_t *content;
+		size_t count;
+		snprintf(path, sizeof(path), "/v1/messages/%s/attachments/1", id);
+		cr_assert_eq(fix_call_bytes(fix, node, "GET", path, NULL, 0, &content, &count), 200);
+		cr_assert(count == sizeof(file) && memcmp(content, file, count) == 0);
+		free(content);
+	}
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_recipient WHERE state = 2"), 2);
+	json_decref(uploaded);
+	free(reply);
+	free(id);
+
+	/* Killed after the first envelope: the rest goes after the restart, to those that have not confirmed. */
+	fix_deliver(fix, sender, false);
+	to = json_array();
+	for (uint16_t member = 0; member < MEMBERS; member++)
+		if (strcmp(charter->members[member].code, "FIN") != 0)
+			json_array_append_new(to, json_string(charter->members[member].code));
+	message = draft("BRA", "flash", "Again to all");
+	json_object_set_new(message, "to", to);
+	char *text = json_dumps(message, 0);
+	cr_assert_eq(fix_post_and_stop(fix, sender, "/v1/messages", text), 201);
+	cr_assert_eq(fix_sql(fix, first, "SELECT count(*) FROM hotline_message"), 2);
+	cr_assert_eq(fix_sql(fix, last, "SELECT count(*) FROM hotline_message"), 1);
+	fix_deliver(fix, sender, true);
+	fix_start(fix, sender);
+	fix_settle(fix);
+	usleep(3200000); /* housekeeping comes 3 s after the start */
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_message WHERE unfinished = 1"), 0);
+	cr_assert_eq(fix_sql(fix, first, "SELECT count(*) FROM hotline_message"), 2);
+	cr_assert_eq(fix_sql(fix, last, "SELECT count(*) FROM hotline_message"), 2);
+	json_decref(message);
+	free(text);
+	fix_free(fix);
+}
