@@ -3,67 +3,13 @@
 #
 # Usage: tests/integration/cli.sh   in the build directory; PARLEY names another binary
 set -euo pipefail
-parley=$(realpath "${PARLEY:-node/parley}")
-work=$(mktemp -d)
+. "$(dirname "$0")/lib.sh"
 trap 'rm -rf "$work"' EXIT
-cd "$work"
-unset PARLEY_DIR PARLEY_PASSPHRASE CREDENTIALS_DIRECTORY NO_COLOR COLUMNS
-export TZ=UTC
-umask 022
-
-tests=0
-fail() {
-  printf 'cli.sh: %s\n' "$1" >&2
-  printf -- '--- stdout\n%s\n--- stderr\n%s\n' "$(cat out)" "$(cat err)" >&2
-  exit 1
-}
-# run COMMAND...: leaves its output in out and err, its exit code in $code; never waits for a terminal, nor for ever
-run() {
-  tests=$((tests + 1))
-  code=0
-  setsid -w timeout -k 5 60 "$parley" "$@" >out 2>err </dev/null || code=$?
-  if [ "$code" -ge 124 ]; then fail "parley $*: hangs or crashes ($code)"; fi
-  if LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' out err && [ -z "${raw:-}" ]; then fail "parley $*: prints control characters"; fi
-}
-# ok PATTERN COMMAND...: succeeds, and prints a line that matches
-ok() {
-  local pattern=$1
-  shift
-  run "$@"
-  [ "$code" -eq 0 ] || fail "parley $*: exit code $code, expected 0"
-  grep -qE -- "$pattern" out || fail "parley $*: prints nothing like \"$pattern\""
-}
-# bad CODE PATTERN COMMAND...: fails with this code, says why on stderr in that way, and with --json says it as JSON
-bad() {
-  local want=$1 pattern=$2
-  shift 2
-  run "$@"
-  [ "$code" -eq "$want" ] || fail "parley $*: exit code $code, expected $want"
-  grep -qE -- "$pattern" err || fail "parley $*: says nothing like \"$pattern\""
-  head -n 1 err | grep -q '^parley: ' || fail "parley $*: an error that does not begin with \"parley: \""
-  run --json "$@"
-  [ "$code" -eq "$want" ] || fail "parley --json $*: exit code $code, expected $want"
-  if [ "$(wc -l <err)" -ne 1 ] || ! grep -qE '^\{"error":\{"code":"[a-z_]+","message":".+\}\}$' err; then
-    fail "parley --json $*: the error is not JSON on one line"
-  fi
-}
-same() { cmp -s "$1" "$2" || fail "$1 was changed"; }
-absent() { local f; for f; do [ ! -e "$f" ] || fail "$f was left behind"; done; }
-no_leftovers() { [ -z "$(find . -name '*.??????' -newer start | head -n 1)" ] || fail "a temporary file was left: $(find . -name '*.??????')"; }
-# mode FILE: 600
-mode() { stat -c %a "$1"; }
-# flip FILE OFFSET: inverts a byte
-flip() {
-  local byte
-  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-  printf "\\x$(printf %02x $((byte ^ 255)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 
 echo 'correct horse battery' >pass
 echo 'another horse battery' >pass2
 echo 'short' >short
 chmod 600 pass pass2 short
-: >start
 p=(--passphrase-file pass --cost small)
 
 # --- the command line itself ---
@@ -124,7 +70,7 @@ for m in 640 604 666; do chmod $m fin-root.key; bad 5 'chmod 600 fin-root.key' k
 chmod 600 fin-root.key
 bad 4 'none.key: cannot be opened' key show none.key
 bad 6 'is a folder' key show .
-bad 6 'neither a key' key show start
+bad 6 'neither a key' key show pass2
 head -c 4096 /dev/zero >zeros
 bad 6 'neither a key' key show zeros
 truncate -s 2M large
@@ -148,7 +94,7 @@ absent fin/node.key
 bad 6 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
 bad 6 'peer "CHE"' init --state FIN --dir fin --peer CHE "${p[@]}"
 bad 4 'no/fin: cannot be created' init --state FIN --dir no/fin "${p[@]}"
-bad 6 'start: is not a folder' init --state FIN --dir start "${p[@]}"
+bad 6 'pass2: is not a folder' init --state FIN --dir pass2 "${p[@]}"
 mkdir -m 777 open
 chmod 777 open
 bad 5 'others on this machine may write there' init --state FIN --dir open "${p[@]}"
@@ -224,7 +170,7 @@ ok 'the root keys' key certify --state SGP --name Singapore --root sgp-root.key 
 ok 'signed +by 0 of 3 members; missing: CHE, FIN, SGP' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
 bad 5 'net.plc: exists already' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
 bad 6 'stands in another sheet too' charter new --name Net fin.sheet fin.sheet --out x.plc
-bad 6 'is not a member' charter new --name Net fin.sheet start --out x.plc
+bad 6 'is not a member' charter new --name Net fin.sheet pass2 --out x.plc
 bad 4 'none.sheet' charter new --name Net fin.sheet none.sheet --out x.plc
 bad 2 'an empty one' charter new --name '' --out x.plc fin.sheet
 bad 6 'cannot be a name of a network' charter new --name ' Net' --out x.plc fin.sheet
@@ -287,7 +233,7 @@ same fin/charter.plc net.plc
 
 # --- verify ---
 bad 4 'none.proof' verify none.proof
-bad 6 'not a proof' verify start
+bad 6 'not a proof' verify pass2
 bad 6 'not a proof' verify net.plc
 bad 6 'more than' verify large
 bad 2 'give one' verify net.plc --network "$id" --charter net.plc
@@ -300,7 +246,7 @@ for command in status peers feed inbox 'read FIN/0/1' 'accept FIN/0/1' 'receipts
   bad 3 'parleyd does not run: there is no fin/parley.sock' --dir fin $command
 done
 absent x.proof x.bin x.json
-bad 3 'has no parley.conf' --dir start status
+bad 3 'has no parley.conf' --dir zeros status
 bad 3 'no node in this folder' status
 bad 3 'does not run: there is no nowhere' --socket nowhere status
 bad 6 'longer than the 107 bytes' --socket "$(printf %0200d 0)" status
@@ -336,9 +282,9 @@ bad 6 'at most 16 attachments' --dir fin send --to SGP --subject S "${many[@]}"
 
 # --- indicators, checked before the first is sent ---
 i=(--dir fin indicator import)
-bad 2 'needs --tlp' "${i[@]}" start
-bad 2 'not a TLP 2.0 label' "${i[@]}" start --tlp pink
-bad 6 'start' "${i[@]}" start --tlp green
+bad 2 'needs --tlp' "${i[@]}" pass2
+bad 2 'not a TLP 2.0 label' "${i[@]}" pass2 --tlp pink
+bad 6 'pass2' "${i[@]}" pass2 --tlp green
 echo '{"type":"report","id":"report--1"}' >object.json
 bad 6 'bundle' "${i[@]}" object.json --tlp green
 { printf '[%.0s' $(seq 10000); printf ']%.0s' $(seq 10000); } >deep.json
@@ -353,7 +299,7 @@ bad 6 'nothing was imported' "${i[@]}" partial.json --tlp green
 
 # --- a full disk ---
 if [ -w /dev/full ]; then
-  tests=$((tests + 1))
+  runs=$((runs + 1))
   code=0
   "$parley" charter show net.plc >/dev/full 2>err || code=$?
   [ "$code" -eq 1 ] && grep -q 'cannot be written' err || fail 'output that cannot be written is not noticed'
@@ -361,4 +307,4 @@ fi
 
 rm -f large large.json huge
 no_leftovers
-echo "cli.sh: $tests runs of parley"
+echo "cli.sh: $runs runs of parley"

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# The command parley against daemons: FIN, CHE and SGP, of which FIN and SGP have no link to one another, and EST, which never comes up. Every
+# command that calls the API, and what each says and returns for bad input and when a daemon goes.
+#
+# Usage: tests/integration/cli_daemon.sh   in the build directory; PARLEY and PARLEYD name other binaries
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+declare -A pids=()
+stop_all() {
+  local s
+  for s in "${!pids[@]}"; do { kill -KILL "${pids[$s]}" && wait "${pids[$s]}"; } 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap stop_all EXIT
+
+# start STATE: starts its daemon and waits until it answers
+start() {
+  "$parleyd" --dir "$1" >>"$1.log" 2>&1 &
+  pids[$1]=$!
+  local i
+  for ((i = 0; i < 300; i++)); do
+    if "$parley" --dir "$1" status --quiet >/dev/null 2>&1; then return; fi
+    kill -0 "${pids[$1]}" 2>/dev/null || { : >out; cp "$1.log" err; fail "parleyd of $1 does not start"; }
+    sleep 0.1
+  done
+  : >out
+  cp "$1.log" err
+  fail "parleyd of $1 does not answer"
+}
+# stop STATE SIGNAL
+stop() {
+  { kill "-$2" "${pids[$1]}" && wait "${pids[$1]}"; } 2>/dev/null || true
+  unset "pids[$1]"
+}
+# eventually PATTERN COMMAND...: prints a line that matches within half a minute
+eventually() {
+  local pattern=$1 i
+  shift
+  for ((i = 0; i < 150; i++)); do
+    run "$@"
+    if [ "$code" -eq 0 ] && grep -qE -- "$pattern" out; then return; fi
+    sleep 0.2
+  done
+  fail "parley $*: never prints anything like \"$pattern\""
+}
+# value KEY: of the JSON in out, its first string or number with that name
+value() { grep -oE "\"$1\":(\"[^\"]*\"|[0-9]+)" out | head -n 1 | sed -E 's/^"[^"]*":"?([^"]*)"?$/\1/'; }
+
+# --- a network ---
+port=$((20000 + RANDOM % 20000))
+while grep -q ":$(printf %04X "$port") " /proc/net/tcp; do port=$((port + 1)); done
+echo 'correct horse battery' >pass
+chmod 600 pass
+p=(--passphrase-file pass --quiet)
+for s in FIN CHE SGP EST; do
+  ok '' key new --role root --out $s.key --cost small "${p[@]}"
+  at=''
+  if [ $s = CHE ]; then at=127.0.0.1:$port; fi
+  ok '' --dir $s init --state $s --cost small ${at:+--listen $at} "${p[@]}"
+  ok '' key certify --state $s --name "State of $s" --root $s.key --node $s/node.pub${at:+,$at} --out $s.sheet "${p[@]}"
+done
+ok '' charter new --name 'Test network' FIN.sheet CHE.sheet SGP.sheet EST.sheet --out net.plc --quiet
+for s in FIN CHE SGP EST; do ok '' charter sign net.plc --root $s.key "${p[@]}"; done
+for s in FIN CHE SGP EST; do ok '' --dir $s init --charter net.plc --quiet; done
+for s in CHE FIN SGP; do start $s; done
+f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
+
+# --- state ---
+eventually '^CHE +up since' "${f[@]}" status
+eventually '^CHE +up since' "${s[@]}" status
+ok '^SGP +no direct link' "${f[@]}" status
+ok '^FIN +"FIN-1" in "Test network"$' "${f[@]}" status
+ok '^\{"version":.*"held":\{.*\}\}$' "${f[@]}" status --json
+ok '^CHE +live out' "${f[@]}" peers
+ok '^\{"peers":\[' "${f[@]}" peers --json
+eventually '^SGP/0/1 +epoch-key' "${f[@]}" feed
+ok '^FIN/0/1 +epoch-key' "${f[@]}" feed --author FIN
+ok '^\{"entries":\[.*"ref":"FIN/0/1".*\],"next":null\}$' "${f[@]}" feed --author FIN --lane 0 --json
+bad 2 'go with --author' "${f[@]}" feed --lane 0
+bad 2 'goes with --lane' "${f[@]}" feed --author FIN --after 3
+bad 4 'SWE' "${f[@]}" feed --author SWE
+
+# --- a message, and all that can be done with it ---
+printf 'We see it too.\n\tCall \033[2Jus.\n' >text
+input=text ok '^sent +FIN/0/[0-9]+ to SGP, message [0-9a-f]{32}$' "${f[@]}" send --to sgp --precedence flash --subject 'Re: probing' --wait decrypted --timeout 30
+grep -qE '^SGP +decrypted ' out || fail 'send --wait does not show the receipts'
+ref=$(grep -oE 'FIN/0/[0-9]+' out | head -n 1)
+id=$(grep -oE '[0-9a-f]{32}' out | head -n 1)
+ok "^$ref +${id:0:8} +FLASH +FIN +SGP +Re: probing +.* unread$" "${s[@]}" inbox
+ok '^FLASH +1 not accepted yet' "${s[@]}" status
+ok '1 unread' "${s[@]}" status
+ok '^    We see it too.$' "${s[@]}" read "$ref" --peek
+ok "^$ref .* unread$" "${s[@]}" inbox --unread
+ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
+ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
+run "${s[@]}" inbox --unread
+grep -q "$ref" out && fail 'a message that was read is listed as unread'
+ok "^accepted: $ref from FIN, \"Re: probing\"" "${s[@]}" accept "$ref" --operator 'Lim Ah Kow'
+eventually '^SGP +accepted +.*Lim Ah Kow$' "${f[@]}" receipts "$ref"
+for receipt in stored decrypted read; do grep -qE "^SGP +$receipt " out || fail "there is no receipt \"$receipt\""; done
+grep -qE '^round trip +[0-9]' out && grep -qE '^relays +CHE holds it, sealed$' out || fail 'receipts does not tell the round trip and the relay'
+ok '"round_trip_ms":[0-9]+' "${f[@]}" receipts "$id" --json
+ok "^$ref .*SGP accepted$" "${f[@]}" inbox --box out
+ok "^$ref " "${f[@]}" inbox --box all --precedence flash
+ok '^\{"messages":\[\],"next":null\}$' "${f[@]}" inbox --json
+
+bad 5 'sealed to others' "${c[@]}" read "$ref"
+bad 5 'sealed to others' "${c[@]}" read "$ref" --peek
+bad 5 'own member' "${f[@]}" accept "$ref"
+bad 4 'no message FIN/0/999' "${s[@]}" read FIN/0/999
+bad 4 'no message' "${s[@]}" receipts 00000000
+bad 6 'names no message' "${s[@]}" read "${id:0:2}"
+bad 6 'names no message' "${s[@]}" read ../status
+bad 6 'a control character in the path' "${s[@]}" read $'\e[2J'
+bad 4 'EST.* is no member|XXX is no member' "${f[@]}" send --to XXX --subject S
+bad 5 'EST' "${f[@]}" send --to EST --subject S
+bad 5 'EST' "${f[@]}" send --to SGP,EST --subject S
+bad 6 'own member' "${f[@]}" send --to FIN --subject S
+bad 4 'no message' "${f[@]}" send --to SGP --subject S --reply-to FIN/0/999
+
+# --- options of send ---
+head -c 200000 /dev/urandom >data.bin
+echo 'See the file.' >text2
+input=text2 ok '^\{"id":"[0-9a-f]{32}"' "${f[@]}" send --to SGP --info CHE --subject 'With a file' --attach data.bin --attach pass --expires 2h --reply-to "$ref" \
+  --exercise --operator Aho --wait decrypted --timeout 30 --json
+grep -q '"receipts":{' out || fail 'send --wait --json lacks the receipts'
+ref2=$(value ref)
+ok '^EXERCISE EXERCISE EXERCISE$' "${s[@]}" read "$ref2"
+for line in 'FROM +FIN \(Aho\)' 'TO +SGP' 'INFO +CHE' "REFERENCE +.*" 'EXPIRES +20' 'ATTACHMENT +1: "data.bin", application/octet-stream, 195.3 KiB' \
+  'ATTACHMENT +2: "pass"'; do
+  grep -qE "^$line" out || fail "read does not show \"$line\""
+done
+eventually '"data.bin", 195.3 KiB' "${c[@]}" attachment "$ref2" 1 -o got.bin
+same data.bin got.bin
+bad 5 'got.bin: exists already' "${c[@]}" attachment "$ref2" 1 -o got.bin
+bad 4 'has no attachment 3' "${c[@]}" attachment "$ref2" 3 -o no.bin
+bad 2 'not the number' "${c[@]}" attachment "$ref2" one -o no.bin
+raw=1 run "${c[@]}" attachment "$ref2" 1 -o -
+cmp -s out data.bin || fail 'an attachment on stdout is not the attachment'
+absent no.bin
+echo later >later
+input=later run "${f[@]}" send --to SGP --subject 'Not read' --wait read --timeout 1
+[ "$code" -eq 8 ] && grep -q 'not read yet by SGP' err && grep -q '^sent ' out || fail 'send --wait does not end in time'
+
+# --- events ---
+"$parley" "${s[@]}" watch --event message --count 2 --timeout 30 --json >watch.out 2>&1 &
+watcher=$!
+sleep 1
+echo one >one
+for n in 1 2; do input=one ok '' "${f[@]}" send --to SGP --subject "Event $n" --quiet; done
+wait $watcher || fail 'watch --count 2 does not end with 0'
+cp watch.out out
+[ "$(grep -c '^{"event":"message","id":"[^"]*","data":{' out)" -eq 2 ] && [ "$(wc -l <out)" -eq 2 ] || fail 'watch --json is not one event a line'
+run "${s[@]}" watch --event fork --timeout 1
+[ "$code" -eq 8 ] || fail "watch --timeout ends with $code, expected 8"
+bad 2 'one of: message receipt' "${s[@]}" watch --event fish
+
+# --- the relay is killed: nothing is lost, and that is said ---
+"$parley" "${c[@]}" watch --event message >watch.out 2>watch.err &
+watcher=$!
+sleep 0.5
+stop CHE KILL
+bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
+for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
+eventually '^CHE +down since .*[1-9][0-9]* entr(y|ies) held for it, not lost' "${f[@]}" status
+eventually '^CHE +down since' "${s[@]}" status
+start CHE
+eventually 'Held 3' "${s[@]}" inbox
+grep -q 'Held 1' out && grep -q 'Held 2' out || fail 'a message was lost'
+eventually '^CHE +up since .*it holds all that is here' "${f[@]}" status
+sleep 1.5
+kill $watcher 2>/dev/null || true
+grep -q 'parleyd is gone' watch.err && grep -q 'parleyd is back' watch.err || { cp watch.out out; cp watch.err err; fail 'watch does not wait for a daemon'; }
+
+# --- a daemon that is asked to stop ---
+stop FIN TERM
+bad 3 'there is no FIN/parley.sock' "${f[@]}" status
+no_leftovers
+echo "cli_daemon.sh: $runs runs of parley"
