@@ -134,31 +134,6 @@ static enum pl_err connect_db(struct pl_store *store, char *why, size_t why_max)
 	            why, why_max);
 }
 
-static enum pl_err create_schema(struct pl_store *store, int from, char *why, size_t why_max)
-{
-	uint8_t incarnation[PL_INCARNATION_BYTES];
-	char pragma[48];
-	enum pl_err err;
-
-	if (from == pl_schema_latest())
-		return PL_OK;
-	snprintf(pragma, sizeof(pragma), "PRAGMA application_id=%d;", PL_STORE_APPLICATION_ID);
-	err = exec(store, "BEGIN IMMEDIATE", why, why_max);
-	if (!err)
-		err = exec(store, pragma, why, why_max);
-	if (!err && pl_schema_migrate(store->db, from) != PL_OK)
-		err = say_sql(store, why, why_max);
-	if (!err && from == 0) {
-		randombytes_buf(incarnation, sizeof(incarnation));
-		err = write_meta(store, "network_id", store->network_id, PL_ID_BYTES, why, why_max);
-		if (!err)
-			err = write_meta(store, "node_id", store->node_id, PL_NODE_ID_BYTES, why, why_max);
-		if (!err)
-			err = write_meta(store, "incarnation", incarnation, PL_INCARNATION_BYTES, why, why_max);
-	}
-	return err ? err : exec(store, "COMMIT", why, why_max);
-}
-
 /* Whether this is our store, before anything is written to it. *version is its schema, 0 for an empty file. */
 static enum pl_err check_identity(struct pl_store *store, int *version, char *why, size_t why_max)
 {
@@ -227,7 +202,11 @@ static enum pl_err read_heads(struct pl_store *store, char *why, size_t why_max)
 		bool is_own = memcmp(store->node_ids[node], store->node_id, PL_NODE_ID_BYTES) == 0;
 
 		for (uint8_t lane = 0; store->node_known[node] && lane < PL_LANES; lane++) {
-			if (pl_sql_head(store, node, lane, &store->head[node][lane], &gseq, id) != PL_OK)
+			enum pl_err err = pl_sql_head(store, node, lane, &store->head[node][lane], &gseq, id);
+
+			if (err == PL_ERR_CORRUPT)
+				return pl_store_say(err, why, why_max, "%s is damaged: the end of a lane cannot be read.", store->path);
+			if (err)
 				return say_sql(store, why, why_max);
 			store->stats.entries += store->head[node][lane];
 			if (is_own)
@@ -260,6 +239,40 @@ static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why
 	return err;
 }
 
+/* The sidecar is made before the store, and names it by the same random number. */
+static enum pl_err make_store(struct pl_store *store, const char *feed_path, char *why, size_t why_max)
+{
+	static const uint64_t none[PL_LANES];
+	uint8_t incarnation[PL_INCARNATION_BYTES];
+	enum pl_err err;
+
+	randombytes_buf(incarnation, sizeof(incarnation));
+	err = pl_feed_open(&store->feed, feed_path, incarnation, none, true, why, why_max);
+	if (!err)
+		err = exec(store, "BEGIN IMMEDIATE", why, why_max);
+	if (!err && pl_schema_migrate(store->db, 0) != PL_OK)
+		err = say_sql(store, why, why_max);
+	if (!err)
+		err = write_meta(store, "network_id", store->network_id, PL_ID_BYTES, why, why_max);
+	if (!err)
+		err = write_meta(store, "node_id", store->node_id, PL_NODE_ID_BYTES, why, why_max);
+	if (!err)
+		err = write_meta(store, "incarnation", incarnation, PL_INCARNATION_BYTES, why, why_max);
+	return err ? err : exec(store, "COMMIT", why, why_max);
+}
+
+static enum pl_err bring_forward(struct pl_store *store, int version, char *why, size_t why_max)
+{
+	enum pl_err err;
+
+	if (version == pl_schema_latest())
+		return PL_OK;
+	err = exec(store, "BEGIN IMMEDIATE", why, why_max);
+	if (!err && pl_schema_migrate(store->db, version) != PL_OK)
+		err = say_sql(store, why, why_max);
+	return err ? err : exec(store, "COMMIT", why, why_max);
+}
+
 static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_max)
 {
 	uint8_t incarnation[PL_INCARNATION_BYTES];
@@ -276,23 +289,23 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 
 	if (chmod(store->path, 0600) != 0)
 		return pl_store_say(PL_ERR_IO, why, why_max, "%s cannot be kept from other users: %s.", store->path, strerror(errno));
+	snprintf(feed_path, sizeof(feed_path), "%s.feed", store->path);
 	/* The worker checkpoints when nothing waits; page_size counts for a new file only. */
 	err = exec(store, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	                  "PRAGMA journal_size_limit=67108864;", why, why_max);
 	if (!err)
-		err = create_schema(store, version, why, why_max);
+		err = version == 0 ? make_store(store, feed_path, why, why_max) : bring_forward(store, version, why, why_max);
 	if (!err && pl_sql_prepare_all(store) != PL_OK)
 		err = say_sql(store, why, why_max);
 	if (!err)
 		err = read_nodes(store, why, why_max);
 	if (!err)
 		err = read_heads(store, why, why_max);
-	if (!err)
+	if (!err && version != 0) {
 		err = read_meta(store, "incarnation", incarnation, PL_INCARNATION_BYTES, why, why_max);
-	if (err)
-		return err;
-	snprintf(feed_path, sizeof(feed_path), "%s.feed", store->path);
-	err = pl_feed_open(&store->feed, feed_path, incarnation, store->own_head, why, why_max);
+		if (!err)
+			err = pl_feed_open(&store->feed, feed_path, incarnation, store->own_head, false, why, why_max);
+	}
 	return err ? err : remember_freeze(store, why, why_max);
 }
 
@@ -390,10 +403,16 @@ enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, ui
 	assert(!store->is_started);
 	if (!s)
 		return pl_store_sql_err(store->db);
-	while ((rc = sqlite3_step(s)) == SQLITE_ROW)
-		each(ctx, (uint16_t)sqlite3_column_int(s, 0), (uint16_t)sqlite3_column_int(s, 1), (uint8_t)sqlite3_column_int(s, 2),
-		     (uint64_t)sqlite3_column_int64(s, 3));
-	if (rc != SQLITE_DONE)
+	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		int peer = sqlite3_column_int(s, 0), node = sqlite3_column_int(s, 1), lane = sqlite3_column_int(s, 2);
+		sqlite3_int64 seq = sqlite3_column_int64(s, 3);
+
+		if (peer < 0 || peer >= PL_NODES_MAX || node < 0 || node >= PL_NODES_MAX || lane < 0 || lane >= PL_LANES || seq < 1)
+			err = PL_ERR_CORRUPT;
+		else
+			each(ctx, (uint16_t)peer, (uint16_t)node, (uint8_t)lane, (uint64_t)seq);
+	}
+	if (!err && rc != SQLITE_DONE)
 		err = pl_store_sql_err(store->db);
 	sqlite3_reset(s);
 	return err;

@@ -463,12 +463,14 @@ static size_t cut_sidecar(uint64_t at, unsigned remains)
 	uint64_t head[PL_LANES] = {0};
 	char path[128], why[256];
 	struct pl_feed feed;
+	bool has_opened = false; /* the store is made after that */
 	size_t bad = 0;
 
 	empty_dir(f.dir);
 	snprintf(path, sizeof(path), "%s/feed", f.dir);
 	disk_start(f.dir, &plan);
-	if (pl_feed_open(&feed, path, incarnation, head, why, sizeof(why)) == PL_OK) {
+	if (pl_feed_open(&feed, path, incarnation, head, true, why, sizeof(why)) == PL_OK) {
+		has_opened = true;
 		for (unsigned step = 0; step < 12; step++) {
 			uint64_t next[PL_LANES] = {head[0] + step % 3, head[1] + PL_FEED_GROUP_MAX, head[2]};
 
@@ -484,7 +486,7 @@ static size_t cut_sidecar(uint64_t at, unsigned remains)
 	for (unsigned i = 0; i < remains; i++) {
 		empty_dir(cut_dir);
 		disk_cut(cut_dir, at * remains + i);
-		if (pl_feed_open(&feed, path, incarnation, head, why, sizeof(why)) != PL_OK)
+		if (pl_feed_open(&feed, path, incarnation, head, !has_opened, why, sizeof(why)) != PL_OK)
 			bad += is_wrong("does not open: %s", why);
 		else if (feed.frozen)
 			bad += is_wrong("frozen: %s", feed.why);

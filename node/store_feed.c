@@ -206,21 +206,18 @@ static bool is_unused(const struct record *record)
 }
 
 enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
-                         const uint64_t heads[PL_LANES], char *why, size_t why_max)
+                         const uint64_t heads[PL_LANES], bool is_new, char *why, size_t why_max)
 {
 	struct record blocks[2], committed, *newest = NULL;
-	bool authored = false, is_ours;
+	bool is_ours;
 	enum pl_err err = PL_OK;
 
 	memset(feed, 0, sizeof(*feed));
 	memcpy(feed->incarnation, incarnation, PL_INCARNATION_BYTES);
-	for (int lane = 0; lane < PL_LANES; lane++)
-		authored |= heads[lane] > 0;
-
 	feed->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (feed->fd < 0 && errno == ENOENT) {
-		if (authored) {
-			freeze(feed, "%s is missing, but this node has authored entries: the store was restored from a copy.", path);
+		if (!is_new) {
+			freeze(feed, "%s is missing: the store was restored from a copy.", path);
 			return PL_OK;
 		}
 		err = create(feed, path);
@@ -245,7 +242,7 @@ enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t i
 	is_ours = newest && memcmp(newest->incarnation, incarnation, PL_INCARNATION_BYTES) == 0;
 	if (!newest) {
 		freeze(feed, "%s is damaged, so that nobody can tell whether the store is the newest.", path);
-	} else if (!is_ours && (authored || !is_unused(newest))) {
+	} else if (!is_ours && !(is_new && is_unused(newest))) {
 		freeze(feed, "%s belongs to another store of this node: the store was restored from a copy, or made anew.", path);
 	} else if (!is_ours) {
 		err = create(feed, path);

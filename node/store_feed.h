@@ -33,11 +33,12 @@ struct pl_feed {
 	uint64_t reserved[PL_LANES];
 };
 
-/* Reads or makes the sidecar and judges the store: its incarnation and the heads of its own lanes. feed->frozen, with a sentence in
- * feed->why, when the store is not the newest, or nobody can tell. A frozen sidecar is never written. PL_ERR_REFUSED (locked by another process), PL_ERR_IO,
+/* Reads the sidecar and judges the store: its incarnation and the heads of its own lanes. For a store that is about to be made, is_new, it
+ * makes the sidecar first, so that a store without one has lost it. feed->frozen, with a sentence in feed->why, when the store is not the
+ * newest, or nobody can tell. A frozen sidecar is never written. PL_ERR_REFUSED (locked by another process), PL_ERR_IO,
  * PL_ERR_DISK_FULL. */
 PL_MUST_CHECK enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
-                                       const uint64_t heads[PL_LANES], char *why, size_t why_max);
+                                       const uint64_t heads[PL_LANES], bool is_new, char *why, size_t why_max);
 /* Before a commit that brings own lanes to these heads (0: not this lane): makes sure that they are reserved, durably. Does nothing when
  * frozen: such entries come from peers. PL_ERR_IO, PL_ERR_DISK_FULL. */
 PL_MUST_CHECK enum pl_err pl_feed_reserve(struct pl_feed *feed, const uint64_t heads[PL_LANES]);

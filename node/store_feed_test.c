@@ -124,13 +124,12 @@ Test(store_feed, frozen_store_does_not_move_its_sidecar)
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 }
 
-Test(store_feed, without_its_sidecar_is_frozen_if_it_has_authored)
+Test(store_feed, without_its_sidecar_is_frozen)
 {
-	fixture_start(&f);
-	cr_assert_eq(fixture_append(&f, 3, 0, 1, 20, false), PL_OK);
-	fixture_close(&f);
-	unlink(feed_path);
-	cr_assert_eq(state_after_open(), PL_OK, "it holds nothing of its own");
+	cr_assert_eq(state_after_open(), PL_OK);
+	unlink(feed_path); /* it holds nothing of its own: it may be a copy from before the first entry */
+	cr_assert_eq(state_after_open(), PL_ERR_FORK);
+	unlink(f.path);
 	author_up_to(2, 1, 1);
 	unlink(feed_path);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);

@@ -43,14 +43,14 @@ int pl_schema_latest(void)
 
 enum pl_err pl_schema_migrate(sqlite3 *db, int from)
 {
-	char pragma[48];
+	char pragma[96];
 
 	for (int i = 0; i < pl_migrations_count; i++) {
 		if (pl_migrations[i].number <= from)
 			continue;
 		if (sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL) != SQLITE_OK)
 			return pl_store_sql_err(db);
-		snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d", pl_migrations[i].number);
+		snprintf(pragma, sizeof(pragma), "PRAGMA application_id=%d; PRAGMA user_version=%d", PL_STORE_APPLICATION_ID, pl_migrations[i].number);
 		if (sqlite3_exec(db, pragma, NULL, NULL, NULL) != SQLITE_OK)
 			return pl_store_sql_err(db);
 	}

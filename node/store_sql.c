@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "node/store_priv.h"
 
 static const char *const statement_sql[PL_STMT_COUNT] = {
@@ -23,7 +24,7 @@ static const char *const statement_sql[PL_STMT_COUNT] = {
 	[PL_STMT_PROBE] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(131072))",
 	[PL_STMT_PROBE_END] = "DELETE FROM meta WHERE key = 'probe'",
 	[PL_STMT_FREEZE] = "INSERT OR IGNORE INTO meta (key, value) VALUES ('feed_frozen', ?1)",
-	[PL_STMT_HEAD] = "SELECT seq, gseq, id FROM entry WHERE node = ?1 AND lane = ?2 ORDER BY seq DESC LIMIT 1",
+	[PL_STMT_HEAD] = "SELECT seq, id, header FROM entry WHERE node = ?1 AND lane = ?2 ORDER BY seq DESC LIMIT 1",
 };
 
 enum pl_err pl_store_sql_err(sqlite3 *db)
@@ -105,7 +106,7 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 		sqlite3_stmt *node = store->statements[PL_STMT_NODE];
 
 		sqlite3_bind_int(node, 1, entry->node);
-		sqlite3_bind_blob(node, 2, entry->header + 40, PL_NODE_ID_BYTES, SQLITE_STATIC); /* author, entry.h */
+		sqlite3_bind_blob(node, 2, entry->header + PL_AUTHOR_OFFSET, PL_NODE_ID_BYTES, SQLITE_STATIC);
 		err = finish(store, node);
 		if (err)
 			return err;
@@ -170,6 +171,17 @@ enum pl_err pl_sql_freeze(struct pl_store *store, const char *why)
 	return finish(store, s);
 }
 
+/* The disk may have changed what we wrote; a peer would take us for a forger. Columns 1 and 2: id, header. */
+static bool is_header_intact(const struct pl_store *store, sqlite3_stmt *s)
+{
+	uint8_t id[PL_ID_BYTES];
+
+	if (sqlite3_column_bytes(s, 1) != PL_ID_BYTES || sqlite3_column_bytes(s, 2) != PL_ENTRY_HEADER_BYTES)
+		return false;
+	pl_entry_id(store->network_id, sqlite3_column_blob(s, 2), id);
+	return memcmp(id, sqlite3_column_blob(s, 1), PL_ID_BYTES) == 0;
+}
+
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES])
 {
 	sqlite3_stmt *s = store->statements[PL_STMT_HEAD];
@@ -180,10 +192,14 @@ enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uin
 	sqlite3_bind_int(s, 1, node);
 	sqlite3_bind_int(s, 2, lane);
 	rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW && sqlite3_column_bytes(s, 2) == PL_ID_BYTES) {
-		*seq = (uint64_t)sqlite3_column_int64(s, 0);
-		*gseq = (uint64_t)sqlite3_column_int64(s, 1);
-		memcpy(id, sqlite3_column_blob(s, 2), PL_ID_BYTES);
+	if (rc == SQLITE_ROW && is_header_intact(store, s)) {
+		const uint8_t *header = sqlite3_column_blob(s, 2);
+
+		*seq = pl_get64(header + 16); /* entry.h */
+		*gseq = pl_get64(header + 24);
+		memcpy(id, sqlite3_column_blob(s, 1), PL_ID_BYTES);
+		if (*seq != (uint64_t)sqlite3_column_int64(s, 0))
+			err = PL_ERR_CORRUPT;
 	} else if (rc != SQLITE_DONE) {
 		err = rc == SQLITE_ROW ? PL_ERR_CORRUPT : pl_store_sql_err(store->db);
 	}
@@ -234,21 +250,17 @@ static enum pl_err load_row(struct pl_load *load, sqlite3_stmt *s, size_t *entri
 	return PL_OK;
 }
 
-/* The disk may have changed what we wrote; a peer would take us for a forger. */
-static bool is_intact(const struct pl_store *store, sqlite3_stmt *s)
+/* Columns of PL_STMT_LOAD. */
+static bool is_entry_intact(const struct pl_store *store, sqlite3_stmt *s)
 {
-	const uint8_t *id = sqlite3_column_blob(s, 1), *header = sqlite3_column_blob(s, 2), *body = sqlite3_column_blob(s, 3);
 	uint8_t hash[PL_ID_BYTES];
 
-	if (sqlite3_column_bytes(s, 1) != PL_ID_BYTES || sqlite3_column_bytes(s, 2) != PL_ENTRY_HEADER_BYTES)
-		return false;
-	pl_entry_id(store->network_id, header, hash);
-	if (memcmp(hash, id, PL_ID_BYTES) != 0)
+	if (!is_header_intact(store, s))
 		return false;
 	if (sqlite3_column_type(s, 3) == SQLITE_NULL)
 		return true;
-	pl_body_hash(body, (size_t)sqlite3_column_bytes(s, 3), hash);
-	return memcmp(hash, header + 136, PL_ID_BYTES) == 0; /* body hash, entry.h */
+	pl_body_hash(sqlite3_column_blob(s, 3), (size_t)sqlite3_column_bytes(s, 3), hash);
+	return memcmp(hash, (const uint8_t *)sqlite3_column_blob(s, 2) + 136, PL_ID_BYTES) == 0; /* body hash, entry.h */
 }
 
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
@@ -267,7 +279,7 @@ enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
 
 		if (load->count > 0 && load->bytes_used + row_bytes > load->max_bytes)
 			break;
-		if (!is_intact(store, s)) {
+		if (!is_entry_intact(store, s)) {
 			load->damaged_seq = (uint64_t)sqlite3_column_int64(s, 0);
 			break;
 		}
