@@ -138,7 +138,7 @@ static void log_note(const struct pl_core *core, const struct pl_effect *fx)
 	}
 }
 
-static void store_entry(struct pl_core *core, const struct pl_effect *fx)
+static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool is_authored)
 {
 	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
 	                                .gseq = fx->store.gseq, .received_ms = core->wall_ms, .body = fx->store.body,
@@ -146,6 +146,9 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx)
 
 	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
 	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
+	/* Signed here, and come from a peer: proof, not just a claim, that this node has been further than its store. */
+	if (entry.node == core->self && !is_authored)
+		pl_store_freeze_feed(core->store, "A peer sent entries that this node has signed and did not hold: its store was restored from a copy.");
 	enum pl_err err = pl_store_append(core->store, &entry);
 	/* Between a failed commit and its report the store takes nothing, and the report voids this entry in the engine too. */
 	if (err == PL_OK || err == PL_ERR_STATE)
@@ -154,7 +157,7 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx)
 }
 
 /* Applies what the engine wants; notes are kept for the application, which may submit and must not do so in the middle of a step. */
-static void carry_out(struct pl_core *core, struct pl_effect *notes, size_t *notes_count, size_t notes_max)
+static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *notes, size_t *notes_count, size_t notes_max)
 {
 	struct pl_effect fx;
 
@@ -170,7 +173,7 @@ static void carry_out(struct pl_core *core, struct pl_effect *notes, size_t *not
 			pl_net_close(core->net, fx.close.link);
 			break;
 		case PL_FX_STORE:
-			store_entry(core, &fx);
+			store_entry(core, &fx, is_authored);
 			break;
 		case PL_FX_LOAD:
 			if (pl_store_load(core->store, fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes) != PL_OK &&
@@ -236,7 +239,7 @@ static enum pl_err step(struct pl_core *core, struct pl_event *event)
 	event->wall_ms = core->wall_ms;
 	randombytes_buf(event->seed, sizeof event->seed);
 	enum pl_err err = pl_engine_step(core->engine, event);
-	carry_out(core, notes, &notes_count, sizeof notes / sizeof *notes);
+	carry_out(core, event->type == PL_EV_SUBMIT, notes, &notes_count, sizeof notes / sizeof *notes);
 	core->stepping = false;
 	for (size_t i = 0; core->app && i < notes_count && !core->stopping; i++)
 		pl_app_note(core->app, &notes[i]);

@@ -71,8 +71,9 @@ PL_MUST_CHECK enum pl_err pl_store_check_charter(const struct pl_store *store, c
  * node (it was restored from a copy, or its sidecar PATH.feed is gone), so that a new entry could stand at a place that the network has
  * already seen filled. The store itself works; the caller must not author. A store found to be older stays so at each start. */
 PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max);
-/* Somebody else has found this store to be older (a peer holds entries of this node that it lacks): feed_state says so at each later start,
- * also when all that was lacking has come. why: a sentence. Written with the next transaction, or at once. */
+/* Somebody else has proof that this store is older (an entry of this node's own has come from a peer): feed_state says so at each later
+ * start, also when all that was lacking has come. Not for a mere claim, by which any peer could silence this node for good. why: a sentence.
+ * Written with the next transaction, or at once. */
 void pl_store_freeze_feed(struct pl_store *store, const char *why);
 
 /* Before the worker runs, on the caller's thread: heads of all lanes, and custody, for PL_EV_RESTORE and PL_EV_RESTORE_ACK. */
