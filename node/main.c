@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "crypto/selftest.h"
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/keys.h"
@@ -200,6 +201,11 @@ int main(int argc, char **argv)
 		dir = "/var/lib/parley";
 	if (sodium_init() < 0) {
 		fputs("parleyd: libsodium could not be started\n", stderr);
+		return EXIT_NO_START;
+	}
+	const char *what;
+	if (pl_selftest(&what) != PL_OK) {
+		fprintf(stderr, "parleyd: %s\n", what);
 		return EXIT_NO_START;
 	}
 	harden();
