@@ -110,7 +110,8 @@ PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_eve
 
 enum pl_effect_type {
 	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN */
-	PL_FX_SEND,   /* write these bytes; answer PL_EV_SENT. At most one is outstanding on a link */
+	PL_FX_SEND,   /* write these bytes; answer PL_EV_SENT. At most one is outstanding on a link (but a handshake message follows on the answer
+	               * to the one before, whether or not that was reported as sent) */
 	PL_FX_CLOSE,  /* close after what was sent has left; answer PL_EV_LINK_DOWN is not needed: the engine has forgotten the link */
 	PL_FX_STORE,  /* make this entry durable; answer PL_EV_STORED. urgent: commit at once */
 	PL_FX_LOAD,   /* read entries [from, to] of a lane, at most max_bytes (but one at least); answer PL_EV_LOADED with token */

@@ -36,14 +36,14 @@ static void store(struct pl_engine *e, const struct candidate *c)
 	struct effect_slot *slot = pl_effect_add(e, PL_FX_STORE);
 	struct pl_effect *fx = &slot->effect;
 
-	memcpy(slot->header, c->entry_header, PL_ENTRY_HEADER_BYTES);
+	memcpy(slot->bytes, c->entry_header, PL_ENTRY_HEADER_BYTES);
 	fx->store.node = c->node;
 	fx->store.lane = c->header.lane;
 	fx->store.urgent = (c->header.flags & PL_FLAG_FLASH) != 0;
 	fx->store.seq = c->header.seq;
 	fx->store.gseq = c->header.gseq;
 	memcpy(fx->store.id, c->id, PL_ID_BYTES);
-	fx->store.header = slot->header;
+	fx->store.header = slot->bytes;
 	fx->store.body = c->body;
 	fx->store.body_bytes = c->header.body_bytes;
 	e->storing_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;

@@ -71,15 +71,22 @@ static struct pl_handshake_keys handshake_keys(struct pl_engine *e, const struct
 	return keys;
 }
 
-static void send_raw(struct pl_engine *e, const struct conn *conn, const uint8_t *bytes, size_t count)
+static void send_small(struct pl_engine *e, const struct conn *conn, const uint8_t *bytes, size_t count)
 {
 	struct effect_slot *slot = pl_effect_add(e, PL_FX_SEND);
 
-	assert(count <= sizeof slot->header);
-	memcpy(slot->header, bytes, count);
+	assert(count <= sizeof slot->bytes);
+	memcpy(slot->bytes, bytes, count);
 	slot->effect.send.link = conn->link;
-	slot->effect.send.bytes = slot->header;
+	slot->effect.send.bytes = slot->bytes;
 	slot->effect.send.count = count;
+}
+
+/* That the message before it has been written, its answer shows. */
+static void send_handshake(struct pl_engine *e, struct conn *conn, const uint8_t *bytes, size_t count)
+{
+	send_small(e, conn, bytes, count);
+	conn->sending = true;
 }
 
 void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash)
@@ -118,7 +125,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 	if (pl_handshake_dial(&conn->handshake, &keys, conn->ephemeral_secret, e->wall_ms, message) != PL_OK)
 		conn_drop(e, conn, "the peer's key in the charter is unusable");
 	else
-		send_raw(e, conn, message, sizeof message);
+		send_handshake(e, conn, message, sizeof message);
 }
 
 /* --- sessions --- */
@@ -167,12 +174,9 @@ void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason
 		pl_frame_write_header(plain, PL_FRAME_BYE, 0, 0, (uint32_t)(1 + text_bytes));
 		plain[PL_FRAME_HEADER_BYTES] = (uint8_t)reason;
 		memcpy(plain + PL_FRAME_HEADER_BYTES + 1, text, text_bytes);
-		if (pl_record_seal(&s->writer, s->record, PL_FRAME_HEADER_BYTES + 1 + text_bytes, &record_bytes) == PL_OK) {
-			struct pl_effect *fx = &pl_effect_add(e, PL_FX_SEND)->effect;
-			fx->send.link = link;
-			fx->send.bytes = s->record;
-			fx->send.count = record_bytes;
-		}
+		/* copied: the session's memory may serve another link within this step */
+		if (pl_record_seal(&s->writer, s->record, PL_FRAME_HEADER_BYTES + 1 + text_bytes, &record_bytes) == PL_OK)
+			send_small(e, &e->conns[s->conn], s->record, record_bytes);
 	}
 	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = link;
 	session_end(e, s);
@@ -270,7 +274,8 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 		fresh.assembly[c] = (struct assembly){ .bytes = { s->assembly[c].bytes[0], s->assembly[c].bytes[1] }, .max = s->assembly[c].max };
 		fresh.out[c] = (struct out_queue){ .bytes = s->out[c].bytes, .max = s->out[c].max };
 	}
-	fresh.since_ms = fresh.heard_ms = e->now_ms;
+	fresh.since_ms = fresh.started_ms = fresh.heard_ms = fresh.sending_since_ms = e->now_ms;
+	fresh.sending = conn->sending; /* the last handshake message: HELLO waits for it */
 	fresh.ping_at_ms = e->now_ms + PL_PING_MS;
 	fresh.frontier_next = UINT32_MAX;
 	*s = fresh;
@@ -334,7 +339,7 @@ static size_t handshake_bytes(struct pl_engine *e, struct conn *conn, const uint
 		return count;
 	}
 	if (out_bytes > 0)
-		send_raw(e, conn, out, out_bytes);
+		send_handshake(e, conn, out, out_bytes);
 	if (pl_handshake_is_done(&conn->handshake))
 		session_start(e, conn);
 	return consumed;
@@ -599,13 +604,16 @@ void pl_link_sent(struct pl_engine *e, uint32_t link)
 {
 	struct conn *conn = pl_conn_find(e, link);
 
-	if (!conn || conn->session == PL_NONE16)
+	if (!conn)
+		return;
+	conn->sending = false;
+	if (conn->session == PL_NONE16)
 		return;
 	struct session *s = &e->sessions[conn->session];
-	if (!s->sending)
-		return; /* what was written was a handshake message */
 	const uint64_t took_ms = e->now_ms - s->sending_since_ms;
 	s->sending = false;
+	if (s->sending_bytes == 0)
+		return; /* a handshake message, of which nothing can be learned */
 	/* Smoothed over eight records; a write that took no time says nothing but that the link is fast. */
 	if (took_ms > 0) {
 		const uint64_t rate = (uint64_t)s->sending_bytes * 1000 / took_ms;
@@ -613,6 +621,7 @@ void pl_link_sent(struct pl_engine *e, uint32_t link)
 	} else if (s->rate_bytes_per_s < UINT32_MAX) {
 		s->rate_bytes_per_s *= 2;
 	}
+	s->sending_bytes = 0;
 }
 
 void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
@@ -649,8 +658,10 @@ void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *t
 
 static void session_timers(struct pl_engine *e, struct session *s)
 {
+	const bool in_hello = s->state == PL_SESSION_HELLO;
 	uint8_t ping[8 + PL_ID_BYTES];
 
+	/* PROTOCOL: "A link on which nothing has been heard for 30 s, or which takes nothing for 30 s, is closed." */
 	if (e->now_ms - s->heard_ms >= PL_HOLD_MS) {
 		pl_session_close(e, s, PL_BYE_HOLD, "nothing heard for 30 s");
 		return;
@@ -659,36 +670,40 @@ static void session_timers(struct pl_engine *e, struct session *s)
 		pl_session_close(e, s, PL_BYE_HOLD, "it takes nothing");
 		return;
 	}
-	if (s->record_started_ms != 0 && e->now_ms - s->record_started_ms >= PL_MIN_RATE_GRACE_MS) {
-		if (s->reader.have < PL_MIN_RATE_BYTES_PER_S * (e->now_ms - s->record_started_ms) / 1000) {
-			pl_session_fault(e, s, "slower than 256 B/s within a record");
-			return;
-		}
-		pl_timer(e, e->now_ms + 1000);
+	/* PROTOCOL: "A peer that within a record delivers fewer than 256 B/s over more than 10 s is cut." */
+	if (s->record_started_ms != 0 && e->now_ms - s->record_started_ms >= PL_MIN_RATE_GRACE_MS &&
+	    s->reader.have < PL_MIN_RATE_BYTES_PER_S * (e->now_ms - s->record_started_ms) / 1000) {
+		pl_session_fault(e, s, "slower than 256 B/s within a record");
+		return;
 	}
-	if (s->state == PL_SESSION_LIVE && e->conns[s->conn].outbound &&
-	    (e->now_ms - s->since_ms >= PL_SESSION_MS_MAX || s->writer.bytes + s->reader.stream.bytes >= PL_SESSION_BYTES_MAX)) {
+	if (in_hello && e->now_ms - s->since_ms >= PL_HANDSHAKE_MS_MAX) {
+		pl_session_fault(e, s, "no hello within 5 s");
+		return;
+	}
+	if (!in_hello && e->conns[s->conn].outbound &&
+	    (e->now_ms - s->started_ms >= PL_SESSION_MS_MAX || s->writer.bytes + s->reader.stream.bytes >= PL_SESSION_BYTES_MAX)) {
 		const uint16_t peer = s->peer;
 		pl_session_close(e, s, PL_BYE_RENEW, "time for a new handshake");
 		e->peers[peer].dial_at_ms = e->now_ms;
 		return;
 	}
-	if (s->state == PL_SESSION_HELLO && e->now_ms - s->since_ms >= PL_HANDSHAKE_MS_MAX) {
-		pl_session_fault(e, s, "no hello within 5 s");
-		return;
-	}
-	if (e->now_ms >= s->ping_at_ms && s->state != PL_SESSION_HELLO) {
+	if (e->now_ms >= s->ping_at_ms && !in_hello) {
 		pl_put64(ping, e->now_ms);
 		pl_engine_frontier_root(e, ping + 8);
 		(void)pl_control(s, PL_FRAME_PING, 0, 0, ping, sizeof ping);
 		s->ping_at_ms = e->now_ms + PL_PING_MS;
 	}
-	if (s->state == PL_SESSION_HELLO)
-		pl_timer(e, s->since_ms + PL_HANDSHAKE_MS_MAX);
-	else
-		pl_timer(e, s->ping_at_ms);
 	if (s->ack_at_ms != 0 && e->now_ms >= s->ack_at_ms)
 		pl_tell_flush(e, s);
+
+	pl_timer(e, s->heard_ms + PL_HOLD_MS);
+	if (s->sending)
+		pl_timer(e, s->sending_since_ms + PL_HOLD_MS);
+	if (s->record_started_ms != 0) {
+		const uint64_t judged_ms = s->record_started_ms + PL_MIN_RATE_GRACE_MS;
+		pl_timer(e, judged_ms > e->now_ms ? judged_ms : e->now_ms + 1000);
+	}
+	pl_timer(e, in_hello ? s->since_ms + PL_HANDSHAKE_MS_MAX : s->ping_at_ms);
 	if (s->ack_at_ms != 0)
 		pl_timer(e, s->ack_at_ms);
 }

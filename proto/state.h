@@ -27,6 +27,7 @@
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
 #define PL_SUSPICIONS 8              /* fork checks under way */
 #define PL_EFFECTS_MAX 2048          /* see pl_engine_step(): one record's worth of entries, one batch, one frame of ACKs */
+#define PL_SLOT_BYTES (2 + 256 + PL_NOISE_TAG_BYTES) /* the smallest record: a goodbye */
 #define PL_NOTES_RESERVE 256         /* notes leave this many effects to the rest */
 #define PL_CONTROL_BYTES 16384       /* control frames waiting on one link */
 #define PL_LOAD_BYTES 65536          /* read from the store at a time */
@@ -62,6 +63,7 @@ struct conn {
 	uint16_t peer; /* PL_NODE_NONE until known */
 	uint16_t session;
 	bool outbound;
+	bool sending; /* a handshake message is on its way out */
 	uint64_t since_ms, address_hash;
 	struct pl_handshake handshake;
 	uint8_t ephemeral_secret[32];
@@ -89,7 +91,8 @@ struct session {
 	bool used;
 	uint16_t conn, peer;
 	enum pl_session_state state; /* HELLO, RECON, LIVE, DRAIN */
-	uint64_t since_ms, heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
+	uint64_t started_ms, since_ms; /* of the session; of its state */
+	uint64_t heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
 	uint32_t rtt_ms;
 	bool sending, frontier_open;
 	uint32_t frontier_next; /* lane index from which FRONTIER goes on; PL_NEVER32: none under way */
@@ -153,9 +156,10 @@ struct fork {
 	uint8_t headers[2][PL_ENTRY_HEADER_BYTES];
 };
 
+/* An effect, and what it points to where that is small: an entry's header, a handshake message, a goodbye. */
 struct effect_slot {
 	struct pl_effect effect;
-	uint8_t header[PL_ENTRY_HEADER_BYTES];
+	uint8_t bytes[PL_SLOT_BYTES];
 };
 
 struct replay {

@@ -7,10 +7,14 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "crypto/labels.h"
 
 #define LINKS_MAX 512
 #define WALL_START_MS 1790000000000ULL
+
+struct room {
+	struct room *next;
+	_Alignas(max_align_t) uint8_t bytes[];
+};
 
 struct chunk {
 	struct chunk *next;
@@ -23,7 +27,11 @@ struct end {
 	uint16_t node; /* PL_NODE_NONE: the test */
 	uint32_t link;
 	struct chunk *first, **last; /* towards this end */
-	size_t received;             /* where the end is the test */
+	/* where the end is the test: */
+	uint16_t plays; /* the node that was dialled, until the test has been told; PL_NODE_NONE */
+	uint8_t *inbox;
+	size_t received, taken;
+	bool stalled;
 };
 
 struct link {
@@ -71,10 +79,11 @@ struct node {
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
 	bool store_fails, dials[WORLD_NODES_MAX];
-	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs;
+	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
 	uint32_t sent_due[LINKS_MAX], sent_count;
+	bool played;
 };
 
 struct world {
@@ -88,6 +97,7 @@ struct world {
 	uint32_t next_link;
 	world_tamper tamper;
 	void *tamper_ctx;
+	struct room *rooms;
 };
 
 static void draw(struct world *w, uint8_t out[32])
@@ -139,17 +149,28 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 	return w;
 }
 
+void *world_room(struct world *w, size_t bytes)
+{
+	struct room *room = malloc(sizeof *room + bytes);
+
+	assert(room);
+	room->next = w->rooms;
+	w->rooms = room;
+	return room->bytes;
+}
+
 struct pl_charter *world_charter(struct world *w) { return w->charter; }
 struct pl_engine_config *world_config(struct world *w, uint16_t node) { return &w->nodes[node].config; }
 struct pl_engine *world_engine(struct world *w, uint16_t node) { return w->nodes[node].engine; }
 uint64_t world_now(const struct world *w) { return w->now_ms; }
+uint64_t world_wall(const struct world *w) { return WALL_START_MS + w->now_ms; }
 
 static void effects(struct world *w, uint16_t node);
 
 static enum pl_err step(struct world *w, uint16_t node, struct pl_event *event)
 {
 	event->now_ms = w->now_ms;
-	event->wall_ms = WALL_START_MS + w->now_ms;
+	event->wall_ms = world_wall(w);
 	draw(w, event->seed);
 	enum pl_err err = pl_engine_step(w->nodes[node].engine, event);
 	effects(w, node);
@@ -196,6 +217,8 @@ static void link_free(struct link *link)
 			link->ends[k].first = next;
 		}
 	}
+	for (int k = 0; k < 2; k++)
+		free(link->ends[k].inbox);
 	link->used = false;
 }
 
@@ -210,6 +233,7 @@ static struct link *link_new(struct world *w, uint16_t a, uint16_t b)
 			link->ends[k].node = k == 0 ? a : b;
 			link->ends[k].link = w->next_link++;
 			link->ends[k].last = &link->ends[k].first;
+			link->ends[k].plays = PL_NODE_NONE;
 		}
 		return link;
 	}
@@ -242,6 +266,9 @@ static void effects(struct world *w, uint16_t node)
 			break;
 		case PL_FX_SEND: {
 			struct end *end = end_of(w, node, fx.send.link, &link);
+			/* the promise of engine.h: at most one is outstanding on a link */
+			for (uint32_t i = 0; i < n->sent_count; i++)
+				assert(n->sent_due[i] != fx.send.link);
 			if (end)
 				push(w, link, end == &link->ends[0], fx.send.bytes, fx.send.count);
 			n->sent_due[n->sent_count++] = fx.send.link;
@@ -272,6 +299,7 @@ static void effects(struct world *w, uint16_t node)
 			                    .max_bytes = fx.load.max_bytes };
 			*n->loads_last = l;
 			n->loads_last = &l->next;
+			n->loads_count++;
 			break;
 		}
 		case PL_FX_ACKED:
@@ -350,8 +378,10 @@ static void engine_start(struct world *w, uint16_t node)
 void world_start(struct world *w)
 {
 	w->started = true;
-	for (uint16_t i = 0; i < w->count; i++)
-		engine_start(w, i);
+	for (uint16_t i = 0; i < w->count; i++) {
+		if (!w->nodes[i].played)
+			engine_start(w, i);
+	}
 }
 
 void world_link(struct world *w, uint16_t a, uint16_t b)
@@ -422,7 +452,7 @@ static bool run_dials(struct world *w, uint16_t node)
 	while (n->dial_count > 0) {
 		const uint16_t peer = n->dial_due[--n->dial_count];
 		any = true;
-		if (w->cut[node][peer] || !w->nodes[peer].engine) {
+		if (w->cut[node][peer] || (!w->nodes[peer].engine && !w->nodes[peer].played)) {
 			struct pl_event event = { .type = PL_EV_LINK_DOWN, .link_down = { PL_LINK_NONE, peer } };
 			assert(step(w, node, &event) == PL_OK);
 			continue;
@@ -431,11 +461,23 @@ static bool run_dials(struct world *w, uint16_t node)
 		const uint32_t a = link->ends[0].link, b = link->ends[1].link;
 		struct pl_event accept = { .type = PL_EV_LINK_UP, .link_up = { b, PL_NODE_NONE, node } };
 		struct pl_event dialled = { .type = PL_EV_LINK_UP, .link_up = { a, peer, peer } };
-		assert(step(w, peer, &accept) == PL_OK);
+		if (w->nodes[peer].played) {
+			link->ends[1].node = PL_NODE_NONE;
+			link->ends[1].plays = peer;
+		} else {
+			assert(step(w, peer, &accept) == PL_OK);
+		}
 		assert(step(w, node, &dialled) == PL_OK);
 	}
-	while (n->sent_count > 0) {
-		struct pl_event event = { .type = PL_EV_SENT, .sent = { n->sent_due[--n->sent_count] } };
+	for (uint32_t i = 0; i < n->sent_count;) {
+		struct pl_event event = { .type = PL_EV_SENT, .sent = { n->sent_due[i] } };
+		struct link *link = NULL;
+		const struct end *end = end_of(w, node, n->sent_due[i], &link);
+		if (end && link->ends[end == &link->ends[0]].stalled) {
+			i++;
+			continue;
+		}
+		memmove(n->sent_due + i, n->sent_due + i + 1, (--n->sent_count - i) * sizeof *n->sent_due);
 		any = true;
 		assert(step(w, node, &event) == PL_OK);
 	}
@@ -514,8 +556,11 @@ static bool run_link(struct world *w, struct link *link)
 		while (link->used && end->first && end->first->at_ms <= w->now_ms) {
 			struct chunk *chunk = end->first;
 			any = true;
-			if (end->node == PL_NODE_NONE)
+			if (end->node == PL_NODE_NONE) {
+				end->inbox = realloc(end->inbox, end->received + chunk->count);
+				memcpy(end->inbox + end->received, chunk->bytes, chunk->count);
 				end->received += chunk->count;
+			}
 			if (end->node < w->count && w->nodes[end->node].engine) {
 				struct pl_event event = { .type = PL_EV_BYTES };
 				event.bytes.link = end->link;
@@ -534,7 +579,9 @@ static bool run_link(struct world *w, struct link *link)
 			free(chunk);
 		}
 	}
-	if (link->used && !link->open && !link->ends[0].first && !link->ends[1].first) {
+	/* what the test was sent on a link stays until the test lets go of it */
+	if (link->used && !link->open && !link->ends[0].first && !link->ends[1].first && link->ends[0].node != PL_NODE_NONE &&
+	    link->ends[1].node != PL_NODE_NONE) {
 		link_break(w, link);
 		any = true;
 	}
@@ -603,6 +650,8 @@ bool world_converges(struct world *w, uint64_t ms)
 		bool equal = true, pending = false;
 		pl_engine_frontier_root(w->nodes[0].engine, first);
 		for (uint16_t i = 0; i < w->count; i++) {
+			if (!w->nodes[i].engine)
+				continue;
 			pl_engine_frontier_root(w->nodes[i].engine, other);
 			equal &= memcmp(first, other, PL_ID_BYTES) == 0;
 			pending |= w->nodes[i].pending != NULL;
@@ -656,6 +705,8 @@ static void stop(struct world *w, uint16_t node)
 	n->loads_last = &n->loads;
 	n->dial_count = n->sent_count = 0;
 }
+
+void world_stop(struct world *w, uint16_t node) { stop(w, node); }
 
 void world_crash(struct world *w, uint16_t node)
 {
@@ -731,13 +782,16 @@ const char *world_last_detail(const struct world *w, uint16_t node, enum pl_note
 	return w->nodes[node].details[code] ? w->nodes[node].details[code] : "";
 }
 uint32_t world_proofs(const struct world *w, uint16_t node) { return w->nodes[node].proofs; }
+uint32_t world_loads(const struct world *w, uint16_t node) { return w->nodes[node].loads_count; }
 
 /* --- the test as a peer --- */
 
-uint32_t world_raw_connect(struct world *w, uint16_t node)
+uint32_t world_raw_connect(struct world *w, uint16_t node) { return world_raw_connect_from(w, node, WORLD_TEST_ADDRESS); }
+
+uint32_t world_raw_connect_from(struct world *w, uint16_t node, uint64_t address_hash)
 {
 	struct link *link = link_new(w, PL_NODE_NONE, node);
-	struct pl_event accept = { .type = PL_EV_LINK_UP, .link_up = { link->ends[1].link, PL_NODE_NONE, 0xbad } };
+	struct pl_event accept = { .type = PL_EV_LINK_UP, .link_up = { link->ends[1].link, PL_NODE_NONE, address_hash } };
 	const uint32_t mine = link->ends[0].link;
 
 	assert(step(w, node, &accept) == PL_OK);
@@ -747,9 +801,10 @@ uint32_t world_raw_connect(struct world *w, uint16_t node)
 void world_raw_send(struct world *w, uint32_t handle, const uint8_t *bytes, size_t count)
 {
 	struct link *link = NULL;
+	const struct end *end = end_of(w, PL_NODE_NONE, handle, &link);
 
-	if (end_of(w, PL_NODE_NONE, handle, &link))
-		push(w, link, 1, bytes, count);
+	if (end)
+		push(w, link, end == &link->ends[0], bytes, count);
 }
 
 size_t world_raw_received(struct world *w, uint32_t handle)
@@ -760,11 +815,57 @@ size_t world_raw_received(struct world *w, uint32_t handle)
 	return end ? end->received : 0;
 }
 
+size_t world_raw_take(struct world *w, uint32_t handle, uint8_t *out, size_t max)
+{
+	struct link *link = NULL;
+	struct end *end = end_of(w, PL_NODE_NONE, handle, &link);
+	size_t count = end ? end->received - end->taken : 0;
+
+	if (count > max)
+		count = max;
+	if (count > 0)
+		memcpy(out, end->inbox + end->taken, count);
+	if (end)
+		end->taken += count;
+	return count;
+}
+
 bool world_raw_open(struct world *w, uint32_t handle)
 {
 	struct link *link = NULL;
 
 	return end_of(w, PL_NODE_NONE, handle, &link) != NULL && link->open;
+}
+
+void world_raw_close(struct world *w, uint32_t handle)
+{
+	struct link *link = NULL;
+
+	if (end_of(w, PL_NODE_NONE, handle, &link))
+		link_break(w, link);
+}
+
+void world_raw_stall(struct world *w, uint32_t handle)
+{
+	struct link *link = NULL;
+	struct end *end = end_of(w, PL_NODE_NONE, handle, &link);
+
+	if (end)
+		end->stalled = true;
+}
+
+void world_play(struct world *w, uint16_t node) { w->nodes[node].played = true; }
+
+uint32_t world_raw_dialled(struct world *w, uint16_t node)
+{
+	for (int i = 0; i < LINKS_MAX; i++) {
+		struct end *end = &w->links[i].ends[1];
+		if (w->links[i].used && w->links[i].open && end->node == PL_NODE_NONE && end->plays == node) {
+			end->plays = PL_NODE_NONE;
+			return end->link;
+		}
+	}
+	return PL_LINK_NONE;
 }
 
 void world_free(struct world *w)
@@ -785,6 +886,11 @@ void world_free(struct world *w)
 				free(lane->entries);
 			}
 		}
+	}
+	while (w->rooms) {
+		struct room *next = w->rooms->next;
+		free(w->rooms);
+		w->rooms = next;
 	}
 	free(w->charter);
 	free(w);

@@ -18,6 +18,7 @@ struct world;
 
 struct world *world_new(uint16_t nodes, uint64_t seed);
 void world_free(struct world *world);
+void *world_room(struct world *world, size_t bytes); /* memory that goes with the world */
 struct pl_charter *world_charter(struct world *world); /* before world_start(): to change keys, validity, courier keys */
 struct pl_engine_config *world_config(struct world *world, uint16_t node); /* likewise */
 void world_start(struct world *world);
@@ -38,7 +39,9 @@ void world_run_ms(struct world *world, uint64_t ms);
 /* Runs until all frontiers are equal; false if they are not within ms. */
 bool world_converges(struct world *world, uint64_t ms);
 uint64_t world_now(const struct world *world);
+uint64_t world_wall(const struct world *world); /* unix ms, as the nodes have it */
 
+void world_stop(struct world *world, uint16_t node);  /* the node is gone, its store stays; world_crash() starts it again */
 void world_crash(struct world *world, uint16_t node); /* keeps what is durable; starts again at once */
 void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
 void world_store_fails(struct world *world, uint16_t node, bool fails);
@@ -53,11 +56,24 @@ bool world_same_entry(struct world *world, uint16_t a, uint16_t b, uint16_t auth
 uint32_t world_notes(const struct world *world, uint16_t node, enum pl_note_code code);
 const char *world_last_detail(const struct world *world, uint16_t node, enum pl_note_code code);
 uint32_t world_proofs(const struct world *world, uint16_t node);
+uint32_t world_loads(const struct world *world, uint16_t node); /* how often it has read from its store */
 
-/* Raw access for hostile peers: a connection that the test itself speaks on. */
+/* Raw access for hostile peers: a connection that the test itself speaks on. tests/member.h speaks the protocol on one. */
+#define WORLD_TEST_ADDRESS 0xbad
 uint32_t world_raw_connect(struct world *world, uint16_t node);
+uint32_t world_raw_connect_from(struct world *world, uint16_t node, uint64_t address_hash);
 void world_raw_send(struct world *world, uint32_t link, const uint8_t *bytes, size_t count);
 size_t world_raw_received(struct world *world, uint32_t link); /* bytes that the node has answered */
+/* Takes up to max of them; what is taken does not come again, but still counts as received. */
+size_t world_raw_take(struct world *world, uint32_t link, uint8_t *out, size_t max);
 bool world_raw_open(struct world *world, uint32_t link);
+void world_raw_close(struct world *world, uint32_t link);
+/* The test reads nothing more: what the node sends is never reported to it as sent. */
+void world_raw_stall(struct world *world, uint32_t link);
+
+/* A node that the test plays: it has keys and a place in the charter, and no engine. Before world_start(). */
+void world_play(struct world *world, uint16_t node);
+/* The connection that another node has dialled to one that is played; PL_LINK_NONE: none that has not been told of. */
+uint32_t world_raw_dialled(struct world *world, uint16_t node);
 
 #endif
