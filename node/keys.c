@@ -526,6 +526,18 @@ enum pl_err pl_key_write_public(const struct pl_public_key *key, const char *pat
 	return public_write(path, &paper, why, why_max);
 }
 
+enum pl_err pl_key_parse_public(const char *name, const uint8_t *bytes, size_t count, struct pl_public_key *out, char *why, size_t why_max)
+{
+	struct paper paper;
+	enum pl_err err;
+	if (count >= 4 && memcmp(bytes, "PLK1", 4) == 0)
+		return fail(why, why_max, PL_ERR_FORMAT, "%s: is a secret key; its public part is needed, the file that ends in .pub", name);
+	if ((err = paper_read(bytes, count, false, &paper)) != PL_OK)
+		return fail(why, why_max, err, "%s: is not the public part of a key (FILE.pub): %s", name, pl_err_str(err));
+	fill_public(&paper, out);
+	return PL_OK;
+}
+
 enum pl_err pl_key_read_public(const char *path, struct pl_public_key *out, char *why, size_t why_max)
 {
 	uint8_t *file;
@@ -535,16 +547,9 @@ enum pl_err pl_key_read_public(const char *path, struct pl_public_key *out, char
 		return fail(why, why_max, PL_ERR_FORMAT, "%s: is not the public part of a key: it is too long", path);
 	if (err != PL_OK)
 		return err;
-	struct paper paper;
-	if (file_bytes >= 4 && memcmp(file, "PLK1", 4) == 0)
-		err = fail(why, why_max, PL_ERR_FORMAT, "%s: is a secret key; its public part is needed, the file that ends in .pub", path);
-	else if ((err = paper_read(file, file_bytes, false, &paper)) != PL_OK)
-		err = fail(why, why_max, err, "%s: is not the public part of a key (FILE.pub): %s", path, pl_err_str(err));
+	err = pl_key_parse_public(path, file, file_bytes, out, why, why_max);
 	free(file);
-	if (err != PL_OK)
-		return err;
-	fill_public(&paper, out);
-	return PL_OK;
+	return err;
 }
 
 /* --- passphrases --- */
@@ -571,14 +576,22 @@ static enum pl_err line_read(int fd, const char *name, char *buffer, size_t buff
 	return PL_OK;
 }
 
-static enum pl_err passphrase_from_file(const char *path, bool may_be_shared, char *buffer, size_t buffer_max, char *why, size_t why_max)
+/* systemd guards the folder of credentials; the mode of a file in it shows the service's ACL entry as group bits. */
+static bool is_credential(const char *path)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	size_t count = folder == NULL ? 0 : strlen(folder);
+	return count > 0 && strncmp(path, folder, count) == 0 && path[count] == '/' && strstr(path + count, "/../") == NULL;
+}
+
+static enum pl_err passphrase_from_file(const char *path, char *buffer, size_t buffer_max, char *why, size_t why_max)
 {
 	int fd;
 	struct stat st;
 	enum pl_err err = open_for_reading(path, &fd, &st, why, why_max);
 	if (err != PL_OK)
 		return err;
-	if (!may_be_shared && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+	if (!is_credential(path) && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
 		err = fail(why, why_max, PL_ERR_REFUSED, "%s: is a passphrase that others on this machine may read (mode %03o); chmod 600 %s", path,
 		           (unsigned)st.st_mode & 0777, path);
 	else
@@ -649,13 +662,13 @@ enum pl_err pl_passphrase_get(const char *file, const char *prompt, int confirm,
                               size_t why_max)
 {
 	if (file != NULL && file[0] != '\0')
-		return passphrase_from_file(file, false, buffer, passphrase_max, why, why_max);
+		return passphrase_from_file(file, buffer, passphrase_max, why, why_max);
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	if (credentials != NULL) {
 		char path[PATH_BYTES_MAX];
 		int length = snprintf(path, sizeof path, "%s/passphrase", credentials);
-		if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0) /* systemd guards it; its mode shows an ACL as group bits */
-			return passphrase_from_file(path, true, buffer, passphrase_max, why, why_max);
+		if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
+			return passphrase_from_file(path, buffer, passphrase_max, why, why_max);
 	}
 	const char *variable = getenv("PARLEY_PASSPHRASE");
 	if (variable != NULL && variable[0] != '\0') {

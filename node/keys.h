@@ -60,6 +60,9 @@ struct pl_public_key {
 	uint8_t noise_public[32]; /* node only */
 };
 PL_MUST_CHECK enum pl_err pl_key_read_public(const char *path, struct pl_public_key *out, char *why, size_t why_max);
+/* The same of bytes; name stands for the file in why. */
+PL_MUST_CHECK enum pl_err pl_key_parse_public(const char *name, const uint8_t *bytes, size_t count, struct pl_public_key *out, char *why,
+                                              size_t why_max);
 
 /* The public part of a key file, and that as a file again, where it was lost. */
 PL_MUST_CHECK enum pl_err pl_key_public_of(const char *path, const char *passphrase, struct pl_public_key *out, char *why, size_t why_max);

@@ -302,6 +302,9 @@ Test(keys, without_a_file_the_credential_comes_first_then_the_environment)
 	put(in_dir("passphrase"), 0440, "from systemd\n", 13);
 	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
 	cr_assert_str_eq(passphrase, "from systemd");
+	cr_assert_eq(pl_passphrase_get(in_dir("passphrase"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK, "by its path too");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	cr_assert_eq(pl_passphrase_get(in_dir("passphrase"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_REFUSED);
 	put(in_dir("p"), 0600, "from a file\n", 12);
 	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
 	cr_assert_str_eq(passphrase, "from a file");
