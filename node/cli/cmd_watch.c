@@ -14,12 +14,13 @@ struct watch {
 	bool was_connected, is_gone;
 };
 
+/* Entries come by the hundred when somebody imports indicators, and what is in them has an event of its own: they are shown when asked for. */
 static bool is_wanted(const struct pl_args *args, const char *event)
 {
 	const char *wanted;
 	size_t at = 0;
 	if (!pl_args_has(args, "event"))
-		return true;
+		return strcmp(event, "entry") != 0;
 	while ((wanted = pl_args_each(args, "event", &at)) != NULL)
 		if (strcmp(wanted, event) == 0)
 			return true;
@@ -33,7 +34,8 @@ static bool is_flash(const json_t *data)
 
 static void print_event(const char *event, const json_t *data, const char *raw)
 {
-	const char *ref = pl_json_text(data, "ref"), *node = pl_json_text(data, "node"), *state = pl_json_text(data, "state");
+	const char *ref = pl_json_text(data, "ref"), *node = pl_json_text(data, "node"), *state = pl_json_text(data, "state"),
+	           *operator_name = pl_json_text(data, "operator"), *reason = pl_json_text(data, "reason");
 	pl_out("%s  ", pl_time_short(pl_now_ms()));
 	pl_out_styled(is_flash(data) || strcmp(event, "fork") == 0 ? PL_URGENT : PL_BOLD, "%-10s", event);
 	pl_out("  ");
@@ -41,11 +43,17 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 		pl_out("%s from %s to %s: \"%s\" (%s)", pl_json_text(data, "precedence"), pl_json_text(data, "from"),
 		       pl_json_join(json_object_get(data, "to"), ", "), pl_json_text(data, "subject"), ref);
 	else if (strcmp(event, "receipt") == 0 && pl_json_text(data, "type")[0] != '\0')
-		pl_out("%s by %s: %s", pl_json_text(data, "type"), node, ref);
+		pl_out("%s is %s by %s%s%s", ref, pl_json_text(data, "type"), node, operator_name[0] == '\0' ? "" : pl_format(" (%s)", operator_name),
+		       reason[0] == '\0' ? "" : pl_format(": %s", reason));
 	else if (strcmp(event, "link") == 0 && node[0] != '\0')
 		pl_out("%s is %s", node, state);
 	else if (strcmp(event, "entry") == 0 && ref[0] != '\0')
 		pl_out("%s %s", ref, pl_json_text(data, "kind"));
+	else if (strcmp(event, "fork") == 0 && strcmp(pl_json_text(data, "what"), "equivocation") == 0)
+		pl_out("%s signed two different entries for one place: lane %u, entry %llu", node, (unsigned)pl_json_number(data, "lane"),
+		       (unsigned long long)pl_json_number(data, "seq"));
+	else if (strcmp(event, "store") == 0 && state[0] != '\0')
+		pl_out("%s", strcmp(state, "ok") == 0 ? "there is room again" : "FULL: nothing is taken in or sent until there is room");
 	else
 		pl_out("%s", raw);
 	pl_out("\n");
@@ -112,7 +120,8 @@ static const struct pl_option watch_options[] = {
 
 const struct pl_command pl_commands_watch[] = {
 	{ .name = "watch", .summary = "show what happens, as it happens", .options = watch_options, .run = run_watch,
-	  .details = "Messages, receipts, indicators, links that come and go, entries, forks, the state of the store: a line each; with --json "
-	             "an object {\"event\", \"id\", \"data\"} each. If parleyd goes away, waits for it and goes on with what was missed." },
+	  .details = "Messages, receipts, indicators, links that come and go, forks, the state of the store: a line each; with --json an object "
+	             "{\"event\", \"id\", \"data\"} each. Entries are many and are shown with --event entry only. If parleyd goes away, waits for "
+	             "it and goes on with what was missed." },
 	{ 0 },
 };
