@@ -14,7 +14,7 @@ struct watch {
 	bool was_connected, is_gone;
 };
 
-/* Entries come by the hundred when somebody imports indicators, and what is in them has an event of its own: they are shown when asked for. */
+/* Entries come by the hundred when somebody imports indicators, and what is in them has an event of its own: shown when asked for. */
 static bool is_wanted(const struct pl_args *args, const char *event)
 {
 	const char *wanted;

@@ -305,6 +305,46 @@ if [ -w /dev/full ]; then
   [ "$code" -eq 1 ] && grep -q 'cannot be written' err || fail 'output that cannot be written is not noticed'
 fi
 
+# --- on a terminal: passphrases are asked for without echo, there is colour, and a signal leaves the terminal as it was ---
+if command -v script >/dev/null; then
+  # type_lines TYPED...: each once there is one question more on the terminal
+  type_lines() {
+    local asked=0 i
+    for line; do
+      asked=$((asked + 1))
+      for ((i = 0; i < 300; i++)); do
+        [ "$(grep -oE 'passphrase of [^ ]+: |the same again: ' out | wc -l)" -lt $asked ] || break
+        sleep 0.1
+      done
+      printf '%b' "$line"
+    done
+    sleep 0.5
+  }
+  # on_terminal TYPED... -- COMMAND...: what the terminal shows goes to out
+  on_terminal() {
+    local -a typed=()
+    while [ "$1" != -- ]; do typed+=("$1"); shift; done
+    shift
+    code=0
+    : >err
+    : >out
+    runs=$((runs + 1))
+    type_lines "${typed[@]}" | TERM=xterm timeout 60 script -qec "$(printf '%q ' "$@")" /dev/null >out 2>&1 || code=$?
+  }
+  on_terminal 'typed secret\n' 'typed secret\n' -- "$parley" key new --role root --out tty.key --cost small
+  [ "$code" -eq 0 ] && [ -e tty.key ] || fail 'a passphrase cannot be typed'
+  grep -q 'typed secret' out && fail 'the terminal shows the passphrase'
+  grep -q $'\e\\[2msecret\e\\[0m' out || fail 'no colour on a terminal'
+  NO_COLOR=1 on_terminal 'typed secret\n' -- "$parley" key show tty.key
+  [ "$code" -eq 0 ] || fail 'a typed passphrase opens nothing'
+  grep -q $'\e' out && fail 'NO_COLOR is not honoured'
+  on_terminal 'typed secret\n' 'another one\n' -- "$parley" key new --role root --out tty2.key --cost small
+  [ "$code" -eq 6 ] && grep -q 'two passphrases differ' out || fail 'two different passphrases are taken'
+  absent tty2.key tty2.pub
+  on_terminal '\003' -- bash -c "trap : INT; $parley key show tty.key; stty -a"
+  grep -qE '[^-]echo ' out || fail 'an interrupted question leaves the terminal without echo'
+fi
+
 rm -f large large.json huge
 no_leftovers
 echo "cli.sh: $runs runs of parley"
