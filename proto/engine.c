@@ -228,6 +228,27 @@ static void run_timers(struct pl_engine *e)
 	pl_sync_timers(e);
 }
 
+/* Bulk is checked in ticks alone, one slice of one link at a time: whatever else has come in, a FLASH among it, is looked at before. */
+static void bulk_run(struct pl_engine *e, bool tick)
+{
+	const uint16_t first = e->bulk_turn;
+
+	e->work_left = false;
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		const uint16_t turn = (uint16_t)((first + i) % e->sessions_max);
+		struct session *s = &e->sessions[turn];
+		if (!s->used || s->in_at == s->in_count)
+			continue;
+		if (tick) {
+			pl_in_queue_run(e, s);
+			e->bulk_turn = (uint16_t)((turn + 1) % e->sessions_max);
+			tick = false;
+		} else if (pl_bulk_may_go(e)) {
+			e->work_left = true;
+		}
+	}
+}
+
 enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 {
 	enum pl_err err = PL_OK;
@@ -302,12 +323,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_link_drain(e, PL_BYE_SHUTDOWN, "the node stops");
 		break;
 	}
-	/* One slice of bulk a step, so that what came in with this event is not kept waiting. */
-	e->work_left = false;
-	for (uint16_t i = 0; i < e->sessions_max && e->effects_count < PL_EFFECTS_MAX / 4; i++) {
-		if (e->sessions[i].used && e->sessions[i].in_at < e->sessions[i].in_count)
-			pl_in_queue_run(e, &e->sessions[i]);
-	}
+	bulk_run(e, event->type == PL_EV_TICK);
 	run_timers(e);
 	pl_sched_run(e);
 	return err;

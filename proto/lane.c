@@ -556,7 +556,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 	uint8_t flags;
 
 	while (s->used && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_MAX / 4 &&
-	       e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed && in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
+	       pl_bulk_may_go(e) && in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
 		if (!wire_is_ours_to_judge(e, s, &wire)) {
 			if (s->used)
 				in_queue_done(s, cost);
@@ -578,7 +578,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 		return;
 	if (s->in_at == s->in_count)
 		s->in_at = s->in_count = 0;
-	else if (e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed)
+	else if (pl_bulk_may_go(e))
 		e->work_left = true;
 	/* PROTOCOL: "A receiver gives credit back as it takes entries in, in portions of a quarter of the whole or when nothing waits." */
 	if (s->credit_owed >= PL_CREDIT_BYTES / 4 || (s->credit_owed > 0 && s->in_count == 0)) {

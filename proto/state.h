@@ -181,6 +181,7 @@ struct pl_engine {
 	uint32_t seed_count;
 	uint64_t timer_ms; /* nothing is due before */
 	bool work_left;    /* bulk waits to be checked: come back when idle */
+	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
 
@@ -210,6 +211,11 @@ void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct ses
 void pl_random(struct pl_engine *e, uint8_t out[32]);
 void pl_timer(struct pl_engine *e, uint64_t at_ms);
 static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }
+/* Whether bulk may be taken in now, or has to wait for the store. */
+static inline bool pl_bulk_may_go(const struct pl_engine *e)
+{
+	return e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed;
+}
 static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node)
 {
 	return e->charter->nodes[node].certificate.generation;
