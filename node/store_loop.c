@@ -35,6 +35,7 @@ static void take_lane_along(struct pl_store *store, uint16_t node, uint8_t lane)
 			PL_QUEUE_PUSH(&kept, pending);
 	}
 	store->normal = kept;
+	store->urgent_count[node][lane] += store->normal_count[node][lane];
 	store->normal_count[node][lane] = 0;
 }
 
@@ -72,6 +73,7 @@ enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry 
 		if (store->normal_count[entry->node][entry->lane])
 			take_lane_along(store, entry->node, entry->lane);
 		PL_QUEUE_PUSH(&store->urgent, pending);
+		store->urgent_count[entry->node][entry->lane]++;
 	} else {
 		PL_QUEUE_PUSH(&store->normal, pending);
 		store->normal_count[entry->node][entry->lane]++;
@@ -239,6 +241,7 @@ static void report_failed(struct pl_store *store)
 	PL_QUEUE_APPEND(&all, &store->urgent);
 	PL_QUEUE_APPEND(&all, &store->normal);
 	memset(store->normal_count, 0, sizeof(store->normal_count));
+	memset(store->urgent_count, 0, sizeof(store->urgent_count));
 	err = store->failure;
 	memcpy(why, store->failure_why, sizeof(why));
 	if (store->state == PL_STORE_BROKEN)

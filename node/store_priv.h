@@ -130,7 +130,7 @@ struct pl_store {
 	bool is_sleeping, is_stopping, may_interrupt;
 	enum pl_store_state state;
 	struct pl_pending_queue urgent, normal;
-	uint32_t normal_count[PL_NODES_MAX][PL_LANES]; /* in `normal`, for the order within a lane */
+	uint32_t normal_count[PL_NODES_MAX][PL_LANES], urgent_count[PL_NODES_MAX][PL_LANES]; /* in those, for the order within a lane */
 	struct pl_job_queue jobs_urgent, jobs;
 	struct pl_load_queue loads;
 	struct pl_proof_queue proofs;

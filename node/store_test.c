@@ -171,6 +171,45 @@ Test(store, urgent_goes_first_but_never_overtakes_its_own_lane)
 	uv_sem_destroy(&gate);
 }
 
+struct gate {
+	uv_sem_t reached, open;
+};
+
+static enum pl_err work_at_gate(struct pl_job *job, sqlite3 *db)
+{
+	struct gate *gate = job->ctx;
+
+	(void)db;
+	uv_sem_post(&gate->reached);
+	uv_sem_wait(&gate->open);
+	return PL_OK;
+}
+
+Test(store, nothing_overtakes_the_urgent_entries_of_its_own_lane)
+{
+	struct gate gate;
+	struct pl_job block = {.work = work_at_gate, .done = count_done, .ctx = &gate};
+
+	cr_assert_eq(uv_sem_init(&gate.reached, 0), 0);
+	cr_assert_eq(uv_sem_init(&gate.open, 0), 0);
+	fixture_start(&f);
+	pl_store_run(f.store, &block);
+	uv_sem_wait(&gate.reached); /* the worker is past the urgent entries of this turn, and before the others */
+	for (uint64_t seq = 1; seq <= 9; seq++)
+		cr_assert_eq(fixture_append(&f, 2, 0, seq, 100, seq % 3 == 2), PL_OK);
+	cr_assert_eq(fixture_append(&f, 3, 0, 1, 100, false), PL_OK);
+	uv_sem_post(&gate.open);
+	fixture_await(&f, &f.stored, 10);
+
+	uint64_t last = 0;
+	for (size_t i = 0; i < f.stored; i++)
+		if (f.order[i] >> 56 == 2)
+			cr_assert_eq(f.order[i] & 0xffffffffffff, ++last);
+	cr_assert_eq(last, 9);
+	uv_sem_destroy(&gate.reached);
+	uv_sem_destroy(&gate.open);
+}
+
 /* --- jobs --- */
 
 static enum pl_err work_put(struct pl_job *job, sqlite3 *db)

@@ -195,10 +195,12 @@ static void run_urgent_entries(struct pl_store *store)
 	while (!err) {
 		uv_mutex_lock(&store->mutex);
 		pending = store->urgent.first;
-		if (pending && has_room(&batch, pending))
+		if (pending && has_room(&batch, pending)) {
 			PL_QUEUE_POP(&store->urgent, pending);
-		else
+			store->urgent_count[pending->entry.node][pending->entry.lane]--;
+		} else {
 			pending = NULL;
+		}
 		uv_mutex_unlock(&store->mutex);
 		if (!pending)
 			break;
@@ -319,6 +321,14 @@ static void run_urgent_jobs(struct pl_store *store)
 	end(store, &batch, err);
 }
 
+/* Whether an entry of `normal` may go now: not before urgent ones of its own lane, which came first; and when any urgent one waits, only as the
+ * one entry that this stage is sure of. With the mutex held. */
+static bool may_go(const struct pl_store *store, const struct batch *batch, const struct pl_pending *pending)
+{
+	return has_room(batch, pending) && !(batch->rows && store->urgent.first) &&
+	       store->urgent_count[pending->entry.node][pending->entry.lane] == 0;
+}
+
 static enum pl_err insert_group(struct pl_store *store, struct batch *batch)
 {
 	uint64_t until_ns = uv_hrtime() + SLICE_NS;
@@ -328,7 +338,7 @@ static enum pl_err insert_group(struct pl_store *store, struct batch *batch)
 	do {
 		uv_mutex_lock(&store->mutex);
 		pending = store->state == PL_STORE_RUNNING ? store->normal.first : NULL;
-		if (pending && has_room(batch, pending) && !(batch->rows && store->urgent.first)) {
+		if (pending && may_go(store, batch, pending)) {
 			PL_QUEUE_POP(&store->normal, pending);
 			store->normal_count[pending->entry.node][pending->entry.lane]--;
 		} else {
