@@ -2,66 +2,12 @@
 # The command parley against daemons: FIN, CHE and SGP, of which FIN and SGP have no link to one another, and EST, which never comes up. Every
 # command that calls the API, and what each says and returns for bad input and when a daemon goes.
 #
-# Usage: tests/integration/cli_daemon.sh   in the build directory; PARLEY and PARLEYD name other binaries
+# Usage: tests/integration/cli_daemon.sh   in the build directory; PARLEY, PARLEYD and PARLEY_PICK name other binaries
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
-declare -A pids=()
-stop_all() {
-  local s
-  for s in "${!pids[@]}"; do { kill -KILL "${pids[$s]}" && wait "${pids[$s]}"; } 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap stop_all EXIT
+[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
+. "$(dirname "$0")/network.sh"
 
-# start STATE: starts its daemon and waits until it answers
-start() {
-  "$parleyd" --dir "$1" >>"$1.log" 2>&1 &
-  pids[$1]=$!
-  local i
-  for ((i = 0; i < 300; i++)); do
-    if "$parley" --dir "$1" status --quiet >/dev/null 2>&1; then return; fi
-    kill -0 "${pids[$1]}" 2>/dev/null || { : >out; cp "$1.log" err; fail "parleyd of $1 does not start"; }
-    sleep 0.1
-  done
-  : >out
-  cp "$1.log" err
-  fail "parleyd of $1 does not answer"
-}
-# stop STATE SIGNAL
-stop() {
-  { kill "-$2" "${pids[$1]}" && wait "${pids[$1]}"; } 2>/dev/null || true
-  unset "pids[$1]"
-}
-# eventually PATTERN COMMAND...: prints a line that matches within half a minute
-eventually() {
-  local pattern=$1 i
-  shift
-  for ((i = 0; i < 150; i++)); do
-    run "$@"
-    if [ "$code" -eq 0 ] && grep -qE -- "$pattern" out; then return; fi
-    sleep 0.2
-  done
-  fail "parley $*: never prints anything like \"$pattern\""
-}
-# value KEY: of the JSON in out, its first string or number with that name
-value() { grep -oE "\"$1\":(\"[^\"]*\"|[0-9]+)" out | head -n 1 | sed -E 's/^"[^"]*":"?([^"]*)"?$/\1/'; }
-
-# --- a network ---
-port=$((20000 + RANDOM % 20000))
-while grep -q ":$(printf %04X "$port") " /proc/net/tcp; do port=$((port + 1)); done
-echo 'correct horse battery' >pass
-chmod 600 pass
-p=(--passphrase-file pass --quiet)
-for s in FIN CHE SGP EST; do
-  ok '' key new --role root --out $s.key --cost small "${p[@]}"
-  at=''
-  if [ $s = CHE ]; then at=127.0.0.1:$port; fi
-  ok '' --dir $s init --state $s --cost small ${at:+--listen $at} "${p[@]}"
-  ok '' key certify --state $s --name "State of $s" --root $s.key --node $s/node.pub${at:+,$at} --out $s.sheet "${p[@]}"
-done
-ok '' charter new --name 'Test network' FIN.sheet CHE.sheet SGP.sheet EST.sheet --out net.plc --quiet
-for s in FIN CHE SGP EST; do ok '' charter sign net.plc --root $s.key "${p[@]}"; done
-for s in FIN CHE SGP EST; do ok '' --dir $s init --charter net.plc --quiet; done
+make_chain FIN CHE SGP EST
 for s in CHE FIN SGP; do start $s; done
 f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
 
@@ -124,7 +70,7 @@ echo 'See the file.' >text2
 input=text2 ok '^\{"id":"[0-9a-f]{32}"' "${f[@]}" send --to SGP --info CHE --subject 'With a file' --attach data.bin --attach pass --expires 2h --reply-to "$ref" \
   --exercise --operator Aho --wait decrypted --timeout 30 --json
 grep -q '"receipts":{' out || fail 'send --wait --json lacks the receipts'
-ref2=$(value ref)
+ref2=$("$pick" ref <out)
 ok '^EXERCISE EXERCISE EXERCISE$' "${s[@]}" read "$ref2"
 for line in 'FROM +FIN \(Aho\)' 'TO +SGP' 'INFO +CHE' "REFERENCE +.*" 'EXPIRES +20' 'ATTACHMENT +1: "data.bin", application/octet-stream, 195.3 KiB' \
   'ATTACHMENT +2: "pass"'; do

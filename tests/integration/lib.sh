@@ -1,5 +1,6 @@
 # What the tests of the command share; sourced, with bash's -e and -u. Leaves the shell in a fresh folder, $work.
 # shellcheck shell=bash
+build=$PWD
 parley=$(realpath "${PARLEY:-node/parley}")
 parleyd=$(realpath "${PARLEYD:-node/parleyd}")
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
