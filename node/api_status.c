@@ -1,6 +1,5 @@
 #include <sodium.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "node/api.h"
@@ -119,13 +118,9 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	struct pl_peer_info info;
 	struct pl_epoch_info key;
 	pl_engine_peer(pl_core_engine(core), node, &info);
-	const char *address = charter->nodes[node].certificate.address;
-	const struct pl_conf *conf = pl_core_conf(core);
-	char name[PL_NODE_NAME_BYTES];
+	char address[PL_ADDRESS_BYTES_MAX + 1], name[PL_NODE_NAME_BYTES];
+	pl_core_peer_address(core, node, address);
 	pl_charter_node_name(charter, node, name);
-	for (uint16_t i = 0; i < conf->peers_count; i++)
-		if (strcmp(conf->peers[i].node_name, name) == 0)
-			address = conf->peers[i].address;
 	bool is_up = info.link != PL_LINK_NONE;
 	uint64_t now_ms = pl_core_now_ms(core), retry_ms = info.retry_ms > now_ms ? info.retry_ms - now_ms : 0;
 	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so}", "node", name, "member", pl_api_member(charter, node), "state",

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "crypto/bytes.h"
 
 #define GIVE_UP_MS 20000
+#define QUIET_MS 40
 #define START_MS (PL_FIXTURE_CREATED_MS + 3600000)
 
 struct submission {
@@ -75,6 +77,7 @@ struct fix {
 	struct log logs[FIX_NODES_MAX][PL_LANES];
 	bool blocked[FIX_NODES_MAX][PL_LANES][FIX_NODES_MAX]; /* author, lane, to */
 	uint64_t busy; /* counts everything that happens */
+	unsigned barriers;
 };
 
 /* --- the core, as the application sees it --- */
@@ -448,6 +451,7 @@ bool fix_start_fails(struct fix *fix, uint16_t node, const char *expected)
 	bool fails = open_core(fix, node, why, sizeof(why)) != PL_OK && strstr(why, expected);
 	pl_http_shutdown(core->http);
 	pl_store_close(core->store);
+	core->store = NULL;
 	fix_settle(fix);
 	pl_http_free(core->http);
 	pl_engine_wipe(core->engine);
@@ -672,6 +676,39 @@ static void on_tick(uv_timer_t *timer)
 	(void)timer;
 }
 
+/* A job behind all that the stores have to do now. */
+struct barrier {
+	struct pl_job job;
+	struct fix *fix;
+};
+
+static enum pl_err barrier_work(struct pl_job *job, sqlite3 *db)
+{
+	(void)job;
+	(void)db;
+	return PL_OK;
+}
+
+static void barrier_done(struct pl_job *job)
+{
+	struct barrier *barrier = job->ctx;
+	barrier->fix->barriers--;
+	free(barrier);
+}
+
+static void raise_barriers(struct fix *fix)
+{
+	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++) {
+		if (!fix->cores[node]->running)
+			continue;
+		struct barrier *barrier = calloc(1, sizeof(*barrier));
+		barrier->fix = fix;
+		barrier->job = (struct pl_job){ .work = barrier_work, .done = barrier_done, .ctx = barrier, .writes = true };
+		fix->barriers++;
+		pl_store_run(fix->cores[node]->store, &barrier->job);
+	}
+}
+
 static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 {
 	uv_timer_t timer;
@@ -683,10 +720,10 @@ static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 	while (!is_done) {
 		uv_run(&fix->loop, UV_RUN_ONCE);
 		uint64_t now_ms = uv_now(&fix->loop);
-		if (fix->busy != busy)
+		if (fix->busy != busy || fix->loop.active_reqs.count > 0 || fix->barriers > 0)
 			quiet_ms = now_ms;
 		busy = fix->busy;
-		is_done = until ? until(ctx) : now_ms - quiet_ms > 120;
+		is_done = until ? until(ctx) : now_ms - quiet_ms > QUIET_MS;
 		cr_assert_lt(now_ms - begun_ms, GIVE_UP_MS, "nothing comes to an end");
 	}
 	uv_close((uv_handle_t *)&timer, NULL);
@@ -695,7 +732,14 @@ static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 
 void fix_settle(struct fix *fix)
 {
-	turn(fix, NULL, NULL);
+	/* Quiet, and quiet still once the stores have been through their queues. */
+	uint64_t busy;
+	do {
+		turn(fix, NULL, NULL);
+		busy = fix->busy;
+		raise_barriers(fix);
+		turn(fix, NULL, NULL);
+	} while (fix->busy != busy);
 }
 
 void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx)
@@ -858,6 +902,119 @@ void fix_expect(const json_t *json, const char *where, const char *value)
 	cr_assert_str_eq(text, value, "%s is %s, not %s, in %s", where, text, value, json_dumps(json, JSON_ENCODE_ANY));
 }
 
+/* --- the few words of JSON Schema that openapi.json uses --- */
+
+static bool has_type(const json_t *json, const char *type)
+{
+	return strcmp(type, "object") == 0    ? json_is_object(json)
+	       : strcmp(type, "array") == 0   ? json_is_array(json)
+	       : strcmp(type, "string") == 0  ? json_is_string(json)
+	       : strcmp(type, "integer") == 0 ? json_is_integer(json)
+	       : strcmp(type, "boolean") == 0 ? json_is_boolean(json)
+	       : strcmp(type, "null") == 0    ? json_is_null(json)
+	                                      : false;
+}
+
+static bool conforms(const json_t *openapi, const json_t *schema, const json_t *json, const char *at_place, char *fault, size_t fault_max);
+
+static bool conforms_object(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault, size_t fault_max)
+{
+	const char *name;
+	json_t *item;
+	size_t i;
+	json_array_foreach(json_object_get(schema, "required"), i, item)
+	{
+		if (!json_object_get(json, json_string_value(item))) {
+			snprintf(fault, fault_max, "%s has no \"%s\"", place, json_string_value(item));
+			return false;
+		}
+	}
+	json_object_foreach((json_t *)(uintptr_t)json, name, item)
+	{
+		const json_t *property = json_object_get(json_object_get(schema, "properties"), name);
+		const json_t *more = json_object_get(schema, "additionalProperties");
+		char inner[200];
+		snprintf(inner, sizeof(inner), "%.120s.%.60s", place, name);
+		if (!property && json_is_object(more))
+			property = more;
+		if (!property && more) {
+			snprintf(fault, fault_max, "%s is not described", inner);
+			return false;
+		}
+		if (property && !conforms(openapi, property, item, inner, fault, fault_max))
+			return false;
+	}
+	return true;
+}
+
+static bool conforms(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault, size_t fault_max)
+{
+	const char *ref = json_string_value(json_object_get(schema, "$ref")), *pattern = json_string_value(json_object_get(schema, "pattern"));
+	const json_t *type = json_object_get(schema, "type"), *list;
+	json_t *item;
+	size_t i;
+	if (ref) {
+		schema = json_object_get(json_object_get(json_object_get(openapi, "components"), "schemas"), strrchr(ref, '/') + 1);
+		cr_assert_not_null(schema, "%s", ref);
+		return conforms(openapi, schema, json, place, fault, fault_max);
+	}
+	json_array_foreach(json_object_get(schema, "allOf"), i, item)
+	{
+		if (!conforms(openapi, item, json, place, fault, fault_max))
+			return false;
+	}
+	if ((list = json_object_get(schema, "anyOf"))) {
+		bool any = false;
+		json_array_foreach(list, i, item)
+		{
+			any |= conforms(openapi, item, json, place, fault, fault_max);
+		}
+		return any;
+	}
+	bool fits = !type || (json_is_string(type) && has_type(json, json_string_value(type)));
+	if (json_is_array(type)) {
+		json_array_foreach(type, i, item)
+		{
+			fits |= has_type(json, json_string_value(item));
+		}
+	}
+	if (fits && (list = json_object_get(schema, "enum"))) {
+		fits = false;
+		json_array_foreach(list, i, item)
+		{
+			fits |= json_equal(item, json);
+		}
+	}
+	if (fits && pattern && json_is_string(json)) {
+		regex_t regex;
+		cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0, "%s", pattern);
+		fits = regexec(&regex, json_string_value(json), 0, NULL, 0) == 0;
+		regfree(&regex);
+	}
+	if (!fits) {
+		char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+		snprintf(fault, fault_max, "%s is %.200s", place, text);
+		free(text);
+		return false;
+	}
+	json_array_foreach(json, i, item)
+	{
+		char inner[200];
+		snprintf(inner, sizeof(inner), "%.150s.%zu", place, i);
+		if (json_object_get(schema, "items") && !conforms(openapi, json_object_get(schema, "items"), item, inner, fault, fault_max))
+			return false;
+	}
+	return !json_is_object(json) || conforms_object(openapi, schema, json, place, fault, fault_max);
+}
+
+char *fix_fault(const json_t *openapi, const char *schema, const json_t *json)
+{
+	char fault[500] = "";
+	const json_t *described = json_object_get(json_object_get(json_object_get(openapi, "components"), "schemas"), schema);
+	cr_assert_not_null(described, "openapi.json has no schema %s", schema);
+	return conforms(openapi, described, json, schema, fault, sizeof(fault)) ? NULL : strdup(fault);
+}
+
 /* --- looking into the store --- */
 
 struct query {
@@ -909,6 +1066,17 @@ int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql)
 	struct query query = { .sql = sql };
 	run_query(fix, node, &query);
 	return query.value;
+}
+
+void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value)
+{
+	uint64_t begun_ms = uv_now(&fix->loop);
+	int64_t is;
+	while ((is = fix_sql(fix, node, sql)) != value) {
+		turn(fix, NULL, NULL);
+		cr_assert_lt(uv_now(&fix->loop) - begun_ms, GIVE_UP_MS, "%s stays %lld, and does not become %lld", sql, (long long)is, (long long)value);
+	}
+	fix_settle(fix);
 }
 
 void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count)

@@ -48,8 +48,8 @@ void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uin
 uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes, uint16_t nodes_count,
                           const void *plain, size_t plain_bytes);
 
-/* Runs the loop until nothing is under way between nodes and no job or timer of less than 100 ms is left, or until until() says so; fails the
- * test after 20 s. */
+/* Runs the loop until nothing is under way between nodes and nothing is left to do in a moment, or until until() says so; fails the test after
+ * 20 s. */
 void fix_settle(struct fix *fix);
 void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx);
 
@@ -64,8 +64,11 @@ int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const ch
 void fix_expect(const json_t *json, const char *where, const char *value);
 const char *fix_string(const json_t *json, const char *where);
 
+/* What keeps json from being what this schema of openapi.json describes, with the place; NULL if it is. free(). */
+char *fix_fault(const json_t *openapi, const char *schema, const json_t *json);
 /* A value of the store, by SQL, read while the node is stopped or running. -1 without a row. */
 int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql);
+void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value); /* settles, and goes on until it has become this */
 void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count);
 /* Whether bytes occur in the node's store files. */
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count);

@@ -6,6 +6,9 @@
 #define HOUSEKEEPING_MS 30000
 #define FIRST_HOUSEKEEPING_MS 3000 /* own entries that were not looked at before the daemon ended come first */
 
+/* Seconds; the last ones are an outage, and the handling target of a FLASH (10 min). */
+static const double flash_bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600 };
+
 void pl_hotline_counts(const struct pl_hotline *hotline, struct pl_hotline_counts *out)
 {
 	*out = hotline->counts;
@@ -63,6 +66,8 @@ enum pl_err pl_hotline_new(struct pl_core *core, struct pl_applier *applier, str
 	hotline->charter = pl_core_charter(core);
 	hotline->store_key = pl_core_keys(core)->store_key;
 	hotline->self = pl_core_self(core);
+	pl_histogram_init(&hotline->counts.flash_arrival, flash_bounds, sizeof(flash_bounds) / sizeof(flash_bounds[0]));
+	pl_histogram_init(&hotline->counts.flash_round_trip, flash_bounds, sizeof(flash_bounds) / sizeof(flash_bounds[0]));
 	sqlite3 *db = pl_store_db(hotline->store);
 	/* Both indexes hold just the rows that are counted. */
 	enum pl_err err = count_rows(db, "SELECT count(*) FROM hotline_message WHERE unread = 1", &hotline->counts.unread);

@@ -17,6 +17,7 @@
 #include "node/apply.h"
 #include "node/core.h"
 #include "node/epoch.h"
+#include "node/metrics.h"
 #include "proto/content.h"
 
 struct pl_hotline;
@@ -33,6 +34,8 @@ void pl_hotline_entry(struct pl_hotline *hotline, const struct pl_store_entry *e
 
 struct pl_hotline_counts {
 	uint64_t unread, unanswered_flash;
+	uint64_t received, sent, refused; /* since the start */
+	struct pl_histogram flash_arrival, flash_round_trip; /* seconds */
 };
 void pl_hotline_counts(const struct pl_hotline *hotline, struct pl_hotline_counts *out);
 

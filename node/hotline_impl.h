@@ -210,7 +210,8 @@ PL_MUST_CHECK enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sq
 #define PL_RECEIPT_ROW_BYTES (PL_ID_BYTES + 3)
 void pl_receipt_row(const uint8_t entry_id[PL_ID_BYTES], uint16_t node, uint8_t type, uint8_t row[PL_RECEIPT_ROW_BYTES]);
 /* Worker thread: after a message of this member has come in, takes up receipts for it that were here before it. */
-PL_MUST_CHECK enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES]);
+PL_MUST_CHECK enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES],
+                                            const uint8_t entry_id[PL_ID_BYTES]);
 
 /* --- hotline_upload.c --- */
 

@@ -18,6 +18,7 @@ struct arrival {
 		bool is_news; /* to be told */
 		uint8_t message_id[PL_MESSAGE_ID_BYTES];
 		struct pl_ref ref;
+		uint64_t flash_sent_ms; /* of a FLASH; 0: it is none */
 	} found[PL_RECEIPTS_PER_ENTRY_MAX];
 	uint64_t received_ms;
 };
@@ -33,7 +34,8 @@ struct subject {
 	uint64_t n;
 	uint8_t id[PL_MESSAGE_ID_BYTES], entry_id[PL_ID_BYTES];
 	struct pl_ref ref;
-	uint8_t box;
+	uint8_t box, precedence;
+	uint64_t sent_ms;
 };
 
 static enum pl_err find_subject(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt *receipt, struct subject *out)
@@ -50,14 +52,16 @@ static enum pl_err find_subject(const struct pl_hotline *hotline, sqlite3 *db, c
 	enum pl_err err = pl_message_find(db, &key, &n);
 	if (err == PL_ERR_UNKNOWN)
 		return PL_OK;
-	sqlite3_stmt *statement = err == PL_OK ? pl_store_prepare(db, "SELECT id, node, lane, seq, entry_id, box FROM hotline_message WHERE n = ?1") : NULL;
+	sqlite3_stmt *statement = err == PL_OK ? pl_store_prepare(db, "SELECT id, node, lane, seq, entry_id, box, precedence, sent"
+	                                                              " FROM hotline_message WHERE n = ?1") : NULL;
 	if (!statement)
 		return err != PL_OK ? err : pl_store_sql_err(db);
 	pl_db_bind_u64(statement, 1, n);
 	err = PL_ERR_CORRUPT;
 	if (pl_db_step(statement, &err) != 1)
 		return err;
-	struct subject found = { .known = true, .n = n, .box = (uint8_t)sqlite3_column_int(statement, 5) };
+	struct subject found = { .known = true, .n = n, .box = (uint8_t)sqlite3_column_int(statement, 5),
+	                         .precedence = (uint8_t)sqlite3_column_int(statement, 6), .sent_ms = pl_db_u64(statement, 7) };
 	found.ref = (struct pl_ref){ (uint16_t)sqlite3_column_int(statement, 1), (uint8_t)sqlite3_column_int(statement, 2), pl_db_u64(statement, 3) };
 	err = pl_db_take(statement, 0, found.id, sizeof(found.id));
 	if (err == PL_OK)
@@ -125,6 +129,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 	const struct pl_hotline *hotline = arrival->hotline;
 	const struct pl_charter *charter = hotline->charter;
 	const struct pl_receipt *receipt = &arrival->receipts[i];
+	static const uint8_t nameless[PL_MESSAGE_ID_BYTES];
 	uint16_t node = arrival->apply.node, own_member = charter->nodes[hotline->self].member;
 	struct pl_receipt_row row = { .entry_id = receipt->entry_id, .node = node, .type = receipt->type, .time_ms = receipt->time_ms,
 	                              .received_ms = arrival->received_ms, .seq = arrival->apply.seq, .operator_name = receipt->operator_name,
@@ -144,13 +149,13 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		row.message_id = subject.id;
 		row.to_node = subject.ref.node;
 	} else {
-		/* Of a message by another node of this member, which is still under way to this one. */
-		fits = charter->members[own_member].nodes_count > 1 && receipt->type != PL_RECEIPT_FAILED;
-		row.message_id = receipt->message_id;
+		/* Of a message that is still on its way to the tables: of another node of this member, or of this one's before it was stopped. */
+		fits = true;
+		row.message_id = receipt->type == PL_RECEIPT_FAILED ? NULL : receipt->message_id;
 		row.to_node = hotline->self;
 	}
 	if (err == PL_OK && fits)
-		err = pl_receipt_look(hotline, db, row.message_id, node, receipt->type, &receipt->operator_name, &exists, &count);
+		err = pl_receipt_look(hotline, db, row.message_id ? row.message_id : nameless, node, receipt->type, &receipt->operator_name, &exists, &count);
 	if (err != PL_OK || !fits || exists || count >= PER_NODE_MAX)
 		return err;
 	if (subject.known) {
@@ -159,6 +164,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 			return err;
 		arrival->found[i].is_news = true;
 		arrival->found[i].ref = subject.ref;
+		arrival->found[i].flash_sent_ms = subject.precedence == PL_FLASH && subject.ref.node == hotline->self ? subject.sent_ms : 0;
 		memcpy(arrival->found[i].message_id, subject.id, sizeof(subject.id));
 	}
 	return pl_receipt_insert(hotline, db, &row);
@@ -175,13 +181,21 @@ static enum pl_err arrival_work(struct pl_apply *apply, sqlite3 *db)
 	return err;
 }
 
-enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES])
+enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES], const uint8_t entry_id[PL_ID_BYTES])
 {
+	/* That it failed was said without its id, by one who could not read it. */
+	sqlite3_stmt *name = pl_store_prepare(db, "UPDATE hotline_receipt SET message_id = ?1 WHERE message_id = x'' AND entry_id = ?2");
+	if (!name)
+		return pl_store_sql_err(db);
+	pl_db_bind_blob(name, 1, message_id, PL_MESSAGE_ID_BYTES);
+	pl_db_bind_blob(name, 2, entry_id, PL_ID_BYTES);
+	enum pl_err err = pl_db_run(name);
+	if (err != PL_OK)
+		return err;
 	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, type, received FROM hotline_receipt WHERE message_id = ?1 ORDER BY n");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_blob(statement, 1, message_id, PL_MESSAGE_ID_BYTES);
-	enum pl_err err = PL_OK;
 	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
 		bool is_recipient;
 		err = move_on(db, n, (uint16_t)sqlite3_column_int(statement, 0), (uint8_t)sqlite3_column_int(statement, 1),
@@ -201,11 +215,14 @@ static void arrival_free(struct pl_apply *apply)
 static void arrival_done(struct pl_apply *apply)
 {
 	struct arrival *arrival = arrival_of(apply);
-	const struct pl_hotline *hotline = arrival->hotline;
+	struct pl_hotline *hotline = arrival->hotline;
 	for (size_t i = 0; !hotline->stopped && i < arrival->count; i++) {
 		if (!arrival->found[i].is_news)
 			continue;
 		const struct pl_receipt *receipt = &arrival->receipts[i];
+		uint64_t sent_ms = arrival->found[i].flash_sent_ms;
+		if (sent_ms != 0 && receipt->type == PL_RECEIPT_DECRYPTED && arrival->received_ms >= sent_ms)
+			pl_histogram_observe(&hotline->counts.flash_round_trip, (double)(arrival->received_ms - sent_ms) / 1000.0);
 		const struct pl_ref *ref = &arrival->found[i].ref;
 		json_t *event = json_pack("{so so so ss ss so so so so}", "id", pl_api_hex(arrival->found[i].message_id, PL_MESSAGE_ID_BYTES), "ref",
 		                          pl_api_ref(hotline->charter, ref->node, ref->lane, ref->seq), "node",

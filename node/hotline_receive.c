@@ -106,7 +106,7 @@ static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 				return err;
 		}
 	}
-	return pl_receipts_adopt(db, keep->n, keep->message.id);
+	return pl_receipts_adopt(db, keep->n, keep->message.id, keep->entry_id);
 }
 
 /* A further entry with a message that is here: to more recipients, or sent again. */
@@ -249,6 +249,24 @@ static void publish(const struct pl_keep *keep)
 	pl_http_publish(pl_core_http(hotline->core), "message", pl_message_item(hotline, &row, NULL, 0));
 }
 
+static void count_kept(const struct pl_keep *keep)
+{
+	struct pl_hotline_counts *counts = &keep->hotline->counts;
+	if (keep->refused)
+		counts->refused++;
+	else if (keep->is_new && keep->box == PL_BOX_OUT)
+		counts->sent++;
+	if (keep->refused || !keep->is_new || keep->box == PL_BOX_OUT)
+		return;
+	counts->received++;
+	counts->unread++;
+	if (keep->message.precedence != PL_FLASH)
+		return;
+	counts->unanswered_flash++;
+	uint64_t sent_ms = keep->message.sent_ms;
+	pl_histogram_observe(&counts->flash_arrival, keep->received_ms > sent_ms ? (double)(keep->received_ms - sent_ms) / 1000.0 : 0);
+}
+
 static void keep_done(struct pl_apply *apply)
 {
 	struct pl_keep *keep = (struct pl_keep *)(void *)apply;
@@ -256,16 +274,10 @@ static void keep_done(struct pl_apply *apply)
 	if (keep->refused)
 		PL_LOG(PL_LOG_WARNING, "hotline", "a message is not shown", PL_F_STR("author", pl_api_member(hotline->charter, apply->node)),
 		       PL_F_U64("lane", apply->lane), PL_F_U64("seq", apply->seq), PL_F_STR("reason", keep->refused));
-	if (!keep->refused && keep->is_new) {
-		if (keep->box == PL_BOX_IN) {
-			hotline->counts.unread++;
-			if (keep->message.precedence == PL_FLASH)
-				hotline->counts.unanswered_flash++;
-		}
-		if (!hotline->stopped)
-			publish(keep);
-	}
+	count_kept(keep);
 	if (!hotline->stopped) {
+		if (!keep->refused && keep->is_new)
+			publish(keep);
 		if (keep->owes_receipts)
 			pl_receipts_due(hotline, apply->node, apply->urgent);
 		if (keep->unchecked)

@@ -565,9 +565,7 @@ Test(hotline, a_message_to_more_than_63_nodes_goes_in_several_envelopes, .timeou
 	fix_deliver(fix, sender, true);
 	fix_start(fix, sender);
 	fix_settle(fix);
-	usleep(3200000); /* housekeeping comes 3 s after the start */
-	fix_settle(fix);
-	cr_assert_eq(fix_sql(fix, sender, "SELECT count(*) FROM hotline_message WHERE unfinished = 1"), 0);
+	fix_await(fix, sender, "SELECT count(*) FROM hotline_message WHERE unfinished = 1", 0); /* housekeeping comes 3 s after the start */
 	cr_assert_eq(fix_sql(fix, first, "SELECT count(*) FROM hotline_message"), 2);
 	cr_assert_eq(fix_sql(fix, last, "SELECT count(*) FROM hotline_message"), 2);
 	json_decref(message);

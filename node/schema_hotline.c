@@ -71,7 +71,7 @@ const char pl_schema_hotline[] =
 	/* Receipts, of others for own messages and own ones for those of others. */
 	"CREATE TABLE hotline_receipt ("
 	" n INTEGER PRIMARY KEY,"
-	" message_id BLOB NOT NULL,"    /* empty in own ones for a message that could not be read */
+	" message_id BLOB NOT NULL,"    /* empty: of a message that could not be read, by who says so */
 	" entry_id BLOB NOT NULL,"
 	" node INTEGER NOT NULL,"       /* who says so */
 	" to_node INTEGER NOT NULL,"    /* whose message it is about */
@@ -83,6 +83,7 @@ const char pl_schema_hotline[] =
 	" reason BLOB NOT NULL"         /* sealed */
 	") STRICT;"
 	"CREATE INDEX hotline_receipt_message ON hotline_receipt (message_id, node);"
+	"CREATE INDEX hotline_receipt_nameless ON hotline_receipt (entry_id) WHERE message_id = x'';"
 	"CREATE INDEX hotline_receipt_pending ON hotline_receipt (to_node) WHERE seq = 0;"
 
 	/* Entries that were sealed to this node and are not shown, with the reason. */
