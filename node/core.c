@@ -24,8 +24,6 @@ struct pl_bytes pl_core_charter_document(const struct pl_core *core)
 const struct pl_conf *pl_core_conf(const struct pl_core *core) { return core->conf; }
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core) { return core->keys; }
 uint16_t pl_core_self(const struct pl_core *core) { return core->self; }
-uint64_t pl_core_wall_ms(const struct pl_core *core) { return core->wall_ms; }
-uint64_t pl_core_now_ms(const struct pl_core *core) { return core->now_ms; }
 int pl_core_exit_code(const struct pl_core *core) { return core->exit_code; }
 uint16_t pl_core_port(const struct pl_core *core, int listener) { return pl_net_port(core->net, listener); }
 
@@ -84,6 +82,24 @@ void pl_core_read_clocks(struct pl_core *core)
 	core->now_ms = uv_now(core->loop);
 	clock_gettime(CLOCK_REALTIME, &wall);
 	core->wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+}
+
+/* A turn that begins with a request or with a timer of the application's has not read the clocks yet. */
+static const struct pl_core *at_this_turn(const struct pl_core *core)
+{
+	if (core->now_ms != uv_now(core->loop))
+		pl_core_read_clocks((struct pl_core *)(uintptr_t)core);
+	return core;
+}
+
+uint64_t pl_core_wall_ms(const struct pl_core *core)
+{
+	return at_this_turn(core)->wall_ms;
+}
+
+uint64_t pl_core_now_ms(const struct pl_core *core)
+{
+	return at_this_turn(core)->now_ms;
 }
 
 /* --- effects --- */
