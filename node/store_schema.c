@@ -7,6 +7,7 @@
 const struct pl_migration pl_migrations[] = {
 	{1, "base", pl_schema_base},
 	{2, "hotline", pl_schema_hotline},
+	{3, "indicator", pl_schema_indicator},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

@@ -36,6 +36,7 @@ extern const int pl_migrations_count;
 
 extern const char pl_schema_base[];
 extern const char pl_schema_hotline[];
+extern const char pl_schema_indicator[];
 
 /* The last number in the list. */
 int pl_schema_latest(void);
