@@ -20,9 +20,17 @@ enum pl_err pl_app_new(struct pl_core *core, struct pl_app **out, char *why, siz
 	err = pl_epoch_new(core, app->applier, &app->epoch, why, why_max);
 	if (err == PL_OK)
 		err = pl_hotline_new(core, app->applier, app->epoch, &app->hotline, why, why_max);
+	if (err == PL_OK)
+		err = pl_channels_new(core, app->applier, app->epoch, &app->channels, why, why_max);
+	if (err == PL_OK)
+		err = pl_indicator_new(core, app->applier, app->channels, &app->indicators, why, why_max);
 	if (err == PL_OK) {
 		struct pl_http *http = pl_core_http(core);
 		err = pl_hotline_add_routes(app->hotline, http);
+		if (err == PL_OK)
+			err = pl_proof_add_routes(app, http);
+		if (err == PL_OK)
+			err = pl_indicator_add_routes(app->indicators, http);
 		if (err == PL_OK)
 			err = pl_status_add_routes(app, http);
 		if (err != PL_OK)
@@ -42,6 +50,8 @@ void pl_app_start(struct pl_app *app)
 {
 	pl_epoch_start(app->epoch);
 	pl_hotline_start(app->hotline);
+	pl_channels_start(app->channels);
+	pl_indicator_start(app->indicators);
 }
 
 static void publish_entry(struct pl_app *app, const struct pl_store_entry *entry)
@@ -64,8 +74,8 @@ void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry)
 	case PL_KIND_MESSAGE:
 	case PL_KIND_RECEIPTS:
 	case PL_KIND_ATTACHMENT: pl_hotline_entry(app->hotline, entry); return;
-	case PL_KIND_CHANNEL:
-	case PL_KIND_INDICATORS: break;
+	case PL_KIND_CHANNEL: pl_channels_entry(app->channels, entry); return;
+	case PL_KIND_INDICATORS: pl_indicator_entry(app->indicators, entry); return;
 	}
 	pl_apply_skip(app->applier, entry->node, entry->lane, entry->seq);
 }
@@ -100,6 +110,10 @@ void pl_app_store(struct pl_app *app, bool writable)
 
 void pl_app_stop(struct pl_app *app)
 {
+	if (app->indicators)
+		pl_indicator_stop(app->indicators);
+	if (app->channels)
+		pl_channels_stop(app->channels);
 	if (app->hotline)
 		pl_hotline_stop(app->hotline);
 	if (app->epoch)
@@ -111,6 +125,8 @@ void pl_app_free(struct pl_app *app)
 {
 	if (!app)
 		return;
+	pl_indicator_free(app->indicators);
+	pl_channels_free(app->channels);
 	pl_hotline_free(app->hotline);
 	pl_epoch_free(app->epoch);
 	pl_applier_free(app->applier);

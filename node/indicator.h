@@ -1,8 +1,8 @@
 /* Indicators: STIX objects that this node shares with all members, and those that others have shared with it. OPERATING.md, "Indicators".
  *
- * Objects travel byte for byte, several to an entry of lane 2, each entry at one TLP and sealed under its author's channel (channel.h). What is
- * kept of them follows from the entries alone, those of this node included: the import seals and submits, and the objects appear here when
- * their entries come by. Equal bytes are one object; every author that shared it is one of its **providers**.
+ * Objects travel byte for byte, several to an entry of lane 2, each entry at one TLP and sealed under its author's channel (channel.h).
+ * What is kept of them follows from the entries alone, those of this node included: the import seals and submits, and the objects appear
+ * here when their entries come by. Equal bytes are one object; every author that shared it is one of its **providers**.
  *
  *   indicator.c          entries in: opened, checked, kept
  *   indicator_import.c   a bundle out: checked, freed of duplicates, packed, sealed, submitted

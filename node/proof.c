@@ -103,7 +103,7 @@ static bool check_form(struct pl_proof_report *report, const uint8_t *bytes, siz
 	if (err != PL_OK)
 		return find(report, PL_PROOF_FORM, PL_PROOF_BAD, "not a proof, or a damaged one: %s", pl_err_str(err));
 	return find(report, PL_PROOF_FORM, PL_PROOF_GOOD,
-	            "a proof of %zu bytes: charter, entry, body and content key, %zu headers before, %zu after", count,
+	            "a proof of %zu bytes: charter, entry, body, content key, and headers around the entry (%zu + %zu)", count,
 	            report->proof.preceding_count, report->proof.following_count);
 }
 
@@ -276,13 +276,13 @@ static bool check_chain(struct pl_proof_report *report)
 			return find(report, PL_PROOF_CHAIN, PL_PROOF_BAD, "the chain breaks %zu places %s the message: %s",
 			            i < place ? place - i : i - place, i < place ? "before" : "after", pl_err_str(err));
 	}
-	const char *start = report->header.seq == proof->preceding_count + 1 ? ", from the first entry of the lane" : "";
 	if (count == 1)
 		return find(report, PL_PROOF_CHAIN, PL_PROOF_GOOD, "the file has no entries before or after it%s",
 		            report->header.seq == 1 ? "; it is the first of its lane" : "");
 	return find(report, PL_PROOF_CHAIN, PL_PROOF_GOOD,
-	            "%zu entries before and %zu after%s hang together with it by hash, each signed by the author", proof->preceding_count,
-	            proof->following_count, start);
+	            "entries before it: %zu%s; after it: %zu; each is signed by the author and names the one before by its hash",
+	            proof->preceding_count, report->header.seq == proof->preceding_count + 1 ? ", back to the first of the lane" : "",
+	            proof->following_count);
 }
 
 static bool check_all(struct pl_proof_report *report, const uint8_t *bytes, size_t count, const uint8_t *network_id)

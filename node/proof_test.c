@@ -164,7 +164,7 @@ Test(proof, shows_author_charter_chain_and_text)
 	cr_expect_not_null(strstr(report->steps[PL_PROOF_CHARTER].text, id), "%s", report->steps[PL_PROOF_CHARTER].text);
 	cr_expect_not_null(strstr(report->steps[PL_PROOF_CHARTER].text, "CHE, FIN and SGP"));
 	cr_expect_not_null(strstr(report->steps[PL_PROOF_AUTHOR].text, "FIN/1/5"), "%s", report->steps[PL_PROOF_AUTHOR].text);
-	cr_expect_not_null(strstr(report->steps[PL_PROOF_CHAIN].text, "4 entries before and 4 after, from the first entry"), "%s",
+	cr_expect_not_null(strstr(report->steps[PL_PROOF_CHAIN].text, "entries before it: 4, back to the first of the lane; after it: 4;"), "%s",
 	                   report->steps[PL_PROOF_CHAIN].text);
 	cr_expect_eq(report->author, SENDER);
 	cr_expect(report->has_message);
