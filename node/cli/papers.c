@@ -130,6 +130,14 @@ static void print_keys(const char *label, const struct pl_key_set *set, uint8_t 
 		pl_out_field("", "any %u of these %u", (unsigned)set->threshold, (unsigned)set->count);
 }
 
+static void print_node(const char *label, const struct pl_certificate *c)
+{
+	bool is_over = c->valid_until_ms <= (uint64_t)pl_now_ms();
+	pl_out_field(label, "\"%s\", %s, generation %u", c->label, c->address[0] == '\0' ? "only dials out" : c->address, (unsigned)c->generation);
+	pl_out_field("", "%s%s", is_over ? "EXPIRED " : "valid until ", pl_time_full((int64_t)c->valid_until_ms));
+	pl_out_field("  id", "%s", pl_hex_groups(c->node_id, PL_NODE_ID_BYTES));
+}
+
 static bool is_same_set(const struct pl_key_set *a, const struct pl_key_set *b)
 {
 	return a->threshold == b->threshold && a->count == b->count && memcmp(a->keys, b->keys, a->count * sizeof a->keys[0]) == 0;
@@ -144,15 +152,8 @@ void pl_paper_print_member(const struct pl_member *member, const struct pl_chart
 		pl_out_field("  node role", "the root keys");
 	else
 		print_keys("  node role", &member->node_role, 0, false);
-	int64_t now = pl_now_ms();
-	for (uint8_t i = 0; i < member->nodes_count; i++) {
-		const struct pl_certificate *c = &nodes[i].certificate;
-		bool is_over = c->valid_until_ms <= (uint64_t)now;
-		pl_out_field(pl_format("  %s", node_name(member, i)), "\"%s\", %s, generation %u", c->label,
-		             c->address[0] == '\0' ? "only dials out" : c->address, (unsigned)c->generation);
-		pl_out_field("", "%s%s", is_over ? "EXPIRED " : "valid until ", pl_time_full((int64_t)c->valid_until_ms));
-		pl_out_field("  id", "%s", pl_hex_groups(c->node_id, PL_NODE_ID_BYTES));
-	}
+	for (uint8_t i = 0; i < member->nodes_count; i++)
+		print_node(pl_format("  %s", node_name(member, i)), &nodes[i].certificate);
 }
 
 static json_t *key_set_json(const struct pl_key_set *set)
@@ -163,17 +164,30 @@ static json_t *key_set_json(const struct pl_key_set *set)
 	return json_pack("{s:i, s:o}", "threshold", (int)set->threshold, "keys", keys);
 }
 
+static json_t *node_json(const char *name, const struct pl_certificate *c)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "name", name, "label", c->label, "id", pl_hex(c->node_id, PL_NODE_ID_BYTES),
+	                 "noise_key", pl_hex(c->noise_public, 32), "generation", (json_int_t)c->generation, "address", c->address,
+	                 "valid_from", pl_time_rfc3339((int64_t)c->valid_from_ms), "valid_until", pl_time_rfc3339((int64_t)c->valid_until_ms));
+}
+
 json_t *pl_paper_member_json(const struct pl_member *member, const struct pl_charter_node *nodes)
 {
 	json_t *list = json_array();
-	for (uint8_t i = 0; i < member->nodes_count; i++) {
-		const struct pl_certificate *c = &nodes[i].certificate;
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "name", node_name(member, i), "label", c->label, "id",
-		                                      pl_hex(c->node_id, PL_NODE_ID_BYTES), "noise_key", pl_hex(c->noise_public, 32), "generation",
-		                                      (json_int_t)c->generation, "address", c->address, "valid_from",
-		                                      pl_time_rfc3339((int64_t)c->valid_from_ms), "valid_until",
-		                                      pl_time_rfc3339((int64_t)c->valid_until_ms)));
-	}
+	for (uint8_t i = 0; i < member->nodes_count; i++)
+		json_array_append_new(list, node_json(node_name(member, i), &nodes[i].certificate));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "code", member->code, "name", member->name, "role", pl_paper_role_name(member->role),
 	                 "root", key_set_json(&member->root), "node_role", key_set_json(&member->node_role), "nodes", list);
+}
+
+void pl_show_certificate(const struct pl_cli *cli, const struct pl_certificate *certificate, const char *code)
+{
+	if (cli->json) {
+		json_t *document = node_json(code, certificate);
+		json_object_del(document, "name"); /* its place among the member's nodes is known in the sheet only */
+		json_object_set_new(document, "code", json_string(code));
+		pl_out_json(document);
+		return;
+	}
+	print_node(code, certificate);
 }

@@ -127,6 +127,9 @@ bad 5 'fin.sheet: exists already' key certify --state FIN --name Finland --root 
 ok '^FIN +Finland \(state\)$' key show fin.sheet
 ok '"complete":true\}$' key show fin.sheet --json
 bad 2 'needs --state' key certify --name Finland --root fin-root.key --node fin/node.pub --out x.sheet "${c[@]}"
+bad 2 'a member has a node at least' key certify --state FIN --name Finland --root fin-root.key --out x.sheet "${c[@]}"
+bad 2 'a sheet needs --root' key certify --state FIN --name Finland --node fin/node.pub --out x.sheet "${c[@]}"
+bad 2 'needs a key that signs' key certify --state FIN --node fin/node.pub --out x.sheet "${c[@]}"
 bad 6 'three capitals' key certify --state Fin --name Finland --root fin-root.key --node fin/node.pub --out x.sheet "${c[@]}"
 bad 6 'is not an address' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub,nowhere --out x.sheet "${c[@]}"
 bad 6 'is of a root key; a node' key certify --state FIN --name Finland --root fin-root.key --node fin-root.pub --out x.sheet "${c[@]}"
@@ -154,7 +157,7 @@ cp che.sheet che.sheet.half
 bad 5 'sheet of CHE \(Switzerland\), and the key given is not among' key certify --add-signature che.sheet --root fin-root.key "${c[@]}"
 bad 5 'has signed it already' key certify --add-signature che.sheet --root che-root-1.key "${c[@]}"
 bad 2 'cannot change it' key certify --add-signature che.sheet --root che-root-2.key --days 3 "${c[@]}"
-bad 6 'is not a member' key certify --add-signature fin-root.pub --root che-root-2.key "${c[@]}"
+bad 6 'is neither a member' key certify --add-signature fin-root.pub --root che-root-2.key "${c[@]}"
 same che.sheet che.sheet.half
 ok 'signed$' key certify --add-signature che.sheet --root che-root-3.key "${c[@]}"
 ok '"complete":true\}$' key show che.sheet --json
@@ -164,6 +167,32 @@ for at in 10 40 100 200 300; do
   run key show flipped.sheet
   [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a sheet with byte $at changed: exit code $code"
 done
+
+# a certificate by itself, signed by two of three node-role keys on two machines, which name them in different orders
+for i in 1 2 3; do ok 'key' key new --role node-role --out est-role-$i.key "${p[@]}"; done
+ok 'key' key new --role root --out est-root.key "${p[@]}"
+ok 'node id' init --state EST --dir est "${p[@]}"
+others=(--node-role-pub est-role-3.pub --node-role-pub est-role-2.pub)
+ok '^EST +"EST-1", 127.0.0.1:7104, generation 2$' key certify --state EST --node-role est-role-1.key "${others[@]}" --node est/node.pub,127.0.0.1:7104 \
+  --generation 2 --out est.cert "${c[@]}"
+ok '^EST +"EST-1"' key show est.cert
+ok '"code":"EST"\}$' key show est.cert --json
+sheet=(key certify --state EST --name Estonia --root est-root.key --node-role-threshold 2 --certificate est.cert --out est.sheet)
+for i in 1 2 3; do sheet+=(--node-role-pub est-role-$i.pub); done
+bad 7 'is not signed by 2 of the 3' "${sheet[@]}" "${c[@]}"
+bad 2 'node-role FILE.key signs it' key certify --add-signature est.cert --root est-root.key "${c[@]}"
+bad 2 'one certificate is made' key certify --state EST --node-role est-role-1.key --node est/node.pub --node fin/node.pub --out x.cert "${c[@]}"
+bad 5 'exists already' key certify --state EST --node-role est-role-1.key --node est/node.pub --out est.cert "${c[@]}"
+cp est.cert est.cert.half
+bad 5 'signed with this key already' key certify --add-signature est.cert "${others[@]}" --node-role est-role-1.key "${c[@]}"
+same est.cert est.cert.half
+ok '^EST' key certify --add-signature est.cert --node-role est-role-3.key --node-role-pub est-role-1.pub --node-role-pub est-role-2.pub "${c[@]}"
+absent est.sheet x.cert
+ok 'any 2 of these 3' "${sheet[@]}" "${c[@]}"
+ok '"complete":true\}$' key show est.sheet --json
+bad 6 'at most 3 nodes' key certify --state EST --name Estonia --root est-root.key --out x.sheet "${c[@]}" \
+  --certificate est.cert --certificate est.cert --certificate est.cert --certificate est.cert
+rm -r est
 
 # --- charter ---
 ok 'the root keys' key certify --state SGP --name Singapore --root sgp-root.key --node sgp/node.pub --out sgp.sheet "${c[@]}"
