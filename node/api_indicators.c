@@ -37,7 +37,7 @@ static bool take_flag(struct pl_request *request, const char *name, bool *flag)
 	*flag = value != NULL && strcmp(value, "true") == 0;
 	if (value == NULL || *flag || strcmp(value, "false") == 0)
 		return true;
-	pl_reply_error(request, 400, "bad_parameter", NULL, "%s is true or false", name);
+	pl_reply_error(request, 400, "bad_request", NULL, "%s is true or false", name);
 	return false;
 }
 
@@ -52,7 +52,7 @@ static bool take_author(const struct pl_indicator_part *part, struct pl_request 
 		return true;
 	char shown[80];
 	show_param(name, shown);
-	pl_reply_error(request, 422, "unknown_author", "an author is a node, such as FIN or FIN.2",
+	pl_reply_error(request, 404, "unknown_node", "an author is a node, such as FIN or FIN.2",
 	               "no node of this network is called \"%s\"", shown);
 	return false;
 }
@@ -66,7 +66,7 @@ static bool take_text(struct pl_request *request, const char *name, char *out, s
 		memcpy(out, value, strlen(value) + 1);
 		return true;
 	}
-	pl_reply_error(request, 400, "bad_parameter", NULL, "%s is longer than %zu bytes", name, out_max - 1);
+	pl_reply_error(request, 400, "bad_request", NULL, "%s is longer than %zu bytes", name, out_max - 1);
 	return false;
 }
 

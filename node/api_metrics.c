@@ -151,6 +151,15 @@ static void messages(struct pl_metrics *metrics, const struct pl_app *app)
 	}
 }
 
+static void indicators(struct pl_metrics *metrics, const struct pl_app *app)
+{
+	struct pl_indicator_counts counts;
+	pl_indicator_counts(app->indicators, &counts);
+	value(metrics, "parley_indicators", PL_METRIC_GAUGE, "STIX objects held, versions apart.", counts.objects);
+	value(metrics, "parley_indicators_rejected_total", PL_METRIC_COUNTER, "STIX objects from other nodes that broke a rule and were left out.",
+	      counts.rejected);
+}
+
 static void http(struct pl_metrics *metrics, const struct pl_app *app)
 {
 	struct pl_http_counters counters;
@@ -179,6 +188,7 @@ void pl_api_metrics(struct pl_request *request, void *ctx)
 	entries(&metrics, app);
 	store(&metrics, app);
 	messages(&metrics, app);
+	indicators(&metrics, app);
 	http(&metrics, app);
 	char *text = pl_metrics_take(&metrics, &count);
 	if (!text) {

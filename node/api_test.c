@@ -106,6 +106,21 @@ Test(api, what_the_daemon_answers_is_what_openapi_json_says)
 	snprintf(receipts_path, sizeof(receipts_path), "%s/receipts", path);
 	json_decref(back);
 
+	static const char id[] = "ipv4-addr--11111111-2222-4333-8444-555555555555", bundle_id[] = "bundle--11111111-2222-4333-8444-555555555555";
+	json_t *bundle = json_pack("{ss ss s[{ss ss ss} {}]}", "type", "bundle", "id", bundle_id, "objects", "type", "ipv4-addr", "id", id, "value",
+	                           "192.0.2.1"), *same = json_deep_copy(bundle);
+	char indicator_path[100];
+	snprintf(indicator_path, sizeof(indicator_path), "/v1/indicators/%s?meta=true", id);
+	expect_described(fix, openapi, "POST", "/v1/indicators", "/v1/indicators?tlp=green", bundle, 201);
+	json_t *nothing = fix_call(fix, FIN, "POST", "/v1/indicators?tlp=clear&strict=true", same, 422);
+	fault = fix_fault(openapi, "NothingShared", nothing);
+	cr_assert_null(fault, "%s", fault);
+	json_decref(nothing);
+	expect_described(fix, openapi, "GET", "/v1/indicators", "/v1/indicators", NULL, 200);
+	expect_described(fix, openapi, "GET", "/v1/indicators", "/v1/indicators?limit=1&q=192.0.2.1", NULL, 200);
+	expect_described(fix, openapi, "GET", "/v1/indicators/{id}", indicator_path, NULL, 200);
+	expect_described(fix, openapi, "GET", "/v1/indicators", "/v1/indicators?author=XYZ", NULL, 404);
+
 	expect_described(fix, openapi, "GET", "/v1/health", "/v1/health", NULL, 200);
 	expect_described(fix, openapi, "GET", "/v1/status", "/v1/status", NULL, 200);
 	expect_described(fix, openapi, "GET", "/v1/peers", "/v1/peers", NULL, 200);
@@ -219,14 +234,14 @@ Test(api, metrics_count_what_happened)
 	static const char *const at_fin[] = { "parley_messages_total{direction=\"out\"} 1\n", "parley_messages_total{direction=\"in\"} 0\n",
 		                              "parley_flash_round_trip_seconds_count 1\n", "parley_flash_arrival_seconds_count 0\n",
 		                              "parley_held_entries{node=\"CHE\"} 0\n", "parley_links{state=\"live\"} 0\n", "parley_store_writable 1\n",
-		                              "parley_build_info{version=\"" };
+		                              "parley_build_info{version=\"", "parley_indicators 0\n" };
 	static const char *const at_che[] = { "parley_messages_total{direction=\"in\"} 1\n", "parley_flash_arrival_seconds_count 1\n",
 		                              "parley_messages_unread 1\n", "parley_flash_unanswered 1\n" };
 	for (int node = CHE; node <= FIN; node++) {
 		uint8_t *text;
 		size_t count;
 		cr_assert_eq(fix_call_bytes(fix, (uint16_t)node, "GET", "/metrics", NULL, 0, &text, &count), 200);
-		for (size_t i = 0; i < (node == FIN ? 8 : 4); i++)
+		for (size_t i = 0; i < (node == FIN ? 9 : 4); i++)
 			cr_assert(strstr((char *)text, (node == FIN ? at_fin : at_che)[i]), "no %s in %s", (node == FIN ? at_fin : at_che)[i], (char *)text);
 		free(text);
 	}

@@ -447,7 +447,7 @@ bool pl_request_query_u64(struct pl_request *request, const char *name, uint64_t
 		*value = number;
 		return true;
 	}
-	pl_reply_error(request, 400, "bad_parameter", NULL, "%s", name);
+	pl_reply_error(request, 400, "bad_request", NULL, "%s", name);
 	return false;
 }
 void pl_reply_json(struct pl_request *request, int status, json_t *body)

@@ -281,7 +281,7 @@ Test(indicator, requests_that_cannot_be_met_say_why)
 	cr_expect_str_eq(error_code(request), "no_tlp");
 	free_request(request);
 	request = ask(world, CHE, "GET", "/v1/indicators", NULL, NULL, 0, QUERY("author", "XYZ"));
-	cr_expect_str_eq(error_code(request), "unknown_author");
+	cr_expect_str_eq(error_code(request), "unknown_node");
 	free_request(request);
 	request = ask(world, CHE, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0, NULL);
 	cr_expect_eq(request->status, 404);
