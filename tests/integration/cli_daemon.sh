@@ -118,6 +118,57 @@ sleep 1.5
 kill $watcher 2>/dev/null || true
 grep -q 'parleyd is gone' watch.err && grep -q 'parleyd is back' watch.err || { cp watch.out out; cp watch.err err; fail 'watch does not wait for a daemon'; }
 
+# --- indicators ---
+sample=$top/tests/samples/tidegate.json
+objects=$("$pick" --each objects id <"$sample" | wc -l)
+ok "^$objects objects shared at TLP:GREEN, 0 shared before, 0 refused$" "${f[@]}" indicator import "$sample" --tlp green
+ok "^0 objects shared at TLP:GREEN, $objects shared before, 0 refused$" "${f[@]}" indicator import "$sample" --tlp GREEN
+ok "^\\{\"accepted\":0,\"duplicates\":$objects,\"rejected\":\\[\\],\"refs\":\\[\\]\\}$" "${f[@]}" indicator import "$sample" --tlp green --json
+for state in CHE SGP; do eventually "\"total\":$objects\\}" --dir $state indicator list --json --limit 1000; done
+[ "$(grep -o '"sha256"' out | wc -l)" -eq "$objects" ] || fail 'list does not list every object'
+ok '^report +TIDEGATE' "${s[@]}" indicator list --type report
+ok '^campaign +TIDEGATE +FIN +GREEN' "${s[@]}" indicator list --author FIN --tlp green --search tidegate --limit 1000
+ok '^TYPE' "${s[@]}" indicator list --type nothing-of-the-kind
+ok '^\{"id":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487","type"' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta
+# byte for byte: this object stands on one line of the sample
+grep -o '^ *{"type": "marking-definition".*}' "$sample" | sed 's/^ *//' | tr -d '\n' >object
+run "${s[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487
+cmp -s object out || fail 'an object does not come out as it went in'
+ok 'all.json: a STIX 2.1 bundle' "${s[@]}" indicator export -o all.json
+grep -qF "$(cat object)" all.json || fail 'export does not hold the bytes of an object'
+ok "^0 objects shared at TLP:GREEN, $objects shared before" "${f[@]}" indicator import all.json --tlp green
+bad 5 'all.json: exists already' "${s[@]}" indicator export -o all.json
+bad 5 'TLP:AMBER does not allow' "${f[@]}" indicator import "$sample" --tlp amber
+bad 6 'is marked TLP:GREEN|nothing was imported' "${f[@]}" indicator import "$sample" --tlp clear --strict
+bad 4 'no object with the id' "${s[@]}" indicator show indicator--00000000-0000-4000-8000-000000000000
+bad 4 'no node' "${s[@]}" indicator list --author SWE
+bad 6 'no TLP "pink"' "${s[@]}" indicator list --tlp pink
+
+# --- proofs ---
+ok 'm.proof: opens this one message' "${s[@]}" export "$ref" -o m.proof
+ok '^good +signature' verify m.proof
+grep -qE '^open +network' out && grep -q '^    We see it too.$' out || fail 'verify does not show what is proven'
+ok '^good +network' verify m.proof --charter net.plc
+ok '^\{"proven":true,.*"finding":"good".*"message":\{"id":"'"$id" verify m.proof --json
+ok '' "${f[@]}" export "$id" -o sent.proof --quiet
+ok '^good +chain' verify sent.proof
+bad 5 'exists already' "${s[@]}" export "$ref" -o m.proof
+bad 5 'sealed to others' "${c[@]}" export "$ref" -o no.proof
+bad 4 'no message' "${s[@]}" export FIN/0/999 -o no.proof
+absent no.proof
+bad 7 'fails at "network"' verify m.proof --network "$(printf %064d 0)"
+make_charter other.plc 'Another network' FIN
+bad 7 'fails at "network"' verify m.proof --charter other.plc
+size=$(stat -c %s m.proof)
+for ((at = 3; at < size; at += 211)); do
+  cp m.proof t.proof
+  flip t.proof $at
+  run verify t.proof
+  [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a proof with byte $at changed: exit code $code"
+done
+head -c $((size - 1)) m.proof >t.proof
+bad 6 'not a proof' verify t.proof
+
 # --- a daemon that is asked to stop ---
 stop FIN TERM
 bad 3 'there is no FIN/parley.sock' "${f[@]}" status
