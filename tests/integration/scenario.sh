@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job on three real daemons: FIN and SGP have no link to one another, only to CHE. A FLASH message crosses, CHE carries it and cannot
-# read it; SGP's receipts come back; CHE is killed while FIN sends, and nothing is lost; daemons end when asked, without losing what
-# they have said is sent, and find everything when they start again.
+# read it; SGP's receipts come back; indicators reach all, byte for byte; CHE is killed while FIN sends, and nothing is lost; SGP proves offline
+# what it was sent; daemons end when asked, without losing what they have said is sent, and find everything when they start again.
 #
 # Usage: tests/integration/scenario.sh   in the build directory; PARLEY, PARLEYD and PARLEY_PICK name other binaries; PARLEY_TEST_KEEP=1
 # leaves the nodes' folders
@@ -30,6 +30,8 @@ check "a FLASH message has its place on lane 0: $ref" [ "${ref%/*}" = FIN/0 ]
 until_true "CHE holds $ref" ask CHE feed --author FIN --lane 0 --after $((${ref##*/} - 1)) --limit 1
 check 'CHE holds it as a message, and knows that it is FLASH' [ "$(answer entries.0.ref entries.0.kind entries.0.flash)" = "$ref"$'\tmessage\ttrue' ]
 bad 5 'sealed to others' "${c[@]}" read "$ref"
+bad 5 'sealed to others' "${c[@]}" export "$ref" -o CHE.proof
+absent CHE.proof
 got_file() { "$parley" "${s[@]}" attachment "$ref" 1 -o got.txt --quiet 2>/dev/null; }
 until_true 'the attachment is at SGP' got_file
 same got.txt file.txt
@@ -59,7 +61,49 @@ round_trip=$(answer round_trip_ms)
 check "a round trip of $round_trip ms" [ "$round_trip" -gt 0 ]
 check 'CHE is listed as a relay' [ "$(answer relays.node=CHE.holds)" = true ]
 
-step '3. CHE is killed while FIN sends; nothing is lost'
+step '3. FIN shares indicators at TLP:GREEN; they arrive at CHE and SGP, byte for byte'
+# Objects in forms that a reader and writer of JSON would change, each in a file of its own.
+uuid() { printf '%08x-0000-4000-8000-%012x' "$1" "$1"; }
+common() { printf '"spec_version":"2.1","created":"2026-11-24T00:00:00.000Z","modified":"2026-11-24T00:00:00.000Z"'; }
+mkdir objects
+printf '{"type":"malware",%s,"id":"malware--%s","is_family":false,"name":"K\\u00e4rpp\\u00E4 \\/ \xc3\xa4"}' "$(common)" "$(uuid 1)" >objects/1
+printf '{ "id" : "tool--%s" ,\r\n\t"name":"a",%s,\n  "x_number":[1.50,1e3,-0.0,1E+02,9007199254740991],"type":"tool" }' "$(uuid 2)" "$(common)" >objects/2
+printf '{"x_order":{"z":1,"a":2,"m":{}},"type":"campaign",%s,"id":"campaign--%s","name":"\xf0\x9f\x8c\x8a","x_empty":[ ]}' "$(common)" "$(uuid 3)" >objects/3
+{
+  printf '{"objects":['
+  cat objects/1
+  printf ' ,\n'
+  cat objects/2
+  printf ','
+  cat objects/3
+  printf '\n],"id":"bundle--%s","type":"bundle"}\n' "$(uuid 9)"
+} >own.json
+ok '' "${f[@]}" indicator import "$top/tests/samples/tidegate.json" --tlp green
+ok '' "${f[@]}" indicator import own.json --tlp green --json
+check 'all of the three are taken' [ "$("$pick" accepted duplicates <out)" = $'3\t0' ]
+# objects_of NODE: each with its version and hash, in a file
+objects_of() { ask "$1" indicator list --limit 100000 && "$pick" --each indicators id modified author tlp bytes sha256 <answer.json | sort >"$1.objects"; }
+objects_of FIN
+indicators=$(wc -l <FIN.objects)
+check "FIN lists what it has shared: $indicators objects" [ "$indicators" -gt 10 ]
+has_all_objects() { objects_of "$1" && cmp -s FIN.objects "$1.objects"; }
+for state in CHE SGP; do until_true "$state lists what FIN lists" has_all_objects $state; done
+for state in FIN CHE SGP; do
+  while IFS=$'\t' read -r id _ _ _ bytes sha256; do
+    "$parley" --dir $state indicator show "$id" >object 2>/dev/null || broken "$state does not show $id"
+    [ "$(wc -c <object)" -eq "$bytes" ] && [ "$(sha256sum <object | cut -d ' ' -f 1)" = "$sha256" ] || broken "$id at $state has not the bytes that are listed"
+  done <FIN.objects
+  "$parley" --dir $state indicator export -o $state-bundle.json --quiet || broken "$state does not export"
+  for n in 1 2 3; do
+    id=$(grep -oE '(malware|tool|campaign)--[0-9a-f-]+' objects/$n)
+    "$parley" --dir $state indicator show "$id" | cmp -s - objects/$n || broken "$id at $state is not what FIN has imported, byte for byte"
+    LC_ALL=C awk 'BEGIN {RS = "\001"} NR == FNR {object = $0; next} {exit index($0, object) == 0}' objects/$n $state-bundle.json || broken "$id does not stand in the export of $state"
+  done
+done
+ok '' "${f[@]}" indicator import SGP-bundle.json --tlp green --json
+check 'FIN knows all of what SGP has exported' [ "$("$pick" accepted duplicates <out)" = $'0\t'"$indicators" ]
+
+step '4. CHE is killed while FIN sends; nothing is lost'
 messages=60
 precedences=(routine priority immediate flash) # FLASH has a quota of 20, and 10 more a minute
 # send_many NODE TO COUNT NAME: sends, and writes what was acknowledged to NAME.sent: the reference and the text
@@ -106,7 +150,33 @@ all_are_decrypted() {
 }
 until_true 'FIN has the receipts of all' all_are_decrypted
 
-step '4. SIGTERM: what was said to be sent is sent, the daemons end with 0, and a second start finds everything'
+step '5. SGP exports the message as a proof, which is checked offline'
+network=$(ask SGP status && answer network.id)
+ok '' "${s[@]}" export "$ref" -o message.proof
+mkdir elsewhere
+offline=(env -i)
+if unshare -n true 2>/dev/null; then offline=(unshare -n env -i); fi
+verify() { (cd elsewhere && timeout 60 "${offline[@]}" "$parley" --json verify "$1" --network "${2:-$network}" >../answer.json 2>../answer.err </dev/null); }
+check 'the proof holds' verify ../message.proof
+check 'it proves who wrote it, and where' [ "$(answer proven author ref)" = $'true\tFIN\t'"$ref" ]
+check 'it proves the subject' [ "$(answer message.subject)" = "$subject" ]
+check 'it proves the text' [ "$(answer message.text)" = "$(cat message.txt)" ]
+refuses() {
+  local code=0
+  verify "$@" || code=$?
+  [ $code -eq 7 ]
+}
+check 'it does not hold for another network' refuses ../message.proof "$(printf '%064d' 0)"
+size=$(wc -c <message.proof)
+for ((i = 0; i < 8; i++)); do
+  cp message.proof bent.proof
+  flip bent.proof $((size * i / 8 + RANDOM % (size / 8)))
+  code=0
+  verify ../bent.proof || code=$?
+  [ $code -eq 7 ] || [ $code -eq 6 ] || broken "a bent proof gets exit code $code"
+done
+
+step '6. SIGTERM: what was said to be sent is sent, the daemons end with 0, and a second start finds everything'
 for state in FIN SGP; do ask $state inbox --box all --limit 100000 && cp answer.json $state-1.json; done
 # It ends while it is asked to send: each command is either answered in full, or fails.
 send_many FIN SGP 1000 drained &
@@ -137,6 +207,10 @@ for state in FIN SGP; do
   comm -23 before after >lost
   [ ! -s lost ] || { cp lost out; broken "$state does not find after its start what it had before"; }
 done
+ok '' "${s[@]}" export "$ref" -o again.proof
+check 'a proof that is exported again holds' verify ../again.proof
+objects_of SGP
+cmp -s FIN.objects SGP.objects || broken 'SGP lists other objects after its start'
 ok '' "${s[@]}" attachment "$ref" 1 -o again.txt
 same again.txt file.txt
 printf 'as before\n' >text
