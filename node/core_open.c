@@ -49,6 +49,17 @@ static void restore_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, u
 	pl_core_event(restore->core, &event);
 }
 
+static void restore_proof(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
+{
+	struct restore *restore = ctx;
+	struct pl_event event = { .type = PL_EV_RESTORE_PROOF, .restore_proof = { node, header_a, header_b } };
+
+	if (node >= restore->core->charter->nodes_count)
+		restore->err = PL_ERR_CORRUPT;
+	else
+		pl_core_event(restore->core, &event);
+}
+
 static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 {
 	char at[PL_MEMBER_CODE_BYTES + 1] = "", file_why[256];
@@ -176,6 +187,8 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 		err = pl_store_each_head(core->store, restore_head, &restore);
 	if (err == PL_OK)
 		err = pl_store_each_ack(core->store, restore_ack, &restore);
+	if (err == PL_OK)
+		err = pl_store_each_proof(core->store, restore_proof, &restore);
 	if (err == PL_OK)
 		err = restore.err;
 	if (err == PL_OK)

@@ -418,6 +418,31 @@ enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, ui
 	return err;
 }
 
+enum pl_err pl_store_each_proof(struct pl_store *store, void (*each)(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
+                                const uint8_t header_b[PL_ENTRY_HEADER_BYTES]), void *ctx)
+{
+	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT node, header_a, header_b FROM proof ORDER BY id");
+	enum pl_err err = PL_OK;
+	int rc;
+
+	assert(!store->is_started);
+	if (!s)
+		return pl_store_sql_err(store->db);
+	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		int node = sqlite3_column_int(s, 0);
+
+		if (node < 0 || node >= PL_NODES_MAX || sqlite3_column_bytes(s, 1) != PL_ENTRY_HEADER_BYTES ||
+		    sqlite3_column_bytes(s, 2) != PL_ENTRY_HEADER_BYTES)
+			err = PL_ERR_CORRUPT;
+		else
+			each(ctx, (uint16_t)node, sqlite3_column_blob(s, 1), sqlite3_column_blob(s, 2));
+	}
+	if (!err && rc != SQLITE_DONE)
+		err = pl_store_sql_err(store->db);
+	sqlite3_reset(s);
+	return err;
+}
+
 sqlite3 *pl_store_db(struct pl_store *store)
 {
 	assert(!store->is_started);

@@ -76,11 +76,15 @@ PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char
  * Written with the next transaction, or at once. */
 void pl_store_freeze_feed(struct pl_store *store, const char *why);
 
-/* Before the worker runs, on the caller's thread: heads of all lanes, and custody, for PL_EV_RESTORE and PL_EV_RESTORE_ACK. */
+/* Before the worker runs, on the caller's thread: heads of all lanes, custody and proofs, for PL_EV_RESTORE, PL_EV_RESTORE_ACK and
+ * PL_EV_RESTORE_PROOF. */
 PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,
                                              uint64_t gseq, const uint8_t id[PL_ID_BYTES]), void *ctx);
 PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, uint16_t peer, uint16_t node, uint8_t lane,
                                             uint64_t seq), void *ctx);
+PL_MUST_CHECK enum pl_err pl_store_each_proof(struct pl_store *store, void (*each)(void *ctx, uint16_t node,
+                                              const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES]),
+                                              void *ctx);
 /* The raw connection, for set-up and tests, only before pl_store_start(). */
 sqlite3 *pl_store_db(struct pl_store *store);
 

@@ -7,8 +7,23 @@
 #include "crypto/sign.h"
 #include "proto/state.h"
 
-static_assert(PL_EFFECTS_MAX >= PL_RECORD_PLAIN_BYTES_MAX / PL_ITEM_BYTES + 2 * PL_BATCH_ENTRIES_MAX + PL_NOTES_RESERVE + 4 * PL_LINKS_MAX,
-              "one step's effects fit");
+/* What a step can add to the effects, so that pl_effect_add() always finds room, whatever a peer sends.
+ *
+ *   a record     an item of ACK or FRONTIER takes 24 bytes and is at most one effect; an entry takes 152 and is at most two (STORE, ACKED), a
+ *                PROOF 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
+ *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, fork checks), and it may end the link.
+ *                Equal roots: one ACKED at a time, below the same bound.
+ *   timers       each connection or session ends at most once, with a goodbye; as many peers are dialled as there are sessions.
+ *   sending      three loads and a record of each session, or its end.
+ *   notes        PL_NOTES_MAX.
+ *
+ * All other events give fewer than a record does, or end sessions and connections, which is counted. */
+#define PL_FX_RECORD (PL_RECORD_PLAIN_BYTES_MAX / PL_ITEM_BYTES + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
+#define PL_FX_SLICE (PL_EFFECTS_SLICE + PL_BATCH_ENTRIES_MAX + 1 + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
+#define PL_FX_ENDS (2 * PL_LINKS_MAX + PL_LINKS_MAX + PL_HANDSHAKES_MAX)
+#define PL_FX_SENDS ((PL_LANES + 1) * PL_LINKS_MAX)
+static_assert(PL_FX_RECORD <= PL_FX_SLICE, "a record full of effects leaves nothing to the in queues");
+static_assert(PL_FX_SLICE + PL_FX_ENDS + PL_LINKS_MAX + PL_FX_SENDS + PL_NOTES_MAX <= PL_EFFECTS_MAX, "the effects of any step fit");
 
 void pl_engine_config_default(struct pl_engine_config *config)
 {
@@ -60,6 +75,10 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->floor = carve(carver, lanes_count * sizeof *s->floor);
 	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
 	s->dirty = carve(carver, lanes_count);
+	s->queued = carve(carver, lanes_count);
+	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof *s->shunned_until_s);
+	for (int lane = 0; lane < PL_LANES; lane++)
+		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof *s->todo[lane].nodes);
 }
 
 static struct pl_engine *carve_all(struct carver *carver, const struct pl_engine_config *config)
@@ -76,7 +95,7 @@ static struct pl_engine *carve_all(struct carver *carver, const struct pl_engine
 	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
 	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
 	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
-	e->forks = carve(carver, PL_FORKS_MAX * sizeof *e->forks);
+	e->forks = carve(carver, nodes * sizeof *e->forks);
 	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
 	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
 	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof *e->effects);
@@ -123,7 +142,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 		e->conns[i].link = PL_LINK_NONE;
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		e->lanes[i].fetch_session = PL_NONE16;
-	e->timer_ms = PL_NEVER;
+	e->timer_ms = e->lanes_timer_ms = PL_NEVER;
 	*out = e;
 	return PL_OK;
 }
@@ -155,9 +174,10 @@ struct effect_slot *pl_effect_add(struct pl_engine *e, enum pl_effect_type type)
 
 static struct pl_effect *add_note(struct pl_engine *e, enum pl_note_code code, const char *detail)
 {
-	/* A note may be lost in a step full of effects; an effect may not. */
-	if (e->effects_count >= PL_EFFECTS_MAX - PL_NOTES_RESERVE)
+	/* A note may be lost in a step full of them; an effect may not. */
+	if (e->notes_count == PL_NOTES_MAX)
 		return NULL;
+	e->notes_count++;
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_NOTE)->effect;
 	fx->note.code = code;
 	fx->note.detail = detail;
@@ -207,6 +227,20 @@ void pl_timer(struct pl_engine *e, uint64_t at_ms)
 		e->timer_ms = at_ms;
 }
 
+void pl_lane_timer(struct pl_engine *e, uint64_t at_ms)
+{
+	if (at_ms < e->lanes_timer_ms)
+		e->lanes_timer_ms = at_ms;
+	pl_timer(e, at_ms);
+}
+
+uint32_t pl_load_token(struct pl_engine *e)
+{
+	if (++e->load_count == 0)
+		e->load_count = 1;
+	return e->load_count;
+}
+
 /* --- events --- */
 
 static void restore(struct pl_engine *e, const struct pl_event *event)
@@ -219,15 +253,6 @@ static void restore(struct pl_engine *e, const struct pl_event *event)
 	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
 }
 
-static void run_timers(struct pl_engine *e)
-{
-	if (e->now_ms < e->timer_ms)
-		return;
-	e->timer_ms = PL_NEVER;
-	pl_link_timers(e);
-	pl_sync_timers(e);
-}
-
 /* Bulk is checked in ticks alone, one slice of one link at a time: whatever else has come in, a FLASH among it, is looked at before. */
 static void bulk_run(struct pl_engine *e, bool tick)
 {
@@ -237,16 +262,22 @@ static void bulk_run(struct pl_engine *e, bool tick)
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		const uint16_t turn = (uint16_t)((first + i) % e->sessions_max);
 		struct session *s = &e->sessions[turn];
-		if (!s->used || s->in_at == s->in_count)
-			continue;
-		if (tick) {
+		if (tick && pl_in_queue_waits(e, s)) {
 			pl_in_queue_run(e, s);
 			e->bulk_turn = (uint16_t)((turn + 1) % e->sessions_max);
 			tick = false;
-		} else if (pl_bulk_may_go(e)) {
-			e->work_left = true;
 		}
+		e->work_left |= pl_in_queue_waits(e, s);
 	}
+}
+
+static void run_timers(struct pl_engine *e)
+{
+	if (e->now_ms < e->timer_ms)
+		return;
+	e->timer_ms = PL_NEVER;
+	pl_link_timers(e);
+	pl_sync_timers(e);
 }
 
 enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
@@ -255,7 +286,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 
 	if (e->effects_next < e->effects_count)
 		return PL_ERR_FULL;
-	e->effects_count = e->effects_next = 0;
+	e->effects_count = e->effects_next = e->notes_count = 0;
 	e->now_ms = event->now_ms;
 	e->wall_ms = event->wall_ms;
 	memcpy(e->seed, event->seed, sizeof e->seed);
@@ -275,6 +306,10 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		e->peers[event->restore_ack.peer].linked = true;
 		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
 			event->restore_ack.seq;
+		return PL_OK;
+	case PL_EV_RESTORE_PROOF:
+		assert(!e->started && event->restore_proof.node < e->nodes);
+		pl_proof_restore(e, event->restore_proof.node, event->restore_proof.header_a, event->restore_proof.header_b);
 		return PL_OK;
 	case PL_EV_FREEZE_SELF:
 		e->self_behind = true;
@@ -324,6 +359,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		break;
 	}
 	bulk_run(e, event->type == PL_EV_TICK);
+	pl_link_roots_run(e);
 	run_timers(e);
 	pl_sched_run(e);
 	return err;
@@ -430,7 +466,7 @@ void pl_engine_counters(const struct pl_engine *e, struct pl_engine_counters *ou
 	*out = e->counters;
 }
 
-void pl_engine_frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
+static void frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
 {
 	/* PROTOCOL: "The frontier root is a hash chained over the items of all lanes that hold entries, in order of node index and lane, each
 	 * with the whole id of its head." */
@@ -448,4 +484,21 @@ void pl_engine_frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES
 		pl_put64(item + 8, lane->durable_seq);
 		pl_hash(PL_LABEL_FRONTIER, sizeof PL_LABEL_FRONTIER, parts, 3, root);
 	}
+}
+
+/* Kept, since a peer may make us compare it with every PING, and 2,304 lanes take a millisecond. */
+const uint8_t *pl_frontier_root(struct pl_engine *e)
+{
+	if (!e->root_known)
+		frontier_root(e, e->root);
+	e->root_known = true;
+	return e->root;
+}
+
+void pl_engine_frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
+{
+	if (e->root_known)
+		memcpy(root, e->root, PL_ID_BYTES);
+	else
+		frontier_root(e, root);
 }

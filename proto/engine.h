@@ -55,6 +55,7 @@ void pl_engine_wipe(struct pl_engine *engine);
 enum pl_event_type {
 	PL_EV_RESTORE,       /* at start, for each lane with entries in the store: its head */
 	PL_EV_RESTORE_ACK,   /* at start: what a peer had acknowledged (custody) */
+	PL_EV_RESTORE_PROOF, /* at start: an equivocation that had been proven; the author stays frozen */
 	PL_EV_FREEZE_SELF,   /* at start: the store is a copy, so that an own entry could stand where one stood before */
 	PL_EV_START,         /* after restoring: from here on it may dial, listen, author */
 	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
@@ -86,6 +87,7 @@ struct pl_event {
 	union {
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; } restore;
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
+		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_proof; /* as PL_FX_PROOF gave them */
 		struct { uint16_t node; } peer_dialable;
 		struct { uint32_t link; uint16_t peer; uint64_t address_hash; } link_up;     /* address_hash: of the remote host, without port */
 		struct { uint32_t link; uint16_t peer; } link_down; /* peer: for a dial that never became a link, then link is PL_LINK_NONE */
@@ -104,7 +106,7 @@ struct pl_event {
 
 /* PL_ERR_FULL: no room for its effects now; nothing was done; carry out effects or wait for PL_EV_SENT and put it again.
  * PL_EV_SUBMIT: PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not started, draining, the store failed), PL_ERR_FORK (this feed is frozen: a peer
- * holds entries of ours that we do not; the node was restored from a copy and must open a new generation).
+ * had entries of ours that we had not; the node was restored from a copy and must open a new generation).
  * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */
 PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_event *event);
 
@@ -127,7 +129,7 @@ enum pl_note_code {
 	PL_NOTE_PEER_FAULT,        /* a peer broke the protocol and was cut; detail: which rule */
 	PL_NOTE_ENTRY_REFUSED,     /* an entry did not check out; detail: why */
 	PL_NOTE_FORK,              /* equivocation proven: author frozen */
-	PL_NOTE_SELF_BEHIND,       /* a peer has entries of ours that we lack: feed frozen */
+	PL_NOTE_SELF_BEHIND,       /* a peer has sent an entry of ours that we lacked: feed frozen */
 	PL_NOTE_QUOTA,             /* an author is over its quota; its entries wait at their holder */
 	PL_NOTE_CLOCK_SKEW,        /* an entry claims a time more than 5 min off */
 	PL_NOTE_CAUGHT_UP,         /* all that this peer announced is here */

@@ -1,37 +1,9 @@
-/* What one member can do to the others, and what it cannot. Each test is a story: EVE has the right keys and is played by the test
- * (tests/member.h); FIN, CHE and SGP are nodes (tests/world.h). */
+/* What one member can do to the others with its links, and what it cannot. See tests/hostile.h; for feeds, hostile_feed_test.c. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "crypto/bytes.h"
 #include "proto/handshake.h"
-#include "tests/member.h"
-
-enum { FIN, CHE, SGP, EVE };
-
-/* FIN - CHE, SGP - CHE; whom EVE dials is up to the test. */
-static struct world *network(void)
-{
-	struct world *w = world_new(4, 1);
-
-	world_play(w, EVE);
-	world_link(w, FIN, CHE);
-	world_link(w, SGP, CHE);
-	world_start(w);
-	world_run_ms(w, 100);
-	return w;
-}
-
-static struct member *live(struct world *w, uint16_t node)
-{
-	struct member *eve = member_dial(w, EVE, node);
-
-	cr_assert_not_null(eve);
-	member_go_live(eve);
-	cr_assert(member_is_open(eve));
-	member_forget(eve);
-	return eve;
-}
+#include "tests/hostile.h"
 
 Test(hostile, a_member_that_keeps_the_rules_is_served)
 {
@@ -57,27 +29,6 @@ Test(hostile, a_member_that_keeps_the_rules_is_served)
 }
 
 /* --- sessions --- */
-
-/* A fresh connection, the handshake done. */
-static struct member *greet(struct world *w, uint16_t node)
-{
-	struct member *eve = member_dial(w, EVE, node);
-
-	cr_assert_not_null(eve);
-	world_run_ms(w, 5); /* the node's HELLO is out, or there would be no room for a BYE */
-	return eve;
-}
-
-/* What was collected goes out; the node is to end the link for it, with the given reason. */
-static void check_ended(struct world *w, struct member *eve, uint8_t reason, const char *what)
-{
-	member_flush(eve);
-	member_run_ms(eve, 10);
-	cr_assert_not(member_is_open(eve), "%s: the link stands", what);
-	cr_assert_eq(member_bye(eve), reason, "%s: BYE %u", what, member_bye(eve));
-	member_free(eve);
-	world_run_ms(w, 1);
-}
 
 Test(hostile, before_hello_only_bye_is_allowed)
 {

@@ -25,13 +25,16 @@ static void rebuild(const struct pl_engine *e, const struct pl_wire *wire, const
 	pl_entry_id(e->network_id, out->entry_header, out->id);
 }
 
+static const char signature_is_bad[] = "signature does not verify";
+
 static enum pl_err verify(struct pl_engine *e, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
 {
 	e->counters.signatures_verified++;
 	return pl_entry_verify(e->network_id, entry_header);
 }
 
-static void store(struct pl_engine *e, const struct candidate *c)
+/* Returns the header, where the effect keeps it. */
+static const uint8_t *store(struct pl_engine *e, const struct candidate *c)
 {
 	struct effect_slot *slot = pl_effect_add(e, PL_FX_STORE);
 	struct pl_effect *fx = &slot->effect;
@@ -47,6 +50,7 @@ static void store(struct pl_engine *e, const struct candidate *c)
 	fx->store.body = c->body;
 	fx->store.body_bytes = c->header.body_bytes;
 	e->storing_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
+	return slot->bytes;
 }
 
 static void remember(struct lane *lane, const struct candidate *c)
@@ -54,6 +58,7 @@ static void remember(struct lane *lane, const struct candidate *c)
 	struct recent *recent = &lane->recent[c->header.seq % PL_RECENT];
 
 	recent->seq = c->header.seq;
+	recent->gseq = c->header.gseq;
 	memcpy(recent->id8, c->id, PL_HEAD8_BYTES);
 	memcpy(recent->signature8, c->entry_header + PL_HEADER_BYTES, sizeof recent->signature8);
 	lane->have_seq = c->header.seq;
@@ -61,19 +66,25 @@ static void remember(struct lane *lane, const struct candidate *c)
 	memcpy(lane->have_id, c->id, PL_ID_BYTES);
 }
 
-static struct flash *flash_slot(struct pl_engine *e)
+/* A free place. One that is verified takes the place of one that only waits: nobody knows yet what that is worth. */
+static struct flash *flash_slot(struct pl_engine *e, bool verified)
 {
+	struct flash *waiting = NULL;
+
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
-		if (!e->flashes[i].used)
-			return &e->flashes[i];
+		struct flash *flash = &e->flashes[i];
+		if (!flash->used)
+			return flash;
+		if (flash->waiting)
+			waiting = flash;
 	}
-	return NULL;
+	return verified ? waiting : NULL;
 }
 
 /* Keeps a FLASH in memory in its wire form. NULL if the pool is full: it then spreads as other entries do, after its commit. */
 static struct flash *flash_keep(struct pl_engine *e, const struct candidate *c, uint16_t from_session)
 {
-	struct flash *flash = flash_slot(e);
+	struct flash *flash = flash_slot(e, true);
 
 	if (!flash)
 		return NULL;
@@ -136,44 +147,56 @@ static bool is_forked(const struct pl_engine *e, uint16_t node)
 	return false;
 }
 
-static void proof_send(struct session *s, const struct fork *fork)
+static bool proof_send(struct session *s, const struct fork *fork)
 {
 	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
 
 	pl_put16(payload, fork->node);
 	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
 	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
-	/* No room now: the peer is told when the link comes up again, or by another. */
-	(void)pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	return pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
 }
 
-/* Both branches are kept where they are, the author's lanes take nothing more, and everybody hears of it. One proof an author is enough. */
-static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+/* One proof an author is enough. */
+static struct fork *fork_keep(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
 {
-	if (is_forked(e, node) || e->forks_count == PL_FORKS_MAX)
-		return;
+	assert(e->forks_count < e->nodes && !is_forked(e, node));
 	struct fork *fork = &e->forks[e->forks_count++];
 	fork->node = node;
 	memcpy(fork->headers[0], a, PL_ENTRY_HEADER_BYTES);
 	memcpy(fork->headers[1], b, PL_ENTRY_HEADER_BYTES);
-	e->counters.forks++;
-	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		pl_fetch_cancel(e, pl_lane_index(node, lane));
 		e->lanes[pl_lane_index(node, lane)].frozen = true;
+	}
+	return fork;
+}
+
+/* Both branches are kept where they are, the author's lanes take nothing more, and everybody hears of it. */
+static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	if (is_forked(e, node))
+		return;
+	const struct fork *fork = fork_keep(e, node, a, b);
+	e->counters.forks++;
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_PROOF)->effect;
 	fx->proof.node = node;
 	fx->proof.header_a = fork->headers[0];
 	fx->proof.header_b = fork->headers[1];
 	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (e->sessions[i].used && e->sessions[i].state == PL_SESSION_LIVE)
-			proof_send(&e->sessions[i], fork);
-	}
 }
 
-void pl_proof_tell_all(struct pl_engine *e, struct session *s)
+void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)
 {
-	for (uint32_t i = 0; i < e->forks_count; i++)
-		proof_send(s, &e->forks[i]);
+	if (!is_forked(e, node))
+		(void)fork_keep(e, node, header_a, header_b);
+}
+
+/* To all live peers, and to each that comes up later. */
+void pl_proof_tell(const struct pl_engine *e, struct session *s)
+{
+	while (s->state == PL_SESSION_LIVE && s->proofs_told < e->forks_count && proof_send(s, &e->forks[s->proofs_told]))
+		s->proofs_told++;
 }
 
 void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
@@ -192,7 +215,20 @@ void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *pay
 	fork_proven(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES);
 }
 
-/* Compares a signed header with what the store has at a place: its own, or one with the same gseq. */
+static void suspicion_load(struct pl_engine *e, struct suspicion *x)
+{
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
+
+	x->token = pl_load_token(e);
+	fx->load.token = x->token;
+	fx->load.node = x->node;
+	fx->load.lane = x->lane;
+	fx->load.from = fx->load.to = x->seq;
+	fx->load.max_bytes = 1;
+}
+
+/* Compares a signed header with what we have at a place: its own, or one with the same gseq. At once if that is in the store, otherwise when
+ * it is. */
 static void suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq)
 {
 	struct suspicion *free = NULL;
@@ -206,14 +242,10 @@ static void suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_head
 	}
 	if (!free || is_forked(e, node))
 		return;
-	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq, .token = ++e->load_count };
+	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq };
 	memcpy(free->header, entry_header, PL_ENTRY_HEADER_BYTES);
-	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
-	fx->load.token = free->token;
-	fx->load.node = node;
-	fx->load.lane = lane;
-	fx->load.from = fx->load.to = seq;
-	fx->load.max_bytes = 1;
+	if (seq <= e->lanes[pl_lane_index(node, lane)].durable_seq)
+		suspicion_load(e, free);
 }
 
 bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
@@ -230,36 +262,93 @@ bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_
 	return false;
 }
 
-/* Verified and next in its lane: it is ours now. */
+/* Whether another lane of the feed has an entry with the same gseq, of those that are remembered; then *lane and *seq name it. */
+static bool same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq)
+{
+	for (uint8_t other = 0; other < PL_LANES; other++) {
+		const struct lane *l = &e->lanes[pl_lane_index(c->node, other)];
+		if (other == c->header.lane)
+			continue;
+		if (l->have_seq > 0 && l->have_gseq == c->header.gseq) {
+			*lane = other;
+			*seq = l->have_seq;
+			return true;
+		}
+		for (int i = 0; i < PL_RECENT; i++) {
+			if (l->recent[i].seq == 0 || l->recent[i].gseq != c->header.gseq)
+				continue;
+			*lane = other;
+			*seq = l->recent[i].seq;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* PROTOCOL: "A node that is sent an entry of its own feed that it does not hold, but has signed, was restored from a copy: it authors nothing
+ * more in this generation." */
+static void self_is_behind(struct pl_engine *e, const struct session *s, uint8_t lane, uint64_t seq)
+{
+	if (e->self_behind)
+		return;
+	e->self_behind = true;
+	pl_note_entry(e, PL_NOTE_SELF_BEHIND, s, e->self, lane, seq, "a peer held entries of this node that it lacked itself");
+}
+
+/* Authentic and next in its lane: it is ours now. s: from whom; NULL: authored here. */
 static void accept(struct pl_engine *e, const struct session *s, const struct candidate *c)
 {
 	struct lane *lane = &e->lanes[pl_lane_index(c->node, c->header.lane)];
+	uint8_t other_lane;
+	uint64_t other_seq;
 
-	for (uint8_t other = 0; s && other < PL_LANES; other++) {
-		const struct lane *l = &e->lanes[pl_lane_index(c->node, other)];
-		if (other != c->header.lane && l->have_gseq == c->header.gseq)
-			suspect(e, c->node, c->entry_header, other, l->have_seq);
-	}
+	if (s && same_gseq(e, c, &other_lane, &other_seq))
+		suspect(e, c->node, c->entry_header, other_lane, other_seq);
+	if (s && c->node == e->self)
+		self_is_behind(e, s, c->header.lane, c->header.seq);
 	remember(lane, c);
 	e->counters.entries_accepted++;
 	check_clock(e, s, c);
-	store(e, c);
+	(void)store(e, c);
 }
 
 /* --- receiving --- */
 
-/* An entry that does not check out is dropped, and the link stays: the entry may have been garbled before it reached this peer, and the
- * lane is asked for elsewhere. A peer that keeps sending such entries is cut. */
+static void blame(struct pl_engine *e, struct session *s)
+{
+	struct peer *peer = &e->peers[s->peer];
+
+	/* PROTOCOL: "More than 16 such in a minute end the link." */
+	if (peer->refusals == 0 || e->now_ms - peer->refusals_since_ms >= PL_REFUSALS_MS) {
+		peer->refusals_since_ms = e->now_ms;
+		peer->refusals = 0;
+	}
+	if (++peer->refusals > PL_REFUSALS_MAX)
+		pl_session_fault(e, s, "too many entries that do not check out");
+}
+
+bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane)
+{
+	return lane == 2 && s->shunned_until_s[node] > e->now_ms / 1000;
+}
+
+/* PROTOCOL: "An entry that does not check out is dropped, and the link stays: it may have been garbled before it reached this peer." The lane is
+ * asked for elsewhere. */
 static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
 {
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+
 	e->counters.entries_refused++;
 	pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, why);
-	if (e->now_ms - s->refusals_since_ms >= PL_REFUSALS_MS) {
-		s->refusals_since_ms = e->now_ms;
-		s->refusals = 0;
-	}
-	if (++s->refusals > PL_REFUSALS_MAX)
-		pl_session_fault(e, s, "too many entries that do not check out");
+	pl_announced(e, s, index, 0); /* until it says so again */
+	if (e->lanes[index].fetch_session == s - e->sessions)
+		pl_fetch_cancel(e, index);
+	/* PROTOCOL: "Bulk that does not check out is not blamed on who sends it, but of that author it sends none for 60 s." */
+	if (wire->header.lane == 2)
+		s->shunned_until_s[wire->node] = (uint32_t)(e->now_ms / 1000 + PL_SHUN_S + 1);
+	else
+		blame(e, s);
+	pl_lane_pump(e, index, 0);
 }
 
 /* An entry for a place that is filled. Usually the same one by another way; if not, the author has forked, or the copy is garbled. */
@@ -273,13 +362,21 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	e->counters.duplicates++;
 	e->peers[s->peer].totals.duplicates_in++;
 	if (wire->form == PL_WIRE_FORM_FULL) {
+		/* Each costs a signature and a read of the store, so that only what was asked for is looked at. */
+		if (s->full_asked == 0) {
+			pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, "in full, and not asked for");
+			e->counters.entries_refused++;
+			blame(e, s);
+			return;
+		}
+		s->full_asked--;
 		rebuild(e, wire, wire->header.prev, &c);
 		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
 			return;
 		if (verify(e, c.entry_header) == PL_OK)
 			suspect(e, c.node, c.entry_header, c.header.lane, c.header.seq);
 		else
-			refuse(e, s, wire, "signature does not verify");
+			refuse(e, s, wire, signature_is_bad);
 		return;
 	}
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
@@ -291,26 +388,42 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	pl_want_full(e, s, wire->node, wire->header.lane, wire->header.seq);
 }
 
-/* PROTOCOL: "Quotas count against the signed author, never the relay." Over quota nothing is lost: the entry stays with its holder and is asked
- * for again when the author's bucket has filled. */
+/* Over quota nothing is lost: the entry stays with its holder and is asked for again when the author's bucket has filled. */
 static bool quota_allows(struct pl_engine *e, uint16_t node, uint8_t lane_number, uint64_t bytes)
 {
 	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
 	const struct pl_quota *quota = &e->config.quota[lane_number];
+	const uint64_t wait_ms = pl_bucket_wait_ms(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes);
 
-	if (pl_bucket_take(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes))
+	if (wait_ms == 0)
 		return true;
 	if (lane->quota_until_ms == 0)
 		pl_note_entry(e, PL_NOTE_QUOTA, NULL, node, lane_number, lane->have_seq + 1, "over its quota");
-	lane->quota_until_ms = e->now_ms + pl_bucket_wait_ms(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes);
+	lane->quota_until_ms = wait_ms < PL_NEVER - e->now_ms ? e->now_ms + wait_ms : PL_NEVER;
 	lane->want_at_ms = lane->quota_until_ms;
 	lane->fetch_session = PL_NONE16; /* what still comes of it is dropped, and asked for again */
-	pl_timer(e, lane->quota_until_ms);
+	pl_lane_timer(e, lane->quota_until_ms);
 	e->counters.quota_waits++;
 	return false;
 }
 
-static void flash_held_run(struct pl_engine *e, uint16_t node);
+/* PROTOCOL: "Quotas count against the signed author, never the relay." So only what is known to be the author's is counted. */
+static void quota_take(struct pl_engine *e, const struct candidate *c)
+{
+	const struct pl_quota *quota = &e->config.quota[c->header.lane];
+
+	(void)pl_bucket_take(&e->lanes[pl_lane_index(c->node, c->header.lane)].quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst,
+	                     PL_ENTRY_HEADER_BYTES + c->header.body_bytes);
+}
+
+/* What can be said of a header by itself, and of its generation and charter epoch. */
+static bool may_stand(const struct pl_engine *e, const struct candidate *c)
+{
+	struct pl_header header;
+
+	return c->header.generation == pl_generation_of(e, c->node) && c->header.charter_epoch <= e->charter->epoch &&
+	       pl_header_decode(c->entry_header, &header) == PL_OK;
+}
 
 /* The next entry of its lane, to be verified by itself. */
 static void receive_next(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
@@ -321,24 +434,28 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 
 	/* PROTOCOL: "The short form names prev by its first 8 bytes; if they are not those of the receiver's head, one of the two is on another
 	 * branch, and the receiver asks for the predecessor in full." */
-	const uint8_t *prev = wire->form == PL_WIRE_FORM_FULL ? wire->header.prev : wire->prev8;
-	if (memcmp(prev, lane->have_id, PL_HEAD8_BYTES) != 0) {
+	if (memcmp(wire->prev8, lane->have_id, PL_HEAD8_BYTES) != 0) {
 		if (lane->have_seq > 0)
 			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
 		refuse(e, s, wire, "does not continue the chain that we have");
 		return;
 	}
-	if (!quota_allows(e, wire->node, wire->header.lane, PL_ENTRY_HEADER_BYTES + wire->body_bytes))
-		return;
-	rebuild(e, wire, lane->have_id, &c);
-	if (verify(e, c.entry_header) != PL_OK) {
-		refuse(e, s, wire, "signature does not verify");
-		return;
-	}
-	if (c.header.gseq <= lane->have_gseq) {
+	if (wire->header.gseq <= lane->have_gseq) {
 		refuse(e, s, wire, "gseq goes back");
 		return;
 	}
+	if (!quota_allows(e, wire->node, wire->header.lane, PL_ENTRY_HEADER_BYTES + wire->body_bytes))
+		return;
+	rebuild(e, wire, lane->have_id, &c);
+	if (!may_stand(e, &c)) {
+		refuse(e, s, wire, "its header breaks a rule");
+		return;
+	}
+	if (verify(e, c.entry_header) != PL_OK) {
+		refuse(e, s, wire, signature_is_bad);
+		return;
+	}
+	quota_take(e, &c);
 	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0;
 	struct flash *kept = flash && flash_within_quota(e, c.node) ? flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
 	accept(e, s, &c);
@@ -350,44 +467,65 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 		e->counters.flash_forwarded++;
 	}
 	pl_lane_progress(e, index);
-	if (c.header.lane == 0)
-		flash_held_run(e, c.node);
 }
 
-/* A FLASH that came before its predecessors waits in memory for them. */
+/* A FLASH that came before its predecessors waits in memory for them. Nothing is known of it yet, so that it gets a place only where there is
+ * one, and one peer not all of them; without, it comes again after its sender's commit. */
 static void flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const uint8_t *bytes, uint32_t count)
 {
+	const uint16_t from = (uint16_t)(s - e->sessions);
+	int held = 0;
+
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
-		if (e->flashes[i].used && e->flashes[i].waiting && e->flashes[i].node == wire->node && e->flashes[i].seq == wire->header.seq)
+		const struct flash *flash = &e->flashes[i];
+		if (!flash->used || !flash->waiting)
+			continue;
+		if (flash->node == wire->node && flash->seq == wire->header.seq)
 			return;
+		held += flash->from_session == from;
 	}
-	struct flash *flash = flash_slot(e);
-	if (!flash || count > sizeof flash->wire)
+	struct flash *flash = flash_slot(e, false);
+	if (!flash || held >= PL_FLASH_HELD_MAX || wire->header.seq - e->lanes[pl_lane_index(wire->node, 0)].have_seq > PL_FLASH_AHEAD_MAX)
 		return;
+	assert(count <= sizeof flash->wire); /* pl_wire_read() knows the limit of a FLASH */
 	flash->used = flash->waiting = true;
 	flash->own = flash->release = false;
 	flash->node = wire->node;
 	flash->seq = wire->header.seq;
-	flash->from_session = (uint16_t)(s - e->sessions);
+	flash->from_session = from;
 	flash->wire_bytes = count;
 	memcpy(flash->wire, bytes, count);
 }
 
+/* Lane 0 of this node has moved: those that waited for it, in order. */
 static void flash_held_run(struct pl_engine *e, uint16_t node)
 {
+	const struct lane *lane = &e->lanes[pl_lane_index(node, 0)];
+
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		struct flash *flash = &e->flashes[i];
-		const struct lane *lane = &e->lanes[pl_lane_index(node, 0)];
+		struct pl_wire wire;
 		if (!flash->used || !flash->waiting || flash->node != node || flash->seq > lane->have_seq + 1)
 			continue;
 		struct session *s = &e->sessions[flash->from_session];
-		struct pl_wire wire;
 		flash->waiting = false;
 		flash->release = true; /* effects borrow its bytes until the next step */
-		if (flash->seq == lane->have_seq + 1 && s->used && pl_wire_read(flash->wire, flash->wire_bytes, &wire) == PL_OK)
-			receive_next(e, s, &wire, false);
-		return;
+		if (flash->seq != lane->have_seq + 1 || !s->used || lane->frozen ||
+		    pl_wire_read(flash->wire, flash->wire_bytes, &wire) != PL_OK)
+			continue;
+		receive_next(e, s, &wire, false);
+		i = -1; /* the next may stand before it in the pool; each runs once */
 	}
+}
+
+static void receive_and_release(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
+{
+	const uint16_t node = wire->node;
+	const uint8_t lane = wire->header.lane;
+
+	receive_next(e, s, wire, durable_at_peer);
+	if (lane == 0)
+		flash_held_run(e, node);
 }
 
 static bool wire_is_ours_to_judge(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
@@ -403,14 +541,15 @@ static bool wire_is_ours_to_judge(struct pl_engine *e, struct session *s, const 
 	return true;
 }
 
-static bool in_queue_push(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags)
+static void in_queue_push(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags)
 {
 	const uint32_t cost = count + PL_IN_ITEM_BYTES;
 
-	/* PROTOCOL: "Entries of lane 2 and entries that answer a WANT cost credit: their wire bytes and 16. Who sends without credit is cut." */
-	if (cost > PL_CREDIT_BYTES - (s->in_count - s->in_at)) {
+	/* PROTOCOL: "Entries of lane 2 and entries that answer a WANT cost credit: their wire bytes and 16. Who sends without credit is cut." What
+	 * waits, and what has been worked off and not yet given back, is spent. */
+	if (cost > PL_CREDIT_BYTES - (s->in_count - s->in_at) - s->credit_owed) {
 		pl_session_fault(e, s, "sent without credit");
-		return false;
+		return;
 	}
 	if (cost > PL_CREDIT_BYTES - s->in_count) {
 		memmove(s->in, s->in + s->in_at, s->in_count - s->in_at);
@@ -423,8 +562,8 @@ static bool in_queue_push(struct pl_engine *e, struct session *s, const uint8_t 
 	memset(p + 5, 0, PL_IN_ITEM_BYTES - 5);
 	memcpy(p + PL_IN_ITEM_BYTES, bytes, count);
 	s->in_count += cost;
-	(void)e;
-	return true;
+	if (flags & PL_FRAME_CATCHUP)
+		s->caught_ms = e->now_ms;
 }
 
 void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags)
@@ -437,7 +576,7 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 		return;
 	}
 	if (wire.header.lane == 2 || (flags & PL_FRAME_CATCHUP)) {
-		(void)in_queue_push(e, s, bytes, count, flags);
+		in_queue_push(e, s, bytes, count, flags);
 		return;
 	}
 	if (!wire_is_ours_to_judge(e, s, &wire))
@@ -459,7 +598,7 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 		return;
 	}
 	/* PROTOCOL: "Only what travels flagged FLASH may come before its sender's commit; any other entry is an acknowledgement too." */
-	receive_next(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+	receive_and_release(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
 }
 
 /* --- bulk and catch-up --- */
@@ -483,16 +622,19 @@ static bool in_queue_peek(struct session *s, uint32_t at, struct pl_wire *wire, 
 	return true;
 }
 
-/* PROTOCOL: "An entry is authentic if its signature verifies, or if a later entry of its lane is authentic and chains to it." A run of entries that
- * answer a WANT is chained first, and only the last signature is checked. Returns what the run cost; 0 if there was none. */
+/* A run of bulk that answers a WANT is chained first, and only its last signature is checked. PROTOCOL: "Of bulk that answers a WANT, a run of up
+ * to 256 entries may be verified by the last of them." Returns what the run cost; 0 if there was none, or it cannot be vouched for so: then
+ * its entries are looked at one by one. */
 static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 {
-	const uint32_t effects_before = e->effects_count;
+	const uint32_t effects_before = e->effects_count, notes_before = e->notes_count;
 	const size_t storing_before = e->storing_bytes;
 	struct pl_wire wire, first;
-	struct candidate c;
+	struct candidate c, same = { .node = PL_NODE_NONE };
 	uint32_t at = s->in_at, cost, entries = 0;
-	uint8_t flags, prev[PL_ID_BYTES];
+	uint8_t flags, other_lane = 0, prev[PL_ID_BYTES];
+	uint64_t other_seq = 0;
+	const uint8_t *last = NULL;
 
 	if (!in_queue_peek(s, at, &first, &flags, &cost))
 		return 0;
@@ -503,34 +645,35 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	while (entries < PL_BATCH_ENTRIES_MAX && in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_SHORT || wire.node != first.node ||
 		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.prev8, prev, PL_HEAD8_BYTES) != 0 ||
-		    wire.header.generation != first.header.generation || wire.header.gseq <= lane->have_gseq ||
-		    !quota_allows(e, wire.node, wire.header.lane, PL_ENTRY_HEADER_BYTES + wire.body_bytes))
+		    wire.header.gseq <= lane->have_gseq || !quota_allows(e, wire.node, wire.header.lane, PL_ENTRY_HEADER_BYTES + wire.body_bytes))
 			break;
 		rebuild(e, &wire, prev, &c);
+		if (!may_stand(e, &c))
+			break;
+		if (same.node == PL_NODE_NONE && same_gseq(e, &c, &other_lane, &other_seq))
+			same = c;
+		quota_take(e, &c);
 		remember(lane, &c);
-		store(e, &c);
+		last = store(e, &c);
 		memcpy(prev, c.id, PL_ID_BYTES);
 		at += cost;
 		entries++;
 	}
-	if (entries == 0)
-		return 0;
-	if (verify(e, c.entry_header) != PL_OK) {
-		/* Nothing of the run is believed. */
+	if (entries < 2 || verify(e, last) != PL_OK) {
 		*lane = before;
 		e->effects_count = effects_before;
+		e->notes_count = notes_before;
 		e->storing_bytes = storing_before;
-		refuse(e, s, &first, "the run of entries that it opens ends in a signature that does not verify");
-		if (s->used)
-			pl_announced(e, s, index, 0);
-		return at - s->in_at;
+		return 0;
 	}
 	e->counters.entries_accepted += entries;
 	e->counters.catchup_batched += entries - 1;
+	if (same.node != PL_NODE_NONE)
+		suspect(e, same.node, same.entry_header, other_lane, other_seq);
+	if (first.node == e->self)
+		self_is_behind(e, s, first.header.lane, first.header.seq);
 	pl_acked_up_to(e, s->peer, index, lane->have_seq);
 	pl_lane_progress(e, index);
-	if (first.header.lane == 0)
-		flash_held_run(e, first.node);
 	return at - s->in_at;
 }
 
@@ -545,7 +688,12 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 	else if (wire->header.seq > lane->have_seq + 1)
 		pl_lane_pump(e, index, 0);
 	else
-		receive_next(e, s, wire, true);
+		receive_and_release(e, s, wire, true);
+}
+
+bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s)
+{
+	return s->used && s->in_at < s->in_count && pl_bulk_may_go(e);
 }
 
 void pl_in_queue_run(struct pl_engine *e, struct session *s)
@@ -555,38 +703,41 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 	uint32_t cost;
 	uint8_t flags;
 
-	while (s->used && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_MAX / 4 &&
-	       pl_bulk_may_go(e) && in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
+	while (pl_in_queue_waits(e, s) && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_SLICE &&
+	       in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
 		if (!wire_is_ours_to_judge(e, s, &wire)) {
 			if (s->used)
 				in_queue_done(s, cost);
 			continue;
 		}
-		const bool frozen = e->lanes[pl_lane_index(wire.node, wire.header.lane)].frozen;
-		uint32_t run = !frozen && (flags & PL_FRAME_CATCHUP) ? in_queue_run_batch(e, s) : 0;
-		if (!s->used)
-			return;
+		const bool full = wire.form == PL_WIRE_FORM_FULL;
+		const bool taken = full || (!e->lanes[pl_lane_index(wire.node, wire.header.lane)].frozen &&
+		                            !pl_is_shunned(e, s, wire.node, wire.header.lane));
+		uint32_t run = 0;
+		if (taken && !full && wire.header.lane == 2 && (flags & PL_FRAME_CATCHUP))
+			run = in_queue_run_batch(e, s);
 		if (run == 0) {
-			if (!frozen || wire.form == PL_WIRE_FORM_FULL)
+			if (taken)
 				in_queue_run_single(e, s, &wire);
 			run = cost;
 		}
 		if (s->used)
 			in_queue_done(s, run);
 	}
-	if (!s->used)
-		return;
-	if (s->in_at == s->in_count)
+	if (s->used && s->in_at == s->in_count)
 		s->in_at = s->in_count = 0;
-	else if (pl_bulk_may_go(e))
-		e->work_left = true;
-	/* PROTOCOL: "A receiver gives credit back as it takes entries in, in portions of a quarter of the whole or when nothing waits." */
-	if (s->credit_owed >= PL_CREDIT_BYTES / 4 || (s->credit_owed > 0 && s->in_count == 0)) {
-		uint8_t payload[4];
-		pl_put32(payload, s->credit_owed);
-		if (pl_control(s, PL_FRAME_CREDIT, 0, 0, payload, sizeof payload))
-			s->credit_owed = 0;
-	}
+}
+
+/* PROTOCOL: "A receiver gives credit back as it takes entries in, in portions of a quarter of the whole or when nothing waits." */
+void pl_credit_give(struct session *s)
+{
+	uint8_t payload[4];
+
+	if (s->credit_owed < PL_CREDIT_BYTES / 4 && (s->credit_owed == 0 || s->in_at < s->in_count))
+		return;
+	pl_put32(payload, s->credit_owed);
+	if (pl_control(s, PL_FRAME_CREDIT, 0, 0, payload, sizeof payload))
+		s->credit_owed = 0;
 }
 
 /* --- authoring --- */
@@ -661,6 +812,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 	lane->durable_seq = seq;
 	lane->durable_gseq = event->stored.gseq;
 	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
+	e->root_known = false;
 	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		struct flash *flash = &e->flashes[i];
@@ -668,6 +820,11 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 			pl_flash_flood(e, flash);
 			flash->used = flash->own = false;
 		}
+	}
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (x->used && x->token == 0 && x->node == node && x->lane == lane_number && x->seq <= seq)
+			suspicion_load(e, x);
 	}
 	pl_tell_head(e, index, lane_number == 0);
 }
@@ -687,5 +844,7 @@ void pl_lane_store_failed(struct pl_engine *e)
 	}
 	for (int i = 0; i < PL_FLASH_POOL; i++)
 		e->flashes[i].used = false;
+	for (int i = 0; i < PL_SUSPICIONS; i++)
+		e->suspicions[i].used &= e->suspicions[i].token != 0; /* what it waited for is void */
 	pl_link_drain(e, PL_BYE_STORE, "the store takes nothing now");
 }

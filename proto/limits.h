@@ -65,7 +65,7 @@
 #define PL_HANDSHAKE_MS_MAX 5000
 #define PL_HANDSHAKE_SKEW_MS_MAX 600000    /* clocks may differ by 10 min */
 #define PL_HANDSHAKE_REPLAY_MS 1200000     /* first messages are remembered for 20 min: twice the skew */
-#define PL_HANDSHAKE_REPLAY_MAX 4096       /* (local) remembered first messages; full means: refuse new inbound ones */
+#define PL_HANDSHAKE_REPLAY_MAX 4096       /* (local) remembered first messages; the oldest is forgotten when there are more */
 #define PL_HANDSHAKES_MAX 64               /* (local) unauthenticated connections at once */
 #define PL_HANDSHAKES_PER_ADDRESS_MAX 2    /* (local) */
 #define PL_LINKS_MAX 64                    /* (local) authenticated links at once: 32 inbound, 32 outbound */
@@ -82,9 +82,8 @@
 #define PL_WANT_MS_MAX 3000                /* an unanswered WANT goes to the next announcer */
 #define PL_ANTI_ENTROPY_MS 30000
 #define PL_WANT_ENTRIES_MAX 65536          /* in one WANT */
-#define PL_BATCH_ENTRIES_MAX 256           /* chained entries that one signature may authenticate in catch-up */
+#define PL_BATCH_ENTRIES_MAX 256           /* chained entries of bulk that one signature may authenticate in catch-up */
 #define PL_CREDIT_BYTES 262144             /* bulk in flight to a receiver that has not taken it in */
-#define PL_FORKS_MAX 64                    /* (local) equivocation proofs kept in memory; all are in the store */
 
 /* --- quotas, counted against the signed author, never the relay (defaults; node's configuration may change them) --- */
 #define PL_FLASH_PER_MINUTE 10

@@ -34,7 +34,7 @@ static void back_off(struct pl_engine *e, struct peer *peer)
 	peer->backoff_ms = peer->backoff_ms * 2 > PL_BACKOFF_MS_MAX ? PL_BACKOFF_MS_MAX : peer->backoff_ms * 2;
 	peer->dialling = false;
 	peer->state_since_ms = e->now_ms;
-	pl_timer(e, peer->dial_at_ms);
+	pl_timer(e, e->dials_wait ? e->now_ms : peer->dial_at_ms); /* its place may be another's turn */
 }
 
 /* Drops a connection that never got a session. Without a word: whoever is there learns nothing. */
@@ -149,6 +149,8 @@ static void session_end(struct pl_engine *e, struct session *s)
 	pl_sync_session_gone(e, index);
 	if (peer->dialable)
 		back_off(e, peer);
+	else if (e->dials_wait)
+		pl_timer(e, e->now_ms);
 }
 
 bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, uint32_t payload_bytes)
@@ -270,6 +272,10 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	fresh.floor = s->floor;
 	fresh.want_to = s->want_to;
 	fresh.dirty = s->dirty;
+	fresh.queued = s->queued;
+	fresh.shunned_until_s = s->shunned_until_s;
+	for (int lane = 0; lane < PL_LANES; lane++)
+		fresh.todo[lane].nodes = s->todo[lane].nodes;
 	for (int c = 0; c < PL_CLASSES; c++) {
 		fresh.assembly[c] = (struct assembly){ .bytes = { s->assembly[c].bytes[0], s->assembly[c].bytes[1] }, .max = s->assembly[c].max };
 		fresh.out[c] = (struct out_queue){ .bytes = s->out[c].bytes, .max = s->out[c].max };
@@ -277,12 +283,14 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	fresh.since_ms = fresh.started_ms = fresh.heard_ms = fresh.sending_since_ms = e->now_ms;
 	fresh.sending = conn->sending; /* the last handshake message: HELLO waits for it */
 	fresh.ping_at_ms = e->now_ms + PL_PING_MS;
-	fresh.frontier_next = UINT32_MAX;
+	fresh.frontier_next = fresh.root_next = UINT32_MAX;
 	*s = fresh;
 	memset(s->peer_has, 0, e->lanes_count * sizeof *s->peer_has);
 	memset(s->sent, 0, e->lanes_count * sizeof *s->sent);
 	memset(s->want_to, 0, e->lanes_count * sizeof *s->want_to);
 	memset(s->dirty, 0, e->lanes_count);
+	memset(s->queued, 0, e->lanes_count);
+	memset(s->shunned_until_s, 0, e->nodes * sizeof *s->shunned_until_s);
 	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader.stream.cipher) != PL_OK)
 		assert(!"the handshake is done");
 	pl_noise_wipe(&conn->handshake.noise);
@@ -304,9 +312,9 @@ static bool is_replay(struct pl_engine *e, const uint8_t ephemeral[32])
 		if (r->at_ms != 0 && e->now_ms - r->at_ms < PL_HANDSHAKE_REPLAY_MS && memcmp(r->ephemeral, ephemeral, 32) == 0)
 			return true;
 	}
+	/* When it is full the oldest is forgotten. Who knows our public key can bring that about, and gains no more by it than that we answer an
+	 * old first message; were we to refuse all others meanwhile, it could keep everybody out. */
 	struct replay *r = &e->replays[e->replays_next];
-	if (r->at_ms != 0 && e->now_ms - r->at_ms < PL_HANDSHAKE_REPLAY_MS)
-		return true; /* the memory is full of young ones: nobody new for a while */
 	*r = (struct replay){ .at_ms = e->now_ms ? e->now_ms : 1 };
 	memcpy(r->ephemeral, ephemeral, 32);
 	e->replays_next = (e->replays_next + 1) % PL_HANDSHAKE_REPLAY_MAX;
@@ -353,11 +361,34 @@ static void go_live(struct pl_engine *e, struct session *s)
 	s->since_ms = e->now_ms;
 	e->peers[s->peer].backoff_ms = 0;
 	pl_note(e, PL_NOTE_LINK_LIVE, e->conns[s->conn].link, s->peer, "");
-	pl_proof_tell_all(e, s);
 	s->ack_at_ms = e->now_ms ? e->now_ms : 1;
 	pl_timer(e, e->now_ms);
-	for (uint32_t index = 0; index < e->lanes_count; index++)
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		pl_todo_add(e, s, index);
 		pl_lane_pump(e, index, 0);
+	}
+}
+
+static void roots_run(struct pl_engine *e, struct session *s)
+{
+	for (; s->root_next < e->lanes_count && e->effects_count < PL_EFFECTS_SLICE; s->root_next++) {
+		s->peer_has[s->root_next] = s->floor[s->root_next];
+		pl_acked_up_to(e, s->peer, s->root_next, s->floor[s->root_next]);
+	}
+	if (s->root_next < e->lanes_count) {
+		e->work_left = true;
+		return;
+	}
+	s->root_next = UINT32_MAX;
+	go_live(e, s);
+}
+
+void pl_link_roots_run(struct pl_engine *e)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (e->sessions[i].used && e->sessions[i].root_next != UINT32_MAX)
+			roots_run(e, &e->sessions[i]);
+	}
 }
 
 static void hello_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -376,11 +407,8 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 	s->credit = hello.credit_bytes < PL_CREDIT_BYTES ? hello.credit_bytes : PL_CREDIT_BYTES;
 	if (memcmp(hello.frontier_root, s->hello_root, PL_ID_BYTES) == 0) {
 		/* PROTOCOL: "Equal roots: both hold the same, and no FRONTIER follows." */
-		for (uint32_t index = 0; index < e->lanes_count; index++) {
-			s->peer_has[index] = s->floor[index];
-			pl_acked_up_to(e, s->peer, index, s->floor[index]);
-		}
-		go_live(e, s);
+		s->state = PL_SESSION_RECON;
+		s->root_next = 0; /* live when all is noted: pl_link_roots_run() */
 		return;
 	}
 	s->state = PL_SESSION_RECON;
@@ -389,16 +417,13 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 
 static void ping_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	uint8_t root[PL_ID_BYTES];
-
 	if (frame->payload_bytes != 8 + PL_ID_BYTES) {
 		pl_session_fault(e, s, "ping malformed");
 		return;
 	}
 	(void)pl_control(s, PL_FRAME_PONG, 0, 0, frame->payload, 8);
 	/* PROTOCOL: "A PING carries the sender's frontier root; who has another one answers with its FRONTIER too, at most every 30 s." */
-	pl_engine_frontier_root(e, root);
-	if (s->state == PL_SESSION_LIVE && memcmp(root, frame->payload + 8, PL_ID_BYTES) != 0 && e->now_ms >= s->frontier_at_ms) {
+	if (s->state == PL_SESSION_LIVE && memcmp(pl_frontier_root(e), frame->payload + 8, PL_ID_BYTES) != 0 && e->now_ms >= s->frontier_at_ms) {
 		s->frontier_at_ms = e->now_ms + PL_ANTI_ENTROPY_MS;
 		pl_frontier_start(e, s);
 	}
@@ -458,6 +483,8 @@ static void frag_receive(struct pl_engine *e, struct session *s, const struct pl
 	}
 	memcpy(a->bytes[a->turn] + a->have, bytes, count);
 	a->have += count;
+	if (kept & PL_FRAME_CATCHUP)
+		s->caught_ms = e->now_ms; /* a large entry on a thin link: it is coming */
 	if (((frame->flags & PL_FRAME_LAST) != 0) != (a->have == a->total)) {
 		pl_session_fault(e, s, "fragments end early or late");
 		return;
@@ -517,7 +544,7 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 		return;
 	case PL_FRAME_FRONTIER:
 		pl_frontier_receive(e, s, frame);
-		if (s->used && s->state == PL_SESSION_RECON && !s->frontier_open)
+		if (s->used && s->state == PL_SESSION_RECON && s->root_next == UINT32_MAX && !s->frontier_open)
 			go_live(e, s);
 		return;
 	case PL_FRAME_HAVE:
@@ -689,7 +716,7 @@ static void session_timers(struct pl_engine *e, struct session *s)
 	}
 	if (e->now_ms >= s->ping_at_ms && !in_hello) {
 		pl_put64(ping, e->now_ms);
-		pl_engine_frontier_root(e, ping + 8);
+		memcpy(ping + 8, pl_frontier_root(e), PL_ID_BYTES);
 		(void)pl_control(s, PL_FRAME_PING, 0, 0, ping, sizeof ping);
 		s->ping_at_ms = e->now_ms + PL_PING_MS;
 	}
@@ -708,19 +735,33 @@ static void session_timers(struct pl_engine *e, struct session *s)
 		pl_timer(e, s->ack_at_ms);
 }
 
+/* Whoever is due, as far as there are sessions for them; those that have to wait take turns. */
 static void dial_due(struct pl_engine *e)
 {
-	for (uint16_t node = 0; node < e->nodes && e->started && !e->draining && !e->store_failed; node++) {
+	const uint16_t first = e->dial_next;
+	uint32_t taken = 0;
+
+	e->dials_wait = false;
+	if (!e->started || e->draining || e->store_failed)
+		return;
+	for (uint16_t node = 0; node < e->nodes; node++)
+		taken += e->peers[node].dialling || e->peers[node].session != PL_NONE16;
+	for (uint16_t i = 0; i < e->nodes; i++) {
+		const uint16_t node = (uint16_t)((first + i) % e->nodes);
 		struct peer *peer = &e->peers[node];
 		if (!peer->dialable || peer->dialling || peer->session != PL_NONE16 || node == e->self)
 			continue;
 		if (e->now_ms < peer->dial_at_ms) {
 			pl_timer(e, peer->dial_at_ms);
-			continue;
+		} else if (taken >= e->sessions_max) {
+			e->dials_wait = true; /* until one ends, or a dial fails */
+		} else {
+			taken++;
+			peer->dialling = true;
+			peer->state_since_ms = e->now_ms;
+			e->dial_next = (uint16_t)((node + 1) % e->nodes);
+			pl_effect_add(e, PL_FX_DIAL)->effect.dial.peer = node;
 		}
-		peer->dialling = true;
-		peer->state_since_ms = e->now_ms;
-		pl_effect_add(e, PL_FX_DIAL)->effect.dial.peer = node;
 	}
 }
 

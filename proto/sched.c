@@ -72,37 +72,50 @@ struct job {
 	bool catchup;
 };
 
+void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index)
+{
+	struct todo *todo = &s->todo[index % PL_LANES];
+
+	if (s->queued[index])
+		return;
+	s->queued[index] = 1;
+	todo->nodes[(todo->first + todo->count) % e->nodes] = (uint16_t)(index / PL_LANES);
+	todo->count++;
+}
+
+/* The job that there is of a lane, if any. */
 static bool job_of(const struct pl_engine *e, struct session *s, uint32_t index, struct job *job)
 {
 	const uint64_t durable = e->lanes[index].durable_seq;
 
-	job->index = index;
 	if (s->want_to[index] > s->sent[index]) {
-		job->from = s->sent[index] + 1;
-		job->to = s->want_to[index] < durable ? s->want_to[index] : durable;
-		job->catchup = true;
-		return job->to >= job->from;
+		*job = (struct job){ .index = index, .from = s->sent[index] + 1, .to = s->want_to[index], .catchup = true };
+	} else {
+		if (s->peer_has[index] > s->sent[index])
+			s->sent[index] = s->peer_has[index];
+		/* A peer that is behind what it was told asks, of whom it likes; only from there on is it pushed. Nobody is pushed its own feed. */
+		if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES)
+			return false;
+		*job = (struct job){ .index = index, .from = s->sent[index] + 1, .to = durable };
 	}
-	if (s->peer_has[index] > s->sent[index])
-		s->sent[index] = s->peer_has[index];
-	/* A peer that is behind what it was told asks, of whom it likes; only from there on is it pushed. Nobody is pushed its own feed. */
-	if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES)
-		return false;
-	job->from = s->sent[index] + 1;
-	job->to = durable;
-	job->catchup = false;
-	return job->to >= job->from;
+	if (job->to > durable)
+		job->to = durable;
+	return s->sent[index] < durable && job->to >= job->from;
 }
 
-static bool job_find(const struct pl_engine *e, struct session *s, int class, struct job *job)
+/* Takes the first of those that may have something, and puts it behind the others: each author in turn. */
+static bool job_find(const struct pl_engine *e, struct session *s, uint8_t lane, struct job *job)
 {
-	struct out_queue *q = &s->out[class];
-	const uint8_t lane = (uint8_t)(class - PL_CLASS_LANE0);
+	struct todo *todo = &s->todo[lane];
 
-	for (uint16_t i = 0; i < e->nodes; i++) {
-		const uint16_t node = (uint16_t)((q->next_node + i) % e->nodes);
-		if (job_of(e, s, pl_lane_index(node, lane), job)) {
-			q->next_node = (uint16_t)((node + 1) % e->nodes);
+	while (todo->count > 0) {
+		const uint16_t node = todo->nodes[todo->first];
+		const uint32_t index = pl_lane_index(node, lane);
+		todo->first = (uint16_t)((todo->first + 1) % e->nodes);
+		todo->count--;
+		s->queued[index] = 0;
+		if (job_of(e, s, index, job)) {
+			pl_todo_add(e, s, index);
 			return true;
 		}
 	}
@@ -118,9 +131,7 @@ static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint6
 {
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
 
-	if (++e->load_count == 0)
-		e->load_count = 1;
-	q->load_token = e->load_count;
+	q->load_token = pl_load_token(e);
 	q->load_lane = index;
 	q->load_catchup = catchup;
 	q->load_full = full;
@@ -143,13 +154,13 @@ static void refill(struct pl_engine *e, struct session *s)
 		if (s->full_want.from != 0 && s->full_want.lane == class - PL_CLASS_LANE0) {
 			load(e, q, pl_lane_index(s->full_want.node, s->full_want.lane), s->full_want.from, s->full_want.from, false, true);
 			s->full_want.from = 0;
-		} else if (job_find(e, s, class, &job)) {
+		} else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job)) {
 			load(e, q, job.index, job.from, job.to, job.catchup, false);
 		}
 	}
 }
 
-static void take_loaded(struct pl_engine *e, struct session *s, struct out_queue *q, const struct pl_stored_entry *entry)
+static void take_loaded(struct session *s, struct out_queue *q, const struct pl_stored_entry *entry)
 {
 	const uint8_t form = q->load_full ? PL_WIRE_FORM_FULL : PL_WIRE_FORM_SHORT;
 	const uint32_t wire_bytes = (form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT) + entry->body_bytes;
@@ -166,7 +177,6 @@ static void take_loaded(struct pl_engine *e, struct session *s, struct out_queue
 	q->count += PL_OUT_ITEM_BYTES + wire_bytes;
 	if (!q->load_full)
 		s->sent[q->load_lane] = seq;
-	(void)e;
 }
 
 void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
@@ -178,8 +188,16 @@ void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored
 			if (q->load_token != token)
 				continue;
 			q->load_token = 0;
-			for (size_t k = 0; k < count; k++)
-				take_loaded(e, s, q, &entries[k]);
+			size_t usable = 0;
+			while (usable < count && (entries[usable].body || entries[usable].body_bytes == 0))
+				usable++;
+			for (size_t k = 0; k < usable; k++)
+				take_loaded(s, q, &entries[k]);
+			/* What the store does not give now it will not give for being asked again: the peer has to look elsewhere. */
+			if (usable == 0 && !q->load_full) {
+				s->want_to[q->load_lane] = 0;
+				s->floor[q->load_lane] = UINT64_MAX;
+			}
 			return;
 		}
 	}
@@ -303,14 +321,22 @@ static size_t record_limit(const struct session *s)
 	return s->rate_bytes_per_s / 50 < FRAGMENT_BYTES_MIN ? FRAGMENT_BYTES_MIN : s->rate_bytes_per_s / 50;
 }
 
+/* Control frames that wait for room until they can be said. */
+static void fill_control(struct pl_engine *e, struct session *s)
+{
+	pl_proof_tell(e, s);
+	pl_credit_give(s);
+	pl_frontier_continue(e, s);
+}
+
 static void session_send(struct pl_engine *e, struct session *s)
 {
 	uint8_t *plain = s->record + 2;
 	const size_t limit = record_limit(s);
 	size_t used = 0, record_bytes;
 
+	fill_control(e, s);
 	put_control(s, plain, &used);
-	pl_frontier_continue(e, s);
 	while (s->state != PL_SESSION_HELLO && used + PL_FRAME_HEADER_BYTES < limit) {
 		const int class = next_class(s);
 		if (class < 0 || !put_piece(e, s, class, plain, &used, limit))

@@ -25,23 +25,28 @@
 /* (local) sizes that follow from limits.h or that nobody outside notices */
 #define PL_RECENT 16                 /* entries per lane that a duplicate is compared with in memory */
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
+#define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
+#define PL_FLASH_AHEAD_MAX 64        /* places a FLASH may be early by and still be kept */
 #define PL_SUSPICIONS 8              /* fork checks under way */
-#define PL_EFFECTS_MAX 2048          /* see pl_engine_step(): one record's worth of entries, one batch, one frame of ACKs */
+#define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us */
+#define PL_EFFECTS_MAX 2048          /* engine.c shows that a step has no more */
+#define PL_EFFECTS_SLICE 512         /* bulk is checked only while a step has fewer */
 #define PL_SLOT_BYTES (2 + 256 + PL_NOISE_TAG_BYTES) /* the smallest record: a goodbye */
-#define PL_NOTES_RESERVE 256         /* notes leave this many effects to the rest */
+#define PL_NOTES_MAX 256             /* in one step; more are lost */
 #define PL_CONTROL_BYTES 16384       /* control frames waiting on one link */
 #define PL_LOAD_BYTES 65536          /* read from the store at a time */
 #define PL_OUT_ITEM_BYTES 8          /* u32 bytes, u8 frame flags, u8 lane, u16 0 before each entry in an out queue */
 #define PL_OUT_FLASH_BYTES (3 * PL_WIRE_FLASH_BYTES_MAX)
 #define PL_OUT_BYTES (PL_LOAD_BYTES + 2 * PL_WIRE_BYTES_MAX)
 #define PL_IN_ITEM_BYTES 16          /* what an entry costs in credit besides its wire bytes */
-#define PL_VERIFY_SLICE 8            /* single verifications of bulk in one step: about half a millisecond */
+#define PL_VERIFY_SLICE 8            /* verifications of bulk in one step: about half a millisecond */
 #define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
-#define PL_REFUSALS_MAX 16           /* entries of one session that may fail to check out within PL_REFUSALS_MS */
+#define PL_REFUSALS_MAX 16           /* entries of one peer that may fail to check out within PL_REFUSALS_MS */
 #define PL_REFUSALS_MS 60000
+#define PL_SHUN_S 60                 /* bulk of an author is not taken from a peer for so long after what it sent of it did not check out */
 
 struct recent {
-	uint64_t seq;
+	uint64_t seq, gseq;
 	uint8_t id8[PL_HEAD8_BYTES], signature8[8];
 };
 
@@ -53,7 +58,7 @@ struct lane {
 	struct pl_bucket quota;
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
-	uint64_t fetch_to, fetch_deadline_ms;
+	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	bool frozen;
 };
@@ -77,7 +82,12 @@ struct out_queue {
 	uint32_t load_lane;      /* lane index it is for */
 	bool load_catchup, load_full;
 	int64_t deficit;
-	uint16_t next_node;      /* round robin */
+};
+
+/* Nodes whose lane a session may have something of to send: a ring, each node at most once. */
+struct todo {
+	uint16_t *nodes;
+	uint16_t first, count;
 };
 
 struct assembly {
@@ -95,7 +105,9 @@ struct session {
 	uint64_t heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
 	uint32_t rtt_ms;
 	bool sending, frontier_open;
-	uint32_t frontier_next; /* lane index from which FRONTIER goes on; PL_NEVER32: none under way */
+	uint32_t frontier_next; /* lane index from which FRONTIER goes on; UINT32_MAX: none under way */
+	uint32_t root_next;     /* lane index up to which equal roots have been noted as its acknowledgement; UINT32_MAX: nothing to note */
+	uint32_t proofs_told;   /* of e->forks */
 	uint64_t ack_at_ms;     /* 0: nothing to tell */
 	uint8_t hello_root[PL_ID_BYTES];
 
@@ -105,8 +117,9 @@ struct session {
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
 	uint32_t in_count, in_at, credit_owed;
-	uint32_t refusals;
-	uint64_t refusals_since_ms;
+	uint64_t caught_ms;  /* when it last sent something that answers a WANT */
+	uint32_t unanswered; /* WANTs that it has left unanswered, less those that it has answered since */
+	uint8_t full_asked;  /* entries in full that we wait for */
 
 	struct pl_record_stream writer;
 	uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
@@ -117,6 +130,7 @@ struct session {
 	uint64_t rate_bytes_per_s;  /* 0: unknown */
 	uint32_t sending_bytes;
 	struct pl_want full_want;   /* a fork check to answer; from 0: none */
+	struct todo todo[PL_LANES];
 
 	/* per lane index */
 	uint64_t *peer_has; /* announced or sent to us */
@@ -124,6 +138,8 @@ struct session {
 	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
 	uint8_t *dirty;     /* head has moved since it was told */
+	uint8_t *queued;    /* stands in todo */
+	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
 };
 
 struct peer {
@@ -131,6 +147,8 @@ struct peer {
 	uint16_t session;
 	uint8_t courier_key[32];
 	uint64_t backoff_ms, dial_at_ms, heard_ms, state_since_ms;
+	uint64_t refusals_since_ms;
+	uint32_t refusals; /* of what it sent; here, since it would not help to dial again */
 	struct pl_peer_info totals; /* the counters of past and present sessions */
 };
 
@@ -147,10 +165,11 @@ struct suspicion {
 	uint16_t node;
 	uint8_t lane;
 	uint64_t seq;
-	uint32_t token;
+	uint32_t token; /* 0: the entry to compare with is not durable yet */
 	uint8_t header[PL_ENTRY_HEADER_BYTES];
 };
 
+/* One an author; as many as there are nodes. */
 struct fork {
 	uint16_t node;
 	uint8_t headers[2][PL_ENTRY_HEADER_BYTES];
@@ -175,11 +194,16 @@ struct pl_engine {
 	uint16_t nodes, self, sessions_max, conns_max;
 	uint32_t lanes_count;
 	bool started, draining, store_failed, self_behind, any_courier_key;
+	bool dials_wait; /* somebody is to be dialled when a session is free */
+	uint16_t dial_next; /* where the next turn starts */
 
 	uint64_t now_ms, wall_ms;
 	uint8_t seed[32];
 	uint32_t seed_count;
 	uint64_t timer_ms; /* nothing is due before */
+	uint64_t lanes_timer_ms; /* of lanes */
+	uint8_t root[PL_ID_BYTES]; /* of the frontier, where root_known */
+	bool root_known;
 	bool work_left;    /* bulk waits to be checked: come back when idle */
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
@@ -199,7 +223,7 @@ struct pl_engine {
 	uint32_t replays_next;
 
 	struct effect_slot *effects;
-	uint32_t effects_count, effects_next;
+	uint32_t effects_count, effects_next, notes_count;
 	struct pl_engine_counters counters;
 };
 
@@ -210,6 +234,9 @@ void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct ses
                    const char *detail);
 void pl_random(struct pl_engine *e, uint8_t out[32]);
 void pl_timer(struct pl_engine *e, uint64_t at_ms);
+void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
+const uint8_t *pl_frontier_root(struct pl_engine *e);
+uint32_t pl_load_token(struct pl_engine *e);
 static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }
 /* Whether bulk may be taken in now, or has to wait for the store. */
 static inline bool pl_bulk_may_go(const struct pl_engine *e)
@@ -227,6 +254,8 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer);
 size_t pl_link_bytes(struct pl_engine *e, uint32_t link, const uint8_t *bytes, size_t count);
 void pl_link_sent(struct pl_engine *e, uint32_t link);
 void pl_link_timers(struct pl_engine *e);
+/* Goes on with what equal roots acknowledge, where that is more than a step's effects. */
+void pl_link_roots_run(struct pl_engine *e);
 void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text);
 struct conn *pl_conn_find(struct pl_engine *e, uint32_t link);
 /* Says goodbye where it can, closes, forgets. The session is gone afterwards. */
@@ -241,12 +270,19 @@ bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, co
 void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t frame_flags);
 /* Checks what waits in the session's in queue, for a slice of time. */
 void pl_in_queue_run(struct pl_engine *e, struct session *s);
+/* Whether what waits could be worked off now, were there time. */
+bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s);
+/* Gives credit back, where there is enough to give. */
+void pl_credit_give(struct session *s);
 enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event);
 void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
 bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
 void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
-void pl_proof_tell_all(struct pl_engine *e, struct session *s); /* a session that has just come up */
+void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b);
+/* Tells the proofs that this peer has not been told of, as far as there is room. */
+void pl_proof_tell(const struct pl_engine *e, struct session *s);
+bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 
 /* --- sync.c --- */
 void pl_frontier_snapshot(struct pl_engine *e, struct session *s); /* before HELLO */
@@ -260,7 +296,9 @@ void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
 /* Asks somebody for what this lane lacks, now or when its timer says. */
 void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
-void pl_lane_progress(struct pl_engine *e, uint32_t index);
+void pl_lane_progress(struct pl_engine *e, uint32_t index); /* have_seq has moved */
+/* Whoever was asked for this lane is asked no more. */
+void pl_fetch_cancel(struct pl_engine *e, uint32_t index);
 void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
 void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index);
 void pl_sync_timers(struct pl_engine *e);
@@ -271,6 +309,8 @@ void pl_tell_flush(struct pl_engine *e, struct session *s);
 /* Copies a FLASH to every live session not known to hold it. */
 void pl_flash_flood(struct pl_engine *e, struct flash *flash);
 void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+/* This session may have something of this lane to send: say so when a head moves, a WANT comes, or what the peer has changes. */
+void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index);
 /* Everything that can be sent now, on every session. */
 void pl_sched_run(struct pl_engine *e);
 

@@ -19,7 +19,7 @@ void pl_frontier_snapshot(struct pl_engine *e, struct session *s)
 {
 	for (uint32_t index = 0; index < e->lanes_count; index++)
 		s->floor[index] = e->lanes[index].durable_seq;
-	pl_engine_frontier_root(e, s->hello_root);
+	memcpy(s->hello_root, pl_frontier_root(e), PL_ID_BYTES);
 }
 
 void pl_frontier_start(struct pl_engine *e, struct session *s)
@@ -76,16 +76,6 @@ static bool item_usable(struct pl_engine *e, struct session *s, const uint8_t *b
 	return item->generation == pl_generation_of(e, item->node);
 }
 
-static void self_check(struct pl_engine *e, struct session *s, const struct pl_item *item)
-{
-	/* PROTOCOL: "A node that hears of entries of its own feed that it does not hold was restored from a copy: it authors nothing more in this
-	 * generation." */
-	if (item->node != e->self || e->self_behind || item->seq <= e->lanes[pl_lane_index(item->node, item->lane)].have_seq)
-		return;
-	e->self_behind = true;
-	pl_note_entry(e, PL_NOTE_SELF_BEHIND, s, item->node, item->lane, item->seq, "a peer holds entries of this node that it lacks itself");
-}
-
 static bool items_take(struct pl_engine *e, struct session *s, const struct pl_frame *frame, bool durable)
 {
 	if (frame->payload_bytes % PL_ITEM_BYTES != 0) {
@@ -100,7 +90,6 @@ static bool items_take(struct pl_engine *e, struct session *s, const struct pl_f
 			continue;
 		}
 		const uint32_t index = pl_lane_index(item.node, item.lane);
-		self_check(e, s, &item);
 		pl_announced(e, s, index, item.seq);
 		if (durable)
 			pl_acked_up_to(e, s->peer, index, item.seq);
@@ -146,6 +135,7 @@ void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64
 		s->peer_has[index] = e->lanes[index].have_seq < s->peer_has[index] ? e->lanes[index].have_seq : s->peer_has[index];
 	else if (seq > s->peer_has[index])
 		s->peer_has[index] = seq;
+	pl_todo_add(e, s, index);
 }
 
 /* --- asking --- */
@@ -165,20 +155,24 @@ static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, ui
 
 void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 {
-	(void)want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL);
+	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL) && s->full_asked < PL_FULL_ASKED_MAX)
+		s->full_asked++;
 }
 
-/* Who announced the most; of equals, who answers fastest. */
+/* Whom to ask for what a lane lacks: who has left the fewest WANTs unanswered; of these, who has announced most; of equals, who answers fastest. */
 static struct session *best_holder(struct pl_engine *e, uint32_t index)
 {
+	const uint16_t node = (uint16_t)(index / PL_LANES);
+	const uint8_t lane = (uint8_t)(index % PL_LANES);
 	struct session *best = NULL;
 
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		struct session *s = &e->sessions[i];
-		if (!s->used || s->state != PL_SESSION_LIVE || s->peer_has[index] <= e->lanes[index].have_seq)
+		if (!s->used || s->state != PL_SESSION_LIVE || s->peer_has[index] <= e->lanes[index].have_seq || pl_is_shunned(e, s, node, lane))
 			continue;
-		if (!best || s->peer_has[index] > best->peer_has[index] ||
-		    (s->peer_has[index] == best->peer_has[index] && s->rtt_ms < best->rtt_ms))
+		if (!best || s->unanswered < best->unanswered ||
+		    (s->unanswered == best->unanswered && (s->peer_has[index] > best->peer_has[index] ||
+		                                           (s->peer_has[index] == best->peer_has[index] && s->rtt_ms < best->rtt_ms))))
 			best = s;
 	}
 	return best;
@@ -198,20 +192,28 @@ static void fetch_now(struct pl_engine *e, uint32_t index)
 		to = from + PL_WANT_ENTRIES_MAX - 1;
 	if (!want_send(e, s, index, from, to, 0)) {
 		lane->want_at_ms = e->now_ms + PL_HAVE_COALESCE_MS;
-		pl_timer(e, lane->want_at_ms);
+		pl_lane_timer(e, lane->want_at_ms);
 		return;
 	}
 	lane->fetch_session = (uint16_t)(s - e->sessions);
 	lane->fetch_to = to;
+	lane->fetch_since_ms = e->now_ms;
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
-	pl_timer(e, lane->fetch_deadline_ms);
+	pl_lane_timer(e, lane->fetch_deadline_ms);
 }
 
 void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 {
 	struct lane *lane = &e->lanes[index];
 
-	if (lane->frozen || lane->fetch_session != PL_NONE16 || !best_holder(e, index))
+	if (lane->fetch_session != PL_NONE16) {
+		/* Who has left us waiting before, and sends nothing now, gives way to another as soon as there is one. */
+		const struct session *asked = &e->sessions[lane->fetch_session];
+		if (asked->unanswered == 0 || asked->caught_ms >= lane->fetch_since_ms || best_holder(e, index) == asked)
+			return;
+		pl_fetch_cancel(e, index);
+	}
+	if (lane->frozen || !best_holder(e, index))
 		return;
 	if (lane->quota_until_ms > e->now_ms)
 		return; /* its timer stands */
@@ -219,11 +221,10 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 		fetch_now(e, index);
 	} else if (lane->want_at_ms == 0) {
 		lane->want_at_ms = e->now_ms + delay_ms;
-		pl_timer(e, lane->want_at_ms);
+		pl_lane_timer(e, lane->want_at_ms);
 	}
 }
 
-/* have_seq has moved. */
 void pl_lane_progress(struct pl_engine *e, uint32_t index)
 {
 	struct lane *lane = &e->lanes[index];
@@ -234,15 +235,28 @@ void pl_lane_progress(struct pl_engine *e, uint32_t index)
 		return;
 	}
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
-	pl_timer(e, lane->fetch_deadline_ms);
+	pl_lane_timer(e, lane->fetch_deadline_ms);
 	if (lane->have_seq < lane->fetch_to)
 		return;
+	struct session *s = &e->sessions[lane->fetch_session];
+	if (s->unanswered > 0)
+		s->unanswered--;
 	lane->fetch_session = PL_NONE16;
-	struct session *more = best_holder(e, index);
-	if (more)
+	if (best_holder(e, index))
 		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
 	else
 		pl_note_entry(e, PL_NOTE_CAUGHT_UP, NULL, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, "");
+}
+
+void pl_fetch_cancel(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
+
+	if (lane->fetch_session == PL_NONE16)
+		return;
+	(void)pl_control(&e->sessions[lane->fetch_session], PL_FRAME_CANCEL, 0, 0, payload, sizeof payload);
+	lane->fetch_session = PL_NONE16;
 }
 
 void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index)
@@ -261,36 +275,64 @@ void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index)
 
 static void fetch_timed_out(struct pl_engine *e, uint32_t index)
 {
-	struct lane *lane = &e->lanes[index];
-	struct session *s = &e->sessions[lane->fetch_session];
-	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
+	struct session *s = &e->sessions[e->lanes[index].fetch_session];
 
 	e->counters.wants_timed_out++;
-	(void)pl_control(s, PL_FRAME_CANCEL, 0, 0, payload, sizeof payload);
+	s->unanswered++;
+	pl_fetch_cancel(e, index);
 	pl_announced(e, s, index, 0); /* until it says so again */
-	lane->fetch_session = PL_NONE16;
 	pl_lane_pump(e, index, 0);
+}
+
+static bool has_other_holder(const struct pl_engine *e, uint32_t index)
+{
+	const struct lane *lane = &e->lanes[index];
+
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		const struct session *s = &e->sessions[i];
+		if (s->used && i != lane->fetch_session && s->state == PL_SESSION_LIVE && s->peer_has[index] > lane->have_seq &&
+		    s->unanswered <= e->sessions[lane->fetch_session].unanswered)
+			return true;
+	}
+	return false;
+}
+
+/* PROTOCOL: "If nothing comes for 3 s it sends CANCEL, forgets what that peer has announced, and asks the next; so also if the lane is not there after
+ * 30 s and another has it." What is asked for may stand behind other things that we have asked of the same peer, and what has come may wait for our
+ * own store: neither is its fault. */
+static void fetch_check(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	const struct session *s = &e->sessions[lane->fetch_session];
+
+	if (e->storing_bytes >= PL_STORING_BYTES_MAX || s->in_at < s->in_count)
+		lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
+	else if (s->caught_ms + PL_WANT_MS_MAX > lane->fetch_deadline_ms)
+		lane->fetch_deadline_ms = s->caught_ms + PL_WANT_MS_MAX;
+	if (e->now_ms >= lane->fetch_deadline_ms || (e->now_ms - lane->fetch_since_ms >= PL_HOLD_MS && has_other_holder(e, index)))
+		fetch_timed_out(e, index);
+	else
+		pl_lane_timer(e, lane->fetch_deadline_ms);
 }
 
 void pl_sync_timers(struct pl_engine *e)
 {
+	if (e->now_ms < e->lanes_timer_ms) {
+		pl_timer(e, e->lanes_timer_ms);
+		return;
+	}
+	e->lanes_timer_ms = PL_NEVER;
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		struct lane *lane = &e->lanes[index];
 		if (lane->quota_until_ms != 0 && e->now_ms >= lane->quota_until_ms)
 			lane->quota_until_ms = 0;
 		if (lane->fetch_session != PL_NONE16) {
-			/* A store that is busy with our own bulk is no fault of the holder. */
-			if (e->storing_bytes >= PL_STORING_BYTES_MAX || e->sessions[lane->fetch_session].in_at < e->sessions[lane->fetch_session].in_count)
-				lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
-			if (e->now_ms >= lane->fetch_deadline_ms)
-				fetch_timed_out(e, index);
-			else
-				pl_timer(e, lane->fetch_deadline_ms);
+			fetch_check(e, index);
 		} else if (lane->want_at_ms != 0) {
 			if (e->now_ms >= lane->want_at_ms)
 				fetch_now(e, index);
 			else
-				pl_timer(e, lane->want_at_ms);
+				pl_lane_timer(e, lane->want_at_ms);
 		}
 	}
 }
@@ -315,6 +357,7 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 	/* PROTOCOL: "A new WANT for a lane replaces the one before." */
 	s->want_to[index] = want.to;
 	s->sent[index] = want.from - 1;
+	pl_todo_add(e, s, index);
 }
 
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -323,7 +366,9 @@ void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_f
 		pl_session_fault(e, s, "cancel malformed");
 		return;
 	}
-	s->want_to[pl_lane_index(pl_get16(frame->payload), frame->payload[2])] = 0;
+	const uint32_t index = pl_lane_index(pl_get16(frame->payload), frame->payload[2]);
+	s->want_to[index] = 0;
+	pl_todo_add(e, s, index);
 }
 
 /* --- telling --- */
@@ -338,6 +383,7 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent)
 		if (!s->used || s->state == PL_SESSION_HELLO)
 			continue;
 		s->dirty[index] = 1;
+		pl_todo_add(e, s, index);
 		if (s->state != PL_SESSION_LIVE)
 			continue; /* told when it is */
 		if (s->ack_at_ms == 0 || at_ms < s->ack_at_ms)
@@ -358,8 +404,10 @@ void pl_tell_flush(struct pl_engine *e, struct session *s)
 
 	s->ack_at_ms = 0;
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
-		if (!s->dirty[index])
-			continue;
+		const uint8_t *next = memchr(s->dirty + index, 1, e->lanes_count - index);
+		if (!next)
+			break;
+		index = (uint32_t)(next - s->dirty);
 		if (acks_count == 128 || haves_count == 128 ||
 		    PL_CONTROL_BYTES - s->control_count < 2 * PL_FRAME_HEADER_BYTES + (acks_count + haves_count + 1) * PL_ITEM_BYTES) {
 			s->ack_at_ms = e->now_ms + PL_HAVE_COALESCE_MS; /* the rest when there is room */

@@ -83,6 +83,8 @@ struct node {
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
 	uint32_t sent_due[LINKS_MAX], sent_count;
+	uint8_t proof[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
+	bool proven[WORLD_NODES_MAX];
 	bool played;
 };
 
@@ -307,6 +309,10 @@ static void effects(struct world *w, uint16_t node)
 			n->acked[fx.acked.peer][fx.acked.node][fx.acked.lane] = fx.acked.seq;
 			break;
 		case PL_FX_PROOF:
+			assert(!n->proven[fx.proof.node]);
+			n->proven[fx.proof.node] = true;
+			memcpy(n->proof[fx.proof.node][0], fx.proof.header_a, PL_ENTRY_HEADER_BYTES);
+			memcpy(n->proof[fx.proof.node][1], fx.proof.header_b, PL_ENTRY_HEADER_BYTES);
 			n->proofs++;
 			break;
 		case PL_FX_NOTE:
@@ -365,6 +371,11 @@ static void engine_start(struct world *w, uint16_t node)
 				assert(step(w, node, &event) == PL_OK);
 			}
 		}
+	}
+	for (uint16_t a = 0; a < w->count; a++) {
+		struct pl_event event = { .type = PL_EV_RESTORE_PROOF, .restore_proof = { a, n->proof[a][0], n->proof[a][1] } };
+		if (n->proven[a])
+			assert(step(w, node, &event) == PL_OK);
 	}
 	struct pl_event event = { .type = PL_EV_START };
 	assert(step(w, node, &event) == PL_OK);
