@@ -40,6 +40,13 @@ static void row_of(uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES],
 	memcpy(row + 2, channel_id, PL_CHANNEL_ID_BYTES);
 }
 
+/* For the log; returns name. */
+static const char *name_of(const struct pl_channels *channels, uint16_t node, char name[PL_NODE_NAME_BYTES])
+{
+	pl_charter_node_name(pl_core_charter(channels->core), node, name);
+	return name;
+}
+
 static uint32_t own_generation(const struct pl_channels *channels)
 {
 	return pl_core_charter(channels->core)->nodes[pl_core_self(channels->core)].certificate.generation;
@@ -454,14 +461,17 @@ static void arrival_done(struct pl_apply *apply)
 /* Whether what the envelope held is a root; its author is the entry's, since the envelope is bound to it. */
 static bool take_root(struct arrival *arrival)
 {
+	struct pl_channels *channels = arrival->channels;
 	struct pl_channel_root root;
+	char author[PL_NODE_NAME_BYTES];
 	enum pl_err err = pl_channel_root_read(arrival->open.plain, arrival->open.plain_bytes, &root);
 	if (err == PL_OK &&
 	    (root.audience.bytes != sizeof(AUDIENCE) - 1 || memcmp(root.audience.chars, AUDIENCE, sizeof(AUDIENCE) - 1) != 0))
 		err = PL_ERR_VERSION;
 	if (err != PL_OK) {
-		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root is of no use", PL_F_U64("node", arrival->apply.node),
-		       PL_F_U64("seq", arrival->apply.seq), PL_F_ERR(err));
+		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root is of no use",
+		       PL_F_STR("author", name_of(channels, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
+		       PL_F_ERR(err));
 		return false;
 	}
 	memcpy(arrival->channel_id, root.channel_id, sizeof(arrival->channel_id));
@@ -473,13 +483,15 @@ static bool take_root(struct arrival *arrival)
 
 static void opened(struct pl_open *open)
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct arrival *arrival = open->ctx;
 	struct pl_channels *channels = arrival->channels;
 	bool keep = open->err == PL_OK && take_root(arrival);
 	/* PL_ERR_NO_KEY is the rule: these go to some nodes at a time */
 	if (open->err != PL_OK && open->err != PL_ERR_NO_KEY)
-		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root does not open", PL_F_U64("node", arrival->apply.node),
-		       PL_F_U64("seq", arrival->apply.seq), PL_F_ERR(open->err));
+		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root does not open",
+		       PL_F_STR("author", name_of(channels, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
+		       PL_F_ERR(open->err));
 	pl_open_wipe(open);
 	if (keep) {
 		pl_apply(channels->applier, &arrival->apply);
@@ -492,6 +504,7 @@ static void opened(struct pl_open *open)
 
 void pl_channels_entry(struct pl_channels *channels, const struct pl_store_entry *entry)
 {
+	char author[PL_NODE_NAME_BYTES];
 	if (entry->node == pl_core_self(channels->core)) { /* our own roots are in the store before they are sent */
 		pl_apply_skip(channels->applier, entry->node, entry->lane, entry->seq);
 		return;
@@ -499,7 +512,7 @@ void pl_channels_entry(struct pl_channels *channels, const struct pl_store_entry
 	struct arrival *arrival = calloc(1, sizeof(*arrival));
 	if (arrival == NULL) {
 		PL_LOG(PL_LOG_ERROR, "channel", "no memory to look at a channel root; it comes again at the next start",
-		       PL_F_U64("node", entry->node), PL_F_U64("seq", entry->seq));
+		       PL_F_STR("author", name_of(channels, entry->node, author)), PL_F_U64("seq", entry->seq));
 		return;
 	}
 	arrival->channels = channels;

@@ -88,6 +88,13 @@ struct intake {
 	uint16_t added; /* objects that were not here before */
 };
 
+/* For the log; returns name. */
+static const char *name_of(const struct pl_indicator_part *part, uint16_t node, char name[PL_NODE_NAME_BYTES])
+{
+	pl_charter_node_name(pl_core_charter(part->core), node, name);
+	return name;
+}
+
 static struct intake *intake_of(struct pl_apply *apply)
 {
 	return (struct intake *)(void *)apply;
@@ -147,7 +154,7 @@ static bool make_row(const uint8_t store_key[32], const struct pl_stix_object *o
 /* An author that conforms has checked all this before it shared; one that does not gets its other objects through. */
 static enum pl_err check_objects(struct intake *intake, const struct pl_indicators *indicators, struct pl_stix_object *object)
 {
-	char reason[PL_STIX_REASON_BYTES];
+	char author[PL_NODE_NAME_BYTES], reason[PL_STIX_REASON_BYTES];
 	for (uint16_t i = 0; i < indicators->count; i++) {
 		const struct pl_text *text = &indicators->objects[i];
 		enum pl_err err = pl_stix_object_read((const uint8_t *)text->chars, text->bytes, object, reason);
@@ -155,8 +162,8 @@ static enum pl_err check_objects(struct intake *intake, const struct pl_indicato
 			return err;
 		if (err != PL_OK || object->tlp > indicators->tlp) {
 			PL_LOG(PL_LOG_WARNING, "indicator", "an object of another node breaks a rule and is left out",
-			       PL_F_U64("node", intake->node), PL_F_U64("seq", intake->seq), PL_F_U64("place", i),
-			       PL_F_STR("id", object->id),
+			       PL_F_STR("author", name_of(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq),
+			       PL_F_U64("place", i), PL_F_STR("id", object->id),
 			       PL_F_STR("reason", err != PL_OK ? reason : "is marked with a narrower TLP than it is shared at"));
 			continue;
 		}
@@ -279,13 +286,15 @@ static enum pl_err insert_rows(struct intake *intake, sqlite3 *db)
 /* The rows are durable. */
 static void tell(const struct intake *intake)
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct pl_indicator_part *part = intake->part;
 	const struct pl_charter *charter = pl_core_charter(part->core);
 	uint16_t rejected = (uint16_t)(intake->objects_count - intake->rows_count);
 	part->counts.objects += intake->added;
 	part->counts.rejected += rejected;
-	PL_LOG(PL_LOG_INFO, "indicator", "indicators taken in", PL_F_U64("node", intake->node), PL_F_U64("seq", intake->seq),
-	       PL_F_U64("objects", intake->rows_count), PL_F_U64("new", intake->added), PL_F_U64("rejected", rejected));
+	PL_LOG(PL_LOG_INFO, "indicator", "indicators taken in", PL_F_STR("author", name_of(intake->part, intake->node, author)),
+	       PL_F_U64("seq", intake->seq), PL_F_U64("objects", intake->rows_count), PL_F_U64("new", intake->added),
+	       PL_F_U64("rejected", rejected));
 	json_t *event =
 		json_pack("{s:o, s:o, s:s, s:o, s:i, s:i, s:i}", "author", pl_api_node(charter, intake->node), "ref",
 		          pl_api_ref(charter, intake->node, PL_INDICATOR_LANE, intake->seq), "tlp", pl_tlp_name(intake->tlp), "received",
@@ -298,8 +307,9 @@ static void tell(const struct intake *intake)
 
 static void log_unreadable(const struct intake *intake)
 {
-	PL_LOG(PL_LOG_WARNING, "indicator", "indicators of another node cannot be read and are left out", PL_F_U64("node", intake->node),
-	       PL_F_U64("seq", intake->seq), PL_F_ERR(intake->err));
+	char author[PL_NODE_NAME_BYTES];
+	PL_LOG(PL_LOG_WARNING, "indicator", "indicators of another node cannot be read and are left out",
+	       PL_F_STR("author", name_of(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq), PL_F_ERR(intake->err));
 }
 
 /* ---------------------------------------------------------------- entries that waited for their root */
@@ -314,6 +324,7 @@ static void drain(struct pl_indicator_part *part);
 
 static void root_came(void *ctx, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES])
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct pl_indicator_part *part = ctx;
 	struct pl_waiting_channel **end = &part->waiting_first;
 	/* the first one may have been looked at already, and is looked at again */
@@ -323,7 +334,7 @@ static void root_came(void *ctx, uint16_t node, const uint8_t channel_id[PL_CHAN
 	*end = calloc(1, sizeof(**end));
 	if (*end == NULL) {
 		PL_LOG(PL_LOG_ERROR, "indicator", "no memory to open what waited for a channel root; it is opened at the next start",
-		       PL_F_U64("node", node));
+		       PL_F_STR("author", name_of(part, node, author)));
 		return;
 	}
 	(*end)->node = node;
@@ -527,10 +538,11 @@ static void kept_done(struct pl_apply *apply)
 
 static void wait_done(struct pl_apply *apply)
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct intake *intake = intake_of(apply);
 	struct pl_indicator_part *part = intake->part;
-	PL_LOG(PL_LOG_INFO, "indicator", "indicators wait for the root of their channel", PL_F_U64("node", intake->node),
-	       PL_F_U64("seq", intake->seq));
+	PL_LOG(PL_LOG_INFO, "indicator", "indicators wait for the root of their channel",
+	       PL_F_STR("author", name_of(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq));
 	root_came(part, intake->node, intake->channel_id); /* perhaps it came while this was being noted */
 	finish(part, intake->node, intake->seq);
 	free_intake(intake);
@@ -564,6 +576,7 @@ static enum pl_err root_work(struct pl_job *job, sqlite3 *db)
 
 static void root_done(struct pl_job *job)
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct intake *intake = job->ctx;
 	if (intake->part->stopped) {
 		free_intake(intake); /* it comes again at the next start */
@@ -575,13 +588,14 @@ static void root_done(struct pl_job *job)
 		return;
 	}
 	if (job->err != PL_ERR_UNKNOWN)
-		PL_LOG(PL_LOG_ERROR, "indicator", "a channel root cannot be read from the store", PL_F_U64("node", intake->node),
-		       PL_F_ERR(job->err));
+		PL_LOG(PL_LOG_ERROR, "indicator", "a channel root cannot be read from the store",
+		       PL_F_STR("author", name_of(intake->part, intake->node, author)), PL_F_ERR(job->err));
 	apply(intake, wait_work, wait_done);
 }
 
 void pl_indicator_entry(struct pl_indicator_part *part, const struct pl_store_entry *entry)
 {
+	char author[PL_NODE_NAME_BYTES];
 	struct intake *intake = calloc(1, sizeof(*intake));
 	uint8_t *body = malloc(entry->body_bytes > 0 ? entry->body_bytes : 1);
 	uint64_t item;
@@ -589,7 +603,7 @@ void pl_indicator_entry(struct pl_indicator_part *part, const struct pl_store_en
 		free(intake);
 		free(body);
 		PL_LOG(PL_LOG_ERROR, "indicator", "no memory to look at indicators; they come again at the next start",
-		       PL_F_U64("node", entry->node), PL_F_U64("seq", entry->seq));
+		       PL_F_STR("author", name_of(part, entry->node, author)), PL_F_U64("seq", entry->seq));
 		return;
 	}
 	memcpy(body, entry->body, entry->body_bytes);
