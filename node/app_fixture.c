@@ -1088,9 +1088,9 @@ void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t
 
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count)
 {
-	static const char *const ends[] = { "", "-wal" };
+	static const char *const ends[] = { "", "-wal", ".epoch" };
 	bool found = false;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		char path[128];
 		snprintf(path, sizeof(path), "%s%s", fix->cores[node]->store_path, ends[i]);
 		FILE *file = fopen(path, "rb");

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/keyfile.h"
+#include "node/epoch_file.h"
 #include "node/epoch_impl.h"
 #include "node/log.h"
 #include "node/db.h"
@@ -91,76 +91,133 @@ static bool is_spent(const struct pl_epoch *epoch, const struct pl_own_key *own)
 	return pl_core_wall_ms(epoch->core) >= own->info.valid_until_ms + PL_EPOCH_KEY_KEEP_MS;
 }
 
-struct wipe_job {
+/* A change of the own keys: the file of secrets first, then the rows. One at a time, since each writes the whole file. */
+struct save_job {
 	struct pl_job job;
 	struct pl_epoch *epoch;
-	size_t count;
-	uint64_t numbers[PL_EPOCH_OWN_MAX];
+	char path[PL_PATH_BYTES_MAX + 8];
+	size_t records_count, wiped_count;
+	struct pl_epoch_record records[PL_EPOCH_OWN_MAX]; /* all that the file is to hold */
+	uint64_t wiped[PL_EPOCH_OWN_MAX];
+	struct pl_own_key made; /* number 0: none */
 };
 
-static enum pl_err wipe_work(struct pl_job *job, sqlite3 *db)
+static bool is_recorded(const struct save_job *save, uint64_t number)
 {
-	const struct wipe_job *wipe = job->ctx;
-	/* The row stays, so that its number is never given out again. */
-	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE epoch_own SET secret = NULL, public = NULL WHERE number = ?1");
-	if (!statement)
+	for (size_t i = 0; i < save->records_count; i++)
+		if (save->records[i].number == number)
+			return true;
+	return false;
+}
+
+/* Rows whose secret is gone say so. They stay, so that no number is ever given out again. */
+static enum pl_err mark_wiped(const struct save_job *save, sqlite3 *db)
+{
+	sqlite3_stmt *live = pl_store_prepare(db, "SELECT number FROM epoch_own WHERE public IS NOT NULL AND number > ?1 ORDER BY number LIMIT 1");
+	sqlite3_stmt *wipe = pl_store_prepare(db, "UPDATE epoch_own SET public = NULL WHERE number = ?1");
+	if (!live || !wipe)
+		return pl_store_sql_err(db);
+	uint64_t number = 0;
+	for (;;) {
+		enum pl_err err = PL_OK;
+		pl_db_bind_u64(live, 1, number);
+		if (pl_db_step(live, &err) != 1)
+			return err;
+		number = pl_db_u64(live, 0);
+		pl_db_reset(live);
+		if (is_recorded(save, number))
+			continue;
+		pl_db_bind_u64(wipe, 1, number);
+		err = pl_db_run(wipe);
+		if (err != PL_OK)
+			return err;
+	}
+}
+
+static enum pl_err save_work(struct pl_job *job, sqlite3 *db)
+{
+	const struct save_job *save = job->ctx;
+	const struct pl_epoch_info *made = &save->made.info;
+	enum pl_err err = pl_epoch_file_write(save->path, save->records, save->records_count, job->why, sizeof(job->why));
+	if (err == PL_OK)
+		err = mark_wiped(save, db);
+	if (err != PL_OK || made->number == 0)
+		return err;
+	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO epoch_own (number, valid_from, valid_until, public, seq) VALUES (?1, ?2, ?3, ?4, 0)");
+	if (!insert)
 		return pl_store_job_err(job, db);
-	sqlite3_exec(db, "PRAGMA secure_delete = ON", NULL, NULL, NULL); /* what is freed is overwritten */
-	enum pl_err err = PL_OK;
-	for (size_t i = 0; err == PL_OK && i < wipe->count; i++) {
-		pl_db_bind_u64(statement, 1, wipe->numbers[i]);
-		err = pl_db_run(statement);
-	}
-	sqlite3_exec(db, "PRAGMA secure_delete = OFF", NULL, NULL, NULL);
-	return err;
+	pl_db_bind_u64(insert, 1, made->number);
+	pl_db_bind_u64(insert, 2, made->valid_from_ms);
+	pl_db_bind_u64(insert, 3, made->valid_until_ms);
+	pl_db_bind_blob(insert, 4, save->made.public_key, sizeof(save->made.public_key));
+	return pl_db_run(insert);
 }
 
-/* The write-ahead log still has the old page until it starts over. Not possible while a group is being written; then later. */
-static enum pl_err truncate_work(struct pl_job *job, sqlite3 *db)
+static void tick(struct pl_epoch *epoch);
+static void publish(struct pl_epoch *epoch, const struct pl_own_key *own);
+
+static void on_timer(uv_timer_t *timer)
 {
-	(void)job;
-	return pl_db_err(sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+	tick(timer->data);
 }
 
-static void truncate_done(struct pl_job *job)
+static void retry_soon(struct pl_epoch *epoch)
 {
-	struct wipe_job *wipe = job->ctx;
-	wipe->epoch->truncate_due = job->err != PL_OK;
-	free(wipe);
+	if (!epoch->stopped)
+		uv_timer_start(&epoch->timer, on_timer, RETRY_MS, TICK_MS);
 }
 
-static void truncate_log(struct wipe_job *wipe)
+static void save_done(struct pl_job *job)
 {
-	wipe->job = (struct pl_job){ .work = truncate_work, .done = truncate_done, .ctx = wipe };
-	pl_store_run(pl_core_store(wipe->epoch->core), &wipe->job);
-}
-
-static void wipe_done(struct pl_job *job)
-{
-	struct wipe_job *wipe = job->ctx;
+	struct save_job *save = job->ctx;
+	struct pl_epoch *epoch = save->epoch;
+	epoch->saving = false;
 	if (job->err != PL_OK) {
-		/* Gone from memory already; its row is found again after the next start. */
-		PL_LOG(PL_LOG_WARNING, "epoch", "an old encryption key could not be wiped from the store", PL_F_U64("number", wipe->numbers[0]),
-		       PL_F_ERR(job->err));
-		free(wipe);
-		return;
+		/* What was to be wiped is gone from memory already; the next time that the file is written it goes from there too. */
+		PL_LOG(PL_LOG_WARNING, "epoch", "encryption keys cannot be written", PL_F_ERR(job->err), PL_F_STR("why", job->why));
+		if (save->made.secret)
+			sodium_memzero(save->made.secret, PL_EPOCH_SECRET_BYTES);
+		retry_soon(epoch);
+	} else {
+		for (size_t i = 0; i < save->wiped_count; i++)
+			PL_LOG(PL_LOG_INFO, "epoch", "old encryption key wiped", PL_F_U64("number", save->wiped[i]));
+		if (save->made.secret) {
+			struct pl_own_key *own = &epoch->own[epoch->own_count++];
+			*own = save->made;
+			epoch->last_number = own->info.number;
+			if (!epoch->stopped)
+				publish(epoch, own);
+		} else {
+			tick(epoch);
+		}
 	}
-	for (size_t i = 0; i < wipe->count; i++)
-		PL_LOG(PL_LOG_INFO, "epoch", "old encryption key wiped", PL_F_U64("number", wipe->numbers[i]));
-	truncate_log(wipe);
+	free(save);
+}
+
+/* Writes the keys as they are, with these changes. */
+static void save_keys(struct pl_epoch *epoch, struct save_job *save)
+{
+	const uint8_t *store_key = pl_core_keys(epoch->core)->store_key;
+	for (size_t i = 0; i < epoch->own_count; i++)
+		pl_epoch_record_seal(store_key, epoch->own[i].info.number, epoch->own[i].secret, &save->records[save->records_count++]);
+	if (save->made.secret)
+		pl_epoch_record_seal(store_key, save->made.info.number, save->made.secret, &save->records[save->records_count++]);
+	snprintf(save->path, sizeof(save->path), "%s.epoch", pl_core_conf(epoch->core)->store_file);
+	save->epoch = epoch;
+	save->job = (struct pl_job){ .work = save_work, .done = save_done, .ctx = save, .writes = true };
+	epoch->saving = true;
+	pl_store_run(pl_core_store(epoch->core), &save->job);
 }
 
 void pl_epoch_wipe_due(struct pl_epoch *epoch)
 {
-	epoch->wipe_due = epoch->opening > 0;
+	epoch->wipe_due = epoch->opening > 0 || epoch->saving;
 	if (epoch->wipe_due)
 		return;
 	uint64_t now_ms = pl_core_now_ms(epoch->core);
-	struct wipe_job *wipe = NULL;
+	struct save_job *save = NULL;
 	for (size_t i = 0; i < epoch->own_count; i++) {
 		struct pl_own_key *own = &epoch->own[i];
-		if (!own->secret)
-			continue;
 		if (!is_spent(epoch, own)) {
 			own->spent_since_ms = 0;
 			continue;
@@ -169,34 +226,23 @@ void pl_epoch_wipe_due(struct pl_epoch *epoch)
 			own->spent_since_ms = now_ms ? now_ms : 1;
 		if (now_ms - own->spent_since_ms < SETTLE_MS)
 			continue;
-		if (!wipe && !(wipe = calloc(1, sizeof(*wipe))))
+		if (!save && !(save = calloc(1, sizeof(*save))))
 			return;
 		sodium_memzero(own->secret, PL_EPOCH_SECRET_BYTES);
 		own->secret = NULL;
-		wipe->numbers[wipe->count++] = own->info.number;
+		save->wiped[save->wiped_count++] = own->info.number;
 	}
-	if (!wipe)
+	if (!save)
 		return;
 	size_t kept = 0;
 	for (size_t i = 0; i < epoch->own_count; i++)
 		if (epoch->own[i].secret)
 			epoch->own[kept++] = epoch->own[i];
 	epoch->own_count = kept;
-	wipe->epoch = epoch;
-	wipe->job = (struct pl_job){ .work = wipe_work, .done = wipe_done, .ctx = wipe, .writes = true };
-	pl_store_run(pl_core_store(epoch->core), &wipe->job);
+	save_keys(epoch, save);
 }
 
 /* --- making and publishing --- */
-
-struct make_job {
-	struct pl_job job;
-	struct pl_epoch *epoch;
-	struct pl_epoch_info info;
-	uint8_t public_key[PL_EPOCH_PUBLIC_BYTES];
-	uint8_t sealed[PL_EPOCH_SECRET_BYTES + PL_COLUMN_OVERHEAD];
-	uint8_t *secret; /* its place in the arena */
-};
 
 static uint8_t *free_slot(struct pl_epoch *epoch)
 {
@@ -209,25 +255,6 @@ static uint8_t *free_slot(struct pl_epoch *epoch)
 			return secret;
 	}
 	return NULL;
-}
-
-static void row_of(uint64_t number, uint8_t row[8])
-{
-	for (int i = 0; i < 8; i++)
-		row[i] = (uint8_t)(number >> (56 - 8 * i));
-}
-
-static void tick(struct pl_epoch *epoch);
-
-static void on_timer(uv_timer_t *timer)
-{
-	tick(timer->data);
-}
-
-static void retry_soon(struct pl_epoch *epoch)
-{
-	if (!epoch->stopped)
-		uv_timer_start(&epoch->timer, on_timer, RETRY_MS, TICK_MS);
 }
 
 static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *entry)
@@ -245,7 +272,7 @@ static void publish(struct pl_epoch *epoch, const struct pl_own_key *own)
 	struct pl_epoch_key key = { .number = own->info.number, .valid_from_ms = own->info.valid_from_ms,
 	                            .valid_until_ms = own->info.valid_until_ms };
 	memcpy(key.public_key, own->public_key, sizeof(key.public_key));
-	uint8_t body[PL_EPOCH_PUBLIC_BYTES + 64];
+	uint8_t body[PL_EPOCH_KEY_BODY_BYTES_MAX];
 	size_t body_bytes;
 	enum pl_err err = pl_epoch_key_write(&key, body, sizeof(body), &body_bytes);
 	if (err == PL_OK)
@@ -258,62 +285,20 @@ static void publish(struct pl_epoch *epoch, const struct pl_own_key *own)
 	retry_soon(epoch);
 }
 
-static enum pl_err make_work(struct pl_job *job, sqlite3 *db)
-{
-	const struct make_job *make = job->ctx;
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO epoch_own (number, valid_from, valid_until, public, secret, seq)"
-	                                               " VALUES (?1, ?2, ?3, ?4, ?5, 0)");
-	if (!statement)
-		return pl_store_sql_err(db);
-	pl_db_bind_u64(statement, 1, make->info.number);
-	pl_db_bind_u64(statement, 2, make->info.valid_from_ms);
-	pl_db_bind_u64(statement, 3, make->info.valid_until_ms);
-	pl_db_bind_blob(statement, 4, make->public_key, sizeof(make->public_key));
-	pl_db_bind_blob(statement, 5, make->sealed, sizeof(make->sealed));
-	return pl_db_run(statement);
-}
-
-static void make_done(struct pl_job *job)
-{
-	struct make_job *make = job->ctx;
-	struct pl_epoch *epoch = make->epoch;
-	epoch->making = false;
-	if (job->err != PL_OK) {
-		sodium_memzero(make->secret, PL_EPOCH_SECRET_BYTES);
-		PL_LOG(PL_LOG_WARNING, "epoch", "a new encryption key could not be kept", PL_F_ERR(job->err));
-		retry_soon(epoch);
-	} else {
-		struct pl_own_key *own = &epoch->own[epoch->own_count++];
-		*own = (struct pl_own_key){ .info = make->info, .secret = make->secret };
-		memcpy(own->public_key, make->public_key, sizeof(own->public_key));
-		epoch->last_number = make->info.number;
-		if (!epoch->stopped)
-			publish(epoch, own);
-	}
-	free(make);
-}
-
 static void make(struct pl_epoch *epoch)
 {
 	uint8_t *secret = free_slot(epoch);
-	struct make_job *make = secret && epoch->own_count < PL_EPOCH_OWN_MAX ? calloc(1, sizeof(*make)) : NULL;
-	if (!make) {
+	struct save_job *save = secret && epoch->own_count < PL_EPOCH_OWN_MAX - 1 ? calloc(1, sizeof(*save)) : NULL;
+	if (!save) {
 		PL_LOG(PL_LOG_WARNING, "epoch", "no room for a new encryption key; has the clock jumped?", PL_F_U64("keys", epoch->own_count));
 		retry_soon(epoch);
 		return;
 	}
-	make->epoch = epoch;
-	make->secret = secret;
-	make->info.number = epoch->last_number + 1;
-	make->info.valid_from_ms = pl_core_wall_ms(epoch->core);
-	make->info.valid_until_ms = make->info.valid_from_ms + PL_EPOCH_KEY_VALID_MS;
-	crypto_kem_xwing_keypair(make->public_key, secret);
-	uint8_t row[8];
-	row_of(make->info.number, row);
-	pl_column_seal(pl_core_keys(epoch->core)->store_key, "epoch_own", "secret", row, sizeof(row), secret, PL_EPOCH_SECRET_BYTES, make->sealed);
-	epoch->making = true;
-	make->job = (struct pl_job){ .work = make_work, .done = make_done, .ctx = make, .writes = true, .urgent = true };
-	pl_store_run(pl_core_store(epoch->core), &make->job);
+	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
+	save->made.info = (struct pl_epoch_info){ epoch->last_number + 1, wall_ms, wall_ms + PL_EPOCH_KEY_VALID_MS };
+	save->made.secret = secret;
+	crypto_kem_xwing_keypair(save->made.public_key, secret);
+	save_keys(epoch, save);
 }
 
 static void tick(struct pl_epoch *epoch)
@@ -322,15 +307,7 @@ static void tick(struct pl_epoch *epoch)
 		return;
 	uv_timer_start(&epoch->timer, on_timer, TICK_MS, TICK_MS);
 	pl_epoch_wipe_due(epoch);
-	if (epoch->truncate_due) {
-		struct wipe_job *again = calloc(1, sizeof(*again));
-		if (again) {
-			epoch->truncate_due = false;
-			again->epoch = epoch;
-			truncate_log(again);
-		}
-	}
-	if (epoch->making || epoch->submitting)
+	if (epoch->saving || epoch->submitting)
 		return;
 	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
 	const struct pl_own_key *newest = epoch->own_count ? &epoch->own[epoch->own_count - 1] : NULL;
@@ -481,49 +458,52 @@ void pl_epoch_entry(struct pl_epoch *epoch, const struct pl_store_entry *entry)
 
 /* --- life --- */
 
-static enum pl_err load_own(struct pl_epoch *epoch, sqlite3 *db)
+static enum pl_err load_own(struct pl_epoch *epoch, sqlite3 *db, char *why, size_t why_max)
 {
-	sqlite3_stmt *statement;
-	enum pl_err err = pl_db_err(sqlite3_prepare_v2(db, "SELECT max(number) FROM epoch_own", -1, &statement, NULL));
+	struct pl_epoch_record records[PL_EPOCH_OWN_MAX];
+	size_t records_count, lost = 0;
+	char path[PL_PATH_BYTES_MAX + 8];
+	snprintf(path, sizeof(path), "%s.epoch", pl_core_conf(epoch->core)->store_file);
+	enum pl_err err = pl_epoch_file_read(path, records, PL_EPOCH_OWN_MAX, &records_count, why, why_max);
 	if (err != PL_OK)
 		return err;
-	if (pl_db_step(statement, &err) == 1)
-		epoch->last_number = pl_db_u64(statement, 0);
-	sqlite3_finalize(statement);
-	/* The newest ones, oldest of them first: more than fit can only be leftovers of a clock that jumped. */
-	err = pl_db_err(sqlite3_prepare_v2(db, "SELECT number, valid_from, valid_until, seq, public, secret FROM (SELECT * FROM epoch_own WHERE"
-	                                        " secret IS NOT NULL ORDER BY number DESC LIMIT ?1) ORDER BY number", -1, &statement, NULL));
-	if (err != PL_OK)
-		return err;
-	sqlite3_bind_int(statement, 1, PL_EPOCH_OWN_MAX - 1);
-	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
-		struct pl_own_key *own = &epoch->own[epoch->own_count];
-		uint8_t sealed[PL_EPOCH_SECRET_BYTES + PL_COLUMN_OVERHEAD], row[8];
-		*own = (struct pl_own_key){ .info = { pl_db_u64(statement, 0), pl_db_u64(statement, 1), pl_db_u64(statement, 2) },
-		                            .seq = pl_db_u64(statement, 3) };
-		err = pl_db_take(statement, 4, own->public_key, sizeof(own->public_key));
-		if (err == PL_OK)
-			err = pl_db_take(statement, 5, sealed, sizeof(sealed));
-		row_of(own->info.number, row);
-		uint8_t *secret = epoch->arena + epoch->own_count * PL_EPOCH_SECRET_BYTES;
-		if (err == PL_OK)
-			err = pl_column_open(pl_core_keys(epoch->core)->store_key, "epoch_own", "secret", row, sizeof(row), sealed, sizeof(sealed), secret);
-		if (err == PL_OK) {
-			own->secret = secret;
-			epoch->own_count++;
+	sqlite3_stmt *last = pl_store_prepare(db, "SELECT max(number) FROM epoch_own");
+	sqlite3_stmt *rows = pl_store_prepare(db, "SELECT number, valid_from, valid_until, seq, public FROM epoch_own WHERE public IS NOT NULL"
+	                                          " ORDER BY number");
+	if (!last || !rows)
+		return pl_store_sql_err(db);
+	if (pl_db_step(last, &err) == 1)
+		epoch->last_number = pl_db_u64(last, 0);
+	pl_db_reset(last);
+	while (err == PL_OK && pl_db_step(rows, &err) == 1) {
+		struct pl_own_key own = { .info = { pl_db_u64(rows, 0), pl_db_u64(rows, 1), pl_db_u64(rows, 2) }, .seq = pl_db_u64(rows, 3) };
+		size_t i = 0;
+		while (i < records_count && records[i].number != own.info.number)
+			i++;
+		if (i == records_count || epoch->own_count == PL_EPOCH_OWN_MAX) {
+			lost++; /* the store was restored without its file, or a wipe was cut short after the file */
+			continue;
 		}
+		own.secret = epoch->arena + epoch->own_count * PL_EPOCH_SECRET_BYTES;
+		err = pl_db_take(rows, 4, own.public_key, sizeof(own.public_key));
+		if (err == PL_OK)
+			err = pl_epoch_record_open(pl_core_keys(epoch->core)->store_key, &records[i], own.secret);
+		if (err == PL_OK)
+			epoch->own[epoch->own_count++] = own;
 	}
-	sqlite3_finalize(statement);
+	pl_db_reset(rows);
+	if (err == PL_OK && lost > 0)
+		PL_LOG(PL_LOG_WARNING, "epoch", "secrets of encryption keys are gone: what was sealed to them alone cannot be opened", PL_F_U64("keys", lost),
+		       PL_F_STR("file", path));
 	return err;
 }
 
 static enum pl_err load_others(struct pl_epoch *epoch, sqlite3 *db)
 {
-	sqlite3_stmt *statement;
-	enum pl_err err = pl_db_err(sqlite3_prepare_v2(db, "SELECT node, number, valid_from, valid_until, public FROM epoch_other"
-	                                                    " ORDER BY node, number", -1, &statement, NULL));
-	if (err != PL_OK)
-		return err;
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, number, valid_from, valid_until, public FROM epoch_other ORDER BY node, number");
+	if (!statement)
+		return pl_store_sql_err(db);
+	enum pl_err err = PL_OK;
 	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
 		int node = sqlite3_column_int(statement, 0);
 		struct pl_epoch_info info = { pl_db_u64(statement, 1), pl_db_u64(statement, 2), pl_db_u64(statement, 3) };
@@ -534,7 +514,7 @@ static enum pl_err load_others(struct pl_epoch *epoch, sqlite3 *db)
 		if (err == PL_OK)
 			err = remember(epoch, (uint16_t)node, &info, public_key);
 	}
-	sqlite3_finalize(statement);
+	pl_db_reset(statement);
 	return err;
 }
 
@@ -552,13 +532,15 @@ enum pl_err pl_epoch_new(struct pl_core *core, struct pl_applier *applier, struc
 	epoch->applier = applier;
 	epoch->arena = arena;
 	sqlite3 *db = pl_store_db(pl_core_store(core));
-	enum pl_err err = load_own(epoch, db);
+	why[0] = '\0';
+	enum pl_err err = load_own(epoch, db, why, why_max);
 	if (err == PL_OK)
 		err = load_others(epoch, db);
 	if (err != PL_OK) {
 		if (err == PL_ERR_DECRYPT)
-			snprintf(why, why_max, "the store's encryption keys do not open with this node's key: store and key file do not belong together");
-		else
+			snprintf(why, why_max, "the encryption keys do not open with this node's key: %s.epoch and the key file do not belong together",
+			         pl_core_conf(core)->store_file);
+		else if (why[0] == '\0')
 			snprintf(why, why_max, "the encryption keys cannot be read from the store: %s", pl_err_str(err));
 		pl_epoch_free(epoch);
 		return err;

@@ -28,8 +28,7 @@ struct pl_other_keys {
 struct pl_epoch {
 	struct pl_core *core;
 	struct pl_applier *applier;
-	bool stopped, making, submitting;
-	bool truncate_due; /* the store's log still has a wiped key */
+	bool stopped, saving, submitting;
 	uint64_t last_number;  /* of own keys, wiped ones too */
 	uint8_t *arena;        /* sodium_malloc'd: PL_EPOCH_OWN_MAX secrets */
 	size_t own_count;

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <sodium.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/app_fixture.h"
 
@@ -88,7 +89,7 @@ Test(epoch, a_secret_is_durable_before_its_key_is_published)
 	fix_refuse(fix, FIN, PL_ERR_STATE); /* the entry cannot be written */
 	fix_start(fix, FIN);
 	fix_settle(fix);
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE secret IS NOT NULL AND seq = 0"), 1);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL AND seq = 0"), 1);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry"), 0);
 	fix_stop(fix, FIN);
 	fix_refuse(fix, FIN, PL_OK);
@@ -122,6 +123,22 @@ Test(epoch, a_member_whose_key_ran_out_gets_no_message_until_it_is_back)
 	fix_free(fix);
 }
 
+/* Whether the file of secrets has a record that begins with this number. */
+static bool in_key_file(struct fix *fix, uint16_t node, const uint8_t number[8])
+{
+	char path[PL_PATH_BYTES_MAX + 8];
+	uint8_t bytes[4096];
+	snprintf(path, sizeof(path), "%s.epoch", pl_core_conf(fix_core(fix, node))->store_file);
+	FILE *file = fopen(path, "rb");
+	cr_assert_not_null(file);
+	size_t count = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	for (size_t at = 8; at + 80 <= count; at += 80)
+		if (memcmp(bytes + at, number, 8) == 0)
+			return true;
+	return false;
+}
+
 Test(epoch, an_old_secret_opens_for_14_days_and_is_gone_after)
 {
 	struct fix *fix = fix_new(3, 1);
@@ -138,13 +155,12 @@ Test(epoch, an_old_secret_opens_for_14_days_and_is_gone_after)
 	send_text(fix, SGP, "FIN", 201);
 	fix_settle(fix);
 
-	uint8_t sealed[64];
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT min(number) FROM epoch_own WHERE secret IS NOT NULL"), 1);
-	fix_blob(fix, FIN, "SELECT substr(secret, 1, 64) FROM epoch_own WHERE number = 1", sealed, sizeof(sealed));
-	cr_assert(fix_on_disk(fix, FIN, sealed, sizeof(sealed)));
+	static const uint8_t number[] = { 0, 0, 0, 0, 0, 0, 0, 1 };
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT min(number) FROM epoch_own WHERE public IS NOT NULL"), 1);
+	cr_assert(in_key_file(fix, FIN, number));
 	pass_days(fix, 3, 2); /* 2 of validity and 14 of keeping, and the grace by the other clock */
-	cr_assert_gt(fix_sql(fix, FIN, "SELECT min(number) FROM epoch_own WHERE secret IS NOT NULL"), 1);
-	cr_assert_not(fix_on_disk(fix, FIN, sealed, sizeof(sealed)), "not even sealed");
+	cr_assert_gt(fix_sql(fix, FIN, "SELECT min(number) FROM epoch_own WHERE public IS NOT NULL"), 1);
+	cr_assert_not(in_key_file(fix, FIN, number), "not even sealed");
 	/* Numbers are not given out again. */
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own"), 18);
 
@@ -152,7 +168,7 @@ Test(epoch, an_old_secret_opens_for_14_days_and_is_gone_after)
 	fix_pass(fix, SGP, 1, FIN, true);
 	fix_settle(fix);
 	cr_assert_eq(messages(fix, FIN), 1, "its key is wiped, so it looks like one to others");
-	cr_assert_leq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE secret IS NOT NULL"), 18);
+	cr_assert_leq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL"), 18);
 	fix_free(fix);
 }
 
@@ -163,17 +179,17 @@ Test(epoch, a_jump_of_the_wall_clock_wipes_nothing_at_once)
 	fix_wall_jump(fix, 30 * (int64_t)DAY_MS);
 	pl_epoch_start(epoch_of(fix, FIN));
 	fix_settle(fix);
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE secret IS NOT NULL"), 2);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL"), 2);
 	/* Back again: the key from the future is not used, and a new one is made. */
 	fix_wall_jump(fix, -30 * (int64_t)DAY_MS);
 	pl_epoch_start(epoch_of(fix, FIN));
 	fix_settle(fix);
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE secret IS NOT NULL"), 3);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL"), 3);
 	cr_assert_eq(number_at(fix, CHE, FIN), 3);
 	fix_advance(fix, 3600000);
 	pl_epoch_start(epoch_of(fix, FIN));
 	fix_settle(fix);
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE secret IS NOT NULL"), 3);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL"), 3);
 	fix_free(fix);
 }
 
@@ -238,6 +254,30 @@ Test(epoch, members_with_a_courier_key_understand_each_other_and_nobody_without_
 	send_text(fix, FIN, "CHE", 201);
 	fix_settle(fix);
 	cr_assert_eq(messages(fix, CHE), 1);
+	fix_free(fix);
+}
+
+Test(epoch, a_store_that_was_restored_has_lost_the_secrets_and_goes_on_with_a_new_key)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	fix_stop(fix, FIN);
+	send_text(fix, CHE, "FIN", 201);
+	char path[PL_PATH_BYTES_MAX + 8];
+	snprintf(path, sizeof(path), "%s.epoch", pl_core_conf(fix_core(fix, FIN))->store_file);
+	cr_assert_eq(unlink(path), 0);
+	fix_start(fix, FIN);
+	fix_settle(fix);
+	cr_assert_eq(number_at(fix, CHE, FIN), 2);
+	cr_assert_eq(messages(fix, FIN), 0);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own WHERE public IS NOT NULL"), 1);
+	send_text(fix, CHE, "FIN", 201);
+	fix_settle(fix);
+	cr_assert_eq(messages(fix, FIN), 1);
+	/* A damaged one is not taken for a lost one. */
+	fix_stop(fix, FIN);
+	cr_assert_eq(truncate(path, 50), 0);
+	cr_assert(fix_start_fails(fix, FIN, "is damaged"));
 	fix_free(fix);
 }
 

@@ -10,8 +10,7 @@ const char pl_schema_hotline[] =
 	" number INTEGER PRIMARY KEY,"
 	" valid_from INTEGER NOT NULL,"
 	" valid_until INTEGER NOT NULL,"
-	" public BLOB,"            /* NULL with secret */
-	" secret BLOB,"            /* sealed; NULL once wiped */
+	" public BLOB,"            /* NULL once the secret, which is in a file of its own (epoch_file.h), is wiped */
 	" seq INTEGER NOT NULL"    /* of its entry in lane 0; 0 before that is known */
 	") STRICT;"
 	"CREATE TABLE epoch_other ("
