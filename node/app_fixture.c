@@ -851,6 +851,36 @@ int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const ch
 	return status;
 }
 
+struct fix_stream {
+	struct client client;
+};
+
+struct fix_stream *fix_follow(struct fix *fix, uint16_t node)
+{
+	struct fix_stream *stream = calloc(1, sizeof(*stream));
+	client_open(&stream->client, fix->cores[node]->socket_path, "GET", "/v1/events", NULL, 0);
+	while (!strstr(fix_heard(fix, stream), "\r\n\r\n"))
+		usleep(200);
+	return stream;
+}
+
+const char *fix_heard(struct fix *fix, struct fix_stream *stream)
+{
+	uv_run(&fix->loop, UV_RUN_NOWAIT);
+	while (client_turn(&stream->client))
+		uv_run(&fix->loop, UV_RUN_NOWAIT);
+	stream->client.reply[stream->client.got] = '\0';
+	return stream->client.reply;
+}
+
+void fix_unfollow(struct fix_stream *stream)
+{
+	close(stream->client.fd);
+	free(stream->client.request);
+	free(stream->client.reply);
+	free(stream);
+}
+
 json_t *fix_call(struct fix *fix, uint16_t node, const char *method, const char *path, json_t *body, int status)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -1055,7 +1085,8 @@ static bool query_is_done(void *ctx)
 
 static void run_query(struct fix *fix, uint16_t node, struct query *query)
 {
-	query->job = (struct pl_job){ .work = query_work, .done = query_done, .ctx = query, .writes = true };
+	bool writes = strncmp(query->sql, "SELECT", 6) != 0 && strncmp(query->sql, "PRAGMA", 6) != 0;
+	query->job = (struct pl_job){ .work = query_work, .done = query_done, .ctx = query, .writes = writes };
 	pl_store_run(fix->cores[node]->store, &query->job);
 	turn(fix, query_is_done, query);
 	cr_assert_eq(query->job.err, PL_OK, "%s", query->sql);
@@ -1084,6 +1115,11 @@ void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t
 	struct query query = { .sql = sql, .out = out, .count = count };
 	run_query(fix, node, &query);
 	cr_assert_null(query.out, "%s gives no %zu bytes", sql, count);
+}
+
+unsigned fix_failures(struct fix *fix, uint16_t node)
+{
+	return fix->cores[node]->store_failures;
 }
 
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count)

@@ -60,6 +60,11 @@ int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const cha
                    size_t *count);
 /* Posts, runs until the node has submitted something, and stops the node; the status of the reply, 0 if there came none. */
 int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const char *body);
+/* A client of GET /v1/events: what it has heard so far, since it began. */
+struct fix_stream;
+struct fix_stream *fix_follow(struct fix *fix, uint16_t node);
+const char *fix_heard(struct fix *fix, struct fix_stream *stream);
+void fix_unfollow(struct fix_stream *stream);
 /* Asserts that json at "a.b.0.c" is this string (or number in digits, true, false, null). */
 void fix_expect(const json_t *json, const char *where, const char *value);
 const char *fix_string(const json_t *json, const char *where);
@@ -70,6 +75,7 @@ char *fix_fault(const json_t *openapi, const char *schema, const json_t *json);
 int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql);
 void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value); /* settles, and goes on until it has become this */
 void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count);
+unsigned fix_failures(struct fix *fix, uint16_t node); /* how often the store has said that it is full */
 /* Whether bytes occur in the node's store files. */
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count);
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "node/log.h"
+
 #define RETRY_MS 1000
 #define SKIP_MS 500        /* places of skipped entries are written this often at most */
 #define SKIPPED_MAX (PL_NODES_MAX * PL_LANES)
@@ -85,8 +87,17 @@ static void apply_done(struct pl_job *job)
 		if (!uv_is_active((uv_handle_t *)&applier->retry))
 			uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
 	} else {
-		/* The store says by itself that it has failed, and the daemon ends; the entry comes again at the next start. */
+		/* Something local is wrong with this one; the next ones must not wait for it. If it is the store, the daemon ends, nothing more is
+		 * written, and the entry comes again at the next start. */
+		uint16_t node = apply->node;
+		uint8_t lane = apply->lane;
+		uint64_t seq = apply->seq;
+		if (!applier->stopped)
+			PL_LOG(PL_LOG_ERROR, "apply", "an entry is passed over", PL_F_U64("node", node), PL_F_U64("lane", lane), PL_F_U64("seq", seq),
+			       PL_F_ERR(job->err), PL_F_STR("why", job->why));
 		apply->dropped(apply);
+		if (!applier->stopped)
+			pl_apply_skip(applier, node, lane, seq);
 	}
 }
 

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/api.h"
+#include "node/db.h"
 #include "node/epoch_file.h"
 #include "node/epoch_impl.h"
 #include "node/log.h"
-#include "node/db.h"
 
 #define TICK_MS 60000         /* how often it is looked at what is due; also what bounds the effect of a clock that jumps */
 #define RETRY_MS 10000        /* a key could not be kept or published */
@@ -413,7 +414,7 @@ static void own_done(struct pl_apply *apply)
 static const char *find_fault(const struct pl_epoch *epoch, uint16_t node, const struct pl_epoch_key *key)
 {
 	const struct pl_other_keys *others = epoch->others[node];
-	if (key->number > INT64_MAX || key->valid_until_ms > INT64_MAX)
+	if (key->number > INT64_MAX || key->valid_until_ms > PL_API_TIME_MS_MAX)
 		return "a number is out of range";
 	if (pl_epoch_public_check(key->public_key) != PL_OK)
 		return "nothing can be sealed to it";

@@ -21,6 +21,7 @@ struct arrival {
 		uint64_t flash_sent_ms; /* of a FLASH; 0: it is none */
 	} found[PL_RECEIPTS_PER_ENTRY_MAX];
 	uint64_t received_ms;
+	bool sends_again; /* a message of this node's that failed */
 };
 
 static struct arrival *arrival_of(struct pl_apply *apply)
@@ -123,6 +124,19 @@ static enum pl_err move_on(sqlite3 *db, uint64_t n, uint16_t node, uint8_t type,
 	return pl_db_run(move);
 }
 
+/* CRYPTO.md: what cannot be opened is sent again, under the same message id with a new content key. Once: a second failure of the same node is
+ * no news. Attachments would have to be sealed anew as well; a message that has some is left to its sender. */
+static enum pl_err send_again(sqlite3 *db, uint64_t n, bool *does)
+{
+	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = 2 WHERE n = ?1 AND attachments = 0 AND unfinished = 0");
+	if (!statement)
+		return pl_store_sql_err(db);
+	pl_db_bind_u64(statement, 1, n);
+	enum pl_err err = pl_db_run(statement);
+	*does |= err == PL_OK && sqlite3_changes(db) > 0;
+	return err;
+}
+
 /* Only a member that was addressed can say anything about a message, and only about an entry that carried it. */
 static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 {
@@ -137,7 +151,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 	struct subject subject;
 	bool fits = false, exists = false, is_recipient = false;
 	size_t count = 0;
-	if (receipt->time_ms > INT64_MAX)
+	if (receipt->time_ms > PL_API_TIME_MS_MAX)
 		return PL_OK;
 	enum pl_err err = find_subject(hotline, db, receipt, &subject);
 	if (err != PL_OK)
@@ -162,6 +176,10 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		err = move_on(db, subject.n, node, receipt->type, arrival->received_ms, &is_recipient);
 		if (err != PL_OK || !is_recipient)
 			return err;
+		if (receipt->type == PL_RECEIPT_FAILED && subject.ref.node == hotline->self)
+			err = send_again(db, subject.n, &arrival->sends_again);
+		if (err != PL_OK)
+			return err;
 		arrival->found[i].is_news = true;
 		arrival->found[i].ref = subject.ref;
 		arrival->found[i].flash_sent_ms = subject.precedence == PL_FLASH && subject.ref.node == hotline->self ? subject.sent_ms : 0;
@@ -174,6 +192,7 @@ static enum pl_err arrival_work(struct pl_apply *apply, sqlite3 *db)
 {
 	struct arrival *arrival = arrival_of(apply);
 	enum pl_err err = pl_entry_received(db, apply->node, apply->lane, apply->seq, &arrival->received_ms);
+	arrival->sends_again = false;
 	for (size_t i = 0; err == PL_OK && i < arrival->count; i++) {
 		arrival->found[i].is_news = false;
 		err = take_receipt(arrival, db, i);
@@ -232,6 +251,8 @@ static void arrival_done(struct pl_apply *apply)
 		                          pl_api_text(&receipt->reason));
 		pl_http_publish(pl_core_http(hotline->core), "receipt", event);
 	}
+	if (arrival->sends_again)
+		pl_hotline_resume(hotline);
 	arrival_free(apply);
 }
 

@@ -330,6 +330,8 @@ static const char *find_fault(const struct pl_hotline *hotline, uint16_t author,
 	/* PROTOCOL, "Message": its sender is the member whose node authored the entry. */
 	if (strcmp(message->sender, pl_api_member(hotline->charter, author)) != 0)
 		return "it is sent in the name of another member than its author's";
+	if (message->sent_ms > PL_API_TIME_MS_MAX || message->expires_ms > PL_API_TIME_MS_MAX)
+		return "its times are out of range";
 	return NULL;
 }
 

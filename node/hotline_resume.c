@@ -3,8 +3,8 @@
 
 #include "node/hotline_impl.h"
 
-/* A message whose envelopes were not all sent when the daemon ended, or the store was full. Which nodes got one is not on record, so it goes once
- * more to all that have not confirmed it: a message that comes twice is shown once. */
+/* A message whose envelopes were not all sent when the daemon ended, or the store was full (unfinished is 1), or that a node could not open (2).
+ * Which nodes got one is not on record, so it goes once more to all that have not confirmed it: a message that comes twice is shown once. */
 struct resume {
 	struct pl_job job;
 	struct pl_hotline *hotline;
@@ -18,14 +18,17 @@ struct resume {
 static enum pl_err find_work(struct pl_job *job, sqlite3 *db)
 {
 	struct resume *resume = job->ctx;
-	sqlite3_stmt *first = pl_store_prepare(db, "SELECT min(n) FROM hotline_message WHERE unfinished = 1");
+	sqlite3_stmt *first = pl_store_prepare(db, "SELECT n, unfinished FROM hotline_message WHERE unfinished > 0 ORDER BY n LIMIT 1");
 	sqlite3_stmt *last = pl_store_prepare(db, "SELECT max(envelope) FROM hotline_copy WHERE message = ?1");
-	sqlite3_stmt *nodes = pl_store_prepare(db, "SELECT node FROM hotline_recipient WHERE message = ?1 AND state IN (0, 5)");
+	sqlite3_stmt *nodes = pl_store_prepare(db, "SELECT node FROM hotline_recipient WHERE message = ?1 AND (state = 5 OR (state = 0 AND ?2 = 1))");
 	if (!first || !last || !nodes)
 		return pl_store_job_err(job, db);
 	enum pl_err err = PL_OK;
-	if (pl_db_step(first, &err) == 1)
+	int unfinished = 0;
+	if (pl_db_step(first, &err) == 1) {
 		resume->n = pl_db_u64(first, 0);
+		unfinished = sqlite3_column_int(first, 1);
+	}
 	pl_db_reset(first);
 	if (err != PL_OK || resume->n == 0)
 		return err;
@@ -34,6 +37,7 @@ static enum pl_err find_work(struct pl_job *job, sqlite3 *db)
 		resume->envelopes = 1 + (unsigned)sqlite3_column_int(last, 0);
 	pl_db_reset(last);
 	pl_db_bind_u64(nodes, 1, resume->n);
+	sqlite3_bind_int(nodes, 2, unfinished);
 	while (err == PL_OK && resume->nodes_count < PL_NODES_MAX && pl_db_step(nodes, &err) == 1)
 		resume->nodes[resume->nodes_count++] = (uint16_t)sqlite3_column_int(nodes, 0);
 	pl_db_reset(nodes);

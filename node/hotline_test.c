@@ -306,6 +306,17 @@ Test(hotline, a_message_in_anothers_name_is_refused_and_its_author_told)
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 0);
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 1);
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt WHERE type = 5 AND seq > 0 AND to_node = 0"), 1);
+	/* Likewise what claims times of another age. */
+	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = UINT64_MAX, .sender = "CHE", .operator_name = { "X", 1 }, .subject = { "S", 1 },
+	                              .text = { "T", 1 }, .recipients_count = 1, .recipients = { { .code = "SGP" } } };
+	uint8_t plain[512];
+	size_t plain_bytes;
+	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
+	fix_forge_sealed(fix, CHE, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ SGP }, 1, plain, plain_bytes);
+	fix_forge_sealed(fix, CHE, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ SGP }, 1, "not a message", 13);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 0);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 3);
 	fix_free(fix);
 }
 
@@ -493,6 +504,96 @@ Test(hotline, a_member_with_three_nodes_reads_and_follows_on_each)
 	json_t *error = post(fix, 5, 409, id, "accept", "Aino");
 	fix_expect(error, "error.code", "own_message");
 	json_decref(error);
+	free(id);
+	fix_free(fix);
+}
+
+Test(hotline, what_a_node_could_not_open_is_sent_to_it_again_once)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	fix_pass(fix, FIN, 1, SGP, false);
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", draft("SGP", "routine", "Again"), 201);
+	struct pl_receipt receipt = { .type = PL_RECEIPT_FAILED, .time_ms = 1, .reason = { "a bit fell over", 15 } };
+	uint8_t plain[512];
+	size_t plain_bytes;
+	sodium_hex2bin(receipt.entry_id, sizeof(receipt.entry_id), fix_string(sent, "entry_id"), 64, NULL, NULL, NULL);
+	cr_assert_eq(pl_receipts_write(&receipt, 1, plain, sizeof(plain), &plain_bytes), PL_OK);
+	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_settle(fix);
+	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", fix_string(sent, "id"), "/receipts");
+	fix_expect(receipts, "recipients.0.state", "failed");
+	fix_expect(receipts, "recipients.0.receipts.0.reason", "a bit fell over");
+	json_decref(receipts);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_copy"), 1);
+	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_copy"), 1, "nobody makes a node send for ever");
+	fix_pass(fix, FIN, 1, SGP, true);
+	fix_settle(fix);
+	receipts = get(fix, FIN, 200, "/v1/messages/", fix_string(sent, "id"), "/receipts");
+	fix_expect(receipts, "recipients.0.state", "decrypted");
+	json_decref(receipts);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	json_decref(sent);
+	fix_free(fix);
+}
+
+Test(hotline, an_entry_that_cannot_be_kept_does_not_stop_the_next)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	fix_sql(fix, CHE, "CREATE TRIGGER poison BEFORE INSERT ON hotline_message WHEN NEW.precedence = 2 BEGIN SELECT RAISE(ABORT, 'poison'); END");
+	free(send_message(fix, FIN, draft("CHE", "priority", "Never")));
+	free(send_message(fix, FIN, draft("CHE", "routine", "Now")));
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, CHE, "SELECT count(*) FROM hotline_message"), 1);
+	fix_await(fix, CHE, "SELECT seq FROM applied WHERE node = 1 AND lane = 1", 2);
+	fix_free(fix);
+}
+
+Test(hotline, while_the_disk_is_full_an_entry_waits_and_is_then_kept)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	fix_deliver(fix, CHE, false);
+	char text[2000];
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 10; i++)
+		free(send_message(fix, FIN, draft("CHE", "routine", text)));
+	fix_settle(fix);
+	fix_refuse(fix, CHE, PL_ERR_DISK_FULL);
+	fix_sql(fix, CHE, "PRAGMA max_page_count = 1"); /* which means: as many as there are */
+	fix_deliver(fix, CHE, true);
+	fix_settle(fix);
+	cr_assert_lt(fix_sql(fix, CHE, "SELECT count(*) FROM hotline_message"), 10);
+	cr_assert_gt(fix_failures(fix, CHE), 0, "the store says so");
+	fix_sql(fix, CHE, "PRAGMA max_page_count = 1000000");
+	fix_await(fix, CHE, "SELECT count(*) FROM hotline_message", 10);
+	fix_free(fix);
+}
+
+Test(hotline, clients_that_follow_events_hear_of_messages_and_receipts)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	struct fix_stream *che = fix_follow(fix, CHE), *fin = fix_follow(fix, FIN);
+	char *id = send_message(fix, FIN, draft("CHE", "flash", "x"));
+	fix_settle(fix);
+	json_decref(post(fix, CHE, 200, id, "accept", "Urs"));
+	fix_settle(fix);
+	const char *text = fix_heard(fix, che);
+	cr_assert(strstr(text, "event: message\n") && strstr(text, id) && strstr(text, "\"box\":\"in\""), "%s", text);
+	cr_assert(strstr(text, "event: entry\n") && strstr(text, "\"ref\":\"FIN/0/2\""), "%s", text);
+	cr_assert_null(strstr(text, "event: receipt\n"), "those are for the sender");
+	text = fix_heard(fix, fin);
+	cr_assert(strstr(text, "event: message\n") && strstr(text, "\"box\":\"out\""), "%s", text);
+	const char *decrypted = strstr(text, "\"type\":\"decrypted\""), *accepted = strstr(text, "\"type\":\"accepted\"");
+	cr_assert(decrypted && accepted && decrypted < accepted, "%s", text);
+	cr_assert(strstr(text, "\"operator\":\"Urs\""), "%s", text);
+	fix_unfollow(che);
+	fix_unfollow(fin);
 	free(id);
 	fix_free(fix);
 }

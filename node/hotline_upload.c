@@ -315,7 +315,7 @@ static enum pl_err finish(const struct pump *pump, sqlite3 *db)
 	sqlite3_stmt *done = pl_store_prepare(db, "UPDATE hotline_attachment SET upload = NULL WHERE message = ?1 AND envelope = ?2 AND item = ?3");
 	sqlite3_stmt *drop = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE token = ?1 AND NOT EXISTS"
 	                                          " (SELECT 1 FROM hotline_attachment WHERE upload = ?1) AND NOT EXISTS"
-	                                          " (SELECT 1 FROM hotline_message WHERE n = ?2 AND unfinished = 1)");
+	                                          " (SELECT 1 FROM hotline_message WHERE n = ?2 AND unfinished > 0)");
 	if (!done || !drop)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(done, 1, pump->message);
@@ -446,7 +446,7 @@ static enum pl_err clean_work(struct pl_job *job, sqlite3 *db)
 	struct clean *clean = job->ctx;
 	sqlite3_stmt *uploads = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE created < ?1 AND token NOT IN"
 	                                             " (SELECT upload FROM hotline_attachment WHERE upload IS NOT NULL) AND (message_id IS NULL OR NOT EXISTS"
-	                                             " (SELECT 1 FROM hotline_message WHERE id = message_id AND unfinished = 1))");
+	                                             " (SELECT 1 FROM hotline_message WHERE id = message_id AND unfinished > 0))");
 	sqlite3_stmt *chunks = pl_store_prepare(db, "DELETE FROM hotline_upload_chunk WHERE rowid IN (SELECT rowid FROM hotline_upload_chunk"
 	                                            " WHERE token NOT IN (SELECT token FROM hotline_upload) LIMIT ?1)");
 	if (!uploads || !chunks)

@@ -35,7 +35,7 @@ const char pl_schema_hotline[] =
 	" attachments INTEGER NOT NULL,"
 	" unread INTEGER NOT NULL,"
 	" accepted INTEGER NOT NULL,"
-	" unfinished INTEGER NOT NULL," /* of own ones: envelopes are still to be sent */
+	" unfinished INTEGER NOT NULL," /* of own ones: 1 envelopes are still to be sent, 2 some node could not open it and gets it again */
 	" head BLOB NOT NULL,"          /* sealed: the message without its text */
 	" text BLOB NOT NULL,"          /* sealed */
 	" cek BLOB NOT NULL,"           /* sealed: opens the first entry */
@@ -46,7 +46,7 @@ const char pl_schema_hotline[] =
 	"CREATE INDEX hotline_message_both ON hotline_message (box, precedence);"
 	"CREATE INDEX hotline_message_unread ON hotline_message (n) WHERE unread = 1;"
 	"CREATE INDEX hotline_message_unanswered ON hotline_message (n) WHERE box = 1 AND precedence = 4 AND accepted = 0;"
-	"CREATE INDEX hotline_message_unfinished ON hotline_message (n) WHERE unfinished = 1;"
+	"CREATE INDEX hotline_message_unfinished ON hotline_message (n) WHERE unfinished > 0;"
 
 	/* Further entries with the same message: to more recipients, or sent again. */
 	"CREATE TABLE hotline_copy ("
