@@ -34,7 +34,8 @@ enum pl_err pl_api_time_parse(const char *text, uint64_t *unix_ms)
 		return PL_ERR_FORMAT;
 	int year = digits(text, 4), month = digits(text + 5, 2), day = digits(text + 8, 2);
 	int hour = digits(text + 11, 2), minute = digits(text + 14, 2), second = digits(text + 17, 2);
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+	    second > 59)
 		return PL_ERR_FORMAT;
 	if (day > month_days[month - 1] + (month == 2 && is_leap(year)))
 		return PL_ERR_FORMAT;
@@ -160,7 +161,8 @@ bool pl_api_only_known(struct pl_request *request, json_t *body, const char *con
 		while (*known && strcmp(*known, name) != 0)
 			known++;
 		if (!*known) {
-			pl_reply_error(request, 400, "bad_request", "GET /v1/openapi.json describes what a request may hold.", "\"%.60s\" means nothing here", name);
+			pl_reply_error(request, 400, "bad_request", "GET /v1/openapi.json describes what a request may hold.",
+			               "\"%.60s\" means nothing here", name);
 			return false;
 		}
 	}

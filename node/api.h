@@ -16,13 +16,13 @@ json_t *pl_api_node(const struct pl_charter *charter, uint16_t node);   /* "FIN.
 const char *pl_api_member(const struct pl_charter *charter, uint16_t node); /* code of its member: "FIN" */
 json_t *pl_api_text(const struct pl_text *text);
 
-/* Status and code for what pl_core_submit() and jobs of the store return: quota 429, disk_full 507, feed_frozen 409, too_large 413, not_ready 503,
- * internal 500. */
+/* Status and code for what pl_core_submit() and jobs of the store return: quota 429, disk_full 507, feed_frozen 409, too_large 413,
+ * not_ready 503, internal 500. */
 int pl_api_status_of(enum pl_err err, const char **code, const char **hint);
 void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char *what /* "the message was not sent" */);
 
-/* Parts of a request's JSON; false after having replied 400. A name that means nothing is an error: "expire" for "expires" would otherwise change
- * nothing, and nobody would notice. */
+/* Parts of a request's JSON; false after having replied 400. A name that means nothing is an error: "expire" for "expires" would otherwise
+ * change nothing, and nobody would notice. */
 bool pl_api_only_known(struct pl_request *request, json_t *body, const char *const *names /* NULL at the end */);
 bool pl_api_take_string(struct pl_request *request, const json_t *body, const char *name, const char *fallback, const char **out);
 

@@ -111,7 +111,8 @@ static void reply_single(struct feed_call *call)
 {
 	const struct feed_item *item = &call->items[0];
 	if (call->count == 0 || item->seq != call->after + 1) {
-		pl_reply_error(call->request, 404, "unknown_entry", "GET /v1/feed lists the entries held here.", "this node does not hold that entry");
+		pl_reply_error(call->request, 404, "unknown_entry", "GET /v1/feed lists the entries held here.",
+		               "this node does not hold that entry");
 		return;
 	}
 	json_t *json = item_json(call->app, item);
@@ -192,7 +193,8 @@ void pl_api_feed_entry(struct pl_request *request, void *ctx)
 	                       pl_request_param(request, "seq"));
 	enum pl_err err = written < (int)sizeof(text) ? pl_ref_parse(pl_core_charter(app->core), text, &ref) : PL_ERR_FORMAT;
 	if (err != PL_OK || ref.seq == 0 || ref.seq > INT64_MAX) {
-		pl_reply_error(request, 404, "unknown_entry", "A place is written NODE/LANE/SEQ: FIN/0/17.", "that is no place in a feed of this network");
+		pl_reply_error(request, 404, "unknown_entry", "A place is written NODE/LANE/SEQ: FIN/0/17.",
+		               "that is no place in a feed of this network");
 		return;
 	}
 	struct feed_call *call = call_new(request, app, 1);

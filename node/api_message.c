@@ -84,7 +84,8 @@ static struct call *call_new(struct pl_request *request, struct pl_hotline *hotl
 static enum pl_err take_attachments(struct call *call, sqlite3 *db)
 {
 	/* A message that was sent again has its attachments twice; the better one counts. */
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT item, state, have FROM hotline_attachment WHERE message = ?1 ORDER BY state = 2, have");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT item, state, have FROM hotline_attachment WHERE message = ?1"
+	                                               " ORDER BY state = 2, have");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(statement, 1, call->row.n);
@@ -92,7 +93,8 @@ static enum pl_err take_attachments(struct call *call, sqlite3 *db)
 	while (pl_db_step(statement, &err) == 1) {
 		int item = sqlite3_column_int(statement, 0);
 		if (item >= 0 && item < PL_ATTACHMENTS_MAX)
-			call->attachments[item] = (struct attachment_state){ sqlite3_column_int(statement, 1), (uint32_t)sqlite3_column_int64(statement, 2) };
+			call->attachments[item] = (struct attachment_state){ sqlite3_column_int(statement, 1),
+			                                                     (uint32_t)sqlite3_column_int64(statement, 2) };
 	}
 	return err;
 }
@@ -162,7 +164,8 @@ static enum pl_err take_lines(struct call *call, sqlite3 *db)
 		err = pl_hotline_open(call->hotline, "hotline_receipt", "operator", row, sizeof(row), statement, 6, &line->operator_name,
 		                      &line->operator_bytes);
 		if (err == PL_OK)
-			err = pl_hotline_open(call->hotline, "hotline_receipt", "reason", row, sizeof(row), statement, 7, &line->reason, &line->reason_bytes);
+			err = pl_hotline_open(call->hotline, "hotline_receipt", "reason", row, sizeof(row), statement, 7, &line->reason,
+			                      &line->reason_bytes);
 	}
 	pl_db_reset(statement);
 	return err;
@@ -259,7 +262,8 @@ static void act_on(struct pl_request *request, struct pl_hotline *hotline, enum 
 	(void)pl_request_body(request, &body_bytes);
 	if (body_bytes > 0) {
 		json_t *body = pl_request_json(request);
-		if (!body || !pl_api_only_known(request, body, names) || !pl_api_take_string(request, body, "operator", operator_name, &operator_name))
+		if (!body || !pl_api_only_known(request, body, names) ||
+		    !pl_api_take_string(request, body, "operator", operator_name, &operator_name))
 			return;
 	}
 	if (!pl_text_is_name(operator_name, strlen(operator_name))) {
@@ -295,8 +299,8 @@ static json_t *lines_json(const struct call *call, uint16_t node)
 			continue;
 		struct pl_text operator_name = { (const char *)line->operator_name, line->operator_bytes };
 		struct pl_text reason = { (const char *)line->reason, line->reason_bytes };
-		json_array_append_new(list, json_pack("{ss so so so so so}", "type", pl_receipt_name(line->type), "time", pl_api_time(line->time_ms),
-		                                      "received", pl_api_time(line->received_ms), "operator",
+		json_array_append_new(list, json_pack("{ss so so so so so}", "type", pl_receipt_name(line->type), "time",
+		                                      pl_api_time(line->time_ms), "received", pl_api_time(line->received_ms), "operator",
 		                                      operator_name.bytes ? pl_api_text(&operator_name) : json_null(), "reason",
 		                                      reason.bytes ? pl_api_text(&reason) : json_null(), "ref",
 		                                      line->seq ? pl_api_ref(charter, node, 1, line->seq) : json_null()));
@@ -351,8 +355,8 @@ static void receipts_done(struct pl_job *job)
 		const struct pl_message_row *row = &call->row;
 		json_t *round_trip, *recipients = recipients_json(call, &round_trip);
 		pl_reply_json(call->request, 200, json_pack("{so so so so so so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
-		              pl_api_ref(call->hotline->charter, row->node, row->lane, row->seq), "sent", pl_api_time(row->sent_ms), "round_trip_ms",
-		              round_trip, "recipients", recipients, "relays", relays_json(call)));
+		              pl_api_ref(call->hotline->charter, row->node, row->lane, row->seq), "sent", pl_api_time(row->sent_ms),
+		              "round_trip_ms", round_trip, "recipients", recipients, "relays", relays_json(call)));
 	}
 	call_free(call);
 }

@@ -30,11 +30,12 @@ json_t *pl_message_item(const struct pl_hotline *hotline, const struct pl_messag
 		json_object_set_new(receipts, name, json_string(pl_receipt_state_name(states[i].state)));
 	}
 	return json_pack("{so so so ss ss so so ss so so so sb sb si sb so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
-	                 pl_api_ref(charter, row->node, row->lane, row->seq), "entry_id", pl_api_hex(row->entry_id, sizeof(row->entry_id)), "box",
-	                 row->box == PL_BOX_IN ? "in" : "out", "from", row->message.sender, "to", recipients_json(&row->message, 0), "info",
-	                 recipients_json(&row->message, 1), "precedence", pl_precedence_name(row->precedence), "subject",
-	                 pl_api_text(&row->message.subject), "sent", pl_api_time(row->sent_ms), "received", pl_api_time(row->received_ms), "unread",
-	                 row->unread, "accepted", row->accepted, "attachments", row->attachments, "exercise", row->exercise, "receipts", receipts);
+	                 pl_api_ref(charter, row->node, row->lane, row->seq), "entry_id",
+	                 pl_api_hex(row->entry_id, sizeof(row->entry_id)), "box", row->box == PL_BOX_IN ? "in" : "out", "from",
+	                 row->message.sender, "to", recipients_json(&row->message, 0), "info", recipients_json(&row->message, 1), "precedence",
+	                 pl_precedence_name(row->precedence), "subject", pl_api_text(&row->message.subject), "sent", pl_api_time(row->sent_ms),
+	                 "received", pl_api_time(row->received_ms), "unread", row->unread, "accepted", row->accepted, "attachments",
+	                 row->attachments, "exercise", row->exercise, "receipts", receipts);
 }
 
 enum pl_err pl_recipient_states(sqlite3 *db, const struct pl_hotline *hotline, const struct pl_message_row *row,
@@ -70,7 +71,8 @@ enum pl_err pl_recipient_states(sqlite3 *db, const struct pl_hotline *hotline, c
 			err = PL_ERR_CORRUPT;
 			break;
 		}
-		states[states_count++] = (struct pl_recipient_state){ (uint16_t)node, (uint8_t)sqlite3_column_int(statement, 1), pl_db_u64(statement, 2) };
+		states[states_count++] = (struct pl_recipient_state){ (uint16_t)node, (uint8_t)sqlite3_column_int(statement, 1),
+		                                                      pl_db_u64(statement, 2) };
 	}
 	pl_db_reset(statement);
 	if (err != PL_OK) {
@@ -144,9 +146,11 @@ static bool take_draft(struct pl_request *request, json_t *body, struct pl_draft
 	    !take_list(request, body, "info", PL_RECIPIENTS_MAX, &lists[1], &draft->info_count) ||
 	    !take_list(request, body, "attachments", PL_ATTACHMENTS_MAX, &lists[2], &draft->attachments_count) ||
 	    !pl_api_take_string(request, body, "precedence", "routine", &draft->precedence) ||
-	    !pl_api_take_string(request, body, "subject", "", &draft->subject) || !pl_api_take_string(request, body, "text", "", &draft->text) ||
+	    !pl_api_take_string(request, body, "subject", "", &draft->subject) ||
+	    !pl_api_take_string(request, body, "text", "", &draft->text) ||
 	    !pl_api_take_string(request, body, "operator", pl_request_user(request), &draft->operator_name) ||
-	    !pl_api_take_string(request, body, "reply_to", NULL, &draft->reply_to) || !pl_api_take_string(request, body, "expires", NULL, &expires))
+	    !pl_api_take_string(request, body, "reply_to", NULL, &draft->reply_to) ||
+	    !pl_api_take_string(request, body, "expires", NULL, &expires))
 		return false;
 	draft->to = lists[0];
 	draft->info = lists[1];
@@ -252,7 +256,8 @@ static void list_done(struct pl_job *job)
 	} else {
 		json_t *list = json_array();
 		for (size_t i = 0; i < call->count; i++)
-			json_array_append_new(list, pl_message_item(call->hotline, &call->items[i].row, call->items[i].states, call->items[i].states_count));
+			json_array_append_new(list, pl_message_item(call->hotline, &call->items[i].row, call->items[i].states,
+			                                            call->items[i].states_count));
 		const struct pl_message_row *last = call->count ? &call->items[call->count - 1].row : NULL;
 		json_t *next = call->more && last ? pl_api_ref(call->hotline->charter, last->node, last->lane, last->seq) : json_null();
 		pl_reply_json(call->request, 200, json_pack("{so so}", "messages", list, "next", next));

@@ -76,7 +76,8 @@ static void links(struct pl_metrics *metrics, const struct pl_app *app)
 	for (unsigned state = 0; state <= PL_SESSION_BACKOFF; state++)
 		pl_metrics_u64(metrics, states[state], PL_LABEL("state", pl_session_state_name((enum pl_session_state)state)));
 	each_peer(metrics, app, "parley_link_up", PL_METRIC_GAUGE, "1 if the link to this node is live.", is_live);
-	each_peer(metrics, app, "parley_held_entries", PL_METRIC_GAUGE, "Entries that are durable here and not acknowledged by this node.", held);
+	each_peer(metrics, app, "parley_held_entries", PL_METRIC_GAUGE, "Entries that are durable here and not acknowledged by this node.",
+	          held);
 	each_peer(metrics, app, "parley_link_received_bytes_total", PL_METRIC_COUNTER, "Bytes from this node.", bytes_in);
 	each_peer(metrics, app, "parley_link_sent_bytes_total", PL_METRIC_COUNTER, "Bytes to this node.", bytes_out);
 	each_peer(metrics, app, "parley_link_received_entries_total", PL_METRIC_COUNTER, "Entries from this node, new ones.", entries_in);
@@ -95,7 +96,8 @@ static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 {
 	struct pl_engine_counters counters;
 	pl_engine_counters(pl_core_engine(app->core), &counters);
-	value(metrics, "parley_entries_total", PL_METRIC_COUNTER, "Entries taken in since the start, own ones included.", counters.entries_accepted);
+	value(metrics, "parley_entries_total", PL_METRIC_COUNTER, "Entries taken in since the start, own ones included.",
+	      counters.entries_accepted);
 	value(metrics, "parley_entries_refused_total", PL_METRIC_COUNTER, "Entries that did not check out.", counters.entries_refused);
 	value(metrics, "parley_entries_duplicate_total", PL_METRIC_COUNTER, "Entries that came again.", counters.duplicates);
 	value(metrics, "parley_forks_total", PL_METRIC_COUNTER, "Equivocations proven.", counters.forks);
@@ -137,7 +139,8 @@ static void messages(struct pl_metrics *metrics, const struct pl_app *app)
 	pl_metrics_family(metrics, "parley_messages_total", PL_METRIC_COUNTER, "Messages since the start, by direction.");
 	pl_metrics_u64(metrics, counts.received, PL_LABEL("direction", "in"));
 	pl_metrics_u64(metrics, counts.sent, PL_LABEL("direction", "out"));
-	value(metrics, "parley_messages_refused_total", PL_METRIC_COUNTER, "Messages that were sealed to this node and broke a rule.", counts.refused);
+	value(metrics, "parley_messages_refused_total", PL_METRIC_COUNTER, "Messages that were sealed to this node and broke a rule.",
+	      counts.refused);
 	pl_metrics_family(metrics, "parley_flash_arrival_seconds", PL_METRIC_HISTOGRAM,
 	                  "From the time at which a FLASH says it was sent to its arrival here, by this node's clock.");
 	pl_metrics_histogram(metrics, &counts.flash_arrival);
@@ -156,7 +159,8 @@ static void indicators(struct pl_metrics *metrics, const struct pl_app *app)
 	struct pl_indicator_counts counts;
 	pl_indicator_counts(app->indicators, &counts);
 	value(metrics, "parley_indicators", PL_METRIC_GAUGE, "STIX objects held, versions apart.", counts.objects);
-	value(metrics, "parley_indicators_rejected_total", PL_METRIC_COUNTER, "STIX objects from other nodes that broke a rule and were left out.",
+	value(metrics, "parley_indicators_rejected_total", PL_METRIC_COUNTER,
+	      "STIX objects from other nodes that broke a rule and were left out.",
 	      counts.rejected);
 }
 

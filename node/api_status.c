@@ -87,7 +87,8 @@ static void on_status(struct pl_request *request, void *ctx)
 	pl_engine_frontier_root(pl_core_engine(core), root);
 	pl_store_stats(pl_core_store(core), &stats);
 	pl_hotline_counts(app->hotline, &counts);
-	json_t *network = json_pack("{so ss sI}", "id", pl_api_hex(charter->network_id, sizeof(charter->network_id)), "name", charter->name, "epoch",
+	json_t *network = json_pack("{so ss sI}", "id", pl_api_hex(charter->network_id, sizeof(charter->network_id)), "name", charter->name,
+	                            "epoch",
 	                            (json_int_t)charter->epoch);
 	json_t *node = json_pack("{so so ss ss}", "name", pl_api_node(charter, self), "id",
 	                         pl_api_hex(charter->nodes[self].certificate.node_id, PL_NODE_ID_BYTES), "member", pl_api_member(charter, self),
@@ -97,8 +98,8 @@ static void on_status(struct pl_request *request, void *ctx)
 	json_t *frontier = json_pack("{so so}", "root", pl_api_hex(root, sizeof(root)), "lanes", lanes_json(app));
 	json_t *messages = json_pack("{sI sI}", "unread", (json_int_t)counts.unread, "unanswered_flash", (json_int_t)counts.unanswered_flash);
 	pl_reply_json(request, 200, json_pack("{ss so so so sI si so so so so so}", "version", PL_VERSION, "network", network, "node", node,
-	              "started", pl_api_time(app->started_ms), "uptime_s", (json_int_t)((pl_core_now_ms(core) - app->started_mono_ms) / 1000), "pid",
-	              (int)getpid(), "store", store, "frontier", frontier, "epoch_key", epoch_json(app), "messages", messages, "held",
+	              "started", pl_api_time(app->started_ms), "uptime_s",
+	              (json_int_t)((pl_core_now_ms(core) - app->started_mono_ms) / 1000), "pid", (int)getpid(), "store", store, "frontier", frontier, "epoch_key", epoch_json(app), "messages", messages, "held",
 	              held_json(app)));
 }
 
@@ -124,11 +125,12 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	bool is_up = info.link != PL_LINK_NONE;
 	uint64_t now_ms = pl_core_now_ms(core), retry_ms = info.retry_ms > now_ms ? info.retry_ms - now_ms : 0;
 	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so}", "node", name, "member", pl_api_member(charter, node), "state",
-	                 pl_session_state_name(info.state), "direction", is_up ? json_string(info.inbound ? "in" : "out") : json_null(), "address",
+	                 pl_session_state_name(info.state), "direction",
+	                 is_up ? json_string(info.inbound ? "in" : "out") : json_null(), "address",
 	                 address[0] ? json_string(address) : json_null(), "since", when(core, info.since_ms), "last_heard",
 	                 when(core, info.last_heard_ms), "rtt_ms", info.rtt_ms ? json_integer(info.rtt_ms) : json_null(), "retry_in_ms",
-	                 info.state == PL_SESSION_BACKOFF ? json_integer((json_int_t)retry_ms) : json_null(), "bytes_in", (json_int_t)info.bytes_in,
-	                 "bytes_out", (json_int_t)info.bytes_out, "entries_in", (json_int_t)info.entries_in, "entries_out",
+	                 info.state == PL_SESSION_BACKOFF ? json_integer((json_int_t)retry_ms) : json_null(), "bytes_in",
+	                 (json_int_t)info.bytes_in, "bytes_out", (json_int_t)info.bytes_out, "entries_in", (json_int_t)info.entries_in, "entries_out",
 	                 (json_int_t)info.entries_out, "held", (json_int_t)info.held_entries, "epoch_key_valid_until",
 	                 pl_epoch_current(app->epoch, node, &key) ? pl_api_time(key.valid_until_ms) : json_null());
 }

@@ -13,17 +13,20 @@ enum { CHE, FIN, SGP };
 static const char *schema_of(const json_t *openapi, const char *method, const char *path)
 {
 	static const char *const codes[] = { "200", "201" };
-	const json_t *responses = json_object_get(json_object_get(json_object_get(json_object_get(openapi, "paths"), path), method), "responses");
+	const json_t *responses = json_object_get(json_object_get(json_object_get(json_object_get(openapi, "paths"), path), method),
+	                                          "responses");
 	for (int i = 0; i < 2; i++) {
 		const json_t *content = json_object_get(json_object_get(responses, codes[i]), "content");
-		const char *ref = json_string_value(json_object_get(json_object_get(json_object_get(content, "application/json"), "schema"), "$ref"));
+		const char *ref = json_string_value(json_object_get(json_object_get(json_object_get(content, "application/json"), "schema"),
+		                                                    "$ref"));
 		if (ref)
 			return strrchr(ref, '/') + 1;
 	}
 	return NULL;
 }
 
-static void expect_described(struct fix *fix, const json_t *openapi, const char *method, const char *route, const char *path, json_t *body, int status)
+static void expect_described(struct fix *fix, const json_t *openapi, const char *method, const char *route, const char *path, json_t *body,
+                             int status)
 {
 	const char *schema = status < 300 ? schema_of(openapi, strcmp(method, "GET") == 0 ? "get" : "post", route) : "Error";
 	json_t *reply = fix_call(fix, FIN, method, path, body, status);
@@ -46,7 +49,8 @@ Test(api, openapi_json_names_every_route_and_no_other)
 		char lower[8] = "";
 		for (size_t i = 0; route->method[i]; i++)
 			lower[i] = (char)(route->method[i] | 0x20);
-		cr_assert_not_null(json_object_get(json_object_get(json_object_get(openapi, "paths"), route->path), lower), "%s %s is not described",
+		cr_assert_not_null(json_object_get(json_object_get(json_object_get(openapi, "paths"), route->path), lower),
+		                   "%s %s is not described",
 		                   route->method, route->path);
 	}
 	json_object_foreach(json_object_get(openapi, "paths"), name, path)
@@ -90,7 +94,8 @@ Test(api, what_the_daemon_answers_is_what_openapi_json_says)
 	json_t *uploaded = json_loadb((char *)reply, count, 0, NULL);
 	char *fault = fix_fault(openapi, "Upload", uploaded);
 	cr_assert_null(fault, "%s", fault);
-	json_t *draft = json_pack("{s[s] s[s] ss ss ss ss s[s] sb}", "to", "SGP", "info", "CHE", "precedence", "flash", "subject", "S", "text", "T", "expires",
+	json_t *draft = json_pack("{s[s] s[s] ss ss ss ss s[s] sb}", "to", "SGP", "info", "CHE", "precedence", "flash", "subject", "S", "text",
+	                          "T", "expires",
 	                          "2040-01-01T00:00:00Z", "attachments", fix_string(uploaded, "token"), "exercise", 1);
 	fault = fix_fault(openapi, "Draft", draft);
 	cr_assert_null(fault, "%s", fault);
@@ -98,7 +103,8 @@ Test(api, what_the_daemon_answers_is_what_openapi_json_says)
 	fix_settle(fix);
 	json_decref(fix_call(fix, SGP, "POST", "/v1/messages/FIN%2F0%2F2/accept", NULL, 200));
 	fix_settle(fix);
-	json_t *back = fix_call(fix, SGP, "POST", "/v1/messages", json_pack("{s[s] ss ss}", "to", "FIN", "text", "Back", "reply_to", "FIN/0/2"), 201);
+	json_t *back = fix_call(fix, SGP, "POST", "/v1/messages", json_pack("{s[s] ss ss}", "to", "FIN", "text", "Back", "reply_to", "FIN/0/2"),
+	                        201);
 	fix_settle(fix);
 	char path[100], read_path[110], receipts_path[110];
 	snprintf(path, sizeof(path), "/v1/messages/%s", fix_string(back, "id"));
@@ -107,7 +113,8 @@ Test(api, what_the_daemon_answers_is_what_openapi_json_says)
 	json_decref(back);
 
 	static const char id[] = "ipv4-addr--11111111-2222-4333-8444-555555555555", bundle_id[] = "bundle--11111111-2222-4333-8444-555555555555";
-	json_t *bundle = json_pack("{ss ss s[{ss ss ss} {}]}", "type", "bundle", "id", bundle_id, "objects", "type", "ipv4-addr", "id", id, "value",
+	json_t *bundle = json_pack("{ss ss s[{ss ss ss} {}]}", "type", "bundle", "id", bundle_id, "objects", "type", "ipv4-addr", "id", id,
+	                           "value",
 	                           "192.0.2.1"), *same = json_deep_copy(bundle);
 	char indicator_path[100];
 	snprintf(indicator_path, sizeof(indicator_path), "/v1/indicators/%s?meta=true", id);
@@ -145,10 +152,11 @@ Test(api, what_the_daemon_answers_is_what_openapi_json_says)
 
 Test(api, the_check_against_openapi_json_can_fail)
 {
-	json_t *openapi = json_pack("{s{s{s{ss s{s{ss} s{ss}} s[s] sb}}}}", "components", "schemas", "X", "type", "object", "properties", "a", "type",
+	json_t *openapi = json_pack("{s{s{s{ss s{s{ss} s{ss}} s[s] sb}}}}", "components", "schemas", "X", "type", "object", "properties", "a",
+	                            "type",
 	                            "integer", "b", "type", "string", "required", "a", "additionalProperties", 0);
-	json_t *good = json_pack("{si ss}", "a", 1, "b", "x"), *lacks = json_pack("{ss}", "b", "x"), *more = json_pack("{si si}", "a", 1, "c", 2);
-	json_t *other = json_pack("{ss}", "a", "x");
+	json_t *good = json_pack("{si ss}", "a", 1, "b", "x"), *lacks = json_pack("{ss}", "b", "x");
+	json_t *more = json_pack("{si si}", "a", 1, "c", 2), *other = json_pack("{ss}", "a", "x");
 	json_t *const wrong[] = { lacks, more, other };
 	static const char *const faults[] = { "X has no \"a\"", "X.c is not described", "X.a is \"x\"" };
 	cr_assert_null(fix_fault(openapi, "X", good));
@@ -197,7 +205,8 @@ Test(api, the_feed_is_read_in_order_or_newest_first)
 	struct fix *fix = fix_new(2, 1);
 	fix_start_all(fix, 2);
 	for (int i = 0; i < 3; i++)
-		json_decref(fix_call(fix, FIN, "POST", "/v1/messages", json_pack("{s[s] ss ss}", "to", "CHE", "text", "x", "precedence", "immediate"), 201));
+		json_decref(fix_call(fix, FIN, "POST", "/v1/messages",
+		                     json_pack("{s[s] ss ss}", "to", "CHE", "text", "x", "precedence", "immediate"), 201));
 	json_t *feed = fix_call(fix, FIN, "GET", "/v1/feed?author=FIN&lane=0&limit=2", NULL, 200);
 	fix_expect(feed, "entries.0.ref", "FIN/0/1");
 	fix_expect(feed, "entries.0.kind", "epoch-key");
@@ -229,11 +238,13 @@ Test(api, metrics_count_what_happened)
 {
 	struct fix *fix = fix_new(2, 1);
 	fix_start_all(fix, 2);
-	json_decref(fix_call(fix, FIN, "POST", "/v1/messages", json_pack("{s[s] ss ss}", "to", "CHE", "text", "x", "precedence", "flash"), 201));
+	json_decref(fix_call(fix, FIN, "POST", "/v1/messages", json_pack("{s[s] ss ss}", "to", "CHE", "text", "x", "precedence", "flash"),
+	                     201));
 	fix_settle(fix);
 	static const char *const at_fin[] = { "parley_messages_total{direction=\"out\"} 1\n", "parley_messages_total{direction=\"in\"} 0\n",
 		                              "parley_flash_round_trip_seconds_count 1\n", "parley_flash_arrival_seconds_count 0\n",
-		                              "parley_held_entries{node=\"CHE\"} 0\n", "parley_links{state=\"live\"} 0\n", "parley_store_writable 1\n",
+		                              "parley_held_entries{node=\"CHE\"} 0\n", "parley_links{state=\"live\"} 0\n",
+		                              "parley_store_writable 1\n",
 		                              "parley_build_info{version=\"", "parley_indicators 0\n" };
 	static const char *const at_che[] = { "parley_messages_total{direction=\"in\"} 1\n", "parley_flash_arrival_seconds_count 1\n",
 		                              "parley_messages_unread 1\n", "parley_flash_unanswered 1\n" };
@@ -242,7 +253,8 @@ Test(api, metrics_count_what_happened)
 		size_t count;
 		cr_assert_eq(fix_call_bytes(fix, (uint16_t)node, "GET", "/metrics", NULL, 0, &text, &count), 200);
 		for (size_t i = 0; i < (node == FIN ? 9 : 4); i++)
-			cr_assert(strstr((char *)text, (node == FIN ? at_fin : at_che)[i]), "no %s in %s", (node == FIN ? at_fin : at_che)[i], (char *)text);
+			cr_assert(strstr((char *)text, (node == FIN ? at_fin : at_che)[i]), "no %s in %s", (node == FIN ? at_fin : at_che)[i],
+			          (char *)text);
 		free(text);
 	}
 	fix_free(fix);
@@ -253,9 +265,11 @@ Test(api, times_are_read_as_rfc_3339_has_them)
 	static const struct {
 		const char *text;
 		uint64_t unix_ms;
-	} good[] = { { "1970-01-01T00:00:00Z", 0 }, { "2026-11-24T12:00:00.123Z", 1795521600123 }, { "2026-11-24t15:00:00.123456+03:00", 1795521600123 },
+	} good[] = { { "1970-01-01T00:00:00Z", 0 }, { "2026-11-24T12:00:00.123Z", 1795521600123 },
+	             { "2026-11-24t15:00:00.123456+03:00", 1795521600123 },
 		     { "2026-11-24T06:30:00.1-05:30", 1795521600100 }, { "2028-02-29T00:00:00Z", 1835395200000 } };
-	static const char *const bad[] = { "", "2026-11-24", "2026-11-24 12:00:00Z", "2026-11-24T12:00:00", "2026-11-24T12:00Z", "2026-13-01T00:00:00Z",
+	static const char *const bad[] = { "", "2026-11-24", "2026-11-24 12:00:00Z", "2026-11-24T12:00:00", "2026-11-24T12:00Z",
+	                                   "2026-13-01T00:00:00Z",
 		                           "2026-02-29T00:00:00Z", "2026-11-31T00:00:00Z", "2026-11-24T24:00:00Z", "2026-11-24T12:60:00Z",
 		                           "2026-11-24T12:00:60Z", "2026-11-24T12:00:00.Z", "2026-11-24T12:00:00Zx", "2026-11-24T12:00:00+3:00",
 		                           "2026-11-24T12:00:00+03:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+00:01", "tomorrow" };

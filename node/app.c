@@ -58,7 +58,8 @@ static void publish_entry(struct pl_app *app, const struct pl_store_entry *entry
 {
 	const struct pl_charter *charter = pl_core_charter(app->core);
 	json_t *event = json_pack("{so so so si sI ss sb si}", "ref", pl_api_ref(charter, entry->node, entry->lane, entry->seq), "id",
-	                          pl_api_hex(entry->id, sizeof(entry->id)), "author", pl_api_node(charter, entry->node), "lane", entry->lane, "seq",
+	                          pl_api_hex(entry->id, sizeof(entry->id)), "author", pl_api_node(charter, entry->node), "lane",
+	                          entry->lane, "seq",
 	                          (json_int_t)entry->seq, "kind", pl_kind_name(entry->header[2]), "flash",
 	                          (entry->header[3] & PL_FLAG_FLASH) != 0, "body_bytes", (int)entry->body_bytes);
 	pl_http_publish(pl_core_http(app->core), "entry", event);

@@ -199,7 +199,8 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	while (pl_engine_next_effect(core->engine, &effect)) {
 		if (effect.type != PL_FX_STORE)
 			continue;
-		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent, .seq = effect.store.seq,
+		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent,
+		                                .seq = effect.store.seq,
 		                                .gseq = effect.store.gseq, .received_ms = event.wall_ms, .body = effect.store.body,
 		                                .body_bytes = effect.store.body_bytes };
 		memcpy(entry.id, effect.store.id, sizeof(entry.id));
@@ -407,12 +408,16 @@ static void restore_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, u
 static void offer_rest(struct pl_core *core)
 {
 	sqlite3_stmt *statement = pl_store_prepare(pl_store_db(core->store), "SELECT entry.node, entry.lane, entry.seq, gseq, id, header, body,"
-	                                           " coalesce(applied.seq, 0) FROM entry LEFT JOIN applied USING (node, lane) ORDER BY arrival");
+	                                           " coalesce(applied.seq, 0) FROM entry LEFT JOIN applied USING (node, lane)"
+	                                           " ORDER BY arrival");
 	cr_assert_not_null(statement);
 	while (sqlite3_step(statement) == SQLITE_ROW) {
-		struct pl_store_entry entry = { .node = (uint16_t)sqlite3_column_int(statement, 0), .lane = (uint8_t)sqlite3_column_int(statement, 1),
-		                                .seq = (uint64_t)sqlite3_column_int64(statement, 2), .gseq = (uint64_t)sqlite3_column_int64(statement, 3),
-		                                .body = sqlite3_column_blob(statement, 6), .body_bytes = (uint32_t)sqlite3_column_bytes(statement, 6) };
+		struct pl_store_entry entry = { .node = (uint16_t)sqlite3_column_int(statement, 0),
+		                                .lane = (uint8_t)sqlite3_column_int(statement, 1),
+		                                .seq = (uint64_t)sqlite3_column_int64(statement, 2),
+		                                .gseq = (uint64_t)sqlite3_column_int64(statement, 3),
+		                                .body = sqlite3_column_blob(statement, 6),
+		                                .body_bytes = (uint32_t)sqlite3_column_bytes(statement, 6) };
 		memcpy(entry.id, sqlite3_column_blob(statement, 4), sizeof(entry.id));
 		memcpy(entry.header, sqlite3_column_blob(statement, 5), sizeof(entry.header));
 		core->lanes[entry.node][entry.lane].applied = (uint64_t)sqlite3_column_int64(statement, 7);
@@ -435,7 +440,8 @@ static enum pl_err open_core(struct fix *fix, uint16_t node, char *why, size_t w
 	memcpy(config.noise_secret, fix->net->nodes[node].noise_secret, sizeof(config.noise_secret));
 	core->engine_memory = calloc(1, pl_engine_bytes(&config));
 	cr_assert_eq(pl_engine_init(&config, core->engine_memory, pl_engine_bytes(&config), &core->engine), PL_OK);
-	cr_assert_eq(pl_store_open(core->store_path, fix->net->charter.network_id, core->keys.node_id, &core->store, why, why_max), PL_OK, "%s", why);
+	cr_assert_eq(pl_store_open(core->store_path, fix->net->charter.network_id, core->keys.node_id, &core->store, why, why_max), PL_OK, "%s",
+	             why);
 	cr_assert_eq(pl_store_each_head(core->store, restore_head, core), PL_OK);
 	struct pl_event start = { .type = PL_EV_START };
 	step(core, &start);
@@ -655,10 +661,12 @@ static bool forge_is_done(void *ctx)
 	return ((struct forge *)ctx)->done;
 }
 
-uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes, uint16_t nodes_count,
+uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes,
+                          uint16_t nodes_count,
                           const void *plain, size_t plain_bytes)
 {
-	struct forge forge = { .seal = { .kind = kind, .nodes_count = nodes_count, .plain = plain, .plain_bytes = plain_bytes, .done = forge_sealed } };
+	struct forge forge = { .seal = { .kind = kind, .nodes_count = nodes_count, .plain = plain, .plain_bytes = plain_bytes,
+	                                 .done = forge_sealed } };
 	struct pl_lane_info info;
 	forge.seal.ctx = &forge;
 	memcpy(forge.seal.nodes, nodes, nodes_count * sizeof(nodes[0]));
@@ -757,7 +765,8 @@ struct client {
 	bool ended;
 };
 
-static void client_open(struct client *client, const char *socket_path, const char *method, const char *path, const void *body, size_t body_bytes)
+static void client_open(struct client *client, const char *socket_path, const char *method, const char *path, const void *body,
+                        size_t body_bytes)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	strcpy(address.sun_path, socket_path);
@@ -776,7 +785,8 @@ static void client_open(struct client *client, const char *socket_path, const ch
 /* Whether anything moved. */
 static bool client_turn(struct client *client)
 {
-	ssize_t wrote = client->sent < client->request_bytes ? write(client->fd, client->request + client->sent, client->request_bytes - client->sent) : 0;
+	size_t rest = client->request_bytes - client->sent;
+	ssize_t wrote = rest > 0 ? write(client->fd, client->request + client->sent, rest) : 0;
 	client->sent += wrote > 0 ? (size_t)wrote : 0;
 	if (client->got == client->room)
 		client->reply = realloc(client->reply, (client->room *= 2) + 1);
@@ -947,7 +957,8 @@ static bool has_type(const json_t *json, const char *type)
 
 static bool conforms(const json_t *openapi, const json_t *schema, const json_t *json, const char *at_place, char *fault, size_t fault_max);
 
-static bool conforms_object(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault, size_t fault_max)
+static bool conforms_object(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault,
+                            size_t fault_max)
 {
 	const char *name;
 	json_t *item;
@@ -1105,7 +1116,8 @@ void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value)
 	int64_t is;
 	while ((is = fix_sql(fix, node, sql)) != value) {
 		turn(fix, NULL, NULL);
-		cr_assert_lt(uv_now(&fix->loop) - begun_ms, GIVE_UP_MS, "%s stays %lld, and does not become %lld", sql, (long long)is, (long long)value);
+		cr_assert_lt(uv_now(&fix->loop) - begun_ms, GIVE_UP_MS, "%s stays %lld, and does not become %lld", sql, (long long)is,
+		             (long long)value);
 	}
 	fix_settle(fix);
 }

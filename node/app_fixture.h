@@ -1,8 +1,9 @@
-/* For tests of the application: several nodes in one process, each with its own store on disk, its own API socket and the whole application, on
- * one loop. The network between them is the test's: an entry goes from one node to another when the test says so, in lane order.
+/* For tests of the application: several nodes in one process, each with its own store on disk, its own API socket and the whole
+ * application, on one loop. The network between them is the test's: an entry goes from one node to another when the test says so, in lane
+ * order.
  *
- * The core is a small one of our own: clocks that the test moves, lanes that it holds back, submissions that it makes fail. What the real core
- * adds (links, catch-up, draining) is not here; tests/integration has it.
+ * The core is a small one of our own: clocks that the test moves, lanes that it holds back, submissions that it makes fail. What the real
+ * core adds (links, catch-up, draining) is not here; tests/integration has it.
  */
 #ifndef PL_NODE_APP_FIXTURE_H
 #define PL_NODE_APP_FIXTURE_H
@@ -45,15 +46,17 @@ void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t 
 void fix_forge(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const void *body, size_t body_bytes);
 
 /* The same with an envelope to these nodes. Returns the entry's seq in its lane. */
-uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes, uint16_t nodes_count,
+uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_t kind, uint8_t flags, const uint16_t *nodes,
+                          uint16_t nodes_count,
                           const void *plain, size_t plain_bytes);
 
-/* Runs the loop until nothing is under way between nodes and nothing is left to do in a moment, or until until() says so; fails the test after
- * 20 s. */
+/* Runs the loop until nothing is under way between nodes and nothing is left to do in a moment, or until until() says so; fails the test
+ * after 20 s. */
 void fix_settle(struct fix *fix);
 void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx);
 
-/* One call of the API, to its end. body: JSON taken over, or NULL. Fails the test unless the status is this one. The reply's JSON; json_decref(). */
+/* One call of the API, to its end. body: JSON taken over, or NULL. Fails the test unless the status is this one. The reply's JSON;
+ * json_decref(). */
 json_t *fix_call(struct fix *fix, uint16_t node, const char *method, const char *path, json_t *body, int status);
 /* The same with any bytes; *out is malloc'd. Returns the status. */
 int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,

@@ -1,7 +1,8 @@
-/* The parts of the application and how they reach each other. A part is created in the order in which they stand here, and gets what it needs
- * of the ones before it.
+/* The parts of the application and how they reach each other. A part is created in the order in which they stand here, and gets what it
+ * needs of the ones before it.
  *
- * To add a part: a member here, its new, start, stop and free in app.c, its kinds of entry in pl_app_entry(), its routes in its add_routes().
+ * To add a part: a member here, its new, start, stop and free in app.c, its kinds of entry in pl_app_entry(), its routes in its
+ * add_routes().
  */
 #ifndef PL_NODE_APP_PARTS_H
 #define PL_NODE_APP_PARTS_H

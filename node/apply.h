@@ -1,5 +1,5 @@
-/* Work on one entry, done exactly once: what a part of the application keeps of an entry is written in the same transaction as the place up to
- * which the application has come, so that a crash between the two cannot be.
+/* Work on one entry, done exactly once: what a part of the application keeps of an entry is written in the same transaction as the place up
+ * to which the application has come, so that a crash between the two cannot be.
  *
  * An entry comes by pl_app_entry(); its part looks at it, opens it if it can, and then ends its work in one of two ways:
  *   pl_apply()       there is something to write

@@ -40,7 +40,8 @@ static char *upload(struct fix *fix, const char *query, const uint8_t *content, 
 
 static json_t *message_with(const char *token)
 {
-	return json_pack("{s[s] ss ss ss s[s]}", "to", "SGP", "precedence", "priority", "subject", "Report", "operator", "Aino", "attachments", token);
+	return json_pack("{s[s] ss ss ss s[s]}", "to", "SGP", "precedence", "priority", "subject", "Report", "operator", "Aino", "attachments",
+	                 token);
 }
 
 static json_t *message_of(struct fix *fix, uint16_t node, const char *id)
@@ -211,7 +212,8 @@ Test(attachment, an_upload_serves_one_message_and_for_an_hour)
 	fix_deliver(fix, FIN, true);
 	fix_start(fix, FIN);
 	fix_settle(fix);
-	fix_await(fix, FIN, "SELECT (SELECT count(*) FROM hotline_upload) + (SELECT count(*) FROM hotline_upload_chunk)", 0); /* 3 s after the start */
+	fix_await(fix, FIN, "SELECT (SELECT count(*) FROM hotline_upload) + (SELECT count(*) FROM hotline_upload_chunk)",
+	          0); /* 3 s after the start */
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT state FROM hotline_attachment"), 2);
 	free(used);
 	free(unused);

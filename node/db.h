@@ -1,6 +1,7 @@
 /* Short words for SQLite in jobs of the store: bind, run, take. Worker thread, or set-up before it runs.
  *
- * Unsigned 64-bit numbers are kept as SQLite's signed ones with the same bits; what is compared or ordered by SQL stays below 2^63 (times, seqs).
+ * Unsigned 64-bit numbers are kept as SQLite's signed ones with the same bits; what is compared or ordered by SQL stays below 2^63 (times,
+ * seqs).
  */
 #ifndef PL_NODE_DB_H
 #define PL_NODE_DB_H
@@ -21,7 +22,8 @@ PL_MUST_CHECK enum pl_err pl_db_copy(sqlite3_stmt *statement, int column, uint8_
 
 /* Next row: 1 a row, 0 the end (reset), -1 an error (reset, *err set). */
 int pl_db_step(sqlite3_stmt *statement, enum pl_err *err);
-/* Runs a statement that gives no rows, and resets it. PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL, PL_ERR_MEMORY, PL_ERR_CORRUPT, PL_ERR_IO. */
+/* Runs a statement that gives no rows, and resets it. PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL, PL_ERR_MEMORY, PL_ERR_CORRUPT,
+ * PL_ERR_IO. */
 PL_MUST_CHECK enum pl_err pl_db_run(sqlite3_stmt *statement);
 void pl_db_reset(sqlite3_stmt *statement); /* and clears what was bound */
 enum pl_err pl_db_err(int rc);

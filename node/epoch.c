@@ -114,7 +114,8 @@ static bool is_recorded(const struct save_job *save, uint64_t number)
 /* Rows whose secret is gone say so. They stay, so that no number is ever given out again. */
 static enum pl_err mark_wiped(const struct save_job *save, sqlite3 *db)
 {
-	sqlite3_stmt *live = pl_store_prepare(db, "SELECT number FROM epoch_own WHERE public IS NOT NULL AND number > ?1 ORDER BY number LIMIT 1");
+	sqlite3_stmt *live = pl_store_prepare(db, "SELECT number FROM epoch_own WHERE public IS NOT NULL AND number > ?1 ORDER BY number"
+	                                          " LIMIT 1");
 	sqlite3_stmt *wipe = pl_store_prepare(db, "UPDATE epoch_own SET public = NULL WHERE number = ?1");
 	if (!live || !wipe)
 		return pl_store_sql_err(db);
@@ -144,7 +145,8 @@ static enum pl_err save_work(struct pl_job *job, sqlite3 *db)
 		err = mark_wiped(save, db);
 	if (err != PL_OK || made->number == 0)
 		return err;
-	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO epoch_own (number, valid_from, valid_until, public, seq) VALUES (?1, ?2, ?3, ?4, 0)");
+	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO epoch_own (number, valid_from, valid_until, public, seq) VALUES"
+	                                            " (?1, ?2, ?3, ?4, 0)");
 	if (!insert)
 		return pl_store_job_err(job, db);
 	pl_db_bind_u64(insert, 1, made->number);
@@ -440,8 +442,9 @@ void pl_epoch_entry(struct pl_epoch *epoch, const struct pl_store_entry *entry)
 	struct learn *learn = calloc(1, sizeof(*learn));
 	bool own = entry->node == pl_core_self(epoch->core);
 	enum pl_err err = learn ? pl_epoch_key_read(entry->body, entry->body_bytes, &learn->key) : PL_ERR_MEMORY;
-	const char *fault = err != PL_OK ? pl_err_str(err) : own || is_known(epoch, entry->node, &learn->key) ? NULL : find_fault(epoch, entry->node, &learn->key);
-	if (fault || (!own && is_known(epoch, entry->node, &learn->key))) {
+	bool again = err == PL_OK && !own && is_known(epoch, entry->node, &learn->key);
+	const char *fault = err != PL_OK ? pl_err_str(err) : own || again ? NULL : find_fault(epoch, entry->node, &learn->key);
+	if (fault || again) {
 		char name[PL_NODE_NAME_BYTES];
 		pl_charter_node_name(pl_core_charter(epoch->core), entry->node, name);
 		if (fault)
@@ -494,14 +497,16 @@ static enum pl_err load_own(struct pl_epoch *epoch, sqlite3 *db, char *why, size
 	}
 	pl_db_reset(rows);
 	if (err == PL_OK && lost > 0)
-		PL_LOG(PL_LOG_WARNING, "epoch", "secrets of encryption keys are gone: what was sealed to them alone cannot be opened", PL_F_U64("keys", lost),
+		PL_LOG(PL_LOG_WARNING, "epoch", "secrets of encryption keys are gone: what was sealed to them alone cannot be opened",
+		       PL_F_U64("keys", lost),
 		       PL_F_STR("file", path));
 	return err;
 }
 
 static enum pl_err load_others(struct pl_epoch *epoch, sqlite3 *db)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, number, valid_from, valid_until, public FROM epoch_other ORDER BY node, number");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, number, valid_from, valid_until, public FROM epoch_other"
+	                                               " ORDER BY node, number");
 	if (!statement)
 		return pl_store_sql_err(db);
 	enum pl_err err = PL_OK;

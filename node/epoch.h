@@ -1,8 +1,8 @@
 /* Encryption keys: this node's own, a new one every 24 h, and those that the other nodes publish. CRYPTO.md, "Envelope"; OPERATING.md,
  * "Messages, receipts and acknowledgement levels".
  *
- * An **epoch key** is an X-Wing key pair, numbered from 1. It is drawn at random, its secret is sealed in a file (epoch_file.h) and durable before
- * its public part leaves in an entry on lane 0, and it is wiped when nothing sealed to it can still be under way, at the latest
+ * An **epoch key** is an X-Wing key pair, numbered from 1. It is drawn at random, its secret is sealed in a file (epoch_file.h) and durable
+ * before its public part leaves in an entry on lane 0, and it is wiped when nothing sealed to it can still be under way, at the latest
  * PL_EPOCH_KEY_KEEP_MS after its validity. So whoever takes this node's disk and passphrase cannot read what was wiped.
  *
  * Other parts never see a secret: they hand over what is to be sealed or opened. The work is done on libuv's threads, what is urgent first.

@@ -28,8 +28,8 @@ enum pl_err pl_epoch_file_read(const char *path, struct pl_epoch_record *records
 		return err;
 	size_t found = bytes_count < sizeof(magic) ? 0 : (bytes_count - sizeof(magic)) / RECORD_BYTES;
 	if (bytes_count != sizeof(magic) + found * RECORD_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0) {
-		snprintf(why, why_max, "%s is not a file of encryption keys, or is damaged; without it the node makes a new key, and cannot open what was"
-		         " sealed to the old ones", path);
+		snprintf(why, why_max, "%s is not a file of encryption keys, or is damaged; without it the node makes a new key, and cannot open"
+		                       " what was sealed to the old ones", path);
 		free(bytes);
 		return PL_ERR_FORMAT;
 	}
@@ -43,8 +43,8 @@ enum pl_err pl_epoch_file_read(const char *path, struct pl_epoch_record *records
 	return PL_OK;
 }
 
-/* What the old file held, overwritten through the handle that was opened before it lost its name. A disk that writes elsewhere keeps it for a
- * while; what it keeps is sealed. */
+/* What the old file held, overwritten through the handle that was opened before it lost its name. A disk that writes elsewhere keeps it for
+ * a while; what it keeps is sealed. */
 static void overwrite(int fd)
 {
 	static const uint8_t zeros[4096];

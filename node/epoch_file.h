@@ -1,5 +1,5 @@
-/* The file of the node's secret encryption keys, STORE.epoch: beside the store and not in it, so that a backup of the store does not hold what
- * was wiped since, nor what is still to be wiped. OPERATING.md, "Backups".
+/* The file of the node's secret encryption keys, STORE.epoch: beside the store and not in it, so that a backup of the store does not hold
+ * what was wiped since, nor what is still to be wiped. OPERATING.md, "Backups".
  *
  *   "PLEPOCH1" | per key, by number: number u64 | secret sealed under the store key (crypto/keyfile.h), 72
  *
@@ -23,10 +23,12 @@ struct pl_epoch_record {
 };
 
 /* No file is no records. why gets a sentence on error. PL_ERR_IO, PL_ERR_FORMAT, PL_ERR_LIMIT (more than records_max), PL_ERR_MEMORY. */
-PL_MUST_CHECK enum pl_err pl_epoch_file_read(const char *path, struct pl_epoch_record *records, size_t records_max, size_t *count, char *why,
+PL_MUST_CHECK enum pl_err pl_epoch_file_read(const char *path, struct pl_epoch_record *records, size_t records_max, size_t *count,
+                                             char *why,
                                              size_t why_max);
 /* Durable when it returns. PL_ERR_IO, PL_ERR_DISK_FULL, PL_ERR_MEMORY. */
-PL_MUST_CHECK enum pl_err pl_epoch_file_write(const char *path, const struct pl_epoch_record *records, size_t count, char *why, size_t why_max);
+PL_MUST_CHECK enum pl_err pl_epoch_file_write(const char *path, const struct pl_epoch_record *records, size_t count, char *why,
+                                              size_t why_max);
 
 void pl_epoch_record_seal(const uint8_t store_key[32], uint64_t number, const uint8_t secret[PL_EPOCH_SECRET_BYTES],
                           struct pl_epoch_record *out);

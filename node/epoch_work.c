@@ -41,7 +41,8 @@ static void seal_run(uv_work_t *request)
 		seal->err = PL_ERR_MEMORY;
 		return;
 	}
-	seal->err = pl_envelope_seal(&work->ctx, work->recipients, seal->nodes_count, seal->plain, seal->plain_bytes, work->seed, seal->envelope,
+	seal->err = pl_envelope_seal(&work->ctx, work->recipients, seal->nodes_count, seal->plain, seal->plain_bytes, work->seed,
+	                             seal->envelope,
 	                             envelope_max, &seal->envelope_bytes, seal->cek);
 	if (seal->err != PL_OK) {
 		free(seal->envelope);

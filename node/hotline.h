@@ -1,7 +1,7 @@
 /* The hotline: messages to members, their receipts, their attachments. OPERATING.md, "Messages, receipts and acknowledgement levels".
  *
- * The entry is the truth and the tables follow it: a message that this node sends is sealed to itself too, so what stands in the tables is always
- * what entries say, and a crash between the two is mended by looking at the entry again.
+ * The entry is the truth and the tables follow it: a message that this node sends is sealed to itself too, so what stands in the tables is
+ * always what entries say, and a crash between the two is mended by looking at the entry again.
  *
  *   hotline_send.c      a draft is checked, sealed and submitted; hotline_resume.c: goes on with it after a crash
  *   hotline_receive.c   a message's entry is opened and kept, whoever wrote it
@@ -61,7 +61,8 @@ struct pl_message_evidence {
 };
 PL_MUST_CHECK enum pl_err pl_hotline_evidence(struct pl_hotline *hotline, sqlite3 *db, const struct pl_message_key *key,
                                               struct pl_message_evidence *out);
-/* The reply to a request whose message cannot be had, with one of these errors: 400, 403, 404, 409, 422 or 503. name: as the operator gave it. */
+/* The reply to a request whose message cannot be had, with one of these errors: 400, 403, 404, 409, 422 or 503. name: as the operator gave
+ * it. */
 void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const char *name);
 
 /* Adds /v1/messages… and /v1/attachments. */

@@ -19,8 +19,10 @@ struct chunk_in {
 static enum pl_err chunk_work(struct pl_apply *apply, sqlite3 *db)
 {
 	struct chunk_in *in = (struct chunk_in *)(void *)apply;
-	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT OR IGNORE INTO hotline_chunk (node, attachment, item, seq, chunks) VALUES (?1, ?2, ?3, ?4, ?5)");
-	sqlite3_stmt *count = pl_store_prepare(db, "UPDATE hotline_attachment SET have = have + 1, state = CASE WHEN have + 1 = chunks THEN 1 ELSE 0 END"
+	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT OR IGNORE INTO hotline_chunk (node, attachment, item, seq, chunks) VALUES"
+	                                            " (?1, ?2, ?3, ?4, ?5)");
+	sqlite3_stmt *count = pl_store_prepare(db, "UPDATE hotline_attachment"
+	                                           " SET have = have + 1, state = CASE WHEN have + 1 = chunks THEN 1 ELSE 0 END"
 	                                           " WHERE node = ?1 AND id = ?2 AND chunks = ?3 AND state = 0 RETURNING state");
 	if (!insert || !count)
 		return pl_store_sql_err(db);
@@ -97,7 +99,8 @@ enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint
                              const struct pl_message *message, bool *unchecked)
 {
 	sqlite3_stmt *count = pl_store_prepare(db, "SELECT count(*) FROM hotline_chunk WHERE node = ?1 AND attachment = ?2 AND chunks = ?3");
-	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO hotline_attachment (message, envelope, item, node, id, bytes, chunks, have, state, upload)"
+	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO hotline_attachment"
+	                                            " (message, envelope, item, node, id, bytes, chunks, have, state, upload)"
 	                                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
 	if (!count || !insert)
 		return pl_store_sql_err(db);
@@ -144,10 +147,12 @@ struct pl_source {
 };
 
 /* PL_ERR_DECRYPT, PL_ERR_FORMAT: this chunk is not what the message announced. *plain of PL_CHUNK_BYTES. */
-static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_source *source, uint8_t *plain, size_t *plain_bytes)
+static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_source *source, uint8_t *plain,
+                              size_t *plain_bytes)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT entry.body FROM hotline_chunk JOIN entry ON entry.node = hotline_chunk.node AND entry.lane = 2"
-	                                               " AND entry.seq = hotline_chunk.seq WHERE hotline_chunk.node = ?1 AND attachment = ?2 AND item = ?3");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT entry.body FROM hotline_chunk JOIN entry ON entry.node = hotline_chunk.node"
+	                                               " AND entry.lane = 2 AND entry.seq = hotline_chunk.seq"
+	                                               " WHERE hotline_chunk.node = ?1 AND attachment = ?2 AND item = ?3");
 	if (!statement)
 		return pl_store_sql_err(db);
 	sqlite3_bind_int(statement, 1, source->node);
@@ -232,7 +237,8 @@ static enum pl_err check_begin(struct check *check, sqlite3 *db)
 
 static enum pl_err check_end(struct check *check, sqlite3 *db, bool good)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_attachment SET state = ?4 WHERE message = ?1 AND envelope = ?2 AND item = ?3");
+	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_attachment SET state = ?4 WHERE message = ?1 AND envelope = ?2"
+	                                               " AND item = ?3");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(statement, 1, check->source.message);
@@ -331,7 +337,8 @@ static enum pl_err download_find(struct download *download, sqlite3 *db)
 {
 	uint64_t n;
 	enum pl_err err = pl_message_find(db, &download->key, &n);
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS ", state, have FROM hotline_attachment WHERE message = ?1 AND item = ?2"
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS ", state, have FROM hotline_attachment WHERE message = ?1"
+	                                                                        " AND item = ?2"
 	                                               " ORDER BY state = 2 DESC, have DESC LIMIT 1");
 	if (!statement || err != PL_OK)
 		return err != PL_OK ? err : pl_store_sql_err(db);
@@ -395,10 +402,12 @@ static void reply_unavailable(struct download *download, enum pl_err err)
 	else if (download->state < 0)
 		pl_reply_error(request, 404, "unknown_attachment", NULL, "message %s has no attachment %u", download->name, number);
 	else if (download->state == PL_CHUNKS_DAMAGED)
-		pl_reply_error(request, 422, "damaged_attachment", "Ask its sender to send it again.", "attachment %u is not what its message says it is", number);
+		pl_reply_error(request, 422, "damaged_attachment", "Ask its sender to send it again.",
+		               "attachment %u is not what its message says it is", number);
 	else
 		pl_reply_error(request, 409, "incomplete", "It arrives behind what is more urgent; try again later.",
-		               "%u of the %u pieces of attachment %u are here", (unsigned)download->have, (unsigned)download->source.chunks, number);
+		               "%u of the %u pieces of attachment %u are here", (unsigned)download->have,
+		               (unsigned)download->source.chunks, number);
 }
 
 static void download_done(struct pl_job *job)

@@ -26,7 +26,8 @@ const char *pl_receipt_state_name(unsigned state)
 
 enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_receipt (message_id, entry_id, node, to_node, type, time, received, seq,"
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_receipt"
+	                                               " (message_id, entry_id, node, to_node, type, time, received, seq,"
 	                                               " operator, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
 	if (!statement)
 		return pl_store_sql_err(db);
@@ -37,7 +38,8 @@ enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, con
 	uint8_t *reason = pl_hotline_seal(hotline, "hotline_receipt", "reason", row, sizeof(row), receipt->reason.chars, receipt->reason.bytes);
 	enum pl_err err = operator_name && reason ? PL_OK : PL_ERR_MEMORY;
 	if (err == PL_OK) {
-		pl_db_bind_blob(statement, 1, receipt->message_id ? receipt->message_id : (const uint8_t *)"", receipt->message_id ? PL_MESSAGE_ID_BYTES : 0);
+		pl_db_bind_blob(statement, 1, receipt->message_id ? receipt->message_id : (const uint8_t *)"",
+		                receipt->message_id ? PL_MESSAGE_ID_BYTES : 0);
 		pl_db_bind_blob(statement, 2, receipt->entry_id, PL_ID_BYTES);
 		sqlite3_bind_int(statement, 3, receipt->node);
 		sqlite3_bind_int(statement, 4, receipt->to_node);
@@ -70,7 +72,8 @@ enum pl_err pl_receipt_owe(const struct pl_hotline *hotline, sqlite3 *db, const 
 enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES], uint16_t node,
                             uint8_t type, const struct pl_text *operator_name, bool *exists, size_t *count)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT type, entry_id, operator FROM hotline_receipt WHERE message_id = ?1 AND node = ?2");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT type, entry_id, operator FROM hotline_receipt WHERE message_id = ?1"
+	                                               " AND node = ?2");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_blob(statement, 1, message_id, PL_MESSAGE_ID_BYTES);
@@ -89,7 +92,8 @@ enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const
 			break;
 		pl_receipt_row(entry_id, node, type, row);
 		err = pl_hotline_open(hotline, "hotline_receipt", "operator", row, sizeof(row), statement, 2, &name, &name_bytes);
-		*exists |= err == PL_OK && name_bytes == operator_name->bytes && (name_bytes == 0 || memcmp(name, operator_name->chars, name_bytes) == 0);
+		*exists |= err == PL_OK && name_bytes == operator_name->bytes &&
+		           (name_bytes == 0 || memcmp(name, operator_name->chars, name_bytes) == 0);
 		pl_wipe_free(name, name_bytes);
 	}
 	pl_db_reset(statement);

@@ -63,7 +63,8 @@ static enum pl_err find_subject(const struct pl_hotline *hotline, sqlite3 *db, c
 		return err;
 	struct subject found = { .known = true, .n = n, .box = (uint8_t)sqlite3_column_int(statement, 5),
 	                         .precedence = (uint8_t)sqlite3_column_int(statement, 6), .sent_ms = pl_db_u64(statement, 7) };
-	found.ref = (struct pl_ref){ (uint16_t)sqlite3_column_int(statement, 1), (uint8_t)sqlite3_column_int(statement, 2), pl_db_u64(statement, 3) };
+	found.ref = (struct pl_ref){ (uint16_t)sqlite3_column_int(statement, 1), (uint8_t)sqlite3_column_int(statement, 2),
+	                             pl_db_u64(statement, 3) };
 	err = pl_db_take(statement, 0, found.id, sizeof(found.id));
 	if (err == PL_OK)
 		err = pl_db_take(statement, 4, found.entry_id, sizeof(found.entry_id));
@@ -105,7 +106,8 @@ static enum pl_err move_on(sqlite3 *db, uint64_t n, uint16_t node, uint8_t type,
 {
 	sqlite3_stmt *look = pl_store_prepare(db, "SELECT state FROM hotline_recipient WHERE message = ?1 AND node = ?2");
 	sqlite3_stmt *move = pl_store_prepare(db, "UPDATE hotline_recipient SET state = ?3, decrypted_ms ="
-	                                          " CASE WHEN ?4 = 2 AND decrypted_ms = 0 THEN ?5 ELSE decrypted_ms END WHERE message = ?1 AND node = ?2");
+	                                          " CASE WHEN ?4 = 2 AND decrypted_ms = 0 THEN ?5 ELSE decrypted_ms END WHERE message = ?1"
+	                                          " AND node = ?2");
 	if (!look || !move)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(look, 1, n);
@@ -124,11 +126,12 @@ static enum pl_err move_on(sqlite3 *db, uint64_t n, uint16_t node, uint8_t type,
 	return pl_db_run(move);
 }
 
-/* CRYPTO.md: what cannot be opened is sent again, under the same message id with a new content key. Once: a second failure of the same node is
- * no news. Attachments would have to be sealed anew as well; a message that has some is left to its sender. */
+/* CRYPTO.md: what cannot be opened is sent again, under the same message id with a new content key. Once: a second failure of the same node
+ * is no news. Attachments would have to be sealed anew as well; a message that has some is left to its sender. */
 static enum pl_err send_again(sqlite3 *db, uint64_t n, bool *does)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = 2 WHERE n = ?1 AND attachments = 0 AND unfinished = 0");
+	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = 2 WHERE n = ?1 AND attachments = 0"
+	                                               " AND unfinished = 0");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(statement, 1, n);
@@ -169,7 +172,8 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		row.to_node = hotline->self;
 	}
 	if (err == PL_OK && fits)
-		err = pl_receipt_look(hotline, db, row.message_id ? row.message_id : nameless, node, receipt->type, &receipt->operator_name, &exists, &count);
+		err = pl_receipt_look(hotline, db, row.message_id ? row.message_id : nameless, node, receipt->type, &receipt->operator_name,
+		                      &exists, &count);
 	if (err != PL_OK || !fits || exists || count >= PER_NODE_MAX)
 		return err;
 	if (subject.known) {
@@ -243,9 +247,11 @@ static void arrival_done(struct pl_apply *apply)
 		if (sent_ms != 0 && receipt->type == PL_RECEIPT_DECRYPTED && arrival->received_ms >= sent_ms)
 			pl_histogram_observe(&hotline->counts.flash_round_trip, (double)(arrival->received_ms - sent_ms) / 1000.0);
 		const struct pl_ref *ref = &arrival->found[i].ref;
-		json_t *event = json_pack("{so so so ss ss so so so so}", "id", pl_api_hex(arrival->found[i].message_id, PL_MESSAGE_ID_BYTES), "ref",
+		json_t *event = json_pack("{so so so ss ss so so so so}", "id", pl_api_hex(arrival->found[i].message_id, PL_MESSAGE_ID_BYTES),
+		                          "ref",
 		                          pl_api_ref(hotline->charter, ref->node, ref->lane, ref->seq), "node",
-		                          pl_api_node(hotline->charter, apply->node), "member", pl_api_member(hotline->charter, apply->node), "type",
+		                          pl_api_node(hotline->charter, apply->node), "member",
+		                          pl_api_member(hotline->charter, apply->node), "type",
 		                          pl_receipt_name(receipt->type), "time", pl_api_time(receipt->time_ms), "received",
 		                          pl_api_time(arrival->received_ms), "operator", pl_api_text(&receipt->operator_name), "reason",
 		                          pl_api_text(&receipt->reason));

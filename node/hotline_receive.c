@@ -57,7 +57,8 @@ static enum pl_err insert_message(struct pl_keep *keep, sqlite3 *db)
 	const struct pl_message *message = &keep->message;
 	struct columns columns;
 	enum pl_err err = seal_columns(keep, &columns);
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_message (id, node, lane, seq, entry_id, box, precedence, sent, received,"
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_message"
+	                                               " (id, node, lane, seq, entry_id, box, precedence, sent, received,"
 	                                               " exercise, attachments, unread, accepted, unfinished, head, text, cek)"
 	                                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16)");
 	if (err == PL_OK && !statement)
@@ -90,7 +91,8 @@ static enum pl_err insert_message(struct pl_keep *keep, sqlite3 *db)
 static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 {
 	const struct pl_hotline *hotline = keep->hotline;
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_recipient (message, node, state, decrypted_ms) VALUES (?1, ?2, 0, 0)");
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_recipient (message, node, state, decrypted_ms) VALUES"
+	                                               " (?1, ?2, 0, 0)");
 	if (!statement)
 		return pl_store_sql_err(db);
 	for (uint16_t i = 0; i < keep->message.recipients_count; i++) {
@@ -177,7 +179,8 @@ static enum pl_err owe(const struct pl_keep *keep, sqlite3 *db, uint8_t type, ui
 
 static enum pl_err refuse(struct pl_keep *keep, sqlite3 *db)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT OR IGNORE INTO hotline_refused (node, lane, seq, reason) VALUES (?1, ?2, ?3, ?4)");
+	sqlite3_stmt *statement = pl_store_prepare(db,
+	                                           "INSERT OR IGNORE INTO hotline_refused (node, lane, seq, reason) VALUES (?1, ?2, ?3, ?4)");
 	if (!statement)
 		return pl_store_sql_err(db);
 	sqlite3_bind_int(statement, 1, keep->apply.node);
@@ -240,10 +243,11 @@ static void keep_free(struct pl_keep *keep)
 static void publish(const struct pl_keep *keep)
 {
 	const struct pl_hotline *hotline = keep->hotline;
-	struct pl_message_row row = { .n = keep->n, .node = keep->apply.node, .lane = keep->apply.lane, .seq = keep->apply.seq, .box = keep->box,
+	struct pl_message_row row = { .n = keep->n, .node = keep->apply.node, .lane = keep->apply.lane, .seq = keep->apply.seq,
+	                              .box = keep->box,
 	                              .precedence = keep->message.precedence, .attachments = keep->message.attachments_count,
-	                              .sent_ms = keep->message.sent_ms, .received_ms = keep->received_ms, .exercise = keep->message.exercise != 0,
-	                              .unread = keep->box == PL_BOX_IN, .message = keep->message };
+	                              .sent_ms = keep->message.sent_ms, .received_ms = keep->received_ms,
+	                              .exercise = keep->message.exercise != 0, .unread = keep->box == PL_BOX_IN, .message = keep->message };
 	memcpy(row.id, keep->message.id, sizeof(row.id));
 	memcpy(row.entry_id, keep->entry_id, sizeof(row.entry_id));
 	pl_http_publish(pl_core_http(hotline->core), "message", pl_message_item(hotline, &row, NULL, 0));
@@ -304,7 +308,8 @@ struct pl_keep *pl_keep_new(struct pl_hotline *hotline, const struct pl_store_en
 	if (!keep)
 		return NULL;
 	keep->hotline = hotline;
-	keep->apply = (struct pl_apply){ .node = entry->node, .lane = entry->lane, .seq = entry->seq, .urgent = entry->urgent, .work = keep_work,
+	keep->apply = (struct pl_apply){ .node = entry->node, .lane = entry->lane, .seq = entry->seq, .urgent = entry->urgent,
+	                                 .work = keep_work,
 	                                 .done = keep_done, .dropped = keep_dropped };
 	memcpy(keep->entry_id, entry->id, sizeof(keep->entry_id));
 	keep->received_ms = entry->received_ms;
@@ -373,7 +378,8 @@ static void opened(struct pl_open *open)
 		PL_LOG(PL_LOG_ERROR, "hotline", "a message could not be opened", PL_F_U64("seq", open->entry.seq), PL_F_ERR(open->err));
 	} else {
 		if (open->err != PL_ERR_NO_KEY)
-			PL_LOG(PL_LOG_WARNING, "hotline", "an envelope is malformed", PL_F_U64("node", open->entry.node), PL_F_U64("seq", open->entry.seq),
+			PL_LOG(PL_LOG_WARNING, "hotline", "an envelope is malformed", PL_F_U64("node", open->entry.node),
+			       PL_F_U64("seq", open->entry.seq),
 			       PL_F_ERR(open->err));
 		pl_apply_skip(hotline->applier, open->entry.node, open->entry.lane, open->entry.seq);
 	}

@@ -3,8 +3,9 @@
 
 #include "node/hotline_impl.h"
 
-/* A message whose envelopes were not all sent when the daemon ended, or the store was full (unfinished is 1), or that a node could not open (2).
- * Which nodes got one is not on record, so it goes once more to all that have not confirmed it: a message that comes twice is shown once. */
+/* A message whose envelopes were not all sent when the daemon ended, or the store was full (unfinished is 1), or that a node could not open
+ * (2). Which nodes got one is not on record, so it goes once more to all that have not confirmed it: a message that comes twice is shown
+ * once. */
 struct resume {
 	struct pl_job job;
 	struct pl_hotline *hotline;
@@ -20,7 +21,8 @@ static enum pl_err find_work(struct pl_job *job, sqlite3 *db)
 	struct resume *resume = job->ctx;
 	sqlite3_stmt *first = pl_store_prepare(db, "SELECT n, unfinished FROM hotline_message WHERE unfinished > 0 ORDER BY n LIMIT 1");
 	sqlite3_stmt *last = pl_store_prepare(db, "SELECT max(envelope) FROM hotline_copy WHERE message = ?1");
-	sqlite3_stmt *nodes = pl_store_prepare(db, "SELECT node FROM hotline_recipient WHERE message = ?1 AND (state = 5 OR (state = 0 AND ?2 = 1))");
+	sqlite3_stmt *nodes = pl_store_prepare(db, "SELECT node FROM hotline_recipient WHERE message = ?1 AND (state = 5 OR (state = 0"
+	                                           " AND ?2 = 1))");
 	if (!first || !last || !nodes)
 		return pl_store_job_err(job, db);
 	enum pl_err err = PL_OK;
@@ -93,7 +95,8 @@ static void find_done(struct pl_job *job)
 	sending->envelope = resume->envelopes;
 	sending->next = hotline->sendings;
 	hotline->sendings = sending;
-	PL_LOG(PL_LOG_INFO, "hotline", "going on with a message that had not gone to all its recipients", PL_F_U64("nodes", sending->nodes_count));
+	PL_LOG(PL_LOG_INFO, "hotline", "going on with a message that had not gone to all its recipients",
+	       PL_F_U64("nodes", sending->nodes_count));
 	finish_done(job);
 	pl_sending_next(sending);
 }

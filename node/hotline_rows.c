@@ -261,7 +261,8 @@ enum pl_err pl_hotline_evidence(struct pl_hotline *hotline, sqlite3 *db, const s
 	err = PL_ERR_UNKNOWN;
 	if (pl_db_step(statement, &err) != 1)
 		return err;
-	struct pl_message_evidence found = { .node = (uint16_t)sqlite3_column_int(statement, 0), .lane = (uint8_t)sqlite3_column_int(statement, 1),
+	struct pl_message_evidence found = { .node = (uint16_t)sqlite3_column_int(statement, 0),
+	                                     .lane = (uint8_t)sqlite3_column_int(statement, 1),
 	                                     .seq = pl_db_u64(statement, 2) };
 	err = pl_db_take(statement, 3, found.message_id, sizeof(found.message_id));
 	pl_db_reset(statement);
@@ -282,13 +283,14 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 	static const char see_inbox[] = "GET /v1/messages lists the messages that this node can show.";
 	switch ((int)err) {
 	case PL_ERR_FORMAT:
-		pl_reply_error(request, 400, "bad_id", "A message is named by its id (32 hex digits, or at least the first 6), by its place (FIN/0/17), or by"
-		               " the id of its entry (64 hex digits).", "\"%s\" names no message", name);
+		pl_reply_error(request, 400, "bad_id", "A message is named by its id (32 hex digits, or at least the first 6), by its place"
+		                                       " (FIN/0/17), or by the id of its entry (64 hex digits).",
+		               "\"%s\" names no message", name);
 		return;
 	case PL_ERR_UNKNOWN: pl_reply_error(request, 404, "unknown_message", see_inbox, "there is no message %s here", name); return;
 	case PL_ERR_REFUSED:
-		pl_reply_error(request, 403, "not_a_recipient", NULL, "%s is held here and relayed, but it is sealed to others: none of this node's keys"
-		               " opens it", name);
+		pl_reply_error(request, 403, "not_a_recipient", NULL, "%s is held here and relayed, but it is sealed to others: none of this"
+		                                                      " node's keys opens it", name);
 		return;
 	case PL_ERR_DECRYPT:
 		pl_reply_error(request, 422, "message_refused", "The log says why; its sender was told that it failed.",
@@ -322,7 +324,8 @@ enum pl_err pl_message_cek(const struct pl_hotline *hotline, sqlite3 *db, uint64
 			err = pl_hotline_open(hotline, "hotline_message", "cek", id, sizeof(id), statement, 1, cek, cek_bytes);
 	} else {
 		uint8_t row[11];
-		pl_row_of_place((uint16_t)sqlite3_column_int(statement, 0), (uint8_t)sqlite3_column_int(statement, 1), pl_db_u64(statement, 2), row);
+		pl_row_of_place((uint16_t)sqlite3_column_int(statement, 0), (uint8_t)sqlite3_column_int(statement, 1), pl_db_u64(statement, 2),
+		                row);
 		err = pl_hotline_open(hotline, "hotline_copy", "cek", row, sizeof(row), statement, 3, cek, cek_bytes);
 	}
 	pl_db_reset(statement);

@@ -93,14 +93,16 @@ static void tell_sent(struct pl_sending *sending)
 	sending->done = NULL;
 }
 
-/* An envelope could not be sent. Before the first one nothing has happened yet; after it the message exists, and housekeeping goes on with it. */
+/* An envelope could not be sent. Before the first one nothing has happened yet; after it the message exists, and housekeeping goes on with
+ * it. */
 static void stumble(struct pl_sending *sending, enum pl_err err)
 {
 	if (sending->envelope == 0) {
 		refuse_err(sending, err);
 		return;
 	}
-	PL_LOG(PL_LOG_WARNING, "hotline", "a message has not gone to all its recipients yet", PL_F_U64("envelopes", sending->envelope), PL_F_ERR(err));
+	PL_LOG(PL_LOG_WARNING, "hotline", "a message has not gone to all its recipients yet", PL_F_U64("envelopes", sending->envelope),
+	       PL_F_ERR(err));
 	tell_sent(sending);
 	sending_free(sending);
 }
@@ -296,7 +298,8 @@ static void prepared(struct pl_job *job)
 	char why[sizeof(job->why)];
 	memcpy(why, job->why, sizeof(why));
 	if (strcmp(why, "reply_to") == 0)
-		refuse_with(sending, 422, "unknown_message", "reply_to names a message that this node can show.", "there is no message %s here to reply to",
+		refuse_with(sending, 422, "unknown_message", "reply_to names a message that this node can show.",
+		            "there is no message %s here to reply to",
 		            sending->reply_to);
 	else if (strcmp(why, "bytes") == 0)
 		refuse_with(sending, 413, "attachments_too_large", NULL, "the attachments of a message are at most %u bytes together",
@@ -305,7 +308,8 @@ static void prepared(struct pl_job *job)
 		refuse_with(sending, 422, "unknown_attachment", "An upload is kept for an hour; POST /v1/attachments gives a token.",
 		            "%s: there is no upload with this token", why);
 	else if (job->err == PL_ERR_EXISTS)
-		refuse_with(sending, 409, "attachment_in_use", "Upload the file again for another message.", "%s: another message has this upload", why);
+		refuse_with(sending, 409, "attachment_in_use", "Upload the file again for another message.", "%s: another message has this upload",
+		            why);
 	else
 		refuse_err(sending, job->err);
 }
@@ -383,7 +387,8 @@ static bool check_recipients(struct pl_sending *sending, const struct pl_draft *
 		return false;
 	}
 	if (missing[0]) {
-		refuse_with(sending, 409, "no_epoch_key", "Each node publishes a key every day; parley peers shows up to when the last one known here is valid.",
+		refuse_with(sending, 409, "no_epoch_key", "Each node publishes a key every day; parley peers shows up to when the last one known"
+		                                          " here is valid.",
 		            "no encryption key that is valid now is known of: %s", missing);
 		return false;
 	}
@@ -405,14 +410,16 @@ static bool check_texts(struct pl_sending *sending, const struct pl_draft *draft
 	struct pl_message *message = &sending->message;
 	int precedence = pl_precedence_parse(draft->precedence);
 	if (precedence < 0) {
-		refuse_with(sending, 422, "bad_precedence", "routine, priority, immediate or flash", "\"%.40s\" is no precedence", draft->precedence);
+		refuse_with(sending, 422, "bad_precedence", "routine, priority, immediate or flash", "\"%.40s\" is no precedence",
+		            draft->precedence);
 		return false;
 	}
 	message->precedence = (uint8_t)precedence;
 	sending->lane = precedence >= PL_IMMEDIATE ? 0 : 1;
 	sending->flags = precedence == PL_FLASH ? PL_FLAG_FLASH : 0;
 	if (strlen(draft->subject) > PL_SUBJECT_BYTES_MAX || !pl_text_is_line(draft->subject, strlen(draft->subject))) {
-		refuse_with(sending, 422, "bad_subject", NULL, "a subject is one line of at most %u bytes of UTF-8 without control characters", PL_SUBJECT_BYTES_MAX);
+		refuse_with(sending, 422, "bad_subject", NULL, "a subject is one line of at most %u bytes of UTF-8 without control characters",
+		            PL_SUBJECT_BYTES_MAX);
 		return false;
 	}
 	if (!pl_text_is_name(draft->operator_name, strlen(draft->operator_name))) {
@@ -421,9 +428,10 @@ static bool check_texts(struct pl_sending *sending, const struct pl_draft *draft
 	}
 	size_t text_max = precedence == PL_FLASH ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX, text_bytes = strlen(draft->text);
 	if (text_bytes > text_max) {
-		refuse_with(sending, 413, "text_too_long", precedence == PL_FLASH ? "Put the rest into an attachment, or send it with another precedence." :
-		            "Put the rest into an attachment.", "the text has %zu bytes; with precedence %s it may have %zu", text_bytes,
-		            pl_precedence_name((unsigned)precedence), text_max);
+		refuse_with(sending, 413, "text_too_long",
+		            precedence == PL_FLASH ? "Put the rest into an attachment, or send it with another precedence." :
+		                                     "Put the rest into an attachment.",
+		            "the text has %zu bytes; with precedence %s it may have %zu", text_bytes, pl_precedence_name((unsigned)precedence), text_max);
 		return false;
 	}
 	if (!pl_text_is_utf8(draft->text, text_bytes)) {
@@ -455,7 +463,8 @@ static bool check_references(struct pl_sending *sending, const struct pl_draft *
 	for (size_t i = 0; i < draft->attachments_count; i++) {
 		size_t bytes = 0;
 		const char *end = NULL;
-		if (sodium_hex2bin(sending->tokens[i], PL_TOKEN_BYTES, draft->attachments[i], strlen(draft->attachments[i]), NULL, &bytes, &end) != 0 ||
+		if (sodium_hex2bin(sending->tokens[i], PL_TOKEN_BYTES, draft->attachments[i], strlen(draft->attachments[i]), NULL, &bytes,
+		                   &end) != 0 ||
 		    *end != '\0' || bytes != PL_TOKEN_BYTES) {
 			refuse_with(sending, 422, "unknown_attachment", "POST /v1/attachments gives a token for an upload.", "\"%.40s\" is no token",
 			            draft->attachments[i]);
@@ -465,7 +474,8 @@ static bool check_references(struct pl_sending *sending, const struct pl_draft *
 	if (draft->reply_to) {
 		sending->reply_to = strdup(draft->reply_to);
 		if (pl_message_key_parse(sending->hotline, draft->reply_to, &sending->reply_to_key) != PL_OK) {
-			refuse_with(sending, 422, "unknown_message", "reply_to is the id of a message, or its place (FIN/0/17).", "\"%.80s\" names no message",
+			refuse_with(sending, 422, "unknown_message", "reply_to is the id of a message, or its place (FIN/0/17).",
+			            "\"%.80s\" names no message",
 			            draft->reply_to);
 			return false;
 		}

@@ -1,4 +1,5 @@
-/* The hotline between nodes, each with a real store, real encryption and its own API socket. CHE, FIN and SGP are three members of one node each. */
+/* The hotline between nodes, each with a real store, real encryption and its own API socket. CHE, FIN and SGP are three members of one node
+ * each. */
 #include <criterion/criterion.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -163,7 +164,8 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	expect_error(fix, with(draft("SGP", "flash", "x"), "subject", of_bytes(257)), 422, "bad_subject", "256");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "operator", json_string("")), 422, "bad_operator", "name");
 	expect_error(fix, with(draft("SGP", "flash", ""), "subject", json_string("")), 422, "empty_message", "neither");
-	expect_error(fix, with(draft("SGP", "flash", "x"), "expires", json_string("2020-01-01T00:00:00Z")), 422, "expired", "before it is sent");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "expires", json_string("2020-01-01T00:00:00Z")), 422, "expired",
+	             "before it is sent");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "expires", json_string("tomorrow")), 400, "bad_request", "no time");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "expire", json_string("2030-01-01T00:00:00Z")), 400, "bad_request", "expire");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "to", json_string("SGP")), 400, "bad_request", "list");
@@ -171,7 +173,8 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	expect_error(fix, with(draft("SGP", "flash", "x"), "text", json_integer(7)), 400, "bad_request", "string");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "exercise", json_integer(1)), 400, "bad_request", "exercise");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "reply_to", json_string("nonsense")), 422, "unknown_message", "nonsense");
-	expect_error(fix, with(draft("SGP", "flash", "x"), "reply_to", json_string("0123456789abcdef0123456789abcdef")), 422, "unknown_message", "0123");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "reply_to", json_string("0123456789abcdef0123456789abcdef")), 422, "unknown_message",
+	             "0123");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "attachments", json_pack("[s]", "zz")), 422, "unknown_attachment", "zz");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "attachments", json_pack("[s]", "0123456789abcdef0123456789abcdef")), 422,
 	             "unknown_attachment", "attachment 1");
@@ -307,7 +310,8 @@ Test(hotline, a_message_in_anothers_name_is_refused_and_its_author_told)
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 1);
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt WHERE type = 5 AND seq > 0 AND to_node = 0"), 1);
 	/* Likewise what claims times of another age. */
-	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = UINT64_MAX, .sender = "CHE", .operator_name = { "X", 1 }, .subject = { "S", 1 },
+	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = UINT64_MAX, .sender = "CHE", .operator_name = { "X", 1 },
+	                              .subject = { "S", 1 },
 	                              .text = { "T", 1 }, .recipients_count = 1, .recipients = { { .code = "SGP" } } };
 	uint8_t plain[512];
 	size_t plain_bytes;
@@ -543,7 +547,8 @@ Test(hotline, an_entry_that_cannot_be_kept_does_not_stop_the_next)
 {
 	struct fix *fix = fix_new(2, 1);
 	fix_start_all(fix, 2);
-	fix_sql(fix, CHE, "CREATE TRIGGER poison BEFORE INSERT ON hotline_message WHEN NEW.precedence = 2 BEGIN SELECT RAISE(ABORT, 'poison'); END");
+	fix_sql(fix, CHE, "CREATE TRIGGER poison BEFORE INSERT ON hotline_message WHEN NEW.precedence = 2 BEGIN"
+	                  " SELECT RAISE(ABORT, 'poison'); END");
 	free(send_message(fix, FIN, draft("CHE", "priority", "Never")));
 	free(send_message(fix, FIN, draft("CHE", "routine", "Now")));
 	fix_settle(fix);

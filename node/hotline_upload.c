@@ -50,11 +50,13 @@ static enum pl_err put_chunk(const struct upload *upload, sqlite3 *db, uint32_t 
 /* Writes the upload's row: at first without meaning, at last with the hash of what came. */
 static enum pl_err put_upload(const struct upload *upload, sqlite3 *db, bool complete)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_upload (token, created, complete, bytes, meta) VALUES (?1, ?2, ?3, ?4, ?5)"
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_upload (token, created, complete, bytes, meta) VALUES"
+	                                               " (?1, ?2, ?3, ?4, ?5)"
 	                                               " ON CONFLICT (token) DO UPDATE SET complete = excluded.complete, meta = excluded.meta");
 	if (!statement)
 		return pl_store_sql_err(db);
-	uint8_t *meta = pl_hotline_seal(upload->hotline, "hotline_upload", "meta", upload->token, PL_TOKEN_BYTES, &upload->meta, sizeof(upload->meta));
+	uint8_t *meta = pl_hotline_seal(upload->hotline, "hotline_upload", "meta", upload->token, PL_TOKEN_BYTES, &upload->meta,
+	                                sizeof(upload->meta));
 	if (!meta)
 		return PL_ERR_MEMORY;
 	pl_db_bind_blob(statement, 1, upload->token, PL_TOKEN_BYTES);
@@ -152,7 +154,8 @@ void pl_api_upload(struct pl_request *request, void *ctx)
 	upload->meta.bytes = count;
 	int name_bytes = snprintf(upload->meta.name, sizeof(upload->meta.name), "%s", name);
 	int type_bytes = snprintf(upload->meta.media_type, sizeof(upload->meta.media_type), "%s", type ? type : "application/octet-stream");
-	if (name_bytes >= (int)sizeof(upload->meta.name) || type_bytes >= (int)sizeof(upload->meta.media_type) || !can_carry(hotline, &upload->meta)) {
+	if (name_bytes >= (int)sizeof(upload->meta.name) || type_bytes >= (int)sizeof(upload->meta.media_type) ||
+	    !can_carry(hotline, &upload->meta)) {
 		pl_reply_error(request, 422, "bad_attachment", "A name is one line without directories; a type is like application/pdf.",
 		               "no message can carry an attachment of this name, type and size");
 		free(upload);
@@ -312,7 +315,8 @@ static enum pl_err read_batch(struct pump *pump, sqlite3 *db)
 /* All chunks of this attachment are in entries: the upload has served, unless another envelope wants it. */
 static enum pl_err finish(const struct pump *pump, sqlite3 *db)
 {
-	sqlite3_stmt *done = pl_store_prepare(db, "UPDATE hotline_attachment SET upload = NULL WHERE message = ?1 AND envelope = ?2 AND item = ?3");
+	sqlite3_stmt *done = pl_store_prepare(db, "UPDATE hotline_attachment SET upload = NULL WHERE message = ?1 AND envelope = ?2"
+	                                          " AND item = ?3");
 	sqlite3_stmt *drop = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE token = ?1 AND NOT EXISTS"
 	                                          " (SELECT 1 FROM hotline_attachment WHERE upload = ?1) AND NOT EXISTS"
 	                                          " (SELECT 1 FROM hotline_message WHERE n = ?2 AND unfinished > 0)");
@@ -445,7 +449,8 @@ static enum pl_err clean_work(struct pl_job *job, sqlite3 *db)
 {
 	struct clean *clean = job->ctx;
 	sqlite3_stmt *uploads = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE created < ?1 AND token NOT IN"
-	                                             " (SELECT upload FROM hotline_attachment WHERE upload IS NOT NULL) AND (message_id IS NULL OR NOT EXISTS"
+	                                             " (SELECT upload FROM hotline_attachment WHERE upload IS NOT NULL) AND"
+	                                             " (message_id IS NULL OR NOT EXISTS"
 	                                             " (SELECT 1 FROM hotline_message WHERE id = message_id AND unfinished > 0))");
 	sqlite3_stmt *chunks = pl_store_prepare(db, "DELETE FROM hotline_upload_chunk WHERE rowid IN (SELECT rowid FROM hotline_upload_chunk"
 	                                            " WHERE token NOT IN (SELECT token FROM hotline_upload) LIMIT ?1)");

@@ -1,10 +1,10 @@
 #include "node/store_schema.h"
 
-/* Encryption keys and the hotline. What a column "sealed" holds is under the store key (crypto/keyfile.h), and nobody reads it without the node's
- * passphrase; the rest is times, places and states. hotline_rows.h says what is inside.
+/* Encryption keys and the hotline. What a "sealed" column holds is under the store key (crypto/keyfile.h), and nobody reads it without the
+ * node's passphrase; the rest is times, places and states.
  *
- * Messages are numbered by arrival (n), which is also the order in which the inbox is paged. The indexes are for exactly what is asked: the inbox by
- * box, by precedence, what is unread, what is unanswered, and what is unfinished after a crash; the last three hold only such rows. */
+ * Messages are numbered by arrival (n), which is also the order in which the inbox is paged. The indexes are for exactly what is asked: the
+ * inbox by box, by precedence, what is unread, what is unanswered, and what is unfinished after a crash; the last three hold only such rows. */
 const char pl_schema_hotline[] =
 	"CREATE TABLE epoch_own ("
 	" number INTEGER PRIMARY KEY,"
