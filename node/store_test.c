@@ -271,6 +271,55 @@ Test(store, jobs_run_in_order_and_roll_back_alone)
 	fixture_await(&f, &f.stored, 1);
 }
 
+/* Jobs that bring themselves again at once, of both classes, and loads without end, while entries are written. */
+static size_t rounds[3], wanted_rounds = 50;
+
+static enum pl_err work_a_while(struct pl_job *job, sqlite3 *db)
+{
+	uint64_t until = uv_hrtime() + 1000000;
+
+	(void)job;
+	(void)db;
+	while (uv_hrtime() < until)
+		;
+	return PL_OK;
+}
+
+static void again(struct pl_job *job)
+{
+	size_t *count = job->ctx;
+
+	if (++*count < 1000000 && (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds))
+		pl_store_run(f.store, job);
+}
+
+static void load_again(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	(void)ctx;
+	(void)entries;
+	(void)count;
+	rounds[2]++;
+	if (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds)
+		cr_assert_eq(pl_store_load(f.store, token, 1, 2, 1, 3000, 65536), PL_OK);
+}
+
+Test(store, nothing_starves)
+{
+	struct pl_job urgent = {.work = work_a_while, .done = again, .ctx = &rounds[0], .urgent = true};
+	struct pl_job job = {.work = work_a_while, .done = again, .ctx = &rounds[1], .writes = true};
+
+	f.callbacks.loaded = load_again;
+	fixture_start(&f);
+	pl_store_run(f.store, &urgent);
+	pl_store_run(f.store, &job);
+	cr_assert_eq(pl_store_load(f.store, 1, 1, 2, 1, 3000, 65536), PL_OK);
+	for (uint64_t seq = 1; seq <= 3000; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 2, seq, 100, false), PL_OK);
+	while (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds)
+		uv_run(&f.loop, UV_RUN_ONCE);
+	cr_assert_eq(f.failed, 0);
+}
+
 static void run_again(struct pl_job *job)
 {
 	if (job->err == PL_OK)
