@@ -1,11 +1,9 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "node/keys.h"
@@ -45,8 +43,6 @@ static void set_up(void)
 	strcpy(dir, "/tmp/parley-keys-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	cr_assert_geq(sodium_init(), 0);
-	unsetenv("PARLEY_PASSPHRASE");
-	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 static void tear_down(void)
@@ -180,19 +176,6 @@ Test(keys, nothing_is_ever_overwritten)
 	cr_assert_eq(files_in_dir(), 3, "a temporary file was left");
 }
 
-Test(keys, a_file_that_appears_meanwhile_is_not_overwritten)
-{
-	struct pl_file file;
-	cr_assert_eq(pl_file_begin(in_dir("x"), true, &file, why, sizeof why), PL_OK);
-	cr_assert_eq(pl_file_append(&file, "late", 4, why, sizeof why), PL_OK);
-	put(in_dir("x"), 0600, "early", 5);
-	cr_assert_eq(pl_file_commit(&file, 0600, why, sizeof why), PL_ERR_EXISTS);
-	cr_assert_eq(files_in_dir(), 1);
-	cr_assert_eq(pl_file_begin(in_dir("y"), true, &file, why, sizeof why), PL_OK);
-	pl_file_abandon(&file);
-	cr_assert_eq(files_in_dir(), 1);
-}
-
 Test(keys, the_public_part_is_made_again_from_the_secret)
 {
 	struct pl_public_key before, again;
@@ -239,86 +222,4 @@ Test(keys, bad_requests_for_keys_leave_nothing_behind)
 	cr_assert_eq(pl_key_new_signing(in_dir("a.key"), PL_KEY_ROOT, "a", "", CHEAP, why, sizeof why), PL_ERR_REFUSED);
 	cr_assert_eq(pl_key_new_signing(in_dir("no/a.key"), PL_KEY_ROOT, "a", "correct horse", CHEAP, why, sizeof why), PL_ERR_UNKNOWN);
 	cr_assert_eq(files_in_dir(), 0);
-}
-
-Test(keys, reading_stops_at_its_limit)
-{
-	uint8_t *bytes, content[5000];
-	size_t count;
-	memset(content, 7, sizeof content);
-	put(in_dir("f"), 0600, content, sizeof content);
-	cr_assert_eq(pl_file_read(in_dir("f"), 4999, &bytes, &count, why, sizeof why), PL_ERR_LIMIT);
-	cr_assert_eq(pl_file_read(in_dir("f"), 5000, &bytes, &count, why, sizeof why), PL_OK);
-	cr_assert(count == 5000 && memcmp(bytes, content, 5000) == 0);
-	free(bytes);
-	put(in_dir("empty"), 0600, "", 0);
-	cr_assert_eq(pl_file_read(in_dir("empty"), 10, &bytes, &count, why, sizeof why), PL_OK);
-	cr_assert_eq(count, 0);
-	free(bytes);
-	cr_assert_eq(pl_file_read("/dev/zero", 100000, &bytes, &count, why, sizeof why), PL_ERR_LIMIT, "what has no size and no end");
-}
-
-Test(keys, a_passphrase_is_the_first_line_of_a_file)
-{
-	char passphrase[PL_PASSPHRASE_BYTES_MAX];
-	static const struct {
-		const char *content;
-		enum pl_err err;
-		const char *passphrase;
-	} cases[] = {
-		{ "correct horse\n", PL_OK, "correct horse" },
-		{ "correct horse", PL_OK, "correct horse" },
-		{ "correct horse\r\nsecond line\n", PL_OK, "correct horse" },
-		{ " with blanks \n", PL_OK, " with blanks " },
-		{ "\ncorrect horse\n", PL_ERR_FORMAT, NULL },
-		{ "", PL_ERR_FORMAT, NULL },
-	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		put(in_dir("p"), 0600, cases[i].content, strlen(cases[i].content));
-		enum pl_err err = pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why);
-		cr_assert_eq(err, cases[i].err, "case %zu: %s", i, why);
-		if (cases[i].err == PL_OK)
-			cr_assert_str_eq(passphrase, cases[i].passphrase);
-	}
-	put(in_dir("p"), 0600, "a\0b\n", 4);
-	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_FORMAT);
-	put(in_dir("p"), 0600, "nine char", 9);
-	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, 9, why, sizeof why), PL_ERR_LIMIT);
-	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, 10, why, sizeof why), PL_OK);
-	put(in_dir("p"), 0644, "correct horse\n", 14);
-	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_REFUSED);
-	cr_assert_eq(pl_passphrase_get(in_dir("none"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_UNKNOWN);
-}
-
-Test(keys, without_a_file_the_credential_comes_first_then_the_environment)
-{
-	char passphrase[PL_PASSPHRASE_BYTES_MAX];
-	setenv("PARLEY_PASSPHRASE", "from the environment", 1);
-	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
-	cr_assert_str_eq(passphrase, "from the environment");
-	setenv("CREDENTIALS_DIRECTORY", dir, 1);
-	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
-	cr_assert_str_eq(passphrase, "from the environment", "there is no such credential");
-	put(in_dir("passphrase"), 0440, "from systemd\n", 13);
-	cr_assert_eq(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
-	cr_assert_str_eq(passphrase, "from systemd");
-	cr_assert_eq(pl_passphrase_get(in_dir("passphrase"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK, "by its path too");
-	unsetenv("CREDENTIALS_DIRECTORY");
-	cr_assert_eq(pl_passphrase_get(in_dir("passphrase"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_ERR_REFUSED);
-	put(in_dir("p"), 0600, "from a file\n", 12);
-	cr_assert_eq(pl_passphrase_get(in_dir("p"), "p", 0, passphrase, sizeof passphrase, why, sizeof why), PL_OK);
-	cr_assert_str_eq(passphrase, "from a file");
-}
-
-Test(keys, without_a_terminal_nobody_waits_for_a_passphrase)
-{
-	pid_t child = fork();
-	if (child == 0) {
-		char passphrase[PL_PASSPHRASE_BYTES_MAX];
-		(void)setsid(); /* no controlling terminal from here on */
-		_exit(pl_passphrase_get(NULL, "p", 0, passphrase, sizeof passphrase, why, sizeof why) == PL_ERR_NO_KEY ? 0 : 1);
-	}
-	int status;
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert_eq(status, 0);
 }

@@ -51,8 +51,8 @@ enum pl_exit pl_exit_of(enum pl_err err);
 
 struct pl_cli {
 	const char *dir;    /* --dir or what stands for it */
+	bool dir_given;     /* by --dir or $PARLEY_DIR */
 	const char *socket; /* --socket, or NULL: from the configuration in dir */
-	bool dir_given;
 	bool json, quiet, progress;
 	struct pl_client *client; /* made by the first call to the API */
 };

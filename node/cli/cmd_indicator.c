@@ -31,8 +31,9 @@ struct import {
 
 static void add_rejected(struct import *import, size_t index, const char *id, const char *reason)
 {
-	json_array_append_new(import->rejected, json_pack("{s:I, s:s, s:s}", "index", (json_int_t)index, "id", pl_visible_text(id, strlen(id)),
-	                                                  "reason", pl_visible_text(reason, strlen(reason))));
+	const char *shown = id[0] == '\0' ? NULL : pl_visible_text(id, strlen(id));
+	json_array_append_new(import->rejected, json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)index, "id", shown, "reason",
+	                                                  pl_visible_text(reason, strlen(reason))));
 }
 
 /* An object that is good in itself is not shared more widely than it is marked. */

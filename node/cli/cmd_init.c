@@ -177,7 +177,7 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *state = pl_args_get(args, "state"), *label = pl_args_get(args, "label");
 	if (!cli->dir_given)
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "`parley init` needs --dir DIR: the folder to make the node in");
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "`parley init` needs --dir DIR (or $PARLEY_DIR): the folder to make the node in");
 	enum pl_exit exit = state == NULL ? PL_EXIT_OK : pl_paper_check_code(cli, state);
 	if (exit == PL_EXIT_OK && label != NULL)
 		exit = pl_paper_check_name(cli, "label of a node", label);

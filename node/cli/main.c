@@ -8,12 +8,12 @@
 
 #include "node/cli/cli.h"
 
-static const char *default_dir(void)
+static void find_dir(struct pl_cli *cli)
 {
-	const char *dir = getenv("PARLEY_DIR");
-	if (dir != NULL && dir[0] != '\0')
-		return dir;
-	return access("parley.conf", F_OK) == 0 ? "." : "/var/lib/parley";
+	cli->dir = getenv("PARLEY_DIR");
+	cli->dir_given = cli->dir != NULL && cli->dir[0] != '\0';
+	if (!cli->dir_given)
+		cli->dir = access("parley.conf", F_OK) == 0 ? "." : "/var/lib/parley";
 }
 
 static enum pl_exit run(struct pl_cli *cli, int argc, char *const *argv)
@@ -53,12 +53,13 @@ static enum pl_exit run(struct pl_cli *cli, int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
-	struct pl_cli cli = { .dir = default_dir() };
+	struct pl_cli cli = { 0 };
 	const struct rlimit no_core = { 0, 0 };
 	(void)setrlimit(RLIMIT_CORE, &no_core); /* keys and texts pass through this process */
 	for (int i = 1; i < argc; i++)          /* so that an error in a word before it is JSON too */
 		if (strcmp(argv[i], "--json") == 0)
 			cli.json = true;
+	find_dir(&cli);
 	pl_out_init("auto");
 	if (sodium_init() < 0)
 		return (int)pl_error(&cli, PL_EXIT_FAILED, NULL, "libsodium cannot be used on this machine");
