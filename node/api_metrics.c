@@ -171,7 +171,7 @@ static void http(struct pl_metrics *metrics, const struct pl_app *app)
 	value(metrics, "parley_http_requests_total", PL_METRIC_COUNTER, "Requests to the control API.", counters.requests);
 	pl_metrics_family(metrics, "parley_http_replies_total", PL_METRIC_COUNTER, "Replies of the control API by class of status.");
 	for (int class = 1; class < 6; class++) {
-		char label[8];
+		char label[16];
 		snprintf(label, sizeof(label), "%dxx", class);
 		pl_metrics_u64(metrics, counters.replies[class], PL_LABEL("status", label));
 	}

@@ -114,7 +114,7 @@ static enum pl_err get_passphrase(const struct pl_conf *conf, char *out, char *w
 		if (access(path, R_OK) == 0)
 			return pl_passphrase_get(path, "", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 	}
-	return pl_passphrase_get(NULL, "Passphrase of the node's key: ", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
+	return pl_passphrase_get(NULL, "Passphrase of the node's key", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 }
 
 static int run(struct daemon *daemon, const struct pl_conf *conf)
