@@ -261,9 +261,11 @@ static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
 		json_array_extend(indicators, got);
 		limit -= count < limit ? count : limit;
 		json_decref(next);
-		json_decref(total);
 		next = json_object_get(reply, "next") == NULL ? json_null() : json_incref(json_object_get(reply, "next"));
-		total = json_object_get(reply, "total") == NULL ? json_null() : json_incref(json_object_get(reply, "total"));
+		if (json_is_integer(json_object_get(reply, "total"))) { /* on the first page alone */
+			json_decref(total);
+			total = json_incref(json_object_get(reply, "total"));
+		}
 		json_decref(reply);
 		if (!json_is_integer(next))
 			break;
