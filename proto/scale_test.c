@@ -1,0 +1,350 @@
+/* The engine at its limits: 768 nodes with 2,304 lanes that all hold entries, 64 links. One engine by itself; the test plays the peers. */
+#include <criterion/criterion.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/bytes.h"
+#include "proto/engine.h"
+#include "proto/frame.h"
+#include "proto/handshake.h"
+#include "proto/record.h"
+
+#define WALL_MS 1790000000000ULL
+
+struct peer {
+	uint16_t node;
+	uint32_t link;
+	bool closed;
+	struct pl_handshake handshake;
+	struct pl_record_stream writer;
+	struct pl_record_reader reader;
+	uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
+	uint8_t inbox[1 << 16];
+	size_t inbox_bytes;
+	bool unsent;
+	uint32_t frames[16];
+};
+
+static struct pl_charter *charter;
+static uint8_t noise_secrets[PL_NODES_MAX][32];
+static struct pl_engine *engine;
+static uint64_t now_ms = 1000, draws;
+static struct peer peers[PL_LINKS_MAX];
+static uint32_t peers_count;
+static uint32_t effects[PL_FX_NOTE + 1], effects_most; /* of each type; the most in one step */
+static uint16_t dialled[PL_NODES_MAX];
+static uint32_t dialled_count;
+
+static struct peer *peer_of(uint32_t link)
+{
+	for (uint32_t i = 0; i < peers_count; i++) {
+		if (peers[i].link == link)
+			return &peers[i];
+	}
+	return NULL;
+}
+
+static void step(struct pl_event *event)
+{
+	struct pl_effect fx;
+	uint32_t count = 0;
+
+	event->now_ms = now_ms;
+	event->wall_ms = WALL_MS + now_ms;
+	pl_put64(event->seed, ++draws);
+	cr_assert_eq(pl_engine_step(engine, event), PL_OK);
+	for (; pl_engine_next_effect(engine, &fx); count++) {
+		const bool sends = fx.type == PL_FX_SEND;
+		struct peer *p = sends ? peer_of(fx.send.link) : fx.type == PL_FX_CLOSE ? peer_of(fx.close.link) : NULL;
+		effects[fx.type]++;
+		if (fx.type == PL_FX_DIAL)
+			dialled[dialled_count++ % PL_NODES_MAX] = fx.dial.peer;
+		if (!p)
+			continue; /* of what the test has no use for */
+		p->closed |= !sends;
+		if (!sends)
+			continue;
+		cr_assert_leq(p->inbox_bytes + fx.send.count, sizeof p->inbox);
+		memcpy(p->inbox + p->inbox_bytes, fx.send.bytes, fx.send.count);
+		p->inbox_bytes += fx.send.count;
+		p->unsent = true;
+	}
+	if (count > effects_most)
+		effects_most = count;
+}
+
+static void tick(void)
+{
+	struct pl_event event = { .type = PL_EV_TICK };
+
+	step(&event);
+}
+
+static void hear(struct peer *p)
+{
+	for (size_t at = 0; at < p->inbox_bytes;) {
+		const uint8_t *plain;
+		size_t consumed, plain_bytes, in_plain = 0;
+		cr_assert_eq(pl_record_read(&p->reader, p->inbox + at, p->inbox_bytes - at, &consumed, &plain, &plain_bytes), PL_OK);
+		at += consumed;
+		while (plain && in_plain < plain_bytes) {
+			struct pl_frame frame;
+			cr_assert_eq(pl_frame_next(plain, plain_bytes, &in_plain, &frame), PL_OK);
+			p->frames[frame.type & 15]++;
+		}
+	}
+	p->inbox_bytes = 0;
+}
+
+static void settle(void)
+{
+	for (bool any = true; any;) {
+		any = false;
+		for (uint32_t i = 0; i < peers_count; i++) {
+			struct pl_event event = { .type = PL_EV_SENT, .sent = { peers[i].link } };
+			if (!peers[i].unsent)
+				continue;
+			peers[i].unsent = false;
+			step(&event);
+			hear(&peers[i]);
+			any = true;
+		}
+		for (; pl_engine_deadline_ms(engine) <= now_ms; any = true)
+			tick();
+	}
+}
+
+static void send(struct peer *p, const uint8_t *bytes, size_t count)
+{
+	struct pl_event event = { .type = PL_EV_BYTES };
+
+	event.bytes.link = p->link;
+	event.bytes.bytes = bytes;
+	event.bytes.count = count;
+	step(&event);
+	cr_assert_eq(event.bytes.consumed, count);
+}
+
+static size_t frame(struct peer *p, size_t at, uint8_t type, uint8_t flags, const uint8_t *payload, size_t count)
+{
+	pl_frame_write_header(p->record + 2 + at, type, flags, 0, (uint32_t)count);
+	memcpy(p->record + 2 + at + PL_FRAME_HEADER_BYTES, payload, count);
+	return at + PL_FRAME_HEADER_BYTES + count;
+}
+
+static void flush(struct peer *p, size_t count)
+{
+	size_t record_bytes;
+
+	cr_assert_eq(pl_record_seal(&p->writer, p->record, count, &record_bytes), PL_OK);
+	send(p, p->record, record_bytes);
+}
+
+/* Dials the engine; HELLO remains to be said. */
+static struct peer *connect_peer(uint16_t node)
+{
+	struct peer *p = &peers[peers_count++];
+	struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 100u + node, PL_NODE_NONE, node } };
+	const struct pl_handshake_keys keys = { .network_id = charter->network_id, .static_secret = noise_secrets[node],
+		                                .remote_static = charter->nodes[0].certificate.noise_public };
+	uint8_t first[PL_HANDSHAKE_BYTES_1], third[PL_HANDSHAKE_BYTES_MAX], ephemeral[32] = { 5, (uint8_t)node, (uint8_t)(node >> 8) };
+	size_t consumed, third_bytes;
+	bool complete;
+
+	*p = (struct peer){ .node = node, .link = 100u + node };
+	step(&up);
+	cr_assert_eq(pl_handshake_dial(&p->handshake, &keys, ephemeral, WALL_MS + now_ms, first), PL_OK);
+	send(p, first, sizeof first);
+	cr_assert_eq(pl_handshake_feed(&p->handshake, &keys, ephemeral, WALL_MS + now_ms, p->inbox, p->inbox_bytes, &consumed, &complete, third,
+	                               &third_bytes), PL_OK);
+	cr_assert(complete);
+	p->inbox_bytes = 0;
+	cr_assert_eq(pl_noise_split(&p->handshake.noise, &p->writer.cipher, &p->reader.stream.cipher), PL_OK);
+	send(p, third, third_bytes);
+	return p;
+}
+
+static void say_hello(struct peer *p, bool equal)
+{
+	struct pl_hello hello = { .version = 1, .credit_bytes = PL_CREDIT_BYTES };
+	uint8_t payload[PL_HELLO_BYTES];
+
+	memcpy(hello.charter_hash, charter->network_id, PL_ID_BYTES);
+	pl_engine_frontier_root(engine, hello.frontier_root);
+	hello.frontier_root[0] ^= !equal;
+	pl_hello_write(&hello, payload);
+	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, sizeof payload));
+}
+
+static enum pl_session_state state_of(uint16_t node)
+{
+	struct pl_peer_info info;
+
+	pl_engine_peer(engine, node, &info);
+	return info.state;
+}
+
+/* Every lane of every node holds seqs entries. */
+static void start(uint64_t seqs)
+{
+	struct pl_engine_config config;
+	struct pl_event event = { .type = PL_EV_START };
+
+	cr_assert_geq(sodium_init(), 0);
+	charter = calloc(1, sizeof *charter);
+	memset(charter->network_id, 7, PL_ID_BYTES);
+	charter->nodes_count = PL_NODES_MAX;
+	charter->members_count = PL_MEMBERS_MAX;
+	for (uint16_t i = 0; i < PL_NODES_MAX; i++) {
+		struct pl_certificate *c = &charter->nodes[i].certificate;
+		pl_put16(noise_secrets[i] + 4, i);
+		noise_secrets[i][1] = 1;
+		pl_put16(c->node_id, i);
+		crypto_scalarmult_base(c->noise_public, noise_secrets[i]);
+		c->generation = 1;
+		c->valid_until_ms = WALL_MS * 2;
+	}
+	pl_engine_config_default(&config);
+	config.charter = charter;
+	memcpy(config.noise_secret, noise_secrets[0], 32);
+	const size_t bytes = pl_engine_bytes(&config);
+	/* Address space; what no link touches is never resident. */
+	cr_assert(bytes > 150u << 20 && bytes < 256u << 20, "%zu MiB", bytes >> 20);
+	void *memory = calloc(1, bytes);
+	cr_assert_eq(pl_engine_init(&config, memory, bytes, &engine), PL_OK);
+	cr_assert_eq(pl_engine_init(&config, memory, bytes - 1, &engine), PL_ERR_FULL);
+	for (uint16_t node = 0; node < PL_NODES_MAX && seqs > 0; node++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			struct pl_event restore = { .type = PL_EV_RESTORE };
+			restore.restore.node = node;
+			restore.restore.lane = lane;
+			restore.restore.seq = seqs;
+			restore.restore.gseq = 3 * seqs;
+			restore.restore.id[0] = (uint8_t)(node + lane + 1);
+			step(&restore);
+		}
+	}
+	step(&event);
+}
+
+Test(scale, equal_roots_acknowledge_every_lane_though_not_in_one_step)
+{
+	start(9);
+	struct peer *p = connect_peer(5);
+	settle();
+	say_hello(p, true);
+	settle();
+	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
+	cr_assert_eq(effects[PL_FX_ACKED], PL_NODES_MAX * PL_LANES);
+	for (uint16_t node = 0; node < PL_NODES_MAX; node++)
+		cr_assert_eq(pl_engine_acked(engine, 5, node, 2), 9);
+	cr_assert_eq(p->frames[PL_FRAME_FRONTIER], 0);
+}
+
+Test(scale, a_whole_frontier_crosses_in_several_frames)
+{
+	start(9);
+	struct peer *p = connect_peer(5);
+	settle();
+	say_hello(p, false);
+	settle();
+	cr_assert_eq(state_of(5), PL_SESSION_RECON);
+	cr_assert_eq(p->frames[PL_FRAME_FRONTIER], PL_NODES_MAX * PL_LANES / 128);
+}
+
+Test(scale, records_full_of_acknowledgements_from_all_links_at_once)
+{
+	start(9);
+	for (uint16_t i = 0; i < PL_LINKS_MAX; i++) {
+		connect_peer((uint16_t)(700 + i));
+		settle();
+		say_hello(&peers[i], false);
+	}
+	settle();
+	for (uint32_t i = 0; i < PL_LINKS_MAX; i++) {
+		struct peer *p = &peers[i];
+		size_t at = 0;
+		for (uint32_t k = 0; at + PL_FRAME_HEADER_BYTES + 31 * PL_ITEM_BYTES <= PL_RECORD_PLAIN_BYTES_MAX; k++) {
+			uint8_t items[31 * PL_ITEM_BYTES];
+			for (uint32_t n = 0; n < 31; n++) {
+				struct pl_item item = { .node = (uint16_t)((31 * k + n) % PL_NODES_MAX), .lane = (uint8_t)(i % PL_LANES), .generation = 1,
+					                .seq = 9 };
+				pl_item_write(&item, items + n * PL_ITEM_BYTES);
+			}
+			at = frame(p, at, PL_FRAME_ACK, 0, items, sizeof items);
+		}
+		flush(p, at);
+		cr_assert_not(p->closed);
+	}
+	settle();
+	cr_assert_gt(effects_most, 600);
+	cr_assert_eq(effects[PL_FX_ACKED], PL_LINKS_MAX * 21u * 31);
+}
+
+Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
+{
+	bool turn[PL_NODES_MAX] = { false };
+	uint32_t turns = 0, under_way = 0;
+
+	start(0);
+	for (uint16_t node = 1; node < PL_NODES_MAX; node++) {
+		struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { node } };
+		step(&event);
+	}
+	settle();
+	cr_assert_eq(dialled_count, PL_LINKS_MAX);
+	/* none of them answers */
+	for (uint32_t told = 0; turns < PL_NODES_MAX - 1 && told < 4000; told++) {
+		struct pl_event down = { .type = PL_EV_LINK_DOWN, .link_down = { PL_LINK_NONE, dialled[told % PL_NODES_MAX] } };
+		turns += !turn[down.link_down.peer];
+		turn[down.link_down.peer] = true;
+		step(&down);
+		settle();
+		under_way = dialled_count - told - 1;
+		cr_assert_leq(under_way, PL_LINKS_MAX);
+	}
+	cr_assert_eq(turns, PL_NODES_MAX - 1);
+}
+
+Test(scale, when_the_store_fails_all_links_end_in_one_step)
+{
+	struct pl_event failed = { .type = PL_EV_STORE_FAILED };
+
+	start(9);
+	for (uint16_t i = 0; i < PL_LINKS_MAX; i++) {
+		connect_peer((uint16_t)(300 + i));
+		settle();
+		say_hello(&peers[i], false);
+	}
+	settle();
+	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++) {
+		struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 5000 + i, PL_NODE_NONE, 5000 + i } };
+		step(&up);
+	}
+	memset(effects, 0, sizeof effects);
+	step(&failed);
+	cr_assert_eq(effects[PL_FX_CLOSE], PL_LINKS_MAX + PL_HANDSHAKES_MAX);
+	for (uint32_t i = 0; i < peers_count; i++)
+		cr_assert(peers[i].closed);
+}
+
+Test(scale, pings_and_proofs_in_masses_cost_no_hashing_of_all_lanes)
+{
+	start(9);
+	struct peer *p = connect_peer(5);
+	settle();
+	say_hello(p, true);
+	settle();
+	/* 300 PINGs in a record, 100 records: with 2,304 hashes each this would take half a minute */
+	for (int i = 0; i < 100; i++) {
+		uint8_t ping[40] = { 0 };
+		size_t at = 0;
+		for (int k = 0; k < 300; k++)
+			at = frame(p, at, PL_FRAME_PING, 0, ping, sizeof ping);
+		flush(p, at);
+		settle();
+	}
+	cr_assert_not(p->closed);
+	cr_assert_eq(p->frames[PL_FRAME_FRONTIER], PL_NODES_MAX * PL_LANES / 128, "another root is answered once in 30 s");
+}
