@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "node/api.h"
 #include "node/app_fixture.h"
@@ -600,6 +601,50 @@ Test(hotline, clients_that_follow_events_hear_of_messages_and_receipts)
 	fix_unfollow(che);
 	fix_unfollow(fin);
 	free(id);
+	fix_free(fix);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+Test(hotline, a_hundred_thousand_messages_do_not_slow_the_start_nor_the_inbox)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	fix_sql(fix, CHE, "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100000) INSERT INTO hotline_message"
+	                  " (id, node, lane, seq, entry_id, box, precedence, sent, received, exercise, attachments, unread, accepted, unfinished,"
+	                  " head, text, cek) SELECT randomblob(16), 1, 1, 1000000 + i, randomblob(32), 1, 1, 0, 0, 0, 0, i % 2, 0, 0,"
+	                  " randomblob(200), randomblob(200), randomblob(72) FROM c");
+	for (int i = 0; i < 20; i++) /* as many FLASH as a burst may have */
+		free(send_message(fix, FIN, draft("CHE", "flash", "x")));
+	fix_settle(fix);
+	fix_stop(fix, CHE);
+	uint64_t begun_ms = now_ms();
+	fix_start(fix, CHE);
+	json_t *status = get(fix, CHE, 200, "/v1/status", "", "");
+	uint64_t start_ms = now_ms() - begun_ms;
+	fix_expect(status, "messages.unread", "50020");
+	fix_expect(status, "messages.unanswered_flash", "20");
+	json_decref(status);
+	static const char *const queries[] = { "", "?box=in", "?unread=true", "?precedence=flash", "?box=in&precedence=flash&unread=true" };
+	uint64_t longest_ms = 0;
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		char query[80];
+		snprintf(query, sizeof(query), "%s%slimit=20", queries[i], queries[i][0] ? "&" : "?");
+		begun_ms = now_ms();
+		json_t *page = get(fix, CHE, 200, "/v1/messages", "", query);
+		cr_assert_eq(json_array_size(json_object_get(page, "messages")), 20);
+		uint64_t ms = now_ms() - begun_ms;
+		longest_ms = ms > longest_ms ? ms : longest_ms;
+		json_decref(page);
+	}
+	cr_log_info("start %llu ms, longest list %llu ms", (unsigned long long)start_ms, (unsigned long long)longest_ms);
+	cr_assert_lt(start_ms, 1000u);
+	cr_assert_lt(longest_ms, 500u);
 	fix_free(fix);
 }
 
