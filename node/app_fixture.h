@@ -4,6 +4,9 @@
  *
  * The core is a small one of our own: clocks that the test moves, lanes that it holds back, submissions that it makes fail. What the real
  * core adds (links, catch-up, draining) is not here; tests/integration has it.
+ *
+ *   app_fixture.c      the core, the network, the nodes' lives, their stores
+ *   app_fixture_api.c  calls of the API, events, and the check against openapi.json
  */
 #ifndef PL_NODE_APP_FIXTURE_H
 #define PL_NODE_APP_FIXTURE_H
@@ -24,6 +27,8 @@ void fix_start(struct fix *fix, uint16_t node);
 void fix_start_all(struct fix *fix, unsigned nodes); /* and waits until they know each other's keys */
 void fix_stop(struct fix *fix, uint16_t node);       /* in order */
 bool fix_start_fails(struct fix *fix, uint16_t node, const char *why); /* with another store key: the application refuses, and says this */
+uv_loop_t *fix_loop(struct fix *fix);
+const char *fix_socket(struct fix *fix, uint16_t node);
 struct pl_core *fix_core(struct fix *fix, uint16_t node);
 struct pl_app *fix_app(struct fix *fix, uint16_t node);
 const struct pl_charter *fix_charter(struct fix *fix);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "crypto/bytes.h"
-#include "node/keys.h"
+#include "node/file.h"
 
 static const uint8_t magic[8] = { 'P', 'L', 'E', 'P', 'O', 'C', 'H', '1' };
 #define RECORD_BYTES (8 + PL_EPOCH_SEALED_BYTES)

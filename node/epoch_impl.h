@@ -1,4 +1,4 @@
-/* Inside the epoch part: epoch.c keeps the keys, epoch_work.c uses them. */
+/* Inside the epoch part: epoch_own.c makes, publishes and wipes own keys, epoch.c learns those of others, epoch_work.c uses both. */
 #ifndef PL_NODE_EPOCH_IMPL_H
 #define PL_NODE_EPOCH_IMPL_H
 
@@ -54,6 +54,9 @@ const uint8_t *pl_epoch_current_public(const struct pl_epoch *epoch, uint16_t no
 /* Secrets whose validity covers the time, give or take PL_EPOCH_OPEN_SLACK_MS. */
 #define PL_EPOCH_OPEN_SLACK_MS 3600000ULL
 size_t pl_epoch_secrets_at(const struct pl_epoch *epoch, uint64_t time_ms, struct pl_envelope_key out[PL_EPOCH_OWN_MAX]);
+/* Does what is due, and sees to being called again. */
+void pl_epoch_tick(struct pl_epoch *epoch);
+PL_MUST_CHECK enum pl_err pl_epoch_load_own(struct pl_epoch *epoch, sqlite3 *db, char *why, size_t why_max);
 /* Wipes what is due; postponed while secrets are in use. */
 void pl_epoch_wipe_due(struct pl_epoch *epoch);
 

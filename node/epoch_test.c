@@ -219,6 +219,9 @@ Test(epoch, keys_that_break_a_rule_are_not_taken_up)
 	fix_settle(fix);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_other"), 1);
 	cr_assert_eq(number_at(fix, FIN, CHE), 1);
+	send_text(fix, FIN, "CHE", 201);
+	fix_settle(fix);
+	cr_assert_eq(messages(fix, CHE), 1, "none of them was sealed to");
 	/* A good one after all these is. */
 	crypto_kem_xwing_keypair(key.public_key, secret);
 	forge_key(fix, CHE, &key);

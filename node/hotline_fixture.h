@@ -1,0 +1,65 @@
+/* For tests of the hotline: messages in a line. CHE, FIN and SGP are three members of one node each. */
+#ifndef PL_NODE_HOTLINE_FIXTURE_H
+#define PL_NODE_HOTLINE_FIXTURE_H
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/api.h"
+#include "node/app_fixture.h"
+
+enum { CHE, FIN, SGP }; /* node indices: members are sorted by code */
+
+static inline json_t *draft(const char *to, const char *precedence, const char *text)
+{
+	return json_pack("{s[s] ss ss ss ss}", "to", to, "precedence", precedence, "subject", "Test", "text", text, "operator", "Aino");
+}
+
+/* Sends, and returns the message's id; free(). */
+static inline char *send_message(struct fix *fix, uint16_t from, json_t *message)
+{
+	json_t *sent = fix_call(fix, from, "POST", "/v1/messages", message, 201);
+	char *id = strdup(fix_string(sent, "id"));
+	json_decref(sent);
+	return id;
+}
+
+/* path is put together of three parts. */
+static inline json_t *get(struct fix *fix, uint16_t node, int status, const char *before, const char *id, const char *after)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "%s%s%s", before, id, after);
+	return fix_call(fix, node, "GET", path, NULL, status);
+}
+
+static inline json_t *post(struct fix *fix, uint16_t node, int status, const char *id, const char *action, const char *operator_name)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "/v1/messages/%s/%s", id, action);
+	return fix_call(fix, node, "POST", path, operator_name ? json_pack("{ss}", "operator", operator_name) : NULL, status);
+}
+
+static inline json_t *with(json_t *message, const char *name, json_t *value)
+{
+	json_object_set_new(message, name, value);
+	return message;
+}
+
+/* A message as a faulty author would make it: opened entries say what it holds. */
+static inline uint64_t forge(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text)
+{
+	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = 1800000000000, .operator_name = { "X", 1 }, .subject = { "S", 1 },
+	                              .text = { text, strlen(text) }, .recipients_count = 1 };
+	uint8_t plain[4096];
+	size_t plain_bytes;
+	memset(message.id, id_byte, sizeof(message.id));
+	strcpy(message.sender, sender);
+	memcpy(message.recipients[0].code, pl_api_member(fix_charter(fix), to), 4);
+	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
+	uint64_t seq = fix_forge_sealed(fix, author, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ author, to }, 2, plain, plain_bytes);
+	fix_settle(fix);
+	return seq;
+}
+
+#endif
