@@ -317,6 +317,7 @@ Test(store, nothing_starves)
 		cr_assert_eq(fixture_append(&f, 1, 2, seq, 100, false), PL_OK);
 	while (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds)
 		uv_run(&f.loop, UV_RUN_ONCE);
+	fixture_close(&f); /* the jobs may still be under way, and live here */
 	cr_assert_eq(f.failed, 0);
 }
 
