@@ -75,6 +75,7 @@ struct fix {
 	bool blocked[FIX_NODES_MAX][PL_LANES][FIX_NODES_MAX]; /* author, lane, to */
 	uint64_t busy; /* counts everything that happens */
 	unsigned barriers;
+	uint8_t cek[PL_CEK_BYTES];
 };
 
 /* --- the core, as the application sees it --- */
@@ -682,8 +683,14 @@ uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_
 	cr_assert_eq(forge.seal.err, PL_OK);
 	fix_forge(fix, author, lane, kind, flags, forge.seal.envelope, forge.seal.envelope_bytes);
 	free(forge.seal.envelope);
+	memcpy(fix->cek, forge.seal.cek, sizeof(fix->cek));
 	pl_engine_lane(fix->cores[author]->engine, author, lane, &info);
 	return info.have_seq;
+}
+
+const uint8_t *fix_last_cek(const struct fix *fix)
+{
+	return fix->cek;
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -55,6 +55,8 @@ uint64_t fix_forge_sealed(struct fix *fix, uint16_t author, uint8_t lane, uint8_
                           uint16_t nodes_count,
                           const void *plain, size_t plain_bytes);
 
+const uint8_t *fix_last_cek(const struct fix *fix); /* of the last one */
+
 /* Runs the loop until nothing is under way between nodes and nothing is left to do in a moment, or until until() says so; fails the test
  * after 20 s. */
 void fix_settle(struct fix *fix);

@@ -164,7 +164,8 @@ Test(attachment, the_sender_goes_on_after_a_restart)
 	fix_free(fix);
 }
 
-Test(attachment, what_is_not_what_its_message_says_is_not_given_out)
+/* A message that announces a file of the three bytes "abc", and a chunk: garbage, another file's, or this one's. */
+static void expect_damaged(const char *content, bool damaged)
 {
 	struct fix *fix = fix_new(3, 1);
 	fix_start_all(fix, 3);
@@ -172,19 +173,37 @@ Test(attachment, what_is_not_what_its_message_says_is_not_given_out)
 	                              .subject = { "S", 1 }, .text = { "T", 1 }, .recipients_count = 1, .recipients = { { .code = "SGP" } },
 	                              .attachments_count = 1 };
 	message.attachments[0] = (struct pl_attachment){ .name = { "a", 1 }, .media_type = { "a/b", 3 }, .bytes = 3, .chunks = 1, .id = { 7 } };
+	crypto_hash_sha256(message.attachments[0].sha256, (const uint8_t *)"abc", 3);
 	uint8_t plain[1024], body[PL_ATTACHMENT_BODY_PREFIX_BYTES + 19] = { 7 };
 	size_t plain_bytes;
-	body[23] = 1; /* of one chunk; its content opens with no key */
 	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
 	fix_forge_sealed(fix, FIN, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ FIN, SGP }, 2, plain, plain_bytes);
+	body[23] = 1; /* the first of one */
+	if (content) {
+		struct pl_envelope_ctx ctx = { .kind = PL_KIND_MESSAGE };
+		memcpy(ctx.network_id, fix_charter(fix)->network_id, sizeof(ctx.network_id));
+		memcpy(ctx.author, fix_charter(fix)->nodes[FIN].certificate.node_id, sizeof(ctx.author));
+		cr_assert_eq(pl_attachment_seal(&ctx, fix_last_cek(fix), body, 0, 0, (const uint8_t *)content, 3, body + PL_ATTACHMENT_BODY_PREFIX_BYTES),
+		             PL_OK);
+	}
 	fix_forge(fix, FIN, 2, PL_KIND_ATTACHMENT, 0, body, sizeof(body));
 	fix_settle(fix);
 	json_t *json = message_of(fix, SGP, "00000000000000000000000000000000");
-	fix_expect(json, "attachments.0.complete", "false");
-	fix_expect(json, "attachments.0.damaged", "true");
+	fix_expect(json, "attachments.0.complete", damaged ? "false" : "true");
+	fix_expect(json, "attachments.0.damaged", damaged ? "true" : "false");
 	json_decref(json);
-	cr_assert_eq(status_of(fix, SGP, "/v1/messages/00000000000000000000000000000000/attachments/1", "damaged_attachment"), 422);
+	if (damaged)
+		cr_assert_eq(status_of(fix, SGP, "/v1/messages/00000000000000000000000000000000/attachments/1", "damaged_attachment"), 422);
+	else
+		expect_content(fix, SGP, "00000000000000000000000000000000", (const uint8_t *)"abc", 3);
 	fix_free(fix);
+}
+
+Test(attachment, what_is_not_what_its_message_says_is_not_given_out)
+{
+	expect_damaged(NULL, true);
+	expect_damaged("abd", true);
+	expect_damaged("abc", false);
 }
 
 Test(attachment, an_upload_serves_one_message_and_for_an_hour)

@@ -74,10 +74,7 @@ enum pl_err pl_epoch_file_write(const char *path, const struct pl_epoch_record *
 		memcpy(at + 8, records[i].sealed, PL_EPOCH_SEALED_BYTES);
 	}
 	int old = open(path, O_WRONLY | O_CLOEXEC);
-	errno = 0;
 	enum pl_err err = pl_file_replace(path, 0600, bytes, bytes_count, why, why_max);
-	if (err == PL_ERR_IO && (errno == ENOSPC || errno == EDQUOT))
-		err = PL_ERR_DISK_FULL;
 	free(bytes);
 	if (old >= 0) {
 		if (err == PL_OK)

@@ -62,6 +62,7 @@ Test(hotline, flash_is_sent_read_and_accepted_and_the_receipts_come_back)
 	fix_expect(receipts, "recipients.0.receipts.3.operator", "Clara");
 	fix_expect(receipts, "recipients.0.receipts.4.type", "accepted");
 	cr_assert_eq(json_array_size(json_object_get(json_array_get(json_object_get(receipts, "recipients"), 0), "receipts")), 5);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt"), 5, "one for each operator");
 	json_decref(receipts);
 	status = get(fix, SGP, 200, "/v1/status", "", "");
 	fix_expect(status, "messages.unread", "0");
