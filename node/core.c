@@ -417,6 +417,8 @@ static void store_failed(void *ctx, enum pl_err err, const char *why)
 	submissions_fail(core, err);
 	if (err != PL_ERR_DISK_FULL && err != PL_ERR_MEMORY)
 		pl_core_fail(core, why);
+	else
+		pl_app_store(core->app, false);
 }
 
 static void store_ready(void *ctx)
@@ -427,6 +429,7 @@ static void store_ready(void *ctx)
 	pl_core_read_clocks(core);
 	PL_LOG(PL_LOG_INFO, "store", "takes entries again");
 	pl_core_event(core, &event);
+	pl_app_store(core->app, true);
 	pl_feed_start(core);
 }
 

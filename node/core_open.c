@@ -274,6 +274,8 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	return PL_OK;
 
 failed:
+	if (core->app)
+		pl_app_stop(core->app);
 	if (core->http)
 		pl_http_shutdown(core->http);
 	if (core->net)

@@ -379,9 +379,14 @@ static void read_more(struct download *download)
 static void on_more(struct pl_request *request, void *ctx)
 {
 	struct download *download = ctx;
-	(void)request;
-	if (!download->running)
-		read_more(download);
+	if (download->running)
+		return;
+	if (download->hotline->stopped) { /* the store is closed */
+		pl_reply_stream_abort(request);
+		download_free(download);
+		return;
+	}
+	read_more(download);
 }
 
 static void on_gone(struct pl_request *request, void *ctx)
@@ -431,13 +436,15 @@ static void download_done(struct pl_job *job)
 		pl_reply_stream_begin(download->request, 200, "application/octet-stream", &stream);
 		download->running = false;
 	}
-	bool last = job->err != PL_OK || download->source.next == download->source.chunks;
-	if (job->err != PL_OK)
-		PL_LOG(PL_LOG_ERROR, "hotline", "an attachment cannot be read", PL_F_ERR(job->err));
 	struct pl_request *request = download->request;
-	if (job->err == PL_OK)
-		pl_reply_stream_write(request, download->bytes, download->count);
-	if (last) {
+	if (job->err != PL_OK) {
+		PL_LOG(PL_LOG_ERROR, "hotline", "an attachment cannot be read", PL_F_ERR(job->err));
+		pl_reply_stream_abort(request);
+		download_free(download);
+		return;
+	}
+	pl_reply_stream_write(request, download->bytes, download->count);
+	if (download->source.next == download->source.chunks) {
 		pl_reply_stream_end(request);
 		download_free(download);
 	}

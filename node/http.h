@@ -97,6 +97,8 @@ struct pl_stream {
 void pl_reply_stream_begin(struct pl_request *request, int status, const char *content_type, const struct pl_stream *stream);
 void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t count); /* copied */
 void pl_reply_stream_end(struct pl_request *request);
+/* Instead of end, when the rest cannot be had: the connection breaks off, so that the client does not take what it has for all. */
+void pl_reply_stream_abort(struct pl_request *request);
 
 /* --- server-sent events --- */
 /* Turns this request into an event stream that gets every pl_http_publish() from now on, after those since Last-Event-ID (or ?after=) that the

@@ -131,7 +131,7 @@ static inline void events(struct pl_request *request, void *ctx)
 }
 
 /* A stream of pieces_max pieces, each asked for. */
-static struct { unsigned pieces, pieces_max, asked, gone; bool at_once; struct pl_request *request; } streaming;
+static struct { unsigned pieces, pieces_max, asked, gone; bool at_once, aborts; struct pl_request *request; } streaming;
 #define PIECE_BYTES 50000
 
 static inline void stream_more(struct pl_request *request, void *ctx)
@@ -140,7 +140,7 @@ static inline void stream_more(struct pl_request *request, void *ctx)
 	cr_assert_eq(ctx, &streaming);
 	streaming.asked++;
 	if (streaming.pieces == streaming.pieces_max) {
-		pl_reply_stream_end(request);
+		(streaming.aborts ? pl_reply_stream_abort : pl_reply_stream_end)(request);
 		return;
 	}
 	memset(piece, 'a' + (int)(streaming.pieces++ % 26), sizeof piece);

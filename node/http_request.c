@@ -498,6 +498,18 @@ void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t
 	}
 }
 
+void pl_reply_stream_abort(struct pl_request *request)
+{
+	struct conn *conn = request->conn;
+	if (request->gone_due)
+		request->http->gone_due--;
+	request_free(request);
+	if (!conn)
+		return;
+	conn->request = NULL;
+	conn_close(conn);
+}
+
 void pl_reply_stream_end(struct pl_request *request)
 {
 	struct conn *conn = request->conn;

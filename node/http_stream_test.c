@@ -47,6 +47,21 @@ Test(http_stream, a_stream_may_be_written_and_ended_at_once)
 	client_close(&client);
 }
 
+Test(http_stream, a_stream_that_breaks_off_does_not_look_complete)
+{
+	struct client client;
+	streaming.pieces_max = 3;
+	streaming.aborts = true;
+	client_connect(&client);
+	client_send(&client, GET("/stream"));
+	client_wait_eof(&client);
+	cr_assert(strstr(client.in, "Transfer-Encoding: chunked") && client.count > 3 * PIECE_BYTES, "%zu bytes", client.count);
+	cr_assert_null(memmem(client.in, client.count, "\r\n0\r\n", 5), "there is no last chunk");
+	cr_assert_eq(streaming.gone, 0);
+	client_close(&client);
+	PUMP_UNTIL(http->counters.open == 0);
+}
+
 Test(http_stream, a_stream_hears_that_its_client_has_gone)
 {
 	struct client client;
