@@ -216,7 +216,7 @@ static enum pl_err read_heads(struct pl_store *store, char *why, size_t why_max)
 	return PL_OK;
 }
 
-/* What was found once holds: a store that has since got back from its peers what it lacked may still lack something that none of them has. */
+/* What was found once holds: a store that has got back from its peers what it lacked may still lack something that none of them has. */
 static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why_max)
 {
 	sqlite3_stmt *s;

@@ -220,7 +220,7 @@ static void ignore(struct pl_job *job)
 	(void)job;
 }
 
-/* However many wait: the lead of a reservation over what is committed has to stay below PL_FEED_LEAD_MAX, or a crash would look like a copy. */
+/* However many wait: a reservation's lead over what is committed has to stay below PL_FEED_LEAD_MAX, or a crash would look like a copy. */
 Test(store_feed, own_entries_are_committed_in_small_groups)
 {
 	uv_sem_t gate;

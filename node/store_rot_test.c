@@ -1,4 +1,4 @@
-/* A disk that changes what was written: the store notices or is not touched by it; it never hands out what was not put in, and never crashes. */
+/* A disk that changes what was written: the store notices, or is not touched; it never hands out what was not put in, and never crashes. */
 #include "node/store_fixture.h"
 
 static struct fixture f;

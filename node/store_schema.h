@@ -40,8 +40,8 @@ extern const char pl_schema_indicator[];
 
 /* The last number in the list. */
 int pl_schema_latest(void);
-/* Runs the migrations above `from`, inside the caller's transaction, and sets application_id and user_version. Also for tests that want the tables in a
- * database of their own (from 0). SQLite's message is left in sqlite3_errmsg(db). PL_ERR_IO, or as pl_store_sql_err(). */
+/* Runs the migrations above `from`, inside the caller's transaction, and sets application_id and user_version. Also for tests that want the
+ * tables in a database of their own (from 0). SQLite's message is left in sqlite3_errmsg(db). PL_ERR_IO, or as pl_store_sql_err(). */
 PL_MUST_CHECK enum pl_err pl_schema_migrate(sqlite3 *db, int from);
 
 #endif

@@ -4,8 +4,8 @@
  *   1. urgent entries, all that wait;
  *   2. urgent jobs;
  *   3. jobs and loads by turns for a slice of time, then a group of entries, custody and proofs.
- * Every stage makes some progress in every turn, so that none starves. Stages 2 and 3 end early when something urgent comes: an entry goes into
- * the transaction at hand, which is committed; the rest waits.
+ * Every stage makes some progress in every turn, so that none starves. Stages 2 and 3 end early when something urgent comes: an entry goes
+ * into the transaction at hand, which is committed; the rest waits.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* A disk for tests: it fails where it is told to, and at the end it keeps only what a real one would have had to keep.
  *
  * It is a SQLite VFS in front of the system's, and takes the place of pwrite, fsync, fdatasync and rename for the program that it is linked
- * into (-Wl,--wrap). Files under the given directory are written as usual, so that they read as usual; beside them it keeps, for each, what is
- * durable and what has been written since the last sync. disk_cut() then makes a directory as power loss might leave it: of what was not
- * synced any subset remains, in pieces of 512 bytes, and of deletions and renames without a sync of the directory some never happened. In
- * files that are not SQLite's a piece may also come out as garbage; SQLite itself relies on a disk that does not do that.
+ * into (-Wl,--wrap). Files under the given directory are written as usual, so that they read as usual; beside them it keeps, for each,
+ * what is durable and what has been written since the last sync. disk_cut() then makes a directory as power loss might leave it: of what
+ * was not synced any subset remains, in pieces of 512 bytes, and of deletions and renames without a sync of the directory some never
+ * happened. In files that are not SQLite's a piece may also come out as garbage; SQLite itself relies on a disk that does not do that.
  */
 #ifndef PL_TESTS_DISK_H
 #define PL_TESTS_DISK_H
