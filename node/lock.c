@@ -47,11 +47,9 @@ enum pl_err pl_lock_take(const char *dir, struct pl_lock *out, char *why, size_t
 		goto done;
 	}
 	length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length) {
-		snprintf(why, why_max, "%s: %s", path, strerror(errno));
-		err = PL_ERR_IO;
-		goto done;
-	}
+	/* The number is for people alone: a full disk, which has no room for it, is no reason not to start. */
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length)
+		(void)!ftruncate(fd, 0);
 	out->fd = fd;
 	return PL_OK;
 done:
