@@ -14,6 +14,7 @@ patience=${PARLEY_TEST_PATIENCE:-60}
 
 declare -A pids=() # of the daemons that run
 helpers=()         # other processes to end
+before_removal() { :; } # for a test that has more to take down
 end_all() {
   local pid
   trap '' INT TERM HUP
@@ -22,6 +23,7 @@ end_all() {
   exec 2>/dev/null # where bash would tell of each process that it was killed
   for pid in "${pids[@]}" "${helpers[@]}"; do kill -KILL "$pid" || true; done
   wait || true
+  before_removal || true
   [ -n "${PARLEY_TEST_KEEP:-}" ] || rm -rf "$work"
 }
 trap end_all EXIT

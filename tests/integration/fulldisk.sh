@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# A full disk: first the one of a node that sends, then the one of a node that relays. Sending fails with a sentence about it, what was
+# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. The disk is a tmpfs of a few MB, in a mount namespace of
+# this test alone; where neither root nor a user namespace may mount one, the test is skipped.
+#
+# Usage: tests/integration/fulldisk.sh   in the build directory; see scenario.sh
+set -euo pipefail
+if [ -z "${PARLEY_TEST_NAMESPACE:-}" ]; then
+  for how in -m -Urm; do
+    if unshare $how mount -t tmpfs -o size=1m tmpfs /mnt 2>/dev/null; then PARLEY_TEST_NAMESPACE=1 exec timeout -k 30 600 unshare $how "$0" "$@"; fi
+  done
+  echo 'SKIP: fulldisk.sh: this machine lets nobody here mount a tmpfs'
+  exit 77
+fi
+. "$(dirname "$0")/network.sh"
+
+mkdir FIN CHE
+before_removal() { umount "$work/FIN" "$work/CHE"; }
+for state in FIN CHE; do mount -t tmpfs -o size=12m,mode=0700 tmpfs $state; done
+make_chain FIN CHE SGP
+for state in FIN CHE SGP; do launch $state; done
+for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
+until_true 'each has the keys of the others' all_have_keys FIN CHE SGP
+f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
+
+# fill STATE: takes all room that is left on its disk
+fill() { dd if=/dev/zero of="$1/filler" bs=4096 status=none 2>/dev/null || true; }
+make_room() { rm "$1/filler"; }
+is_full() { ask "$1" status && [ "$(answer store.state)" = full ]; }
+is_well() { ask "$1" status && [ "$(answer store.state)" = ok ]; }
+# send_one NODE TO NAME N: says whether it was acknowledged; if so its reference and text are in NAME.sent
+send_one() {
+  local text="$4 of $3 $(head -c 1500 /dev/zero | tr '\0' x)"
+  printf '%s' "$text" >text
+  input=text run --dir "$1" send --to "$2" --subject "$3 $4" --precedence "${5:-routine}" --json
+  [ "$code" -eq 0 ] || return 1
+  printf '%s\t%s\n' "$("$pick" ref <out)" "$4" >>"$3.sent"
+}
+all_there() {
+  ask "$1" inbox --limit 100000 || return
+  "$pick" --each messages ref <answer.json | sort >"$1.inbox"
+  cut -f 1 "$2.sent" | sort >"$2.refs"
+  [ -z "$(comm -23 "$2.refs" "$1.inbox")" ]
+}
+right_and_once() { # NODE NAME
+  local ref n
+  [ -z "$(uniq -d "$1.inbox")" ] || fail "a message is at $1 twice"
+  while IFS=$'\t' read -r ref n; do
+    ask "$1" read --peek "$ref" && [ "$(answer text)" = "$n of $2 $(head -c 1500 /dev/zero | tr '\0' x)" ] || fail "$ref says at $1 something else than was sent"
+  done <"$2.sent"
+}
+
+step '1. the disk of FIN, which sends, is full'
+for n in 1 2 3; do check "FIN sends message $n" send_one FIN SGP before $n; done
+fill FIN
+n=0
+while send_one FIN SGP during $((n += 1)); do [ $n -lt 500 ] || broken 'a full disk is not noticed'; done # what the database's files have room for still fits
+cat err
+[ "$code" -eq 1 ] && grep -q '"code":"disk_full"' err && grep -q 'Free space on the volume of the store' err || broken "sending with a full disk ends with $code"
+for n in 1 2 3; do
+  if send_one FIN SGP during $((n + 1000)) flash; then broken 'a message is sent after the disk was full'; fi
+  [ "$code" -eq 1 ] && grep -q '"code":"disk_full"' err || broken "sending with a full disk ends with $code"
+done
+printf 'T' >text
+input=text bad 1 'no room|disk is full|full' "${f[@]}" send --to SGP --subject S
+check 'FIN says that its store is full' is_full FIN
+ok 'FULL: nothing is taken in or sent until there is room' "${f[@]}" status
+bad 1 'room|full' "${f[@]}" indicator import "$top/tests/samples/tidegate.json" --tlp green
+until_true 'what was acknowledged before is at SGP' all_there SGP before
+# What others send to FIN waits with them.
+for n in 1 2 3; do check "SGP sends message $n" send_one SGP FIN waiting $n; done
+check 'FIN is there' answers FIN
+make_room FIN
+until_true 'FIN finds that there is room' is_well FIN
+for n in 1 2 3; do check "FIN sends message $n" send_one FIN SGP after $n flash; done
+for name in before during after; do
+  [ ! -e $name.sent ] || until_true "the messages $name are at SGP" all_there SGP $name
+done
+until_true 'what has waited is at FIN' all_there FIN waiting
+for name in before during after; do [ ! -e $name.sent ] || right_and_once SGP $name; done
+right_and_once FIN waiting
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+check 'nothing that was refused has gone out' [ "$(ask SGP inbox --limit 100000 && "$pick" --each messages subject <answer.json | grep -c 'during 10')" -eq 0 ]
+
+step '2. the disk of CHE, which relays, is full'
+fill CHE
+n=0
+until is_full CHE; do
+  check 'FIN sends on' send_one FIN SGP relayed $((n += 1))
+  [ $n -lt 500 ] || broken 'a full disk is not noticed'
+done
+for m in 1 2 3; do check 'FIN sends on' send_one FIN SGP relayed $((n + m)) flash; done
+check 'CHE is there' answers CHE
+ok 'entr(y|ies) held for it, not lost|held' "${f[@]}" status
+make_room CHE
+until_true 'CHE finds that there is room' is_well CHE
+until_true 'what has waited is at SGP' all_there SGP relayed
+right_and_once SGP relayed
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+
+step '3. a daemon that starts on a full disk'
+stop FIN TERM
+check "FIN ends with 0, not $ended" [ "$ended" -eq 0 ]
+fill FIN
+start FIN
+check 'FIN has its messages' ask FIN inbox --box all
+if send_one FIN SGP during 2000; then broken 'a message is sent on a full disk'; fi
+make_room FIN
+until_true 'FIN is well' is_well FIN
+check 'FIN sends' send_one FIN SGP last 1 flash
+until_true 'it is at SGP' all_there SGP last
+right_and_once SGP last
+for state in FIN CHE SGP; do
+  stop $state TERM
+  check "$state ends with 0, not $ended" [ "$ended" -eq 0 ]
+done
+echo "fulldisk.sh: $(cat ./*.sent | wc -l) messages acknowledged around full disks, 0 lost, 0 twice"
