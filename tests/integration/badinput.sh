@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What bad input gets: a clear error, an exit code, and nothing lost or half-written. Here what comes from an operator, a file or the machine;
-# badpeer.sh has what comes from other nodes, fulldisk.sh a disk that is full, cli.sh every command on files.
+# What bad input gets: a clear error, an exit code, and nothing lost or half-written. Here what comes from an operator, a file or the
+# machine; badpeer.sh has what comes from other nodes, fulldisk.sh a disk that is full, cli.sh every command on files.
 #
 # Usage: tests/integration/badinput.sh   in the build directory; see scenario.sh
 set -euo pipefail

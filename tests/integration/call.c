@@ -2,8 +2,8 @@
  *
  *   call SOCKET METHOD PATH [FILE [TYPE]]
  *
- * FILE is the body, - for stdin; TYPE its media type, application/json if not given. Prints the status and the reply's media type on a line, then the
- * body as it came. Exit code 1: there was no reply.
+ * FILE is the body, - for stdin; TYPE its media type, application/json if not given. Prints the status and the reply's media type on a
+ * line, then the body as it came. Exit code 1: there was no reply.
  */
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A full disk: first the one of a node that sends, then the one of a node that relays. Sending fails with a sentence about it, what was
-# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. The disk is a tmpfs of a few MB, in a mount namespace of
-# this test alone; where neither root nor a user namespace may mount one, the test is skipped.
+# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. The disk is a tmpfs of a few MB, in a mount namespace
+# of this test alone; where neither root nor a user namespace may mount one, the test is skipped.
 #
 # Usage: tests/integration/fulldisk.sh   in the build directory; see scenario.sh
 set -euo pipefail

@@ -87,8 +87,8 @@ make_charter() {
   ok '' charter new --name "$name" "${@/%/.sheet}" --out "$file" --quiet
   for state; do ok '' charter sign "$file" --root "$state.key" "${with_pass[@]}"; done
 }
-# make_chain A B C [D...]: states under the charter net.plc, which says of B alone where it can be dialled: at $hub. So the others have links to B
-# only. One that is named in dial_at dials B there, whatever the charter says.
+# make_chain A B C [D...]: states under the charter net.plc, which says of B alone where it can be dialled: at $hub. So the others have
+# links to B only. One that is named in dial_at dials B there, whatever the charter says.
 hub=$loop:$port
 declare -A dial_at=()
 make_chain() {

@@ -4,8 +4,9 @@
  *   pick --each LIST PATH… < document    such a line for each element of LIST; without a PATH, the element
  *
  * A PATH is names and numbers with dots between, "frontier.lanes.0.head"; of a list of objects "peers.node=CHE.state" takes the one whose
- * node is CHE. Values are separated by tabs; a string stands as it is if it is all that is asked for, otherwise with \\, \t and \n for backslash,
- * tab and newline. Lists and objects stand as JSON, the others as JSON too. Exit code 1: no such value; 2: wrong usage, not JSON.
+ * node is CHE. Values are separated by tabs; a string stands as it is if it is all that is asked for, otherwise with \\, \t and \n for
+ * backslash, tab and newline. Lists and objects stand as JSON, the others as JSON too. Exit code 1: no such value; 2: wrong usage, not
+ * JSON.
  */
 #include <jansson.h>
 #include <stdio.h>

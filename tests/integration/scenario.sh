@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The main job on three real daemons: FIN and SGP have no link to one another, only to CHE. A FLASH message crosses, CHE carries it and cannot
-# read it; SGP's receipts come back; indicators reach all, byte for byte; CHE is killed while FIN sends, and nothing is lost; SGP proves offline
-# what it was sent; daemons end when asked, without losing what they have said is sent, and find everything when they start again.
+# The main job on three real daemons: FIN and SGP have no link to one another, only to CHE. A FLASH message crosses, CHE carries it and
+# cannot read it; SGP's receipts come back; indicators reach all, byte for byte; CHE is killed while FIN sends, and nothing is lost; SGP
+# proves offline what it was sent; daemons end when asked, without losing what they have said is sent, and find everything when they start
+# again.
 #
 # Usage: tests/integration/scenario.sh   in the build directory; PARLEY, PARLEYD and PARLEY_PICK name other binaries; PARLEY_TEST_KEEP=1
 # leaves the nodes' folders
