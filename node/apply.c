@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "node/db.h"
 #include "node/log.h"
 
 #define RETRY_MS 1000
@@ -171,6 +172,23 @@ void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint
 	if (!uv_is_active((uv_handle_t *)&applier->skip))
 		uv_timer_start(&applier->skip, on_skip, SKIP_MS, 0);
 	pl_core_applied(applier->core, node, lane, seq);
+}
+
+enum pl_err pl_entry_received(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, uint64_t *received_ms)
+{
+	if (*received_ms != 0)
+		return PL_OK;
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT received_ms FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3");
+	if (!statement)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int(statement, 1, node);
+	sqlite3_bind_int(statement, 2, lane);
+	pl_db_bind_u64(statement, 3, seq);
+	enum pl_err err = PL_OK;
+	if (pl_db_step(statement, &err) == 1)
+		*received_ms = pl_db_u64(statement, 0);
+	pl_db_reset(statement);
+	return err;
 }
 
 enum pl_err pl_applier_new(struct pl_core *core, struct pl_applier **out)

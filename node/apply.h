@@ -37,5 +37,7 @@ void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
 /* How far this lane has come since the start, as far as is known: 0 before its first entry. */
 uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane);
 void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);
+/* When an entry came, for work to ask: *received_ms is 0 where pl_app_entry() got an entry that was read back from the store, and is filled in. */
+PL_MUST_CHECK enum pl_err pl_entry_received(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, uint64_t *received_ms);
 
 #endif

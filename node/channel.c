@@ -439,7 +439,10 @@ static void free_arrival(struct arrival *arrival)
 
 static enum pl_err arrival_work(struct pl_apply *apply, sqlite3 *db)
 {
-	const struct arrival *arrival = (const struct arrival *)(const void *)apply;
+	struct arrival *arrival = (struct arrival *)(void *)apply;
+	enum pl_err err = pl_entry_received(db, apply->node, apply->lane, apply->seq, &arrival->received_ms);
+	if (err != PL_OK)
+		return err;
 	return insert_root(arrival->channels, db, apply->node, arrival->channel_id, arrival->number, arrival->received_ms, arrival->root,
 	                   false);
 }

@@ -75,8 +75,6 @@ uint8_t *pl_hotline_seal(const struct pl_hotline *hotline, const char *table, co
 /* Opens a column of the current row; malloc'd, with a NUL after it. PL_ERR_DECRYPT, PL_ERR_CORRUPT, PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_hotline_open(const struct pl_hotline *hotline, const char *table, const char *column, const void *row,
                                           size_t row_bytes, sqlite3_stmt *statement, int index, uint8_t **out, size_t *count);
-/* When an entry came, for one that is looked at again after a restart: then entry->received_ms is 0. */
-PL_MUST_CHECK enum pl_err pl_entry_received(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, uint64_t *received_ms);
 void pl_row_of_place(uint16_t node, uint8_t lane, uint64_t seq, uint8_t row[11]); /* row of hotline_copy.cek */
 void pl_wipe_free(void *bytes, size_t count);
 

@@ -53,23 +53,6 @@ void pl_row_of_place(uint16_t node, uint8_t lane, uint64_t seq, uint8_t row[11])
 		row[3 + i] = (uint8_t)(seq >> (56 - 8 * i));
 }
 
-enum pl_err pl_entry_received(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, uint64_t *received_ms)
-{
-	if (*received_ms != 0)
-		return PL_OK;
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT received_ms FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3");
-	if (!statement)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int(statement, 1, node);
-	sqlite3_bind_int(statement, 2, lane);
-	pl_db_bind_u64(statement, 3, seq);
-	enum pl_err err = PL_OK;
-	if (pl_db_step(statement, &err) == 1)
-		*received_ms = pl_db_u64(statement, 0);
-	pl_db_reset(statement);
-	return err;
-}
-
 void pl_message_row_wipe(struct pl_message_row *row)
 {
 	pl_wipe_free(row->head, row->head_bytes);

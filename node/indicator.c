@@ -270,10 +270,13 @@ static enum pl_err insert_provider(const struct intake *intake, sqlite3 *db, con
 static enum pl_err insert_rows(struct intake *intake, sqlite3 *db)
 {
 	intake->added = 0; /* this may be another try */
+	enum pl_err err = pl_entry_received(db, intake->node, PL_INDICATOR_LANE, intake->seq, &intake->received_ms);
+	if (err != PL_OK)
+		return err;
 	for (uint16_t i = 0; i < intake->rows_count; i++) {
 		uint64_t n = 0;
 		bool is_new = false;
-		enum pl_err err = insert_object(intake, db, &intake->rows[i], &n, &is_new);
+		err = insert_object(intake, db, &intake->rows[i], &n, &is_new);
 		if (err == PL_OK)
 			err = insert_provider(intake, db, &intake->rows[i], n, is_new);
 		if (err != PL_OK)
