@@ -250,7 +250,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	uv_idle_init(loop, &core->idle);
 	core->timer.data = core->idle.data = core;
 	uv_update_time(loop);
-	core->now_ms = uv_now(loop);
+	pl_core_read_clocks(core); /* for what the application notes of its start */
 
 	const struct pl_net_callbacks net_callbacks = pl_core_net_callbacks(core);
 	const struct pl_store_callbacks store_callbacks = pl_core_store_callbacks(core);
