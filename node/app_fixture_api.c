@@ -1,5 +1,4 @@
 #include <criterion/criterion.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "node/app_fixture.h"
+#include "tests/schema.h"
 
 #define GIVE_UP_MS 20000
 
@@ -198,116 +198,10 @@ void fix_expect(const json_t *json, const char *where, const char *value)
 	cr_assert_str_eq(text, value, "%s is %s, not %s, in %s", where, text, value, json_dumps(json, JSON_ENCODE_ANY));
 }
 
-/* --- the few words of JSON Schema that openapi.json uses --- */
-
-static bool has_type(const json_t *json, const char *type)
-{
-	return strcmp(type, "object") == 0    ? json_is_object(json)
-	       : strcmp(type, "array") == 0   ? json_is_array(json)
-	       : strcmp(type, "string") == 0  ? json_is_string(json)
-	       : strcmp(type, "integer") == 0 ? json_is_integer(json)
-	       : strcmp(type, "boolean") == 0 ? json_is_boolean(json)
-	       : strcmp(type, "null") == 0    ? json_is_null(json)
-	                                      : false;
-}
-
-static bool conforms(const json_t *openapi, const json_t *schema, const json_t *json, const char *at_place, char *fault, size_t fault_max);
-
-static bool conforms_object(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault,
-                            size_t fault_max)
-{
-	const char *name;
-	json_t *item;
-	size_t i;
-	json_array_foreach(json_object_get(schema, "required"), i, item)
-	{
-		if (!json_object_get(json, json_string_value(item))) {
-			snprintf(fault, fault_max, "%s has no \"%s\"", place, json_string_value(item));
-			return false;
-		}
-	}
-	json_object_foreach((json_t *)(uintptr_t)json, name, item)
-	{
-		const json_t *property = json_object_get(json_object_get(schema, "properties"), name);
-		const json_t *more = json_object_get(schema, "additionalProperties");
-		char inner[200];
-		snprintf(inner, sizeof(inner), "%.120s.%.60s", place, name);
-		if (!property && json_is_object(more))
-			property = more;
-		if (!property && more) {
-			snprintf(fault, fault_max, "%s is not described", inner);
-			return false;
-		}
-		if (property && !conforms(openapi, property, item, inner, fault, fault_max))
-			return false;
-	}
-	return true;
-}
-
-static bool conforms(const json_t *openapi, const json_t *schema, const json_t *json, const char *place, char *fault, size_t fault_max)
-{
-	const char *ref = json_string_value(json_object_get(schema, "$ref")), *pattern = json_string_value(json_object_get(schema, "pattern"));
-	const json_t *type = json_object_get(schema, "type"), *list;
-	json_t *item;
-	size_t i;
-	if (ref) {
-		schema = json_object_get(json_object_get(json_object_get(openapi, "components"), "schemas"), strrchr(ref, '/') + 1);
-		cr_assert_not_null(schema, "%s", ref);
-		return conforms(openapi, schema, json, place, fault, fault_max);
-	}
-	json_array_foreach(json_object_get(schema, "allOf"), i, item)
-	{
-		if (!conforms(openapi, item, json, place, fault, fault_max))
-			return false;
-	}
-	if ((list = json_object_get(schema, "anyOf"))) {
-		bool any = false;
-		json_array_foreach(list, i, item)
-		{
-			any |= conforms(openapi, item, json, place, fault, fault_max);
-		}
-		return any;
-	}
-	bool fits = !type || (json_is_string(type) && has_type(json, json_string_value(type)));
-	if (json_is_array(type)) {
-		json_array_foreach(type, i, item)
-		{
-			fits |= has_type(json, json_string_value(item));
-		}
-	}
-	if (fits && (list = json_object_get(schema, "enum"))) {
-		fits = false;
-		json_array_foreach(list, i, item)
-		{
-			fits |= json_equal(item, json);
-		}
-	}
-	if (fits && pattern && json_is_string(json)) {
-		regex_t regex;
-		cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0, "%s", pattern);
-		fits = regexec(&regex, json_string_value(json), 0, NULL, 0) == 0;
-		regfree(&regex);
-	}
-	if (!fits) {
-		char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
-		snprintf(fault, fault_max, "%s is %.200s", place, text);
-		free(text);
-		return false;
-	}
-	json_array_foreach(json, i, item)
-	{
-		char inner[200];
-		snprintf(inner, sizeof(inner), "%.150s.%zu", place, i);
-		if (json_object_get(schema, "items") && !conforms(openapi, json_object_get(schema, "items"), item, inner, fault, fault_max))
-			return false;
-	}
-	return !json_is_object(json) || conforms_object(openapi, schema, json, place, fault, fault_max);
-}
-
 char *fix_fault(const json_t *openapi, const char *schema, const json_t *json)
 {
-	char fault[500] = "";
+	char fault[SCHEMA_FAULT_BYTES];
 	const json_t *described = json_object_get(json_object_get(json_object_get(openapi, "components"), "schemas"), schema);
 	cr_assert_not_null(described, "openapi.json has no schema %s", schema);
-	return conforms(openapi, described, json, schema, fault, sizeof(fault)) ? NULL : strdup(fault);
+	return schema_fits(openapi, described, json, schema, fault) ? NULL : strdup(fault);
 }

@@ -82,6 +82,16 @@ printf '{"x_order":{"z":1,"a":2,"m":{}},"type":"campaign",%s,"id":"campaign--%s"
 ok '' "${f[@]}" indicator import "$top/tests/samples/tidegate.json" --tlp green
 ok '' "${f[@]}" indicator import own.json --tlp green --json
 check 'all of the three are taken' [ "$("$pick" accepted duplicates <out)" = $'3\t0' ]
+# More than one entry carries.
+{
+  printf '{"type":"bundle","id":"bundle--%s","objects":[{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--%s","value":"192.0.2.0"}' "$(uuid 9)" "$(uuid 10)"
+  for ((n = 1; n < 1000; n++)); do
+    printf ',\n{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--%s","value":"192.0.%d.%d"}' "$(uuid $((10 + n)))" $((n / 256)) $((n % 256))
+  done
+  printf ']}'
+} >many.json
+ok '' "${f[@]}" indicator import many.json --tlp green --json
+check 'a thousand objects go in several entries' [ "$("$pick" accepted refs.1 <out | cut -f 1)" = 1000 ]
 # objects_of NODE: each with its version and hash, in a file
 objects_of() { ask "$1" indicator list --limit 100000 && "$pick" --each indicators id modified author tlp bytes sha256 <answer.json | sort >"$1.objects"; }
 objects_of FIN
@@ -90,10 +100,14 @@ check "FIN lists what it has shared: $indicators objects" [ "$indicators" -gt 10
 has_all_objects() { objects_of "$1" && cmp -s FIN.objects "$1.objects"; }
 for state in CHE SGP; do until_true "$state lists what FIN lists" has_all_objects $state; done
 for state in FIN CHE SGP; do
+  ask $state indicator list --limit 100000
+  check "$state says of each object when it came" [ "$("$pick" --each indicators received <answer.json | grep -c '^20')" -eq "$indicators" ]
+done
+for state in FIN CHE SGP; do
   while IFS=$'\t' read -r id _ _ _ bytes sha256; do
     "$parley" --dir $state indicator show "$id" >object 2>/dev/null || broken "$state does not show $id"
     [ "$(wc -c <object)" -eq "$bytes" ] && [ "$(sha256sum <object | cut -d ' ' -f 1)" = "$sha256" ] || broken "$id at $state has not the bytes that are listed"
-  done <FIN.objects
+  done < <(shuf -n 40 FIN.objects)
   "$parley" --dir $state indicator export -o $state-bundle.json --quiet || broken "$state does not export"
   for n in 1 2 3; do
     id=$(grep -oE '(malware|tool|campaign)--[0-9a-f-]+' objects/$n)
