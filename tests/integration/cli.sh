@@ -335,7 +335,9 @@ if [ -w /dev/full ]; then
 fi
 
 # --- on a terminal: passphrases are asked for without echo, there is colour, and a signal leaves the terminal as it was ---
-if command -v script >/dev/null; then
+if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+  echo 'cli.sh: this machine gives no pseudo-terminal (no script(1), or no /dev/pts): what needs one is not looked at'
+else
   # type_lines TYPED...: each once there is one question more on the terminal
   type_lines() {
     local asked=0 i
