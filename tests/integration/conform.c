@@ -98,13 +98,15 @@ static json_t *read_body(void)
 	return body;
 }
 
-static void check_error(const json_t *openapi, const json_t *body)
+static void check_error(const json_t *openapi)
 {
+	json_t *body = read_body();
 	const json_t *schema = json_object_get(json_object_get(json_object_get(openapi, "components"), "schemas"), "Error");
 	char fault[SCHEMA_FAULT_BYTES];
 
 	if (!schema_fits(openapi, schema, body, "the error", fault))
 		fail("not an error as it has to be", fault);
+	json_decref(body);
 }
 
 static void check_response(const json_t *openapi, const json_t *response, const char *type)
@@ -131,40 +133,47 @@ static void check_response(const json_t *openapi, const json_t *response, const 
 	json_decref(body);
 }
 
-int main(int argc, char **argv)
+static void check(const json_t *openapi, const char *given_method, const char *given_path)
 {
 	char status[8], type[256], method[16] = "", path[4096];
-	json_error_t error;
-
-	json_t *openapi = argc > 1 ? json_load_file(argv[1], 0, &error) : NULL;
-	if (!openapi || (argc != 4 && !(argc == 3 && strcmp(argv[2], "--list") == 0))) {
-		fprintf(stderr, "usage: conform OPENAPI METHOD PATH | conform OPENAPI --list\n");
-		return 2;
-	}
 	const json_t *paths = json_object_get(openapi, "paths");
-	if (argc == 3) {
-		list(paths);
-		return 0;
-	}
-	for (size_t i = 0; argv[2][i] && i < sizeof method - 1; i++)
-		method[i] = (char)tolower((unsigned char)argv[2][i]);
-	snprintf(path, sizeof path, "%.*s", (int)strcspn(argv[3], "?"), argv[3]);
+
+	for (size_t i = 0; given_method[i] && i < sizeof method - 1; i++)
+		method[i] = (char)tolower((unsigned char)given_method[i]);
+	snprintf(path, sizeof path, "%.*s", (int)strcspn(given_path, "?"), given_path);
 	if (scanf("%7s %255[^\n]", status, type) != 2 || getchar() != '\n')
 		fail("that is not what call prints", "no status and media type");
 	const char *template = find_template(paths, path);
 	const json_t *operation = template ? json_object_get(json_object_get(paths, template), method) : NULL;
 	if (!operation) {
-		if (strcmp(status, template ? "405" : "404") != 0)
-			fail(template ? "a method that is not described is not answered with 405" : "a path that is not described is not answered with 404", status);
-		check_error(openapi, read_body());
+		if (!template && strcmp(status, "404") != 0)
+			fail("a path that is not described is not answered with 404", status);
+		if (template && strcmp(status, "405") != 0)
+			fail("a method that is not described is not answered with 405", status);
+		check_error(openapi);
 		printf("none\n");
-		return 0;
+		return;
 	}
 	const json_t *response = json_object_get(json_object_get(operation, "responses"), status);
 	if (!response)
 		fail("a status that is not described", status);
 	check_response(openapi, response, type);
 	printf("%s %s %s\n", method, template, status);
+}
+
+int main(int argc, char **argv)
+{
+	json_error_t error;
+	json_t *openapi = argc > 1 ? json_load_file(argv[1], 0, &error) : NULL;
+
+	if (!openapi || (argc != 4 && !(argc == 3 && strcmp(argv[2], "--list") == 0))) {
+		fprintf(stderr, "usage: conform OPENAPI METHOD PATH | conform OPENAPI --list\n");
+		return 2;
+	}
+	if (argc == 3)
+		list(json_object_get(openapi, "paths"));
+	else
+		check(openapi, argv[2], argv[3]);
 	json_decref(openapi);
 	return 0;
 }
