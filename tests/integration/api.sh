@@ -8,7 +8,6 @@
 set -euo pipefail
 [ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
 . "$(dirname "$0")/network.sh"
-call=$(realpath "${PARLEY_CALL:-$build/tests/integration/call}")
 conform=$(realpath "${PARLEY_CONFORM:-$build/tests/integration/conform}")
 
 make_chain FIN CHE SGP EST # EST never comes up

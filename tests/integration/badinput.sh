@@ -7,7 +7,6 @@ set -euo pipefail
 [ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
 . "$(dirname "$0")/network.sh"
 sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
-call=$(realpath "${PARLEY_CALL:-$build/tests/integration/call}")
 
 make_chain FIN CHE SGP EST # EST never starts, so nobody knows an encryption key of it
 for state in FIN CHE SGP; do launch $state; done

@@ -91,7 +91,7 @@ input=later run "${f[@]}" send --to SGP --subject 'Not read' --wait read --timeo
 # --- events ---
 "$parley" "${s[@]}" watch --event message --count 2 --timeout 30 --json >watch.out 2>&1 &
 watcher=$!
-sleep 1
+until_true 'watch follows SGP' is_followed SGP
 echo one >one
 for n in 1 2; do input=one ok '' "${f[@]}" send --to SGP --subject "Event $n" --quiet; done
 wait $watcher || fail 'watch --count 2 does not end with 0'
@@ -104,7 +104,7 @@ bad 2 'one of: message receipt' "${s[@]}" watch --event fish
 # --- the relay is killed: nothing is lost, and that is said ---
 "$parley" "${c[@]}" watch --event message >watch.out 2>watch.err &
 watcher=$!
-sleep 0.5
+until_true 'watch follows CHE' is_followed CHE
 stop CHE KILL
 bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
 for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
@@ -114,7 +114,7 @@ start CHE
 eventually 'Held 3' "${s[@]}" inbox
 grep -q 'Held 1' out && grep -q 'Held 2' out || fail 'a message was lost'
 eventually '^CHE +up since .*it holds all that is here' "${f[@]}" status
-sleep 1.5
+until_true 'watch says that parleyd is back' grep -q 'parleyd is back' watch.err
 kill $watcher 2>/dev/null || true
 grep -q 'parleyd is gone' watch.err && grep -q 'parleyd is back' watch.err || { cp watch.out out; cp watch.err err; fail 'watch does not wait for a daemon'; }
 

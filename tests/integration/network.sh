@@ -2,6 +2,7 @@
 # that is started here is ended by its number, on every way out.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+call=$(realpath "${PARLEY_CALL:-$build/tests/integration/call}")
 pick=$(realpath "${PARLEY_PICK:-$build/tests/integration/pick}")
 
 # An address of the loopback network for this process alone, so that tests that run at once need not search for free ports: those below are
@@ -140,6 +141,7 @@ answer() { "$pick" "$@" <answer.json 2>/dev/null; }
 is_linked() { ask "$1" peers && [ "$(answer "peers.node=$2.state")" = live ]; }
 is_unlinked() { ask "$1" peers && [ "$(answer "peers.node=$2.state")" != live ]; }
 has_key_of() { ask "$1" peers && [ "$(answer "peers.node=$2.epoch_key_valid_until")" != null ]; }
+is_followed() { "$call" "$1/parley.sock" GET /metrics 2>/dev/null | grep -qE '^parley_http_event_streams [1-9]'; }
 frontier() { ask "$1" status && answer frontier.root; }
 frontiers_are_equal() {
   local state first one
