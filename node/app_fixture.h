@@ -6,7 +6,7 @@
  * core adds (links, catch-up, draining) is not here; tests/integration has it.
  *
  *   app_fixture.c      the core, the network, the nodes' lives, their stores
- *   app_fixture_api.c  calls of the API, events, and the check against openapi.json
+ *   app_api_fixture.c  calls of the API, events, and the check against openapi.json
  */
 #ifndef PL_NODE_APP_FIXTURE_H
 #define PL_NODE_APP_FIXTURE_H
