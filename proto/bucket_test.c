@@ -44,6 +44,11 @@ Test(bucket, never_holds_more_than_its_burst)
 	for (int i = 0; i < 5; i++)
 		cr_assert(pl_bucket_take(&b, 1000000, 1000, 5, 1));
 	cr_assert_not(pl_bucket_take(&b, 1000000, 1000, 5, 1));
+	/* nor when it gains a little and is nearly full */
+	cr_assert(pl_bucket_take(&b, 1000005, 1000, 5, 1));
+	for (int i = 0; i < 5; i++)
+		cr_assert(pl_bucket_take(&b, 1000008, 1000, 5, 1));
+	cr_assert_not(pl_bucket_take(&b, 1000008, 1000, 5, 1));
 }
 
 Test(bucket, what_is_larger_than_the_burst_passes_when_it_is_full)

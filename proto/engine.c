@@ -76,6 +76,7 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
 	s->dirty = carve(carver, lanes_count);
 	s->queued = carve(carver, lanes_count);
+	s->choked = carve(carver, lanes_count);
 	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof *s->shunned_until_s);
 	for (int lane = 0; lane < PL_LANES; lane++)
 		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof *s->todo[lane].nodes);

@@ -32,6 +32,7 @@ enum pl_frame_type {
 	PL_FRAME_PONG = 11,
 	PL_FRAME_BYE = 12,
 	PL_FRAME_PROOF = 13,
+	PL_FRAME_CHOKE = 14,
 };
 
 #define PL_FRAME_OPTIONAL 0x80u      /* any frame: a receiver that does not know the type ignores it */

@@ -963,11 +963,11 @@ Test(hostile_feed, wants_of_no_form_end_the_link)
 		member_want(eve, wants[i].node, wants[i].lane, wants[i].from, wants[i].to, wants[i].flags);
 		check_ended(w, eve, PL_BYE_FAULT, "want");
 	}
-	for (int what = 0; what < 2; what++) {
+	for (int what = 0; what < 4; what++) {
 		struct member *eve = live(w, CHE);
-		const uint8_t cancel[4] = { 0, what ? FIN : 4, what ? PL_LANES : 0 };
-		member_frame(eve, PL_FRAME_CANCEL, 0, 0, cancel, sizeof cancel);
-		check_ended(w, eve, PL_BYE_FAULT, "cancel");
+		const uint8_t lane[4] = { 0, what & 1 ? FIN : 4, what & 1 ? PL_LANES : 0 };
+		member_frame(eve, what & 2 ? PL_FRAME_CANCEL : PL_FRAME_CHOKE, 0, 0, lane, sizeof lane);
+		check_ended(w, eve, PL_BYE_FAULT, "cancel, choke");
 	}
 	world_free(w);
 }
@@ -1024,6 +1024,35 @@ Test(hostile_feed, a_want_is_answered_in_order_replaced_and_withdrawn)
 			break;
 	}
 	cr_assert_eq(wire.form, PL_WIRE_FORM_FULL);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, who_is_choked_announces_until_it_is_asked)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	const uint8_t lane[4] = { 0, FIN, 1 };
+
+	member_frame(eve, PL_FRAME_CHOKE, 0, 0, lane, sizeof lane);
+	member_flush(eve);
+	member_run_ms(eve, 5);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "of another", 10), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "floods all the same", 19), PL_OK);
+	member_run_ms(eve, 100);
+	cr_assert_eq(member_copies(eve, FIN, 1, 1), 0);
+	cr_assert_eq(member_told(eve, PL_FRAME_HAVE, FIN, 1), 3);
+	cr_assert_eq(member_copies(eve, CHE, 1, 1), 1);
+	cr_assert_eq(member_copies(eve, FIN, 0, 1), 1);
+	member_want(eve, FIN, 1, 1, 3, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_copies(eve, FIN, 1, 3), 1);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "pushed again", 12), PL_OK);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_copies(eve, FIN, 1, 4), 1);
 	member_free(eve);
 	world_free(w);
 }

@@ -35,9 +35,9 @@ Test(hostile, before_hello_only_bye_is_allowed)
 	struct world *w = network();
 	static const uint8_t zeros[2 + 2 * PL_ENTRY_HEADER_BYTES];
 
-	for (uint8_t type = 2; type < 16; type++) {
+	for (uint8_t type = 2; type < 18; type++) {
 		struct member *eve = greet(w, CHE);
-		member_frame(eve, type, type > 13 ? PL_FRAME_OPTIONAL : 0, 0, zeros, type == PL_FRAME_PING ? 40 : 24);
+		member_frame(eve, type, type > 14 ? PL_FRAME_OPTIONAL : 0, 0, zeros, type == PL_FRAME_PING ? 40 : 24);
 		if (type == PL_FRAME_BYE) {
 			member_flush(eve);
 			member_run_ms(eve, 10);
@@ -140,13 +140,13 @@ Test(hostile, unknown_frames_end_the_link_unless_they_are_optional)
 	struct world *w = network();
 	struct member *eve = live(w, CHE);
 
-	for (int type = 14; type < 256; type++)
+	for (int type = 15; type < 256; type++)
 		member_frame(eve, (uint8_t)type, PL_FRAME_OPTIONAL | (type & 0x7f), (uint8_t)(type % 3), "what is this", 12);
 	member_flush(eve);
 	member_run_ms(eve, 10);
 	cr_assert(member_is_open(eve));
-	member_frame(eve, 14, 0x7f, 0, NULL, 0);
-	check_ended(w, eve, PL_BYE_FAULT, "type 14");
+	member_frame(eve, 15, 0x7f, 0, NULL, 0);
+	check_ended(w, eve, PL_BYE_FAULT, "type 15");
 	world_free(w);
 }
 
@@ -157,7 +157,7 @@ Test(hostile, control_frames_of_another_size_end_the_link)
 		uint8_t type;
 		uint16_t size, unit; /* the right one; multiples are right, too */
 	} frames[] = { { PL_FRAME_FRONTIER, 24, 24 }, { PL_FRAME_HAVE, 24, 24 }, { PL_FRAME_ACK, 24, 24 }, { PL_FRAME_WANT, 24, 0 },
-		       { PL_FRAME_CANCEL, 4, 0 }, { PL_FRAME_CREDIT, 4, 0 }, { PL_FRAME_PING, 40, 0 }, { PL_FRAME_PONG, 8, 0 },
+		       { PL_FRAME_CANCEL, 4, 0 }, { PL_FRAME_CHOKE, 4, 0 }, { PL_FRAME_CREDIT, 4, 0 }, { PL_FRAME_PING, 40, 0 }, { PL_FRAME_PONG, 8, 0 },
 		       { PL_FRAME_PROOF, 466, 0 } };
 	static uint8_t payload[PL_FRAME_PAYLOAD_BYTES_MAX];
 

@@ -59,6 +59,7 @@ static void remember(struct lane *lane, const struct candidate *c)
 
 	recent->seq = c->header.seq;
 	recent->gseq = c->header.gseq;
+	recent->copies = 1;
 	memcpy(recent->id8, c->id, PL_HEAD8_BYTES);
 	memcpy(recent->signature8, c->entry_header + PL_HEADER_BYTES, sizeof recent->signature8);
 	lane->have_seq = c->header.seq;
@@ -352,11 +353,10 @@ static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire 
 }
 
 /* An entry for a place that is filled. Usually the same one by another way; if not, the author has forked, or the copy is garbled. */
-static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
+static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer, bool pushed)
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
-	const struct lane *lane = &e->lanes[index];
-	const struct recent *recent = &lane->recent[wire->header.seq % PL_RECENT];
+	struct recent *recent = &e->lanes[index].recent[wire->header.seq % PL_RECENT];
 	struct candidate c;
 
 	e->counters.duplicates++;
@@ -383,6 +383,11 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	if (recent->seq != wire->header.seq || memcmp(recent->signature8, wire->signature, sizeof recent->signature8) == 0) {
 		if (durable_at_peer)
 			pl_acked_up_to(e, s->peer, index, wire->header.seq);
+		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
+		if (pushed && recent->seq == wire->header.seq && recent->copies++ >= PL_EAGER_COPIES) {
+			recent->copies = PL_EAGER_COPIES;
+			pl_choke(s, index);
+		}
 		return;
 	}
 	pl_want_full(e, s, wire->node, wire->header.lane, wire->header.seq);
@@ -585,7 +590,7 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	const struct lane *lane = &e->lanes[index];
 	if (wire.form == PL_WIRE_FORM_FULL || wire.header.seq <= lane->have_seq) {
 		pl_announced(e, s, index, wire.header.seq);
-		duplicate(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+		duplicate(e, s, &wire, (flags & PL_FRAME_FLASH) == 0, (flags & PL_FRAME_FLASH) == 0);
 		return;
 	}
 	pl_announced(e, s, index, wire.header.seq);
@@ -677,14 +682,14 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	return at - s->in_at;
 }
 
-static void in_queue_run_single(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
+static void in_queue_run_single(struct pl_engine *e, struct session *s, const struct pl_wire *wire, uint8_t flags)
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 	const struct lane *lane = &e->lanes[index];
 
 	pl_announced(e, s, index, wire->header.seq);
 	if (wire->form == PL_WIRE_FORM_FULL || wire->header.seq <= lane->have_seq)
-		duplicate(e, s, wire, true);
+		duplicate(e, s, wire, true, (flags & PL_FRAME_CATCHUP) == 0);
 	else if (wire->header.seq > lane->have_seq + 1)
 		pl_lane_pump(e, index, 0);
 	else
@@ -718,7 +723,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 			run = in_queue_run_batch(e, s);
 		if (run == 0) {
 			if (taken)
-				in_queue_run_single(e, s, &wire);
+				in_queue_run_single(e, s, &wire, flags);
 			run = cost;
 		}
 		if (s->used)

@@ -79,6 +79,7 @@
 /* --- dissemination --- */
 #define PL_HAVE_DELAY_MS 60                /* wait this long for an eager copy before asking for one */
 #define PL_HAVE_COALESCE_MS 5
+#define PL_EAGER_COPIES 2                  /* (local) of an entry: who pushes a third is choked */
 #define PL_WANT_MS_MAX 3000                /* an unanswered WANT goes to the next announcer */
 #define PL_ANTI_ENTROPY_MS 30000
 #define PL_WANT_ENTRIES_MAX 65536          /* in one WANT */

@@ -273,6 +273,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	fresh.want_to = s->want_to;
 	fresh.dirty = s->dirty;
 	fresh.queued = s->queued;
+	fresh.choked = s->choked;
 	fresh.shunned_until_s = s->shunned_until_s;
 	for (int lane = 0; lane < PL_LANES; lane++)
 		fresh.todo[lane].nodes = s->todo[lane].nodes;
@@ -290,6 +291,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	memset(s->want_to, 0, e->lanes_count * sizeof *s->want_to);
 	memset(s->dirty, 0, e->lanes_count);
 	memset(s->queued, 0, e->lanes_count);
+	memset(s->choked, 0, e->lanes_count);
 	memset(s->shunned_until_s, 0, e->nodes * sizeof *s->shunned_until_s);
 	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader.stream.cipher) != PL_OK)
 		assert(!"the handshake is done");
@@ -577,6 +579,9 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 		return;
 	case PL_FRAME_PROOF:
 		pl_proof_receive(e, s, frame->payload, frame->payload_bytes);
+		return;
+	case PL_FRAME_CHOKE:
+		pl_choke_receive(e, s, frame);
 		return;
 	}
 	/* PROTOCOL: "A frame of unknown type is ignored if it is flagged optional; otherwise the link ends." */

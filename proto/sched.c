@@ -94,7 +94,7 @@ static bool job_of(const struct pl_engine *e, struct session *s, uint32_t index,
 		if (s->peer_has[index] > s->sent[index])
 			s->sent[index] = s->peer_has[index];
 		/* A peer that is behind what it was told asks, of whom it likes; only from there on is it pushed. Nobody is pushed its own feed. */
-		if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES)
+		if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES || (s->choked[index] & CHOKED_BY_PEER))
 			return false;
 		*job = (struct job){ .index = index, .from = s->sent[index] + 1, .to = durable };
 	}

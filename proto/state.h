@@ -48,6 +48,7 @@
 struct recent {
 	uint64_t seq, gseq;
 	uint8_t id8[PL_HEAD8_BYTES], signature8[8];
+	uint8_t copies; /* that have come, up to PL_EAGER_COPIES */
 };
 
 struct lane {
@@ -83,6 +84,9 @@ struct out_queue {
 	bool load_catchup, load_full;
 	int64_t deficit;
 };
+
+#define CHOKED_BY_US 1   /* it is to announce this lane, not to push it, until we ask */
+#define CHOKED_BY_PEER 2 /* and we to it */
 
 /* Nodes whose lane a session may have something of to send: a ring, each node at most once. */
 struct todo {
@@ -139,6 +143,7 @@ struct session {
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
 	uint8_t *dirty;     /* head has moved since it was told */
 	uint8_t *queued;    /* stands in todo */
+	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
 	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
 };
 
@@ -292,6 +297,8 @@ void pl_frontier_receive(struct pl_engine *e, struct session *s, const struct pl
 void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame); /* HAVE, ACK */
 void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_choke(struct session *s, uint32_t index);
 void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t seq);
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
 /* Asks somebody for what this lane lacks, now or when its timer says. */

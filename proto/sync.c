@@ -149,6 +149,8 @@ static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, ui
 	pl_want_write(&want, payload);
 	if (!pl_control(s, PL_FRAME_WANT, 0, want.lane, payload, sizeof payload))
 		return false;
+	if (!(flags & PL_WANT_FULL))
+		s->choked[index] &= (uint8_t)~CHOKED_BY_US; /* who answers pushes again */
 	e->counters.wants_sent++;
 	return true;
 }
@@ -357,7 +359,24 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 	/* PROTOCOL: "A new WANT for a lane replaces the one before." */
 	s->want_to[index] = want.to;
 	s->sent[index] = want.from - 1;
+	s->choked[index] &= (uint8_t)~CHOKED_BY_PEER;
 	pl_todo_add(e, s, index);
+}
+
+void pl_choke(struct session *s, uint32_t index)
+{
+	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
+
+	if (!(s->choked[index] & CHOKED_BY_US) && pl_control(s, PL_FRAME_CHOKE, 0, 0, payload, sizeof payload))
+		s->choked[index] |= CHOKED_BY_US;
+}
+
+void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
+{
+	if (frame->payload_bytes != 4 || pl_get16(frame->payload) >= e->nodes || frame->payload[2] >= PL_LANES)
+		pl_session_fault(e, s, "choke malformed");
+	else
+		s->choked[pl_lane_index(pl_get16(frame->payload), frame->payload[2])] |= CHOKED_BY_PEER;
 }
 
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -418,7 +437,7 @@ void pl_tell_flush(struct pl_engine *e, struct session *s)
 		s->dirty[index] = 0;
 		if (s->peer_has[index] >= item.seq || s->sent[index] >= item.seq || s->peer == item.node)
 			pl_item_write(&item, acks + PL_ITEM_BYTES * acks_count++);
-		else if (s->peer_has[index] < s->floor[index] && s->sent[index] < s->floor[index])
+		else if ((s->choked[index] & CHOKED_BY_PEER) || (s->peer_has[index] < s->floor[index] && s->sent[index] < s->floor[index]))
 			pl_item_write(&item, haves + PL_ITEM_BYTES * haves_count++);
 	}
 	if (acks_count > 0)

@@ -292,6 +292,7 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 		              want.from <= scene.accepted[want.node][want.lane]);
 		return;
 	case PL_FRAME_CANCEL:
+	case PL_FRAME_CHOKE:
 		PL_FUZZ_CHECK(frame->payload_bytes == 4 && pl_get16(frame->payload) < NODES && frame->payload[2] < PL_LANES);
 		return;
 	case PL_FRAME_ENTRY:
