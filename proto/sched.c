@@ -6,7 +6,6 @@
 /* PROTOCOL: "FLASH goes first. Of the other classes, lane 0, lane 1 and bulk share a link 8 : 4 : 1 by bytes, each when it has something." */
 static const int64_t weight[PL_CLASSES] = { 0, 8, 4, 1 };
 #define QUANTUM 1024 /* bytes of a turn per unit of weight */
-#define FRAGMENT_BYTES_MIN 256
 
 static bool out_empty(const struct out_queue *q)
 {
@@ -313,12 +312,15 @@ static void put_control(struct session *s, uint8_t *plain, size_t *used)
 	}
 }
 
-/* How much of a record entries may fill: what the link carries in 20 ms, so that a FLASH waits no longer than that behind others. */
+/* How much of a record entries may fill: the largest size that the link carries in 20 ms, so that a FLASH waits no longer than that behind others.
+ * A size that records have, since the rest would be padding. */
 static size_t record_limit(const struct session *s)
 {
-	if (s->rate_bytes_per_s == 0 || s->rate_bytes_per_s / 50 >= PL_RECORD_PLAIN_BYTES_MAX)
-		return PL_RECORD_PLAIN_BYTES_MAX;
-	return s->rate_bytes_per_s / 50 < FRAGMENT_BYTES_MIN ? FRAGMENT_BYTES_MIN : s->rate_bytes_per_s / 50;
+	size_t limit = PL_RECORD_PLAIN_BYTES_MAX;
+
+	while (s->rate_bytes_per_s != 0 && s->rate_bytes_per_s / 50 < limit && pl_record_padded(limit / 4) < limit)
+		limit = pl_record_padded(limit / 4);
+	return limit;
 }
 
 /* Control frames that wait for room until they can be said. */
@@ -332,15 +334,19 @@ static void fill_control(struct pl_engine *e, struct session *s)
 static void session_send(struct pl_engine *e, struct session *s)
 {
 	uint8_t *plain = s->record + 2;
-	const size_t limit = record_limit(s);
-	size_t used = 0, record_bytes;
+	size_t limit = record_limit(s), used = 0, record_bytes;
 
 	fill_control(e, s);
 	put_control(s, plain, &used);
+	if (pl_record_padded(used) > limit)
+		limit = pl_record_padded(used);
 	while (s->state != PL_SESSION_HELLO && used + PL_FRAME_HEADER_BYTES < limit) {
 		const int class = next_class(s);
 		if (class < 0 || !put_piece(e, s, class, plain, &used, limit))
 			break;
+		/* PROTOCOL: "Behind a FLASH nothing goes into a record but what its padding would take." It is read when the record is whole. */
+		if (class == PL_CLASS_FLASH && pl_record_padded(used) < limit)
+			limit = pl_record_padded(used);
 	}
 	if (used == 0)
 		return;
