@@ -1,5 +1,6 @@
 /* The engine in a small world (tests/world.h). Each test is a story: who is linked to whom, what happens, what must hold after so many ms. */
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "crypto/bytes.h"
@@ -399,6 +400,97 @@ Test(engine, a_store_that_fails_takes_nothing_and_goes_on_when_it_can)
 	world_free(w);
 }
 
+Test(engine, a_dialler_whose_store_had_failed_dials_again_at_once)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	world_store_fails(w, FIN, true);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "lost", 4), PL_OK);
+	world_run_ms(w, 60000);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_neq(info.state, PL_SESSION_LIVE);
+	world_store_fails(w, FIN, false);
+	world_run_ms(w, 100);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "kept", 4), PL_OK);
+	cr_assert(world_converges(w, 1000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
+	world_free(w);
+}
+
+Test(engine, a_node_that_stops_says_goodbye_and_takes_nothing_more)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	world_drain(w, FIN);
+	world_drain(w, CHE);
+	world_run_ms(w, 60000);
+	for (uint16_t node = 0; node < 3; node += 2) {
+		pl_engine_peer(world_engine(w, CHE), node, &info);
+		cr_assert_eq(info.state, PL_SESSION_IDLE, "SGP dials, and is not let in");
+	}
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_BACKOFF, "FIN dials no more");
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "late", 4), PL_ERR_STATE);
+	world_free(w);
+}
+
+Test(engine, nothing_is_held_for_a_node_that_others_serve)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	world_run_ms(w, 100);
+	world_cut(w, SGP, CHE);
+	pl_engine_peer(world_engine(w, FIN), SGP, &info);
+	cr_assert_eq(info.held_entries, 0, "FIN has no link to SGP and is to have none");
+	pl_engine_peer(world_engine(w, CHE), SGP, &info);
+	cr_assert_eq(info.held_entries, 0, "that is SGP's link that was cut, and it had it");
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	world_run_ms(w, 100);
+	pl_engine_peer(world_engine(w, CHE), SGP, &info);
+	cr_assert_eq(info.held_entries, 1);
+	world_free(w);
+}
+
+/* PROTOCOL.md, "Frontiers: when a link comes up", computed here from its text. */
+Test(engine, the_frontier_root_is_what_the_protocol_says)
+{
+	struct world *w = chain();
+	uint8_t root[PL_ID_BYTES] = { 0 }, theirs[PL_ID_BYTES];
+
+	pl_engine_frontier_root(world_engine(w, CHE), theirs);
+	cr_assert_arr_eq(root, theirs, PL_ID_BYTES, "of nothing");
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, 0, "z", 1), PL_OK);
+	cr_assert(world_converges(w, 1000));
+	static const struct {
+		uint16_t node;
+		uint8_t lane;
+		uint64_t seq;
+	} heads[] = { { FIN, 1, 2 }, { SGP, 0, 1 } };
+	for (int i = 0; i < 2; i++) {
+		uint8_t bytes[19 + 32 + 16 + 32] = "parley/v1/frontier"; /* with its NUL */
+		struct pl_lane_info info;
+		memcpy(bytes + 19, root, 32);
+		pl_put16(bytes + 51, heads[i].node);
+		bytes[53] = heads[i].lane;
+		pl_put32(bytes + 55, 1); /* generation */
+		pl_put64(bytes + 59, heads[i].seq);
+		pl_engine_lane(world_engine(w, FIN), heads[i].node, heads[i].lane, &info);
+		memcpy(bytes + 67, info.head_id, 32);
+		crypto_generichash(root, sizeof root, bytes, sizeof bytes, NULL, 0);
+	}
+	pl_engine_frontier_root(world_engine(w, CHE), theirs);
+	cr_assert_arr_eq(root, theirs, PL_ID_BYTES);
+	world_free(w);
+}
+
 /* --- hostile bytes --- */
 
 struct flipper {
@@ -582,18 +674,30 @@ Test(engine, a_session_is_renewed_after_an_hour)
 
 Test(engine, the_same_seed_gives_the_same_story)
 {
-	uint8_t root[2][PL_ID_BYTES];
-	uint64_t at[2];
+	uint8_t story[3][32];
 
-	for (int run = 0; run < 2; run++) {
-		struct world *w = chain();
-		world_submit_bulk(w, FIN, 100, 300);
-		cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK);
-		cr_assert(world_converges(w, 10000));
-		pl_engine_frontier_root(world_engine(w, CHE), root[run]);
-		at[run] = world_now(w);
+	for (int run = 0; run < 3; run++) {
+		struct world *w = world_new(4, run < 2 ? 7 : 8);
+		struct flipper flipper = { .every = 300 };
+		char hex[65];
+		for (uint16_t a = 0; a < 4; a++) {
+			for (uint16_t b = (uint16_t)(a + 1); b < 4; b++)
+				world_link(w, a, b);
+		}
+		world_start(w);
+		world_set_tamper(w, flip, &flipper);
+		world_submit_bulk(w, FIN, 200, 300);
+		for (int i = 0; i < 30; i++) {
+			(void)world_submit(w, (uint16_t)(i % 4), 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i);
+			world_run_ms(w, 200);
+		}
+		world_crash(w, CHE);
+		world_run_ms(w, 100000);
+		world_story(w, story[run]);
+		sodium_bin2hex(hex, sizeof hex, story[run], sizeof story[run]);
+		cr_log_info("story %d: %s", run, hex); /* --verbose: to compare compilers by */
 		world_free(w);
 	}
-	cr_assert_arr_eq(root[0], root[1], PL_ID_BYTES);
-	cr_assert_eq(at[0], at[1]);
+	cr_assert_arr_eq(story[0], story[1], 32);
+	cr_assert_neq(memcmp(story[0], story[2], 32), 0, "another seed, another story");
 }

@@ -95,6 +95,49 @@ Test(hostile_feed, who_acknowledges_nothing_is_served_and_what_is_held_for_it_is
 	world_free(w);
 }
 
+Test(hostile_feed, an_entry_is_an_acknowledgement_too_unless_it_travels_as_a_flash)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, fin = { .node = FIN };
+	const struct made flash = author_next(w, &author, 0, PL_FLAG_FLASH, 20), plain = author_next(w, &author, 0, 0, 20),
+	                  next = author_next(w, &author, 0, 0, 20), of_fin = author_next(w, &fin, 1, 0, 20);
+	struct member *other = live(w, SGP);
+
+	member_entry(eve, &flash, PL_FRAME_FLASH);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, EVE, 0), 0, "it may not be durable there");
+	member_entry(eve, &flash, PL_FRAME_FLASH);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, EVE, 0), 0);
+	member_entry(eve, &flash, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, EVE, 0), 1, "a copy after its commit");
+	member_entry(eve, &plain, 0);
+	member_entry(eve, &next, PL_FRAME_CATCHUP);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, EVE, 0), 3);
+	/* HAVE is none */
+	member_entry(other, &of_fin, 0);
+	member_flush(other);
+	member_run_ms(other, 50);
+	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1, of_fin.id);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, FIN, 1), 0);
+	member_item(eve, PL_FRAME_ACK, 0, FIN, 1, 1, of_fin.id);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(pl_engine_acked(world_engine(w, CHE), EVE, FIN, 1), 1);
+	member_free(eve);
+	member_free(other);
+	world_free(w);
+}
+
 /* --- what is not authentic --- */
 
 static uint64_t seq_of(const struct made *made) { return pl_get64(made->entry_header + 16); }
@@ -351,26 +394,38 @@ Test(hostile_feed, sixteen_entries_that_do_not_check_out_are_borne_and_not_more_
 
 Test(hostile_feed, what_is_refused_is_asked_of_another_at_once)
 {
-	struct world *w = network();
-	struct author author = { .node = FIN };
-
-	world_cut(w, SGP, CHE);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
-	world_run_ms(w, 50);
-	struct member *eve = live(w, SGP);
-	struct made first = spoilt(author_next(w, &author, 1, 0, 20));
-	world_heal(w, SGP, CHE);
-	while (member_told(eve, PL_FRAME_HAVE, FIN, 1) == 0 && world_durable(w, SGP, FIN, 1) == 0) {
-		/* EVE is always there first, with the most, and with garbage */
-		member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1000, first.id);
-		member_entry(eve, &first, 0);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		struct world *w = network();
+		struct member *eve = live(w, SGP);
+		struct author author = { .node = FIN };
+		struct pl_want want = { 0 };
+		const struct made garbage = spoilt(author_next(w, &author, lane, 0, 20));
+		world_cut(w, SGP, CHE);
+		for (int i = 0; i < 5; i++)
+			cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		world_run_ms(w, 50);
+		world_heal(w, SGP, CHE);
+		/* EVE claims most, and is asked when CHE's frontier shows that something is lacking */
+		struct pl_peer_info info = { 0 };
+		while (info.state != PL_SESSION_LIVE) {
+			member_run_ms(eve, 1);
+			pl_engine_peer(world_engine(w, SGP), CHE, &info);
+			if (info.state == PL_SESSION_RECON)
+				member_item(eve, PL_FRAME_HAVE, 0, FIN, lane, 1000, garbage.id);
+			member_flush(eve);
+		}
+		member_run_ms(eve, 3);
+		if (!member_asked(eve, FIN, lane, &want)) { /* CHE was asked first, and has answered */
+			cr_assert_eq(world_durable(w, SGP, FIN, lane), 5);
+			announce(eve, &garbage);
+		}
+		member_entry(eve, &garbage, PL_FRAME_CATCHUP);
 		member_flush(eve);
-		member_run_ms(eve, 1000);
-		cr_assert_lt(world_now(w), 10000);
+		member_run_ms(eve, 50);
+		cr_assert_eq(world_durable(w, SGP, FIN, lane), 5, "lane %u: %d", lane, (int)world_durable(w, SGP, FIN, lane));
+		member_free(eve);
+		world_free(w);
 	}
-	cr_assert(world_same_entry(w, FIN, SGP, FIN, 1, 1));
-	member_free(eve);
-	world_free(w);
 }
 
 Test(hostile_feed, garbage_in_an_authors_name_does_not_use_up_its_quota)
@@ -393,6 +448,36 @@ Test(hostile_feed, garbage_in_an_authors_name_does_not_use_up_its_quota)
 	member_run_ms(eve, 20);
 	cr_assert_eq(world_durable(w, CHE, FIN, 1), 1);
 	cr_assert_eq(world_notes(w, CHE, PL_NOTE_QUOTA), 0);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, a_run_of_bulk_counts_against_its_authors_quota)
+{
+	struct world *w = world_new(4, 1);
+	struct author author = { .node = EVE };
+	struct made run[20];
+
+	world_play(w, EVE);
+	world_link(w, FIN, CHE);
+	world_config(w, CHE)->quota[2] = (struct pl_quota){ 2000, 5000 };
+	world_start(w);
+	world_run_ms(w, 100);
+	struct member *eve = live(w, CHE);
+	for (int i = 0; i < 20; i++)
+		run[i] = author_next(w, &author, 2, 0, 1000);
+	announce(eve, &run[19]);
+	answer(eve, run, 20);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 4, "4 of 1,232 bytes: %d", (int)world_durable(w, CHE, EVE, 2));
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_QUOTA), 1);
+	for (int i = 0; i < 12; i++) {
+		struct pl_want want;
+		if (member_asked(eve, EVE, 2, &want))
+			answer(eve, run + want.from - 1, (size_t)(21 - want.from));
+		member_run_ms(eve, 1000);
+	}
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 20, "and the rest as its quota fills: %d", (int)world_durable(w, CHE, EVE, 2));
+	cr_assert(member_is_open(eve));
 	member_free(eve);
 	world_free(w);
 }
@@ -423,6 +508,39 @@ Test(hostile_feed, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	cr_assert_leq(after.signatures_verified - before.signatures_verified, 17, "%d signatures looked at",
 	              (int)(after.signatures_verified - before.signatures_verified));
 	cr_assert_leq(world_loads(w, CHE) - loads, 17);
+	member_free(eve);
+	world_free(w);
+
+	/* having asked once does not open the door */
+	w = network();
+	eve = live(w, CHE);
+	memset(&author, 0, sizeof author);
+	author.node = EVE;
+	for (int i = 0; i < 20; i++) {
+		made[i] = author_next(w, &author, 1, 0, 20);
+		member_entry(eve, &made[i], 0);
+	}
+	uint8_t wire[PL_WIRE_PREFIX_SHORT + 20];
+	const struct made next = author_next(w, &author, 1, 0, 20);
+	made_wire(&next, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+	wire[136] ^= 1; /* does not continue: number 20 is asked for in full */
+	member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, sizeof wire);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_WANT), 1);
+	pl_engine_counters(world_engine(w, CHE), &before);
+	member_entry_full(eve, &made[19]); /* what we have */
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	pl_engine_counters(world_engine(w, CHE), &after);
+	cr_assert_eq(after.signatures_verified, before.signatures_verified, "it is what is remembered");
+	for (int i = 0; i < 100 && member_is_open(eve); i++) {
+		member_entry_full(eve, &made[i % 3]);
+		member_flush(eve);
+		member_run_ms(eve, 2);
+	}
+	pl_engine_counters(world_engine(w, CHE), &after);
+	cr_assert_eq(after.signatures_verified, before.signatures_verified);
 	member_free(eve);
 	world_free(w);
 }
@@ -664,6 +782,53 @@ Test(hostile_feed, another_entry_for_a_place_that_is_filled_is_proof)
 	}
 }
 
+Test(hostile_feed, a_fork_is_noticed_before_either_branch_is_durable)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, fork = author;
+
+	world_latency(w, 1, 500);
+	const struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+	member_entry(eve, &one, 0);
+	member_entry(eve, &other, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	member_entry_full(eve, &other);
+	member_flush(eve);
+	member_run_ms(eve, 400);
+	cr_assert_eq(world_proofs(w, CHE), 0);
+	member_run_ms(eve, 200);
+	cr_assert_eq(world_proofs(w, CHE), 1);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, the_same_gseq_is_noticed_after_a_restart_too)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	const struct pl_header h = { .lane = 0, .kind = PL_KIND_MESSAGE, .generation = 1, .seq = 1, .gseq = 4 };
+	const struct made same = make_entry(w, EVE, h, "x", 1);
+
+	for (int i = 0; i < 4; i++) {
+		const struct made made = author_next(w, &author, 1, 0, 20);
+		member_entry(eve, &made, 0);
+	}
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	member_free(eve);
+	world_crash(w, CHE);
+	eve = live(w, CHE);
+	member_entry(eve, &same, 0);
+	member_flush(eve);
+	member_run_ms(eve, 50);
+	cr_assert_eq(world_proofs(w, CHE), 1);
+	member_free(eve);
+	world_free(w);
+}
+
 /* EVE shows FIN one branch and SGP the other, while they cannot compare. */
 Test(hostile_feed, two_branches_shown_to_two_nodes_meet_when_they_do)
 {
@@ -801,6 +966,31 @@ Test(hostile_feed, a_proof_outlives_a_restart)
 	world_free(w);
 }
 
+Test(hostile_feed, what_a_forker_was_asked_for_is_not_waited_for)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, fork = author;
+	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
+	const struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+	struct pl_engine_counters counters;
+
+	member_item(eve, PL_FRAME_FRONTIER, PL_FRAME_LAST, EVE, 2, 50, NULL);
+	member_flush(eve);
+	member_run_ms(eve, 10);
+	put_proof(payload, EVE, &one, &other);
+	member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	member_flush(eve);
+	member_run_ms(eve, 10);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_WANT), 1);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_CANCEL), 1);
+	member_run_ms(eve, 5000);
+	pl_engine_counters(world_engine(w, CHE), &counters);
+	cr_assert_eq(counters.wants_timed_out, 0);
+	member_free(eve);
+	world_free(w);
+}
+
 /* --- the feed of the node itself --- */
 
 Test(hostile_feed, who_says_that_a_node_has_said_more_has_to_show_it)
@@ -838,14 +1028,16 @@ Test(hostile_feed, a_node_that_is_shown_an_entry_of_its_own_that_it_lacks_author
 			struct world *w = network();
 			struct member *eve = live(w, CHE);
 			struct author author = { .node = CHE };
-			const struct made made = author_next(w, &author, lane, 0, 20);
-			member_entry(eve, &made, catchup ? PL_FRAME_CATCHUP : 0);
+			for (int i = 0; i < 3; i++) {
+				const struct made made = author_next(w, &author, lane, 0, 20);
+				member_entry(eve, &made, catchup ? PL_FRAME_CATCHUP : 0);
+			}
 			member_flush(eve);
 			member_run_ms(eve, 20);
 			cr_assert_eq(world_notes(w, CHE, PL_NOTE_SELF_BEHIND), 1, "lane %u, catch-up %d", lane, catchup);
 			cr_assert(is_frozen(w, CHE, CHE, 0));
 			cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_ERR_FORK);
-			cr_assert_eq(world_durable(w, CHE, CHE, lane), 1, "what it had said comes back to it");
+			cr_assert_eq(world_durable(w, CHE, CHE, lane), 3, "what it had said comes back to it");
 			member_free(eve);
 			world_free(w);
 		}
@@ -1177,6 +1369,31 @@ Test(hostile_feed, a_flash_that_comes_early_waits_for_what_is_before_it)
 		member_free(eve);
 		world_free(w);
 	}
+}
+
+Test(hostile_feed, places_of_early_flash_entries_are_free_again_afterwards)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+
+	world_latency(w, 1, 200);
+	for (int round = 0; round < 6; round++) {
+		/* 3 of them early, each time */
+		struct made made[4];
+		for (int k = 0; k < 4; k++)
+			made[k] = author_next(w, &author, 0, k == 0 ? 0 : PL_FLAG_FLASH, 20);
+		const uint64_t start = world_now(w);
+		for (int k = 3; k >= 0; k--)
+			member_entry(eve, &made[k], k == 0 ? 0 : PL_FRAME_FLASH);
+		member_flush(eve);
+		member_run_ms(eve, 1000);
+		const uint64_t last = 4 * ((uint64_t)round + 1);
+		cr_assert_eq(world_durable_at(w, CHE, EVE, 0, last) - start, 201, "round %d: after %d ms", round,
+		             (int)(world_durable_at(w, CHE, EVE, 0, last) - start));
+	}
+	member_free(eve);
+	world_free(w);
 }
 
 Test(hostile_feed, flash_entries_from_the_future_do_not_slow_real_ones_down)

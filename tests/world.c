@@ -100,6 +100,7 @@ struct world {
 	world_tamper tamper;
 	void *tamper_ctx;
 	struct room *rooms;
+	uint8_t story[32];
 };
 
 static void draw(struct world *w, uint8_t out[32])
@@ -255,6 +256,69 @@ static void close_end(struct world *w, uint16_t node, uint32_t handle)
 	}
 }
 
+static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
+{
+	crypto_generichash_state state;
+	uint64_t numbers[9] = { w->now_ms, node, (uint64_t)fx->type };
+	const uint8_t *bytes = NULL;
+	size_t count = 0;
+	uint8_t encoded[sizeof numbers];
+
+	switch (fx->type) {
+	case PL_FX_DIAL:
+		numbers[3] = fx->dial.peer;
+		break;
+	case PL_FX_SEND:
+		numbers[3] = fx->send.link;
+		bytes = fx->send.bytes;
+		count = fx->send.count;
+		break;
+	case PL_FX_CLOSE:
+		numbers[3] = fx->close.link;
+		break;
+	case PL_FX_STORE:
+		numbers[3] = fx->store.node;
+		numbers[4] = fx->store.lane;
+		numbers[5] = fx->store.seq;
+		numbers[6] = fx->store.urgent;
+		bytes = fx->store.header;
+		count = PL_ENTRY_HEADER_BYTES;
+		break;
+	case PL_FX_LOAD:
+		numbers[3] = fx->load.node;
+		numbers[4] = fx->load.lane;
+		numbers[5] = fx->load.from;
+		numbers[6] = fx->load.to;
+		numbers[7] = fx->load.token;
+		break;
+	case PL_FX_ACKED:
+		numbers[3] = fx->acked.node;
+		numbers[4] = fx->acked.lane;
+		numbers[5] = fx->acked.seq;
+		numbers[6] = fx->acked.peer;
+		break;
+	case PL_FX_PROOF:
+		numbers[3] = fx->proof.node;
+		break;
+	case PL_FX_NOTE:
+		numbers[3] = (uint64_t)fx->note.code;
+		numbers[4] = fx->note.peer;
+		numbers[5] = fx->note.node;
+		numbers[6] = fx->note.seq;
+		break;
+	}
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		pl_put64(encoded + 8 * i, numbers[i]);
+	crypto_generichash_init(&state, NULL, 0, sizeof w->story);
+	crypto_generichash_update(&state, w->story, sizeof w->story);
+	crypto_generichash_update(&state, encoded, sizeof encoded);
+	if (count > 0)
+		crypto_generichash_update(&state, bytes, count);
+	crypto_generichash_final(&state, w->story, sizeof w->story);
+}
+
+void world_story(const struct world *w, uint8_t hash[32]) { memcpy(hash, w->story, sizeof w->story); }
+
 static void effects(struct world *w, uint16_t node)
 {
 	struct node *n = &w->nodes[node];
@@ -262,6 +326,7 @@ static void effects(struct world *w, uint16_t node)
 
 	while (pl_engine_next_effect(n->engine, &fx)) {
 		struct link *link = NULL;
+		tell(w, node, &fx);
 		switch (fx.type) {
 		case PL_FX_DIAL:
 			n->dial_due[n->dial_count++] = fx.dial.peer;
@@ -733,6 +798,13 @@ void world_restore_copy(struct world *w, uint16_t node, uint8_t lane, uint64_t k
 	while (l->count > keep_seq)
 		free(l->entries[--l->count].body);
 	engine_start(w, node);
+}
+
+void world_drain(struct world *w, uint16_t node)
+{
+	struct pl_event event = { .type = PL_EV_DRAIN };
+
+	assert(step(w, node, &event) == PL_OK);
 }
 
 void world_store_fails(struct world *w, uint16_t node, bool fails)

@@ -39,11 +39,14 @@ void world_run_ms(struct world *world, uint64_t ms);
 /* Runs until all frontiers are equal; false if they are not within ms. */
 bool world_converges(struct world *world, uint64_t ms);
 uint64_t world_now(const struct world *world);
+/* A hash of all effects so far, with their times: the same for the same calls and seed, whatever the compiler. */
+void world_story(const struct world *world, uint8_t hash[32]);
 uint64_t world_wall(const struct world *world); /* unix ms, as the nodes have it */
 
 void world_stop(struct world *world, uint16_t node);  /* the node is gone, its store stays; world_crash() starts it again */
 void world_crash(struct world *world, uint16_t node); /* keeps what is durable; starts again at once */
 void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
+void world_drain(struct world *world, uint16_t node); /* as before the daemon stops: it says goodbye and takes nothing more */
 void world_store_fails(struct world *world, uint16_t node, bool fails);
 /* Adds an entry to a node's store behind its engine's back, as a forking author would: signs it as author with other content. */
 void world_forge(struct world *world, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes);
