@@ -283,33 +283,31 @@ Test(hostile_feed, an_entry_on_another_branch_makes_a_node_ask_for_what_is_befor
 
 Test(hostile_feed, gseq_does_not_go_back_nor_stand_still)
 {
-	struct world *w = network();
-
-	for (int what = 0; what < 4; what++) {
-		const uint16_t node = what % 2 ? SGP : CHE;
-		struct member *eve = live(w, node);
-		const uint8_t lane = what < 2 ? 1 : 2, flags = what % 2 ? PL_FRAME_CATCHUP : 0;
-		struct pl_header h = { .lane = lane, .kind = lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, .generation = 1, .seq = 1,
-			               .gseq = lane == 2 ? 500 : 50 };
-		const struct made one = make_entry(w, EVE, h, "1", 1);
-		memcpy(h.prev, one.id, PL_ID_BYTES);
-		h.seq = 2;
-		h.gseq--;
-		const struct made back = make_entry(w, EVE, h, "2", 1);
-		h.gseq++;
-		const struct made still = make_entry(w, EVE, h, "2", 1);
-		member_entry(eve, &one, flags);
-		member_entry(eve, &back, flags);
-		member_flush(eve);
-		member_run_ms(eve, 20);
-		cr_assert_eq(world_durable(w, node, EVE, lane), 1, "lane %u, catch-up %u", lane, flags);
-		member_entry(eve, &still, flags);
-		member_flush(eve);
-		member_run_ms(eve, 20);
-		cr_assert_eq(world_durable(w, node, EVE, lane), 1);
-		member_free(eve);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		for (int what = 0; what < 4; what++) {
+			struct world *w = network();
+			struct member *eve = live(w, CHE);
+			const uint8_t flags = what & 1 ? PL_FRAME_CATCHUP : 0;
+			struct pl_header h = { .lane = lane, .kind = lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, .generation = 1, .seq = 1, .gseq = 50 };
+			const struct made one = make_entry(w, EVE, h, "1", 1);
+			memcpy(h.prev, one.id, PL_ID_BYTES);
+			h.seq = 2;
+			h.gseq -= what & 2 ? 1 : 0;
+			const struct made two = make_entry(w, EVE, h, "2", 1);
+			memcpy(h.prev, two.id, PL_ID_BYTES);
+			h.seq = 3;
+			h.gseq = 60;
+			const struct made three = make_entry(w, EVE, h, "3", 1);
+			member_entry(eve, &one, flags);
+			member_entry(eve, &two, flags);
+			member_entry(eve, &three, flags);
+			member_flush(eve);
+			member_run_ms(eve, 20);
+			cr_assert_eq(world_durable(w, CHE, EVE, lane), 1, "lane %u, case %d", lane, what);
+			member_free(eve);
+			world_free(w);
+		}
 	}
-	world_free(w);
 }
 
 Test(hostile_feed, headers_that_no_author_may_sign_are_refused_although_one_has)
@@ -478,6 +476,28 @@ Test(hostile_feed, a_run_of_bulk_counts_against_its_authors_quota)
 	}
 	cr_assert_eq(world_durable(w, CHE, EVE, 2), 20, "and the rest as its quota fills: %d", (int)world_durable(w, CHE, EVE, 2));
 	cr_assert(member_is_open(eve));
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, runs_that_come_to_nothing_leave_nothing_behind)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+
+	/* 6 MB of it, in all; 4 MB on their way to the disk would keep bulk waiting */
+	for (int i = 0; i < 30; i++) {
+		struct author author = { .node = SGP };
+		const struct made run[2] = { spoilt(author_next(w, &author, 2, 0, 100000)), spoilt(author_next(w, &author, 2, 0, 100000)) };
+		announce(eve, &run[1]);
+		answer(eve, run, 2);
+		member_run_ms(eve, 62000);
+	}
+	cr_assert(member_is_open(eve));
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_ENTRY_REFUSED), 30);
+	world_submit_bulk(w, FIN, 50, 1000);
+	member_run_ms(eve, 500);
+	cr_assert_eq(world_durable(w, SGP, FIN, 2), 50);
 	member_free(eve);
 	world_free(w);
 }
@@ -714,6 +734,14 @@ Test(hostile_feed, the_same_gseq_in_two_lanes_is_proof)
 			                     .gseq = (uint64_t)cases[i].second_gseq };
 		const struct made second = make_entry(w, EVE, h, "x", 1);
 		member_entry(eve, &second, flags);
+		if (cases[i].catchup) { /* a run, in which the one that shows it is not the last */
+			struct pl_header next = h;
+			next.seq = 2;
+			next.gseq = 100;
+			memcpy(next.prev, second.id, PL_ID_BYTES);
+			const struct made third = make_entry(w, EVE, next, "y", 1);
+			member_entry(eve, &third, flags);
+		}
 		member_flush(eve);
 		member_run_ms(eve, 100);
 		for (uint16_t node = 0; node < 3; node++)
@@ -1314,6 +1342,28 @@ Test(hostile_feed, who_sends_without_credit_is_cut)
 	world_free(w);
 }
 
+Test(hostile_feed, who_reads_nothing_gets_no_credit_back)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	uint64_t cost = 0;
+
+	member_stall(eve);
+	for (int i = 0; i < 100 && member_is_open(eve); i++) {
+		const struct made made = author_next(w, &author, 2, 0, 10000);
+		member_entry(eve, &made, 0);
+		member_flush(eve);
+		member_run_ms(eve, 5);
+		cost += PL_WIRE_PREFIX_SHORT + 10000 + 16;
+	}
+	cr_assert_not(member_is_open(eve));
+	cr_assert(cost > PL_CREDIT_BYTES && cost < PL_CREDIT_BYTES + PL_CREDIT_BYTES / 4 + 20000, "cut after %d", (int)cost);
+	cr_assert_str_eq(world_last_detail(w, CHE, PL_NOTE_PEER_FAULT), "sent without credit");
+	member_free(eve);
+	world_free(w);
+}
+
 Test(hostile_feed, credit_comes_back_for_all_that_is_taken_in_and_for_no_more)
 {
 	struct world *w = network();
@@ -1419,6 +1469,62 @@ Test(hostile_feed, flash_entries_from_the_future_do_not_slow_real_ones_down)
 	}
 	cr_assert(member_is_open(eve));
 	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, two_members_cannot_fill_all_places_for_early_flash_entries)
+{
+	enum { MAL = 4 };
+	struct world *w = world_new(5, 1);
+	struct author author = { .node = EVE };
+	struct made made[4];
+
+	world_play(w, EVE);
+	world_play(w, MAL);
+	world_link(w, FIN, CHE);
+	world_link(w, SGP, CHE);
+	world_start(w);
+	world_run_ms(w, 100);
+	struct member *eve = live(w, CHE), *mal = member_dial(w, MAL, CHE);
+	member_go_live(mal);
+	/* MAL alone: what is far away is not kept, and of what is near not all places */
+	for (int far = 0; far < 2; far++) {
+		for (int i = 0; i < 20; i++) {
+			struct pl_header h = { .kind = PL_KIND_MESSAGE, .flags = PL_FLAG_FLASH, .generation = 1, .seq = (uint64_t)i + (far ? 1000 : 3), .gseq = 5000 };
+			h.prev[0] = 1;
+			const struct made bogus = make_entry(w, SGP, h, "soon", 4);
+			member_entry(mal, &bogus, PL_FRAME_FLASH);
+		}
+		member_flush(mal);
+		member_run_ms(mal, 5);
+		world_latency(w, 1, 200);
+		for (int k = 0; k < 4; k++)
+			made[k] = author_next(w, &author, 0, k == 0 ? 0 : PL_FLAG_FLASH, 20);
+		const uint64_t start = world_now(w);
+		for (int k = 3; k >= 0; k--)
+			member_entry(eve, &made[k], k == 0 ? 0 : PL_FRAME_FLASH);
+		member_flush(eve);
+		member_run_ms(eve, 1000);
+		cr_assert_eq(world_durable_at(w, CHE, EVE, 0, author.lanes[0].seq) - start, 201, "far %d: after %d ms", far,
+		             (int)(world_durable_at(w, CHE, EVE, 0, author.lanes[0].seq) - start));
+	}
+	/* MAL and EVE together: one that is verified takes a place that only waits */
+	for (int i = 0; i < 20; i++) {
+		struct pl_header h = { .kind = PL_KIND_MESSAGE, .flags = PL_FLAG_FLASH, .generation = 1, .seq = (uint64_t)i + 3, .gseq = 5000 };
+		h.prev[0] = 1;
+		const struct made bogus = make_entry(w, i % 2 ? SGP : FIN, h, "soon", 4);
+		member_entry(i % 4 < 2 ? eve : mal, &bogus, PL_FRAME_FLASH);
+	}
+	member_flush(eve);
+	member_flush(mal);
+	member_run_ms(eve, 5);
+	world_latency(w, 10, 50);
+	const uint64_t start = world_now(w);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "flash", 5), PL_OK);
+	member_run_ms(eve, 500);
+	cr_assert_eq(world_durable_at(w, SGP, FIN, 0, 1) - start, 120, "took %d ms", (int)(world_durable_at(w, SGP, FIN, 0, 1) - start));
+	member_free(eve);
+	member_free(mal);
 	world_free(w);
 }
 

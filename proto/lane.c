@@ -393,12 +393,22 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	pl_want_full(e, s, wire->node, wire->header.lane, wire->header.seq);
 }
 
-/* Over quota nothing is lost: the entry stays with its holder and is asked for again when the author's bucket has filled. */
-static bool quota_allows(struct pl_engine *e, uint16_t node, uint8_t lane_number, uint64_t bytes)
+/* Until the author's quota has room for this entry; 0: it has. */
+static uint64_t quota_wait_ms(struct pl_engine *e, const struct pl_wire *wire)
 {
+	const struct pl_quota *quota = &e->config.quota[wire->header.lane];
+
+	return pl_bucket_wait_ms(&e->lanes[pl_lane_index(wire->node, wire->header.lane)].quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst,
+	                         PL_ENTRY_HEADER_BYTES + wire->body_bytes);
+}
+
+/* Over quota nothing is lost: the entry stays with its holder and is asked for again when the author's bucket has filled. */
+static bool quota_allows(struct pl_engine *e, const struct pl_wire *wire)
+{
+	const uint16_t node = wire->node;
+	const uint8_t lane_number = wire->header.lane;
 	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
-	const struct pl_quota *quota = &e->config.quota[lane_number];
-	const uint64_t wait_ms = pl_bucket_wait_ms(&lane->quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst, bytes);
+	const uint64_t wait_ms = quota_wait_ms(e, wire);
 
 	if (wait_ms == 0)
 		return true;
@@ -406,7 +416,7 @@ static bool quota_allows(struct pl_engine *e, uint16_t node, uint8_t lane_number
 		pl_note_entry(e, PL_NOTE_QUOTA, NULL, node, lane_number, lane->have_seq + 1, "over its quota");
 	lane->quota_until_ms = wait_ms < PL_NEVER - e->now_ms ? e->now_ms + wait_ms : PL_NEVER;
 	lane->want_at_ms = lane->quota_until_ms;
-	lane->fetch_session = PL_NONE16; /* what still comes of it is dropped, and asked for again */
+	pl_fetch_cancel(e, pl_lane_index(node, lane_number)); /* what still comes of it is dropped, and asked for again */
 	pl_lane_timer(e, lane->quota_until_ms);
 	e->counters.quota_waits++;
 	return false;
@@ -449,7 +459,7 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 		refuse(e, s, wire, "gseq goes back");
 		return;
 	}
-	if (!quota_allows(e, wire->node, wire->header.lane, PL_ENTRY_HEADER_BYTES + wire->body_bytes))
+	if (!quota_allows(e, wire))
 		return;
 	rebuild(e, wire, lane->have_id, &c);
 	if (!may_stand(e, &c)) {
@@ -632,7 +642,7 @@ static bool in_queue_peek(struct session *s, uint32_t at, struct pl_wire *wire, 
  * its entries are looked at one by one. */
 static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 {
-	const uint32_t effects_before = e->effects_count, notes_before = e->notes_count;
+	const uint32_t effects_before = e->effects_count;
 	const size_t storing_before = e->storing_bytes;
 	struct pl_wire wire, first;
 	struct candidate c, same = { .node = PL_NODE_NONE };
@@ -650,7 +660,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	while (entries < PL_BATCH_ENTRIES_MAX && in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_SHORT || wire.node != first.node ||
 		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.prev8, prev, PL_HEAD8_BYTES) != 0 ||
-		    wire.header.gseq <= lane->have_gseq || !quota_allows(e, wire.node, wire.header.lane, PL_ENTRY_HEADER_BYTES + wire.body_bytes))
+		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0)
 			break;
 		rebuild(e, &wire, prev, &c);
 		if (!may_stand(e, &c))
@@ -667,7 +677,6 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	if (entries < 2 || verify(e, last) != PL_OK) {
 		*lane = before;
 		e->effects_count = effects_before;
-		e->notes_count = notes_before;
 		e->storing_bytes = storing_before;
 		return 0;
 	}
