@@ -191,6 +191,40 @@ Test(engine, one_member_dials_both_ways_and_one_link_stays)
 	world_free(w);
 }
 
+Test(engine, two_that_dial_each_other_at_once_end_up_with_one_link)
+{
+	static const uint64_t latencies[] = { 1, 20, 400 };
+
+	for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++) {
+		struct world *w = world_new(2, 7 + i);
+		world_link(w, 0, 1);
+		world_link(w, 1, 0);
+		world_latency(w, latencies[i], 1);
+		world_start(w);
+		for (int round = 0; round < 10; round++) {
+			struct pl_engine_counters before, after;
+			struct pl_peer_info low, high;
+			pl_engine_counters(world_engine(w, 0), &before);
+			world_run_ms(w, 10000);
+			pl_engine_peer(world_engine(w, 0), 1, &low);
+			pl_engine_peer(world_engine(w, 1), 0, &high);
+			cr_assert(low.state == PL_SESSION_LIVE && high.state == PL_SESSION_LIVE, "latency %d, round %d", (int)latencies[i], round);
+			cr_assert_neq(low.inbound, high.inbound, "it is the same link");
+			pl_engine_counters(world_engine(w, 0), &after);
+			cr_assert_leq(after.handshakes_ok - before.handshakes_ok, 2);
+			/* it stays: nobody tries again while there is one */
+			const uint32_t dials = world_dials(w, 0) + world_dials(w, 1);
+			world_run_ms(w, 60000);
+			cr_assert_eq(world_dials(w, 0) + world_dials(w, 1), dials);
+			cr_assert_eq(world_submit(w, (uint16_t)(round % 2), 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+			cr_assert(world_converges(w, 3000));
+			world_cut(w, 0, 1);
+			world_heal(w, 0, 1);
+		}
+		world_free(w);
+	}
+}
+
 /* Copies of an entry that come to a node, in thousandths, over all nodes of a full mesh; lane 2 with bodies of 3 KB. */
 static uint64_t copies_in_mesh(uint16_t nodes, uint8_t lane, uint64_t latency_ms, uint64_t commit_ms)
 {
@@ -646,6 +680,35 @@ static bool drop(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t c
 {
 	(void)ctx, (void)from, (void)to, (void)bytes, (void)count;
 	return false;
+}
+
+Test(engine, who_cannot_be_reached_is_dialled_ever_less_often_and_at_least_every_450_s)
+{
+	struct world *w = chain();
+	struct pl_peer_info info;
+
+	world_cut(w, FIN, CHE);
+	const uint32_t before = world_dials(w, FIN);
+	world_run_ms(w, 20000);
+	const uint32_t at_first = world_dials(w, FIN) - before;
+	cr_assert(at_first >= 3 && at_first <= 8, "%u in 20 s", at_first);
+	world_run_ms(w, 3600000);
+	const uint32_t in_all = world_dials(w, FIN) - before - at_first;
+	cr_assert(in_all >= 3600 / 450 && in_all <= 30, "%u in an hour", in_all);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_BACKOFF);
+	cr_assert_leq(info.retry_ms, world_now(w) + 450000);
+	world_heal(w, FIN, CHE);
+	world_run_ms(w, 450000);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	/* and a link that was live is made again soon */
+	world_cut(w, FIN, CHE);
+	world_heal(w, FIN, CHE);
+	world_run_ms(w, 1600);
+	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	world_free(w);
 }
 
 Test(engine, a_link_that_goes_silent_is_given_up_within_40_s)

@@ -528,6 +528,7 @@ Test(hostile_feed, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	cr_assert_leq(after.signatures_verified - before.signatures_verified, 17, "%d signatures looked at",
 	              (int)(after.signatures_verified - before.signatures_verified));
 	cr_assert_leq(world_loads(w, CHE) - loads, 17);
+	cr_assert_not(member_is_open(eve));
 	member_free(eve);
 	world_free(w);
 
@@ -660,6 +661,7 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 		{ "first is last and too early", { { F | L, 1, 100 } } },
 		{ "no last", { { F, 1, 100 }, { 0, 1, 300 } } },
 		{ "too much", { { F, 1, 100 }, { L, 1, 301 } } },
+		{ "too much, and no end of it", { { F, 1, 100 }, { 0, 1, 301 } } },
 		{ "goes on in another lane", { { F, 1, 100 }, { 0, 2, 100 } } },
 		{ "goes on with other flags", { { F, 1, 100 }, { C, 1, 100 } } },
 		{ "two end in one record", { { F, 1, 200 }, { L, 1, 200 }, { F, 1, 200 }, { L, 1, 200 } } },
@@ -705,6 +707,36 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 	member_flush(eve);
 	member_run_ms(eve, 20);
 	cr_assert_eq(world_durable(w, CHE, EVE, 1), 1);
+	member_free(eve);
+	world_free(w);
+}
+
+/* What the store is given lies in memory that the next entry's pieces must not touch. */
+Test(hostile_feed, an_entry_ends_and_another_begins_in_one_record)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	static uint8_t wires[6][20000], piece[20000];
+	enum { BYTES = 12000, FIRST = 9000 };
+
+	for (int i = 0; i < 6; i++) {
+		const struct made made = author_next(w, &author, 1, 0, BYTES - PL_WIRE_PREFIX_SHORT);
+		made_wire(&made, PL_WIRE_FORM_SHORT, wires[i], sizeof wires[i]);
+	}
+	for (int i = 0; i <= 6; i++) {
+		if (i > 0)
+			member_frame(eve, PL_FRAME_FRAG, PL_FRAME_LAST, 1, wires[i - 1] + FIRST, BYTES - FIRST);
+		if (i < 6) {
+			pl_put32(piece, BYTES);
+			memcpy(piece + 4, wires[i], FIRST);
+			member_frame(eve, PL_FRAME_FRAG, PL_FRAME_FIRST, 1, piece, 4 + FIRST);
+		}
+		member_flush(eve);
+	}
+	member_run_ms(eve, 100);
+	cr_assert_eq(world_durable(w, CHE, EVE, 1), 6);
+	cr_assert_eq(world_durable(w, FIN, EVE, 1), 6, "what was stored is what was signed");
 	member_free(eve);
 	world_free(w);
 }
@@ -1273,6 +1305,45 @@ Test(hostile_feed, who_is_choked_announces_until_it_is_asked)
 	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "pushed again", 12), PL_OK);
 	member_run_ms(eve, 20);
 	cr_assert_eq(member_copies(eve, FIN, 1, 4), 1);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, a_new_session_starts_from_nothing)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	struct pl_want want;
+	const struct made bad = spoilt(author_next(w, &author, 2, 0, 20));
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_copies(eve, CHE, 1, 3), 1);
+	member_want(eve, CHE, 1, 4, 10, 0);
+	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 100, NULL);
+	member_entry(eve, &bad, 0); /* and is not listened to about its bulk for a minute */
+	const uint8_t choke[4] = { 0, SGP, 1 };
+	member_frame(eve, PL_FRAME_CHOKE, 0, 0, choke, sizeof choke);
+	member_flush(eve);
+	member_run_ms(eve, 5);
+	member_free(eve);
+
+	eve = live(w, CHE);
+	memset(&author, 0, sizeof author);
+	author.node = EVE;
+	const struct made good = author_next(w, &author, 2, 0, 21);
+	member_entry(eve, &good, 0);
+	member_flush(eve);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	member_run_ms(eve, 200);
+	cr_assert_not(member_asked(eve, FIN, 1, &want), "it has announced nothing this time");
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_ENTRY), 1, "it has not said that it has the first three, nor asked for more: SGP's alone");
+	cr_assert_eq(member_copies(eve, SGP, 1, 1), 1);
+	cr_assert_eq(member_told(eve, PL_FRAME_HAVE, CHE, 1), 4);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 1);
 	member_free(eve);
 	world_free(w);
 }

@@ -79,7 +79,7 @@ struct node {
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
 	bool store_fails, dials[WORLD_NODES_MAX];
-	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count;
+	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
 	uint32_t sent_due[LINKS_MAX], sent_count;
@@ -330,6 +330,7 @@ static void effects(struct world *w, uint16_t node)
 		switch (fx.type) {
 		case PL_FX_DIAL:
 			n->dial_due[n->dial_count++] = fx.dial.peer;
+			n->dials_count++;
 			break;
 		case PL_FX_SEND: {
 			struct end *end = end_of(w, node, fx.send.link, &link);
@@ -865,6 +866,7 @@ const char *world_last_detail(const struct world *w, uint16_t node, enum pl_note
 	return w->nodes[node].details[code] ? w->nodes[node].details[code] : "";
 }
 uint32_t world_proofs(const struct world *w, uint16_t node) { return w->nodes[node].proofs; }
+uint32_t world_dials(const struct world *w, uint16_t node) { return w->nodes[node].dials_count; }
 uint32_t world_loads(const struct world *w, uint16_t node) { return w->nodes[node].loads_count; }
 
 /* --- the test as a peer --- */
