@@ -525,8 +525,6 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 
 	if (reason == PL_BYE_FAULT || reason == PL_BYE_CHARTER)
 		pl_note(e, PL_NOTE_PEER_FAULT, e->conns[s->conn].link, s->peer, text);
-	if (reason == PL_BYE_RENEW || reason == PL_BYE_DUPLICATE)
-		e->peers[s->peer].backoff_ms = 0;
 	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = e->conns[s->conn].link;
 	session_end(e, s);
 }
@@ -740,10 +738,9 @@ static void session_timers(struct pl_engine *e, struct session *s)
 		pl_timer(e, s->ack_at_ms);
 }
 
-/* Whoever is due, as far as there are sessions for them; those that have to wait take turns. */
+/* Whoever is due, as far as there are sessions for them. Who has failed is not due again at once, so that all have their turn. */
 static void dial_due(struct pl_engine *e)
 {
-	const uint16_t first = e->dial_next;
 	uint32_t taken = 0;
 
 	e->dials_wait = false;
@@ -751,8 +748,7 @@ static void dial_due(struct pl_engine *e)
 		return;
 	for (uint16_t node = 0; node < e->nodes; node++)
 		taken += e->peers[node].dialling || e->peers[node].session != PL_NONE16;
-	for (uint16_t i = 0; i < e->nodes; i++) {
-		const uint16_t node = (uint16_t)((first + i) % e->nodes);
+	for (uint16_t node = 0; node < e->nodes; node++) {
 		struct peer *peer = &e->peers[node];
 		if (!peer->dialable || peer->dialling || peer->session != PL_NONE16 || node == e->self)
 			continue;
@@ -764,7 +760,6 @@ static void dial_due(struct pl_engine *e)
 			taken++;
 			peer->dialling = true;
 			peer->state_since_ms = e->now_ms;
-			e->dial_next = (uint16_t)((node + 1) % e->nodes);
 			pl_effect_add(e, PL_FX_DIAL)->effect.dial.peer = node;
 		}
 	}

@@ -200,7 +200,6 @@ struct pl_engine {
 	uint32_t lanes_count;
 	bool started, draining, store_failed, self_behind, any_courier_key;
 	bool dials_wait; /* somebody is to be dialled when a session is free */
-	uint16_t dial_next; /* where the next turn starts */
 
 	uint64_t now_ms, wall_ms;
 	uint8_t seed[32];
