@@ -225,6 +225,96 @@ Test(engine, two_that_dial_each_other_at_once_end_up_with_one_link)
 	}
 }
 
+/* --- links that carry only so much --- */
+
+/* How long FLASH entries take from FIN to CHE while bulk fills the link between them: the most, in ms. */
+static uint64_t flash_under_bulk(uint64_t rate, uint64_t latency_ms, uint32_t bulk_count, uint32_t bulk_bytes, uint64_t apart_ms)
+{
+	struct world *w = world_new(2, 5);
+	static uint8_t body[200];
+	uint64_t most = 0;
+
+	world_rate(w, rate);
+	world_latency(w, latency_ms, 1);
+	world_link(w, FIN, CHE);
+	world_start(w);
+	world_run_ms(w, 3000);
+	world_submit_bulk(w, FIN, bulk_count, bulk_bytes);
+	world_run_ms(w, 2000);
+	for (uint64_t seq = 1; seq <= 15; seq++) {
+		const uint64_t start = world_now(w);
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, sizeof body), PL_OK);
+		world_run_ms(w, apart_ms + 3 * seq);
+		cr_assert_eq(world_durable(w, CHE, FIN, 0), seq, "at %d bytes a second", (int)rate);
+		if (world_durable_at(w, CHE, FIN, 0, seq) - start > most)
+			most = world_durable_at(w, CHE, FIN, 0, seq) - start;
+	}
+	cr_assert_lt(world_durable(w, CHE, FIN, 2), bulk_count, "there was bulk all the while");
+	cr_assert_gt(world_durable(w, CHE, FIN, 2), 0);
+	world_free(w);
+	return most;
+}
+
+Test(engine, a_flash_waits_for_a_record_and_not_for_the_bulk_behind_it)
+{
+	/* 10 Mbit/s: a record of 16 KiB takes 13 ms; 52 ms would it take on an empty link */
+	const uint64_t fast = flash_under_bulk(1250000, 50, 6000, 4000, 150);
+	cr_assert_leq(fast, 52 + 14, "%d ms", (int)fast);
+	/* 64 kbit/s: records of 256 bytes, 34 ms each; the FLASH takes two */
+	const uint64_t slow = flash_under_bulk(8000, 50, 200, 4000, 1000);
+	cr_assert_leq(slow, 52 + 3 * 35, "%d ms", (int)slow);
+	/* 9,600 baud: 230 ms each */
+	const uint64_t slowest = flash_under_bulk(1200, 100, 100, 4000, 3000);
+	cr_assert_leq(slowest, 102 + 3 * 229, "%d ms", (int)slowest);
+}
+
+Test(engine, catching_up_over_a_thin_link_is_slow_and_nobody_is_blamed_for_it)
+{
+	struct world *w = chain();
+	struct pl_engine_counters counters;
+
+	world_cut(w, SGP, CHE);
+	world_submit_bulk(w, FIN, 3, 20000);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	world_run_ms(w, 1000);
+	world_rate(w, 1200);
+	world_heal(w, SGP, CHE);
+	/* 66 KB and their padding */
+	cr_assert(world_converges(w, 90000));
+	pl_engine_counters(world_engine(w, SGP), &counters);
+	cr_assert_eq(counters.wants_timed_out, 0);
+	cr_assert_eq(counters.duplicates, 0);
+	world_free(w);
+}
+
+Test(engine, lanes_share_a_link_eight_to_four_to_one)
+{
+	struct world *w = world_new(2, 5);
+	static uint8_t body[2000];
+	uint64_t before[PL_LANES], after[PL_LANES];
+
+	world_config(w, FIN)->quota[0] = world_config(w, CHE)->quota[0] = (struct pl_quota){ 10000000, 10000000 };
+	world_rate(w, 100000);
+	world_link(w, FIN, CHE);
+	world_start(w);
+	world_run_ms(w, 1000);
+	for (uint32_t i = 0; i < 900; i++) {
+		const uint8_t lane = (uint8_t)(i % PL_LANES);
+		cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+	}
+	world_run_ms(w, 500);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		before[lane] = world_durable(w, CHE, FIN, lane);
+	world_run_ms(w, 5000);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		after[lane] = world_durable(w, CHE, FIN, lane) - before[lane];
+	cr_assert_gt(after[2], 10);
+	cr_assert(after[0] > 6 * after[2] && after[0] < 10 * after[2] && after[1] > 3 * after[2] && after[1] < 5 * after[2], "%d %d %d", (int)after[0],
+	          (int)after[1], (int)after[2]);
+	world_free(w);
+}
+
 /* Copies of an entry that come to a node, in thousandths, over all nodes of a full mesh; lane 2 with bodies of 3 KB. */
 static uint64_t copies_in_mesh(uint16_t nodes, uint8_t lane, uint64_t latency_ms, uint64_t commit_ms)
 {
@@ -364,7 +454,7 @@ Test(engine, an_author_over_its_flash_quota_is_told)
 	struct world *w = chain();
 	int sent = 0;
 
-	while (world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1) == PL_OK)
+	while (sent <= PL_FLASH_BURST && world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1) == PL_OK)
 		sent++;
 	cr_assert_eq(sent, PL_FLASH_BURST);
 	world_run_ms(w, 6100);

@@ -405,7 +405,7 @@ Test(hostile_feed, what_is_refused_is_asked_of_another_at_once)
 		world_heal(w, SGP, CHE);
 		/* EVE claims most, and is asked when CHE's frontier shows that something is lacking */
 		struct pl_peer_info info = { 0 };
-		while (info.state != PL_SESSION_LIVE) {
+		for (int ms = 0; ms < 5000 && info.state != PL_SESSION_LIVE; ms++) {
 			member_run_ms(eve, 1);
 			pl_engine_peer(world_engine(w, SGP), CHE, &info);
 			if (info.state == PL_SESSION_RECON)
@@ -1163,6 +1163,124 @@ Test(hostile_feed, who_delivers_an_entry_now_and_then_does_not_hold_a_lane_up_fo
 		member_run_ms(eve, 2500);
 		cr_assert_lt(world_now(w) - start, 40000);
 	}
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, who_was_asked_and_hangs_up_leaves_the_question_to_another)
+{
+	struct world *w = network();
+	struct member *eve = live(w, SGP);
+	struct pl_want want;
+
+	world_cut(w, SGP, CHE);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	world_run_ms(w, 50);
+	member_item(eve, PL_FRAME_FRONTIER, PL_FRAME_LAST, FIN, 1, 1000, NULL);
+	member_flush(eve);
+	member_run_ms(eve, 10);
+	cr_assert(member_asked(eve, FIN, 1, &want));
+	world_heal(w, SGP, CHE);
+	/* within the 3 s that EVE has for an answer */
+	struct pl_peer_info info = { 0 };
+	for (int ms = 0; ms < 5000 && info.state != PL_SESSION_LIVE; ms += 10) {
+		member_run_ms(eve, 10);
+		pl_engine_peer(world_engine(w, SGP), CHE, &info);
+	}
+	member_run_ms(eve, 10);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 0);
+	member_free(eve);
+	world_run_ms(w, 20);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 5);
+	world_free(w);
+}
+
+Test(hostile_feed, who_has_answered_since_is_as_good_as_others)
+{
+	struct world *w = network();
+	struct member *eve = live(w, SGP);
+	struct author author = { .node = EVE };
+	struct pl_want want;
+
+	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1000, NULL);
+	member_flush(eve);
+	member_run_ms(eve, 4000);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_CANCEL), 1, "left unanswered");
+	const struct made own = author_next(w, &author, 1, 0, 20);
+	announce(eve, &own);
+	answer(eve, &own, 1);
+	cr_assert_eq(world_durable(w, SGP, EVE, 1), 1);
+	/* CHE tells of FIN's entries and so does EVE, of more */
+	world_cut(w, SGP, CHE);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	world_run_ms(w, 50);
+	world_heal(w, SGP, CHE);
+	struct pl_peer_info info = { 0 };
+	for (int ms = 0; ms < 5000 && info.state != PL_SESSION_HELLO; ms++) {
+		world_run_ms(w, 1);
+		pl_engine_peer(world_engine(w, SGP), CHE, &info);
+	}
+	cr_assert_eq(info.state, PL_SESSION_HELLO);
+	member_forget(eve);
+	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1000, NULL); /* it is there before what CHE has */
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert(member_asked(eve, FIN, 1, &want));
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, what_became_durable_between_hello_and_frontier_is_asked_for_and_not_pushed_too)
+{
+	struct world *w = network();
+	struct member *eve = greet(w, CHE);
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	member_run_ms(eve, 20);
+	member_go_live(eve);
+	member_run_ms(eve, 50);
+	cr_assert_eq(member_told(eve, PL_FRAME_FRONTIER, FIN, 1), 1);
+	cr_assert_eq(member_copies(eve, FIN, 1, 1), 0);
+	member_want(eve, FIN, 1, 1, 1, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_copies(eve, FIN, 1, 1), 1);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	member_run_ms(eve, 20);
+	cr_assert_eq(member_copies(eve, FIN, 1, 2), 1, "from there on it is pushed");
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, a_store_that_gives_nothing_is_not_asked_for_ever)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	member_run_ms(eve, 50);
+	world_store_forgets(w, CHE, true);
+	const uint32_t loads = world_loads(w, CHE);
+	member_want(eve, FIN, 1, 1, 3, 0);
+	member_want(eve, FIN, 1, 2, 2, PL_WANT_FULL);
+	member_flush(eve);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "to be pushed", 12), PL_OK);
+	member_run_ms(eve, 5000);
+	cr_assert_leq(world_loads(w, CHE) - loads, 5, "%u reads", world_loads(w, CHE) - loads);
+	cr_assert(member_is_open(eve));
+	world_store_forgets(w, CHE, false);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	member_run_ms(eve, 50);
+	cr_assert_eq(member_told(eve, PL_FRAME_HAVE, FIN, 1), 5, "what it may not be able to push it announces");
+	member_forget(eve);
+	member_want(eve, FIN, 1, 1, 5, 0);
+	member_flush(eve);
+	member_run_ms(eve, 50);
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		cr_assert_eq(member_copies(eve, FIN, 1, seq), 1);
 	member_free(eve);
 	world_free(w);
 }

@@ -25,6 +25,8 @@ struct member {
 	} pieces[PL_CLASSES];
 };
 
+#define HANDSHAKE_MS_MAX 20000 /* four times what a node waits */
+
 static const uint8_t ephemerals[2][32] = { "ephemeral of a dialling member", "ephemeral of a dialled member" };
 
 static struct pl_handshake_keys keys_of(struct world *w, uint16_t as, uint16_t node)
@@ -83,7 +85,7 @@ struct member *member_dial(struct world *w, uint16_t as, uint16_t node)
 	if (pl_handshake_dial(&m->handshake, &keys, ephemeral, world_wall(w), first) != PL_OK)
 		abort();
 	world_raw_send(w, m->link, first, sizeof first);
-	while (!pl_handshake_is_done(&m->handshake) && world_raw_open(w, m->link)) {
+	for (int ms = 0; ms < HANDSHAKE_MS_MAX && !pl_handshake_is_done(&m->handshake) && world_raw_open(w, m->link); ms++) {
 		world_run_ms(w, 1);
 		feed(m, &keys, ephemeral);
 	}
@@ -99,7 +101,7 @@ struct member *member_accept(struct world *w, uint16_t as)
 	struct member *m = start(w, as, PL_NODE_NONE, link);
 	const struct pl_handshake_keys keys = keys_of(w, as, PL_NODE_NONE);
 	pl_handshake_listen(&m->handshake);
-	while (!pl_handshake_is_done(&m->handshake) && world_raw_open(w, m->link)) {
+	for (int ms = 0; ms < HANDSHAKE_MS_MAX && !pl_handshake_is_done(&m->handshake) && world_raw_open(w, m->link); ms++) {
 		world_run_ms(w, 1);
 		feed(m, &keys, ephemerals[1]);
 	}

@@ -9,6 +9,7 @@
 #include "crypto/bytes.h"
 
 #define LINKS_MAX 512
+#define ROUNDS_MAX 1000000 /* with nothing left to do long before; more is an engine that turns in circles */
 #define WALL_START_MS 1790000000000ULL
 
 struct room {
@@ -32,6 +33,7 @@ struct end {
 	uint8_t *inbox;
 	size_t received, taken;
 	bool stalled;
+	uint64_t busy_until_us; /* what is sent towards this end */
 };
 
 struct link {
@@ -78,11 +80,15 @@ struct node {
 	uint64_t acked[WORLD_NODES_MAX][WORLD_NODES_MAX][PL_LANES];
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
-	bool store_fails, dials[WORLD_NODES_MAX];
+	bool store_fails, store_forgets, dials[WORLD_NODES_MAX];
 	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
-	uint32_t sent_due[LINKS_MAX], sent_count;
+	struct {
+		uint32_t link;
+		uint64_t at_ms;
+	} sent_due[LINKS_MAX];
+	uint32_t sent_count;
 	uint8_t proof[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
 	bool proven[WORLD_NODES_MAX];
 	bool played;
@@ -90,7 +96,7 @@ struct node {
 
 struct world {
 	uint16_t count;
-	uint64_t now_ms, latency_ms, commit_ms, draws;
+	uint64_t now_ms, latency_ms, commit_ms, rate, draws;
 	uint8_t seed[32];
 	bool started, cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
 	struct pl_charter *charter;
@@ -193,22 +199,30 @@ static struct end *end_of(struct world *w, uint16_t node, uint32_t link, struct 
 	return NULL;
 }
 
-static void push(struct world *w, struct link *link, int to, const uint8_t *bytes, size_t count)
+/* Returns when it will have left. */
+static uint64_t push(struct world *w, struct link *link, int to, const uint8_t *bytes, size_t count)
 {
 	struct end *end = &link->ends[to];
 	struct chunk *chunk = malloc(sizeof *chunk + count);
+
+	if (end->busy_until_us < w->now_ms * 1000)
+		end->busy_until_us = w->now_ms * 1000;
+	if (w->rate > 0)
+		end->busy_until_us += count * 1000000 / w->rate;
+	const uint64_t left_ms = (end->busy_until_us + 999) / 1000;
 
 	memcpy(chunk->bytes, bytes, count);
 	chunk->count = count;
 	chunk->taken = 0;
 	chunk->next = NULL;
-	chunk->at_ms = w->now_ms + w->latency_ms;
+	chunk->at_ms = left_ms + w->latency_ms;
 	if (w->tamper && !w->tamper(w->tamper_ctx, link->ends[!to].node, end->node, chunk->bytes, count)) {
 		free(chunk);
-		return;
+		return left_ms;
 	}
 	*end->last = chunk;
 	end->last = &chunk->next;
+	return left_ms;
 }
 
 static void link_free(struct link *link)
@@ -336,10 +350,9 @@ static void effects(struct world *w, uint16_t node)
 			struct end *end = end_of(w, node, fx.send.link, &link);
 			/* the promise of engine.h: at most one is outstanding on a link */
 			for (uint32_t i = 0; i < n->sent_count; i++)
-				assert(n->sent_due[i] != fx.send.link);
-			if (end)
-				push(w, link, end == &link->ends[0], fx.send.bytes, fx.send.count);
-			n->sent_due[n->sent_count++] = fx.send.link;
+				assert(n->sent_due[i].link != fx.send.link);
+			n->sent_due[n->sent_count].link = fx.send.link;
+			n->sent_due[n->sent_count++].at_ms = end ? push(w, link, end == &link->ends[0], fx.send.bytes, fx.send.count) : w->now_ms;
 			break;
 		}
 		case PL_FX_CLOSE:
@@ -501,6 +514,8 @@ void world_latency(struct world *w, uint64_t latency_ms, uint64_t commit_ms)
 	w->commit_ms = commit_ms;
 }
 
+void world_rate(struct world *w, uint64_t bytes_per_s) { w->rate = bytes_per_s; }
+
 void world_set_tamper(struct world *w, world_tamper tamper, void *ctx)
 {
 	w->tamper = tamper;
@@ -547,10 +562,10 @@ static bool run_dials(struct world *w, uint16_t node)
 		assert(step(w, node, &dialled) == PL_OK);
 	}
 	for (uint32_t i = 0; i < n->sent_count;) {
-		struct pl_event event = { .type = PL_EV_SENT, .sent = { n->sent_due[i] } };
+		struct pl_event event = { .type = PL_EV_SENT, .sent = { n->sent_due[i].link } };
 		struct link *link = NULL;
-		const struct end *end = end_of(w, node, n->sent_due[i], &link);
-		if (end && link->ends[end == &link->ends[0]].stalled) {
+		const struct end *end = end_of(w, node, n->sent_due[i].link, &link);
+		if (n->sent_due[i].at_ms > w->now_ms || (end && link->ends[end == &link->ends[0]].stalled)) {
 			i++;
 			continue;
 		}
@@ -609,7 +624,7 @@ static bool run_store(struct world *w, uint16_t node)
 		if (!n->loads)
 			n->loads_last = &n->loads;
 		struct lane_store *lane = &n->lanes[l->node][l->lane];
-		for (uint64_t seq = l->from; seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
+		for (uint64_t seq = l->from; !n->store_forgets && seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
 			struct entry *entry = &lane->entries[seq - 1];
 			found[count++] = (struct pl_stored_entry){ entry->header, entry->body, entry->body_bytes };
 			bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
@@ -669,16 +684,17 @@ static void settle(struct world *w)
 {
 	bool any = true;
 
-	while (any) {
+	for (uint32_t rounds = 0; any; rounds++) {
+		assert(rounds < ROUNDS_MAX);
 		any = false;
 		for (uint16_t i = 0; i < w->count; i++) {
 			if (!w->nodes[i].engine)
 				continue;
 			any |= run_dials(w, i);
 			any |= run_store(w, i);
-			while (pl_engine_deadline_ms(w->nodes[i].engine) <= w->now_ms) {
+			for (uint32_t ticks = 0; pl_engine_deadline_ms(w->nodes[i].engine) <= w->now_ms; ticks++) {
 				struct pl_event event = { .type = PL_EV_TICK };
-				assert(step(w, i, &event) == PL_OK);
+				assert(ticks < ROUNDS_MAX && step(w, i, &event) == PL_OK);
 				any = true;
 			}
 		}
@@ -706,6 +722,10 @@ void world_run_ms(struct world *w, uint64_t ms)
 				next = deadline;
 			if (n->pending && n->pending->at_ms < next)
 				next = n->pending->at_ms;
+			for (uint32_t k = 0; k < n->sent_count; k++) {
+				if (n->sent_due[k].at_ms < next)
+					next = n->sent_due[k].at_ms;
+			}
 		}
 		for (int i = 0; i < LINKS_MAX; i++) {
 			for (int k = 0; w->links[i].used && k < 2; k++) {
@@ -748,8 +768,10 @@ void world_submit_bulk(struct world *w, uint16_t node, uint32_t count, uint32_t 
 	for (uint32_t i = 0; i < count; i++) {
 		memset(body, (int)(i & 0xff), body_bytes);
 		pl_put32(body, i);
-		while (world_submit(w, node, 2, PL_KIND_INDICATORS, 0, body, body_bytes) == PL_ERR_FULL)
+		for (uint32_t ms = 0; world_submit(w, node, 2, PL_KIND_INDICATORS, 0, body, body_bytes) == PL_ERR_FULL; ms++) {
+			assert(ms < ROUNDS_MAX);
 			world_run_ms(w, 1);
+		}
 	}
 	free(body);
 }
@@ -807,6 +829,8 @@ void world_drain(struct world *w, uint16_t node)
 
 	assert(step(w, node, &event) == PL_OK);
 }
+
+void world_store_forgets(struct world *w, uint16_t node, bool forgets) { w->nodes[node].store_forgets = forgets; }
 
 void world_store_fails(struct world *w, uint16_t node, bool fails)
 {

@@ -28,6 +28,8 @@ void world_link(struct world *world, uint16_t a, uint16_t b);
 void world_cut(struct world *world, uint16_t a, uint16_t b);  /* the link breaks, and dialling fails */
 void world_heal(struct world *world, uint16_t a, uint16_t b);
 void world_latency(struct world *world, uint64_t latency_ms, uint64_t commit_ms);
+/* What each direction of each link carries; what is sent has been written when it has left. 0: any amount at once. */
+void world_rate(struct world *world, uint64_t bytes_per_s);
 /* Called with every chunk in flight; may change it, or return false to drop it. */
 typedef bool (*world_tamper)(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count);
 void world_set_tamper(struct world *world, world_tamper tamper, void *ctx);
@@ -47,6 +49,7 @@ void world_stop(struct world *world, uint16_t node);  /* the node is gone, its s
 void world_crash(struct world *world, uint16_t node); /* keeps what is durable; starts again at once */
 void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
 void world_drain(struct world *world, uint16_t node); /* as before the daemon stops: it says goodbye and takes nothing more */
+void world_store_forgets(struct world *world, uint16_t node, bool forgets); /* it answers every question with nothing */
 void world_store_fails(struct world *world, uint16_t node, bool fails);
 /* Adds an entry to a node's store behind its engine's back, as a forking author would: signs it as author with other content. */
 void world_forge(struct world *world, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes);
