@@ -3,20 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum pl_err pl_db_err(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE: return PL_OK;
-	case SQLITE_FULL: return PL_ERR_DISK_FULL;
-	case SQLITE_NOMEM: return PL_ERR_MEMORY;
-	case SQLITE_CONSTRAINT: return PL_ERR_EXISTS;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB: return PL_ERR_CORRUPT;
-	default: return PL_ERR_IO;
-	}
-}
+#include "node/store.h"
 
 void pl_db_bind_u64(sqlite3_stmt *statement, int index, uint64_t value)
 {
@@ -71,20 +58,22 @@ int pl_db_step(sqlite3_stmt *statement, enum pl_err *err)
 	int rc = sqlite3_step(statement);
 	if (rc == SQLITE_ROW)
 		return 1;
+	if (rc != SQLITE_DONE)
+		*err = pl_store_sql_err(sqlite3_db_handle(statement));
 	pl_db_reset(statement);
-	if (rc == SQLITE_DONE)
-		return 0;
-	*err = pl_db_err(rc);
-	return -1;
+	return rc == SQLITE_DONE ? 0 : -1;
 }
 
 enum pl_err pl_db_run(sqlite3_stmt *statement)
 {
+	enum pl_err err = PL_OK;
 	int rc;
 	while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
 		;
+	if (rc != SQLITE_DONE)
+		err = pl_store_sql_err(sqlite3_db_handle(statement));
 	pl_db_reset(statement);
-	return pl_db_err(rc);
+	return err;
 }
 
 void pl_db_reset(sqlite3_stmt *statement)

@@ -20,12 +20,10 @@ PL_MUST_CHECK enum pl_err pl_db_take(sqlite3_stmt *statement, int column, void *
 /* A malloc'd copy. NULL column: *out NULL, *count 0. PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_db_copy(sqlite3_stmt *statement, int column, uint8_t **out, size_t *count);
 
-/* Next row: 1 a row, 0 the end (reset), -1 an error (reset, *err set). */
+/* Next row: 1 a row, 0 the end (reset), -1 an error (reset, *err set: pl_store_sql_err()). */
 int pl_db_step(sqlite3_stmt *statement, enum pl_err *err);
-/* Runs a statement that gives no rows, and resets it. PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL, PL_ERR_MEMORY, PL_ERR_CORRUPT,
- * PL_ERR_IO. */
+/* Runs a statement that gives no rows, and resets it; pl_store_sql_err(). */
 PL_MUST_CHECK enum pl_err pl_db_run(sqlite3_stmt *statement);
 void pl_db_reset(sqlite3_stmt *statement); /* and clears what was bound */
-enum pl_err pl_db_err(int rc);
 
 #endif

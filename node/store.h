@@ -125,7 +125,8 @@ void pl_store_run(struct pl_store *store, struct pl_job *job);
 /* Prepared once and kept for the store's life; in work, and before the worker runs. NULL on error: return pl_store_job_err(). Whatever work
  * leaves unreset is reset after it. */
 sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql);
-/* The error for what SQLite said last, and the same with SQLite's sentence in job->why. */
+/* The error for what SQLite said last: PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL (a quota too), PL_ERR_MEMORY, PL_ERR_CORRUPT, PL_ERR_IO;
+ * PL_OK if it was no error. And the same with SQLite's sentence in job->why. */
 enum pl_err pl_store_sql_err(sqlite3 *db);
 enum pl_err pl_store_job_err(struct pl_job *job, sqlite3 *db);
 
