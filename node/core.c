@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "node/core_priv.h"
+#include "node/core_impl.h"
 #include "node/log.h"
 
 /* --- accessors --- */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "node/core_priv.h"
+#include "node/core_impl.h"
 
 #define TOKEN_FLAG 0x80000000u /* the engine's own tokens count up from 1 */
 #define BATCH_BYTES (256u * 1024)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/core_priv.h"
+#include "node/core_impl.h"
 #include "node/log.h"
 
 #define COURIER_FILE_BYTES_MAX 256

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "crypto/keyfile.h"
 #include "node/hotline_impl.h"
 
@@ -46,11 +47,9 @@ enum pl_err pl_hotline_open(const struct pl_hotline *hotline, const char *table,
 
 void pl_row_of_place(uint16_t node, uint8_t lane, uint64_t seq, uint8_t row[11])
 {
-	row[0] = (uint8_t)(node >> 8);
-	row[1] = (uint8_t)node;
+	pl_put16(row, node);
 	row[2] = lane;
-	for (int i = 0; i < 8; i++)
-		row[3 + i] = (uint8_t)(seq >> (56 - 8 * i));
+	pl_put64(row + 3, seq);
 }
 
 void pl_message_row_wipe(struct pl_message_row *row)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/bytes.h"
 #include "node/hotline_impl.h"
 
 #define BATCH 8            /* chunks in one job of the store: 384 KiB, a few milliseconds */
@@ -11,8 +12,7 @@
 static void chunk_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4])
 {
 	memcpy(row, token, PL_TOKEN_BYTES);
-	for (int i = 0; i < 4; i++)
-		row[PL_TOKEN_BYTES + i] = (uint8_t)(item >> (24 - 8 * i));
+	pl_put32(row + PL_TOKEN_BYTES, item);
 }
 
 /* --- POST /v1/attachments --- */

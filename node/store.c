@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 #include "node/store_schema.h"
 
 /* --- open --- */
@@ -223,15 +223,15 @@ static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why
 	enum pl_err err = PL_OK;
 	int rc;
 
-	if (store->feed.is_older && pl_sql_freeze(store, store->feed.why) != PL_OK)
+	if (store->sidecar.is_older && pl_sql_freeze(store, store->sidecar.why) != PL_OK)
 		return say_sql(store, why, why_max);
 	s = pl_store_prepare(store->db, "SELECT value FROM meta WHERE key = 'feed_frozen'");
 	rc = s ? sqlite3_step(s) : SQLITE_ERROR;
-	if (rc == SQLITE_ROW && !store->feed.frozen) {
+	if (rc == SQLITE_ROW && !store->sidecar.frozen) {
 		const char *text = (const char *)sqlite3_column_text(s, 0);
 
-		store->feed.frozen = true;
-		snprintf(store->feed.why, sizeof(store->feed.why), "%s", text ? text : "This store was found to be older than its node.");
+		store->sidecar.frozen = true;
+		snprintf(store->sidecar.why, sizeof(store->sidecar.why), "%s", text ? text : "This store was found to be older than its node.");
 	} else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
 		err = say_sql(store, why, why_max);
 	}
@@ -240,14 +240,14 @@ static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why
 }
 
 /* The sidecar is made before the store, and names it by the same random number. */
-static enum pl_err make_store(struct pl_store *store, const char *feed_path, char *why, size_t why_max)
+static enum pl_err make_store(struct pl_store *store, const char *sidecar_path, char *why, size_t why_max)
 {
 	static const uint64_t none[PL_LANES];
 	uint8_t incarnation[PL_INCARNATION_BYTES];
 	enum pl_err err;
 
 	randombytes_buf(incarnation, sizeof(incarnation));
-	err = pl_feed_open(&store->feed, feed_path, incarnation, none, true, why, why_max);
+	err = pl_sidecar_open(&store->sidecar, sidecar_path, incarnation, none, true, why, why_max);
 	if (!err)
 		err = exec(store, "BEGIN IMMEDIATE", why, why_max);
 	if (!err && pl_schema_migrate(store->db, 0) != PL_OK)
@@ -276,7 +276,7 @@ static enum pl_err bring_forward(struct pl_store *store, int version, char *why,
 static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_max)
 {
 	uint8_t incarnation[PL_INCARNATION_BYTES];
-	char feed_path[PATH_MAX + 8];
+	char sidecar_path[PATH_MAX + 8];
 	int version = 0;
 	enum pl_err err = make_file(store->path, why, why_max);
 
@@ -289,12 +289,12 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 
 	if (chmod(store->path, 0600) != 0)
 		return pl_store_say(PL_ERR_IO, why, why_max, "%s cannot be kept from other users: %s.", store->path, strerror(errno));
-	snprintf(feed_path, sizeof(feed_path), "%s.feed", store->path);
+	snprintf(sidecar_path, sizeof(sidecar_path), "%s.feed", store->path);
 	/* The worker checkpoints when nothing waits; page_size counts for a new file only. */
 	err = exec(store, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	                  "PRAGMA journal_size_limit=67108864;", why, why_max);
 	if (!err)
-		err = version == 0 ? make_store(store, feed_path, why, why_max) : bring_forward(store, version, why, why_max);
+		err = version == 0 ? make_store(store, sidecar_path, why, why_max) : bring_forward(store, version, why, why_max);
 	if (!err && pl_sql_prepare_all(store) != PL_OK)
 		err = say_sql(store, why, why_max);
 	if (!err)
@@ -304,7 +304,7 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 	if (!err && version != 0) {
 		err = read_meta(store, "incarnation", incarnation, PL_INCARNATION_BYTES, why, why_max);
 		if (!err)
-			err = pl_feed_open(&store->feed, feed_path, incarnation, store->own_head, false, why, why_max);
+			err = pl_sidecar_open(&store->sidecar, sidecar_path, incarnation, store->own_head, false, why, why_max);
 	}
 	return err ? err : remember_freeze(store, why, why_max);
 }
@@ -316,7 +316,7 @@ void pl_store_free(struct pl_store *store)
 	while (store->db && (statement = sqlite3_next_stmt(store->db, NULL)))
 		sqlite3_finalize(statement);
 	sqlite3_close(store->db);
-	pl_feed_close(&store->feed);
+	pl_sidecar_close(&store->sidecar);
 	pl_acks_dispose(&store->acks);
 	uv_cond_destroy(&store->cond);
 	uv_mutex_destroy(&store->mutex);
@@ -334,7 +334,7 @@ enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES
 	store = calloc(1, sizeof(*store));
 	if (!store)
 		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", path);
-	store->feed.fd = -1;
+	store->sidecar.fd = -1;
 	store->tuning = pl_store_tuning;
 	snprintf(store->path, sizeof(store->path), "%s", path);
 	memcpy(store->network_id, network_id, PL_ID_BYTES);
@@ -370,7 +370,7 @@ enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl
 
 enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max)
 {
-	return store->feed.frozen ? pl_store_say(PL_ERR_FORK, why, why_max, "%s", store->feed.why) : PL_OK;
+	return store->sidecar.frozen ? pl_store_say(PL_ERR_FORK, why, why_max, "%s", store->sidecar.why) : PL_OK;
 }
 
 enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq,

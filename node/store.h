@@ -10,7 +10,7 @@
  *   store_worker.c  the worker: order, groups, transactions, failures, checkpoints
  *   store_sql.c     the statements
  *   store_ack.c     acknowledgements that wait to be written
- *   store_feed.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
+ *   store_sidecar.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
  *   store_schema.c  migrations: appended, never edited. A store of a newer schema is refused untouched.
  */
 #ifndef PL_NODE_STORE_H

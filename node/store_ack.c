@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 
 static struct pl_ack *find(const struct pl_ack_table *table, const struct pl_ack *ack)
 {

@@ -5,7 +5,7 @@
  * `make check` takes every third operation; PARLEY_FAULT_STRIDE=1 takes them all.
  */
 #include "node/store_fixture.h"
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 #include "tests/disk.h"
 
 #define STEPS 8
@@ -462,35 +462,35 @@ static size_t cut_sidecar(uint64_t at, unsigned remains)
 	struct disk_plan plan = {.fault = DISK_CUT, .at = at};
 	uint64_t head[PL_LANES] = {0};
 	char path[128], why[256];
-	struct pl_feed feed;
+	struct pl_sidecar feed;
 	bool has_opened = false; /* the store is made after that */
 	size_t bad = 0;
 
 	empty_dir(f.dir);
 	snprintf(path, sizeof(path), "%s/feed", f.dir);
 	disk_start(f.dir, &plan);
-	if (pl_feed_open(&feed, path, incarnation, head, true, why, sizeof(why)) == PL_OK) {
+	if (pl_sidecar_open(&feed, path, incarnation, head, true, why, sizeof(why)) == PL_OK) {
 		has_opened = true;
 		for (unsigned step = 0; step < 12; step++) {
-			uint64_t next[PL_LANES] = {head[0] + step % 3, head[1] + PL_FEED_GROUP_MAX, head[2]};
+			uint64_t next[PL_LANES] = {head[0] + step % 3, head[1] + PL_SIDECAR_GROUP_MAX, head[2]};
 
-			if (pl_feed_reserve(&feed, next) != PL_OK)
+			if (pl_sidecar_reserve(&feed, next) != PL_OK)
 				break;
 			memcpy(head, next, sizeof(head)); /* the commit */
-			pl_feed_committed(&feed, head);
+			pl_sidecar_committed(&feed, head);
 		}
-		pl_feed_close(&feed);
+		pl_sidecar_close(&feed);
 	}
 	disk_stop();
 	snprintf(path, sizeof(path), "%s/feed", cut_dir);
 	for (unsigned i = 0; i < remains; i++) {
 		empty_dir(cut_dir);
 		disk_cut(cut_dir, at * remains + i);
-		if (pl_feed_open(&feed, path, incarnation, head, !has_opened, why, sizeof(why)) != PL_OK)
+		if (pl_sidecar_open(&feed, path, incarnation, head, !has_opened, why, sizeof(why)) != PL_OK)
 			bad += is_wrong("does not open: %s", why);
 		else if (feed.frozen)
 			bad += is_wrong("frozen: %s", feed.why);
-		pl_feed_close(&feed);
+		pl_sidecar_close(&feed);
 	}
 	return bad;
 }

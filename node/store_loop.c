@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 
 /* Wakes the worker; with the mutex held. is_urgent cuts a checkpoint short: what it copied is copied again later. */
 static void wake(struct pl_store *store, bool is_urgent)
@@ -122,7 +122,7 @@ void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uin
 enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
 {
-	struct pl_proof *proof = malloc(sizeof(*proof));
+	struct pl_fork_proof *proof = malloc(sizeof(*proof));
 
 	if (!proof)
 		return PL_ERR_MEMORY;
@@ -346,7 +346,7 @@ static void stop_worker(struct pl_store *store)
 
 void pl_store_close(struct pl_store *store)
 {
-	struct pl_proof *proof;
+	struct pl_fork_proof *proof;
 	struct pl_load *load;
 
 	if (!store)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 
 static const char *const statement_sql[PL_STMT_COUNT] = {
 	[PL_STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -126,7 +126,7 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 	return finish(store, s);
 }
 
-enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_proof *proof)
+enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof)
 {
 	sqlite3_stmt *s = store->statements[PL_STMT_PROOF];
 

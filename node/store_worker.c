@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/store_priv.h"
+#include "node/store_impl.h"
 
 #define GROUP_ROWS_MAX 1024
 #define GROUP_BYTES_MAX (1u << 20)
@@ -40,9 +40,9 @@ struct batch {
 	uint64_t own_head[PL_LANES]; /* 0: none */
 	struct pl_pending_queue entries;
 	struct pl_job_queue jobs; /* that have run, reading ones too: they may have seen what others wrote */
-	struct pl_proof_queue proofs;
+	struct pl_fork_proof_queue proofs;
 	struct pl_ack_table acks;
-	char freeze_why[PL_FEED_WHY_BYTES];
+	char freeze_why[PL_SIDECAR_WHY_BYTES];
 };
 
 static enum pl_err begin(struct pl_store *store, struct batch *batch)
@@ -123,7 +123,7 @@ static enum pl_err commit(struct pl_store *store, const struct batch *batch)
 
 	if (!batch->has_begun)
 		return PL_OK;
-	err = pl_feed_reserve(&store->feed, batch->own_head);
+	err = pl_sidecar_reserve(&store->sidecar, batch->own_head);
 	if (!err)
 		err = pl_sql_run(store, PL_STMT_COMMIT);
 	if (err)
@@ -132,7 +132,7 @@ static enum pl_err commit(struct pl_store *store, const struct batch *batch)
 		if (batch->own_head[lane])
 			store->own_head[lane] = batch->own_head[lane];
 	if (batch->own_head[0] || batch->own_head[1] || batch->own_head[2])
-		pl_feed_committed(&store->feed, store->own_head);
+		pl_sidecar_committed(&store->sidecar, store->own_head);
 	us = (uv_hrtime() - start_ns) / 1000;
 	uv_mutex_lock(&store->mutex);
 	store->stats.commits++;
@@ -163,7 +163,7 @@ static enum pl_err insert(struct pl_store *store, struct batch *batch, struct pl
 static bool has_room(const struct batch *batch, const struct pl_pending *pending, unsigned groups)
 {
 	return batch->rows < groups * GROUP_ROWS_MAX && batch->bytes < groups * GROUP_BYTES_MAX &&
-	       (!pending->is_own || batch->own_rows[pending->entry.lane] < PL_FEED_GROUP_MAX);
+	       (!pending->is_own || batch->own_rows[pending->entry.lane] < PL_SIDECAR_GROUP_MAX);
 }
 
 /* All urgent entries that wait, also into a full group. */
@@ -192,7 +192,7 @@ static enum pl_err insert_urgent(struct pl_store *store, struct batch *batch)
  * anyway, and this way it waits for no other. */
 static void end(struct pl_store *store, struct batch *batch, enum pl_err err)
 {
-	struct pl_proof *proof;
+	struct pl_fork_proof *proof;
 
 	if (!err && batch->has_begun)
 		err = insert_urgent(store, batch);
@@ -392,7 +392,7 @@ static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
 		err = begin(store, batch);
 	if (!err && batch->freeze_why[0])
 		err = pl_sql_freeze(store, batch->freeze_why);
-	for (const struct pl_proof *proof = batch->proofs.first; !err && proof; proof = proof->next)
+	for (const struct pl_fork_proof *proof = batch->proofs.first; !err && proof; proof = proof->next)
 		err = pl_sql_insert_proof(store, proof);
 	return err ? err : pl_sql_insert_acks(store, &batch->acks);
 }

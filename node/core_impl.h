@@ -1,6 +1,6 @@
 /* The inside of core: what core.c (the running), core_open.c (the start) and core_feed.c (entries to the application) share. */
-#ifndef PL_NODE_CORE_PRIV_H
-#define PL_NODE_CORE_PRIV_H
+#ifndef PL_NODE_CORE_IMPL_H
+#define PL_NODE_CORE_IMPL_H
 
 #include "node/app.h"
 #include "node/core.h"

@@ -1,11 +1,11 @@
 /* What the parts of the store share. Only node/store*.c includes this. */
-#ifndef PL_NODE_STORE_PRIV_H
-#define PL_NODE_STORE_PRIV_H
+#ifndef PL_NODE_STORE_IMPL_H
+#define PL_NODE_STORE_IMPL_H
 
 #include <limits.h>
 
 #include "node/store.h"
-#include "node/store_feed.h"
+#include "node/store_sidecar.h"
 
 /* Queues are intrusive lists, so that handing work over never allocates. */
 #define PL_QUEUE_PUSH(queue, item) do { \
@@ -64,13 +64,13 @@ struct pl_load_queue {
 	struct pl_load *first, *last;
 };
 
-struct pl_proof {
-	struct pl_proof *next;
+struct pl_fork_proof {
+	struct pl_fork_proof *next;
 	uint16_t node;
 	uint8_t header_a[PL_ENTRY_HEADER_BYTES], header_b[PL_ENTRY_HEADER_BYTES];
 };
-struct pl_proof_queue {
-	struct pl_proof *first, *last;
+struct pl_fork_proof_queue {
+	struct pl_fork_proof *first, *last;
 };
 
 struct pl_ack {
@@ -110,7 +110,7 @@ struct pl_store {
 	uint8_t network_id[PL_ID_BYTES], node_id[PL_NODE_ID_BYTES];
 	sqlite3 *db;
 	sqlite3_stmt *statements[PL_STMT_COUNT];
-	struct pl_feed feed;
+	struct pl_sidecar sidecar;
 	struct pl_store_tuning tuning;
 
 	/* the loop's thread */
@@ -133,9 +133,9 @@ struct pl_store {
 	uint32_t normal_count[PL_NODES_MAX][PL_LANES], urgent_count[PL_NODES_MAX][PL_LANES]; /* in those, for the order within a lane */
 	struct pl_job_queue jobs_urgent, jobs;
 	struct pl_load_queue loads;
-	struct pl_proof_queue proofs;
+	struct pl_fork_proof_queue proofs;
 	struct pl_ack_table acks;
-	char freeze_why[PL_FEED_WHY_BYTES]; /* empty: nothing to write */
+	char freeze_why[PL_SIDECAR_WHY_BYTES]; /* empty: nothing to write */
 	/* done, for the loop to report in this order */
 	struct pl_pending_queue done_entries;
 	struct pl_job_queue done_jobs;
@@ -165,7 +165,7 @@ void pl_store_worker(void *store);
 enum pl_err pl_sql_prepare_all(struct pl_store *store);
 enum pl_err pl_sql_run(struct pl_store *store, enum pl_statement statement);
 enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_entry *entry);
-enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_proof *proof);
+enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof);
 enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks);
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load);
 enum pl_err pl_sql_probe(struct pl_store *store);

@@ -1,4 +1,4 @@
-#include "node/store_feed.h"
+#include "node/store_sidecar.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "crypto/bytes.h"
 
 #define BLOCK_BYTES 4096
 #define BLOCKS 3
@@ -25,21 +27,6 @@ struct record {
 	uint64_t serial;
 	uint64_t seq[PL_LANES];
 };
-
-static void put64(uint8_t *at, uint64_t value)
-{
-	for (int i = 7; i >= 0; i--, value >>= 8)
-		at[i] = (uint8_t)value;
-}
-
-static uint64_t take64(const uint8_t *at)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | at[i];
-	return value;
-}
 
 static void hash_block(uint8_t number, const uint8_t block[BLOCK_BYTES], uint8_t out[HASH_BYTES])
 {
@@ -60,9 +47,9 @@ static void encode(uint8_t number, const struct record *record, uint8_t block[BL
 	at += sizeof(magic);
 	memcpy(at, record->incarnation, PL_INCARNATION_BYTES);
 	at += PL_INCARNATION_BYTES;
-	put64(at, record->serial);
+	pl_put64(at, record->serial);
 	for (int lane = 0; lane < PL_LANES; lane++)
-		put64(at + 8 + 8 * lane, record->seq[lane]);
+		pl_put64(at + 8 + 8 * lane, record->seq[lane]);
 	hash_block(number, block, block + HASHED_BYTES);
 }
 
@@ -76,9 +63,9 @@ static bool decode(uint8_t number, const uint8_t block[BLOCK_BYTES], struct reco
 		return false;
 	memcpy(out->incarnation, at, PL_INCARNATION_BYTES);
 	at += PL_INCARNATION_BYTES;
-	out->serial = take64(at);
+	out->serial = pl_get64(at);
 	for (int lane = 0; lane < PL_LANES; lane++)
-		out->seq[lane] = take64(at + 8 + 8 * lane);
+		out->seq[lane] = pl_get64(at + 8 + 8 * lane);
 	return true;
 }
 
@@ -112,14 +99,14 @@ static bool read_block(int fd, uint8_t number, struct record *out)
 	return count == (ssize_t)sizeof(block) && decode(number, block, out);
 }
 
-__attribute__((format(printf, 2, 3))) static void freeze(struct pl_feed *feed, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void freeze(struct pl_sidecar *sidecar, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(feed->why, sizeof(feed->why), format, args);
+	vsnprintf(sidecar->why, sizeof(sidecar->why), format, args);
 	va_end(args);
-	feed->frozen = true;
+	sidecar->frozen = true;
 }
 
 static enum pl_err sync_dir_of(const char *path)
@@ -141,8 +128,8 @@ static enum pl_err sync_dir_of(const char *path)
 }
 
 /* Under another name first: a sidecar that stands under its own name was whole once, so that a damaged one is no half-made one. Every block
- * is written, so that later writes replace in place and do not run out of space. Replaces feed->fd. */
-static enum pl_err create(struct pl_feed *feed, const char *path)
+ * is written, so that later writes replace in place and do not run out of space. Replaces sidecar->fd. */
+static enum pl_err create(struct pl_sidecar *sidecar, const char *path)
 {
 	struct record record = {.serial = 1};
 	char temporary[PATH_MAX];
@@ -153,7 +140,7 @@ static enum pl_err create(struct pl_feed *feed, const char *path)
 	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return io_err();
-	memcpy(record.incarnation, feed->incarnation, PL_INCARNATION_BYTES);
+	memcpy(record.incarnation, sidecar->incarnation, PL_INCARNATION_BYTES);
 	for (uint8_t number = 0; !err && number < BLOCKS; number++)
 		err = write_block(fd, number, &record);
 	if (!err && (fsync(fd) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || rename(temporary, path) != 0))
@@ -168,32 +155,32 @@ static enum pl_err create(struct pl_feed *feed, const char *path)
 		errno = saved;
 		return err;
 	}
-	pl_feed_close(feed);
-	feed->fd = fd;
-	feed->serial = record.serial;
+	pl_sidecar_close(sidecar);
+	sidecar->fd = fd;
+	sidecar->serial = record.serial;
 	return PL_OK;
 }
 
 /* Compares the store with what the sidecar says. */
-static void judge(struct pl_feed *feed, const char *path, const struct record *reserved, const struct record *committed,
+static void judge(struct pl_sidecar *sidecar, const char *path, const struct record *reserved, const struct record *committed,
                   const uint64_t heads[PL_LANES])
 {
-	feed->serial = reserved->serial;
-	for (int lane = 0; lane < PL_LANES && !feed->frozen; lane++) {
+	sidecar->serial = reserved->serial;
+	for (int lane = 0; lane < PL_LANES && !sidecar->frozen; lane++) {
 		unsigned long long head = heads[lane], done = committed ? committed->seq[lane] : 0;
 		unsigned long long limit = reserved->seq[lane] > done ? reserved->seq[lane] : done;
 
-		feed->reserved[lane] = limit;
+		sidecar->reserved[lane] = limit;
 		if (head < done)
-			freeze(feed, "%s: entry %llu of this node's lane %d was committed, but the store ends at %llu: it was restored from a copy.",
+			freeze(sidecar, "%s: entry %llu of this node's lane %d was committed, but the store ends at %llu: it was restored from a copy.",
 			       path, done, lane, head);
-		else if (head + PL_FEED_LEAD_MAX <= limit)
-			freeze(feed, "%s: places up to %llu of this node's lane %d are reserved, but the store ends at %llu: it was restored from a copy.",
+		else if (head + PL_SIDECAR_LEAD_MAX <= limit)
+			freeze(sidecar, "%s: places up to %llu of this node's lane %d are reserved, but the store ends at %llu: it was restored from a copy.",
 			       path, limit, lane, head);
 		else if (head > limit)
-			freeze(feed, "%s: the store ends this node's lane %d at %llu, but only %llu are reserved: this file is from an older copy.",
+			freeze(sidecar, "%s: the store ends this node's lane %d at %llu, but only %llu are reserved: this file is from an older copy.",
 			       path, lane, head, limit);
-		feed->is_older = feed->frozen && head < limit;
+		sidecar->is_older = sidecar->frozen && head < limit;
 	}
 }
 
@@ -205,99 +192,99 @@ static bool is_unused(const struct record *record)
 	return true;
 }
 
-enum pl_err pl_feed_open(struct pl_feed *feed, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
+enum pl_err pl_sidecar_open(struct pl_sidecar *sidecar, const char *path, const uint8_t incarnation[PL_INCARNATION_BYTES],
                          const uint64_t heads[PL_LANES], bool is_new, char *why, size_t why_max)
 {
 	struct record blocks[2], committed, *newest = NULL;
 	bool is_ours;
 	enum pl_err err = PL_OK;
 
-	memset(feed, 0, sizeof(*feed));
-	memcpy(feed->incarnation, incarnation, PL_INCARNATION_BYTES);
-	feed->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (feed->fd < 0 && errno == ENOENT) {
+	memset(sidecar, 0, sizeof(*sidecar));
+	memcpy(sidecar->incarnation, incarnation, PL_INCARNATION_BYTES);
+	sidecar->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (sidecar->fd < 0 && errno == ENOENT) {
 		if (!is_new) {
-			freeze(feed, "%s is missing: the store was restored from a copy.", path);
+			freeze(sidecar, "%s is missing: the store was restored from a copy.", path);
 			return PL_OK;
 		}
-		err = create(feed, path);
+		err = create(sidecar, path);
 		if (err)
 			snprintf(why, why_max, "%s cannot be made: %s.", path, strerror(errno));
 		return err;
 	}
-	if (feed->fd < 0) {
+	if (sidecar->fd < 0) {
 		err = io_err();
 		snprintf(why, why_max, "%s cannot be opened: %s.", path, strerror(errno));
 		return err;
 	}
-	if (flock(feed->fd, LOCK_EX | LOCK_NB) != 0) {
+	if (flock(sidecar->fd, LOCK_EX | LOCK_NB) != 0) {
 		snprintf(why, why_max, "%s is in use by another process.", path);
-		pl_feed_close(feed);
+		pl_sidecar_close(sidecar);
 		return PL_ERR_REFUSED;
 	}
 	for (uint8_t number = 0; number < 2; number++)
-		if (read_block(feed->fd, number, &blocks[number]) && (!newest || blocks[number].serial > newest->serial))
+		if (read_block(sidecar->fd, number, &blocks[number]) && (!newest || blocks[number].serial > newest->serial))
 			newest = &blocks[number];
 
 	is_ours = newest && memcmp(newest->incarnation, incarnation, PL_INCARNATION_BYTES) == 0;
 	if (!newest) {
-		freeze(feed, "%s is damaged, so that nobody can tell whether the store is the newest.", path);
+		freeze(sidecar, "%s is damaged, so that nobody can tell whether the store is the newest.", path);
 	} else if (!is_ours && !(is_new && is_unused(newest))) {
-		freeze(feed, "%s belongs to another store of this node: the store was restored from a copy, or made anew.", path);
+		freeze(sidecar, "%s belongs to another store of this node: the store was restored from a copy, or made anew.", path);
 	} else if (!is_ours) {
-		err = create(feed, path);
+		err = create(sidecar, path);
 		if (err) {
 			snprintf(why, why_max, "%s cannot be replaced: %s.", path, strerror(errno));
-			pl_feed_close(feed);
+			pl_sidecar_close(sidecar);
 		}
 	} else {
-		bool is_marked = read_block(feed->fd, BLOCK_COMMITTED, &committed) &&
+		bool is_marked = read_block(sidecar->fd, BLOCK_COMMITTED, &committed) &&
 		                 memcmp(committed.incarnation, incarnation, PL_INCARNATION_BYTES) == 0;
-		judge(feed, path, newest, is_marked ? &committed : NULL, heads);
+		judge(sidecar, path, newest, is_marked ? &committed : NULL, heads);
 	}
 	return err;
 }
 
-enum pl_err pl_feed_reserve(struct pl_feed *feed, const uint64_t heads[PL_LANES])
+enum pl_err pl_sidecar_reserve(struct pl_sidecar *sidecar, const uint64_t heads[PL_LANES])
 {
 	struct record record;
 	bool enough = true;
 	enum pl_err err;
 
 	for (int lane = 0; lane < PL_LANES; lane++)
-		enough &= heads[lane] <= feed->reserved[lane];
-	if (feed->frozen || enough)
+		enough &= heads[lane] <= sidecar->reserved[lane];
+	if (sidecar->frozen || enough)
 		return PL_OK;
 
-	memcpy(record.incarnation, feed->incarnation, PL_INCARNATION_BYTES);
-	record.serial = feed->serial + 1;
+	memcpy(record.incarnation, sidecar->incarnation, PL_INCARNATION_BYTES);
+	record.serial = sidecar->serial + 1;
 	for (int lane = 0; lane < PL_LANES; lane++)
-		record.seq[lane] = heads[lane] > feed->reserved[lane] ? heads[lane] + PL_FEED_BLOCK - 1 : feed->reserved[lane];
-	err = write_block(feed->fd, (uint8_t)(record.serial & 1), &record);
+		record.seq[lane] = heads[lane] > sidecar->reserved[lane] ? heads[lane] + PL_SIDECAR_BLOCK - 1 : sidecar->reserved[lane];
+	err = write_block(sidecar->fd, (uint8_t)(record.serial & 1), &record);
 	if (err)
 		return err;
-	if (fdatasync(feed->fd) != 0)
+	if (fdatasync(sidecar->fd) != 0)
 		return PL_ERR_IO;
-	feed->serial = record.serial;
-	memcpy(feed->reserved, record.seq, sizeof(feed->reserved));
+	sidecar->serial = record.serial;
+	memcpy(sidecar->reserved, record.seq, sizeof(sidecar->reserved));
 	return PL_OK;
 }
 
-void pl_feed_committed(struct pl_feed *feed, const uint64_t heads[PL_LANES])
+void pl_sidecar_committed(struct pl_sidecar *sidecar, const uint64_t heads[PL_LANES])
 {
-	struct record record = {.serial = feed->serial};
+	struct record record = {.serial = sidecar->serial};
 
-	if (feed->frozen)
+	if (sidecar->frozen)
 		return;
-	memcpy(record.incarnation, feed->incarnation, PL_INCARNATION_BYTES);
+	memcpy(record.incarnation, sidecar->incarnation, PL_INCARNATION_BYTES);
 	memcpy(record.seq, heads, sizeof(record.seq));
 	/* Only narrows what a restored copy could hide; the reservation holds without it. */
-	(void)!write_block(feed->fd, BLOCK_COMMITTED, &record);
+	(void)!write_block(sidecar->fd, BLOCK_COMMITTED, &record);
 }
 
-void pl_feed_close(struct pl_feed *feed)
+void pl_sidecar_close(struct pl_sidecar *sidecar)
 {
-	if (feed->fd >= 0)
-		close(feed->fd);
-	feed->fd = -1;
+	if (sidecar->fd >= 0)
+		close(sidecar->fd);
+	sidecar->fd = -1;
 }

@@ -3,18 +3,18 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "node/store_feed.h"
+#include "node/store_sidecar.h"
 #include "node/store_fixture.h"
 
 static struct fixture f;
-static char feed_path[128], copy_path[128], feed_copy[128];
+static char sidecar_path[128], copy_path[128], sidecar_copy[128];
 
 static void set_up(void)
 {
 	fixture_init(&f, "/tmp");
-	snprintf(feed_path, sizeof(feed_path), "%.96s.feed", f.path);
+	snprintf(sidecar_path, sizeof(sidecar_path), "%.96s.feed", f.path);
 	snprintf(copy_path, sizeof(copy_path), "%.96s.copy", f.path);
-	snprintf(feed_copy, sizeof(feed_copy), "%.96s.feed.copy", f.path);
+	snprintf(sidecar_copy, sizeof(sidecar_copy), "%.96s.feed.copy", f.path);
 }
 
 static void tear_down(void)
@@ -22,7 +22,7 @@ static void tear_down(void)
 	fixture_dispose(&f);
 }
 
-TestSuite(store_feed, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(store_sidecar, .init = set_up, .fini = tear_down, .timeout = 30);
 
 static void copy_file(const char *from, const char *to)
 {
@@ -60,7 +60,7 @@ static enum pl_err state_after_open(void)
 	return err;
 }
 
-Test(store_feed, goes_on_after_every_restart)
+Test(store_sidecar, goes_on_after_every_restart)
 {
 	cr_assert_eq(state_after_open(), PL_OK, "a new store");
 	for (uint64_t to = 1, from = 1; to < 600; from = to + 1, to = to * 3 / 2 + 1) {
@@ -69,7 +69,7 @@ Test(store_feed, goes_on_after_every_restart)
 	}
 }
 
-Test(store_feed, restored_copy_is_frozen_for_good)
+Test(store_sidecar, restored_copy_is_frozen_for_good)
 {
 	author_up_to(0, 1, 10);
 	copy_file(f.path, copy_path);
@@ -82,7 +82,7 @@ Test(store_feed, restored_copy_is_frozen_for_good)
 	}
 }
 
-Test(store_feed, newest_store_put_back_is_fine)
+Test(store_sidecar, newest_store_put_back_is_fine)
 {
 	char newest[128];
 
@@ -99,7 +99,7 @@ Test(store_feed, newest_store_put_back_is_fine)
 	cr_assert_eq(state_after_open(), PL_OK, "%s", f.why);
 }
 
-Test(store_feed, what_a_peer_found_holds_at_the_next_start)
+Test(store_sidecar, what_a_peer_found_holds_at_the_next_start)
 {
 	author_up_to(0, 1, 10);
 	fixture_start(&f);
@@ -109,7 +109,7 @@ Test(store_feed, what_a_peer_found_holds_at_the_next_start)
 	cr_assert_str_eq(f.why, "CHE holds more of it.");
 }
 
-Test(store_feed, frozen_store_does_not_move_its_sidecar)
+Test(store_sidecar, frozen_store_does_not_move_its_sidecar)
 {
 	struct stat before, after;
 
@@ -117,28 +117,28 @@ Test(store_feed, frozen_store_does_not_move_its_sidecar)
 	copy_file(f.path, copy_path);
 	author_up_to(0, 11, 300);
 	copy_file(copy_path, f.path);
-	cr_assert_eq(stat(feed_path, &before), 0);
+	cr_assert_eq(stat(sidecar_path, &before), 0);
 	author_up_to(0, 11, 40);
-	cr_assert_eq(stat(feed_path, &after), 0);
+	cr_assert_eq(stat(sidecar_path, &after), 0);
 	cr_assert_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 }
 
-Test(store_feed, without_its_sidecar_is_frozen)
+Test(store_sidecar, without_its_sidecar_is_frozen)
 {
 	cr_assert_eq(state_after_open(), PL_OK);
-	unlink(feed_path); /* it holds nothing of its own: it may be a copy from before the first entry */
+	unlink(sidecar_path); /* it holds nothing of its own: it may be a copy from before the first entry */
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 	unlink(f.path);
 	author_up_to(2, 1, 1);
-	unlink(feed_path);
+	unlink(sidecar_path);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 	cr_assert_not_null(strstr(f.why, "missing"), "%s", f.why);
-	cr_assert_neq(access(feed_path, F_OK), 0, "a missing sidecar is not made anew");
+	cr_assert_neq(access(sidecar_path, F_OK), 0, "a missing sidecar is not made anew");
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 }
 
-Test(store_feed, store_made_anew_is_frozen)
+Test(store_sidecar, store_made_anew_is_frozen)
 {
 	author_up_to(1, 1, 3);
 	unlink(f.path);
@@ -147,7 +147,7 @@ Test(store_feed, store_made_anew_is_frozen)
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 }
 
-Test(store_feed, unused_sidecar_yields_to_a_new_store)
+Test(store_sidecar, unused_sidecar_yields_to_a_new_store)
 {
 	cr_assert_eq(state_after_open(), PL_OK);
 	unlink(f.path);
@@ -156,19 +156,19 @@ Test(store_feed, unused_sidecar_yields_to_a_new_store)
 	cr_assert_eq(state_after_open(), PL_OK);
 }
 
-Test(store_feed, older_sidecar_is_noticed)
+Test(store_sidecar, older_sidecar_is_noticed)
 {
 	author_up_to(1, 1, 3);
-	copy_file(feed_path, feed_copy);
+	copy_file(sidecar_path, sidecar_copy);
 	author_up_to(1, 4, 200);
-	copy_file(feed_copy, feed_path);
+	copy_file(sidecar_copy, sidecar_path);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 	cr_assert_not_null(strstr(f.why, "older copy"), "%s", f.why);
 }
 
 static void spoil(long offset)
 {
-	FILE *file = fopen(feed_path, "r+b");
+	FILE *file = fopen(sidecar_path, "r+b");
 	int c;
 
 	cr_assert_not_null(file);
@@ -179,7 +179,7 @@ static void spoil(long offset)
 	fclose(file);
 }
 
-Test(store_feed, one_torn_block_does_no_harm_two_are_damage)
+Test(store_sidecar, one_torn_block_does_no_harm_two_are_damage)
 {
 	author_up_to(1, 1, 200);
 	for (int block = 0; block < 3; block++) {
@@ -192,16 +192,16 @@ Test(store_feed, one_torn_block_does_no_harm_two_are_damage)
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 	cr_assert_not_null(strstr(f.why, "damaged"), "%s", f.why);
 	spoil(30);
-	cr_assert_eq(truncate(feed_path, 100), 0);
+	cr_assert_eq(truncate(sidecar_path, 100), 0);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
 }
 
 /* Without the block that says what was committed, as power loss may leave it, the lead of the reservation still tells. */
-Test(store_feed, reservation_alone_notices_a_copy_that_is_far_behind)
+Test(store_sidecar, reservation_alone_notices_a_copy_that_is_far_behind)
 {
 	author_up_to(1, 1, 10);
 	copy_file(f.path, copy_path);
-	author_up_to(1, 11, 10 + 2 * PL_FEED_LEAD_MAX);
+	author_up_to(1, 11, 10 + 2 * PL_SIDECAR_LEAD_MAX);
 	copy_file(copy_path, f.path);
 	spoil(2 * 4096 + 30);
 	cr_assert_eq(state_after_open(), PL_ERR_FORK);
@@ -220,8 +220,8 @@ static void ignore(struct pl_job *job)
 	(void)job;
 }
 
-/* However many wait: a reservation's lead over what is committed has to stay below PL_FEED_LEAD_MAX, or a crash would look like a copy. */
-Test(store_feed, own_entries_are_committed_in_small_groups)
+/* However many wait: a reservation's lead over what is committed has to stay below PL_SIDECAR_LEAD_MAX, or a crash would look like a copy. */
+Test(store_sidecar, own_entries_are_committed_in_small_groups)
 {
 	uv_sem_t gate;
 	struct pl_job job = {.work = work_wait, .done = ignore, .ctx = &gate};
@@ -230,16 +230,16 @@ Test(store_feed, own_entries_are_committed_in_small_groups)
 	cr_assert_eq(uv_sem_init(&gate, 0), 0);
 	fixture_start(&f);
 	pl_store_run(f.store, &job);
-	for (uint64_t seq = 1; seq <= 10 * PL_FEED_GROUP_MAX; seq++)
+	for (uint64_t seq = 1; seq <= 10 * PL_SIDECAR_GROUP_MAX; seq++)
 		cr_assert_eq(fixture_append(&f, 0, 2, seq, 20, false), PL_OK);
 	uv_sem_post(&gate);
-	fixture_await(&f, &f.stored, 10 * PL_FEED_GROUP_MAX);
+	fixture_await(&f, &f.stored, 10 * PL_SIDECAR_GROUP_MAX);
 	pl_store_stats(f.store, &stats);
 	cr_assert_geq(stats.commits, 10);
 	uv_sem_destroy(&gate);
 }
 
-Test(store_feed, killed_at_any_time_goes_on)
+Test(store_sidecar, killed_at_any_time_goes_on)
 {
 	for (int round = 0; round < 12; round++) {
 		pid_t pid = fork();
