@@ -4,27 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/file.h"
 #include "node/store_impl.h"
 #include "node/store_schema.h"
 
 /* --- open --- */
-
-enum pl_err pl_store_say(enum pl_err err, char *why, size_t why_max, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, why_max, format, args);
-	va_end(args);
-	return err;
-}
 
 /* A sentence for what SQLite said last. */
 static enum pl_err say_sql(const struct pl_store *store, char *why, size_t why_max)
@@ -33,12 +23,12 @@ static enum pl_err say_sql(const struct pl_store *store, char *why, size_t why_m
 
 	switch (sqlite3_errcode(store->db) & 0xff) {
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED: return pl_store_say(PL_ERR_REFUSED, why, why_max, "%s is in use by another process.", store->path);
-	case SQLITE_NOTADB: return pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is not a Parley store.", store->path);
+	case SQLITE_LOCKED: return pl_why(why, why_max, PL_ERR_REFUSED, "%s is in use by another process.", store->path);
+	case SQLITE_NOTADB: return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is not a Parley store.", store->path);
 	case SQLITE_CORRUPT:
-		return pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is damaged (%s). Restore it from a copy.", store->path, sqlite3_errmsg(store->db));
-	case SQLITE_FULL: return pl_store_say(PL_ERR_DISK_FULL, why, why_max, "There is no room left to write %s.", store->path);
-	default: return pl_store_say(err ? err : PL_ERR_IO, why, why_max, "%s cannot be used: %s.", store->path, sqlite3_errmsg(store->db));
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged (%s). Restore it from a copy.", store->path, sqlite3_errmsg(store->db));
+	case SQLITE_FULL: return pl_why(why, why_max, PL_ERR_DISK_FULL, "There is no room left to write %s.", store->path);
+	default: return pl_why(why, why_max, err ? err : PL_ERR_IO, "%s cannot be used: %s.", store->path, sqlite3_errmsg(store->db));
 	}
 }
 
@@ -74,7 +64,7 @@ static enum pl_err read_meta(struct pl_store *store, const char *key, uint8_t *o
 	if (rc == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == bytes)
 		memcpy(out, sqlite3_column_blob(statement, 0), (size_t)bytes);
 	else if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		err = pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is damaged: it does not say its %s.", store->path, key);
+		err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it does not say its %s.", store->path, key);
 	else
 		err = say_sql(store, why, why_max);
 	sqlite3_finalize(statement);
@@ -105,7 +95,8 @@ static enum pl_err make_file(const char *path, char *why, size_t why_max)
 	if (fd < 0 && errno == EEXIST)
 		return PL_OK;
 	if (fd < 0)
-		return pl_store_say(errno == ENOSPC ? PL_ERR_DISK_FULL : PL_ERR_IO, why, why_max, "%s cannot be made: %s.", path, strerror(errno));
+		return pl_why(why, why_max, errno == ENOSPC || errno == EDQUOT ? PL_ERR_DISK_FULL : PL_ERR_IO, "%s cannot be made: %s.", path,
+		              strerror(errno));
 	close(fd);
 	return PL_OK;
 }
@@ -115,7 +106,7 @@ static enum pl_err connect_db(struct pl_store *store, char *why, size_t why_max)
 	int rc = sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 
 	if (!store->db)
-		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", store->path);
+		return pl_why(why, why_max, PL_ERR_MEMORY, "There is not enough memory to open %s.", store->path);
 	if (rc != SQLITE_OK)
 		return say_sql(store, why, why_max);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -151,21 +142,21 @@ static enum pl_err check_identity(struct pl_store *store, int *version, char *wh
 	if (application == 0 && number == 0 && tables == 0)
 		return PL_OK;
 	if (application != PL_STORE_APPLICATION_ID)
-		return pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is a database, but not a Parley store.", store->path);
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is a database, but not a Parley store.", store->path);
 	if (number > pl_schema_latest())
-		return pl_store_say(PL_ERR_VERSION, why, why_max, "%s has schema %d, and this parleyd knows up to %d: a newer one has written it.",
+		return pl_why(why, why_max, PL_ERR_VERSION, "%s has schema %d, and this parleyd knows up to %d: a newer one has written it.",
 		           store->path, (int)number, pl_schema_latest());
 	if (number < 1)
-		return pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is damaged: it has no schema number.", store->path);
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it has no schema number.", store->path);
 	err = read_meta(store, "network_id", network_id, PL_ID_BYTES, why, why_max);
 	if (!err)
 		err = read_meta(store, "node_id", node_id, PL_NODE_ID_BYTES, why, why_max);
 	if (err)
 		return err;
 	if (memcmp(network_id, store->network_id, PL_ID_BYTES) != 0)
-		return pl_store_say(PL_ERR_NETWORK, why, why_max, "%s belongs to another network.", store->path);
+		return pl_why(why, why_max, PL_ERR_NETWORK, "%s belongs to another network.", store->path);
 	if (memcmp(node_id, store->node_id, PL_NODE_ID_BYTES) != 0)
-		return pl_store_say(PL_ERR_REFUSED, why, why_max, "%s belongs to another node of this network.", store->path);
+		return pl_why(why, why_max, PL_ERR_REFUSED, "%s belongs to another node of this network.", store->path);
 	return PL_OK;
 }
 
@@ -180,7 +171,7 @@ static enum pl_err read_nodes(struct pl_store *store, char *why, size_t why_max)
 
 		rc = SQLITE_OK;
 		if (index < 0 || index >= PL_NODES_MAX || sqlite3_column_bytes(statement, 1) != PL_NODE_ID_BYTES) {
-			err = pl_store_say(PL_ERR_CORRUPT, why, why_max, "%s is damaged: its list of nodes is not one.", store->path);
+			err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: its list of nodes is not one.", store->path);
 			break;
 		}
 		memcpy(store->node_ids[index], sqlite3_column_blob(statement, 1), PL_NODE_ID_BYTES);
@@ -205,7 +196,7 @@ static enum pl_err read_heads(struct pl_store *store, char *why, size_t why_max)
 			enum pl_err err = pl_sql_head(store, node, lane, &store->head[node][lane], &gseq, id);
 
 			if (err == PL_ERR_CORRUPT)
-				return pl_store_say(err, why, why_max, "%s is damaged: the end of a lane cannot be read.", store->path);
+				return pl_why(why, why_max, err, "%s is damaged: the end of a lane cannot be read.", store->path);
 			if (err)
 				return say_sql(store, why, why_max);
 			store->stats.entries += store->head[node][lane];
@@ -288,7 +279,7 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 		return err;
 
 	if (chmod(store->path, 0600) != 0)
-		return pl_store_say(PL_ERR_IO, why, why_max, "%s cannot be kept from other users: %s.", store->path, strerror(errno));
+		return pl_why(why, why_max, PL_ERR_IO, "%s cannot be kept from other users: %s.", store->path, strerror(errno));
 	snprintf(sidecar_path, sizeof(sidecar_path), "%s.feed", store->path);
 	/* The worker checkpoints when nothing waits; page_size counts for a new file only. */
 	err = exec(store, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
@@ -330,10 +321,10 @@ enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES
 	enum pl_err err;
 
 	if (strlen(path) + 32 > PATH_MAX)
-		return pl_store_say(PL_ERR_LIMIT, why, why_max, "The path of the store is too long.");
+		return pl_why(why, why_max, PL_ERR_LIMIT, "The path of the store is too long.");
 	store = calloc(1, sizeof(*store));
 	if (!store)
-		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", path);
+		return pl_why(why, why_max, PL_ERR_MEMORY, "There is not enough memory to open %s.", path);
 	store->sidecar.fd = -1;
 	store->tuning = pl_store_tuning;
 	snprintf(store->path, sizeof(store->path), "%s", path);
@@ -342,12 +333,12 @@ enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES
 	store->stats.writable = true;
 	if (uv_mutex_init(&store->mutex) != 0) {
 		free(store);
-		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", path);
+		return pl_why(why, why_max, PL_ERR_MEMORY, "There is not enough memory to open %s.", path);
 	}
 	if (uv_cond_init(&store->cond) != 0) {
 		uv_mutex_destroy(&store->mutex);
 		free(store);
-		return pl_store_say(PL_ERR_MEMORY, why, why_max, "There is not enough memory to open %s.", path);
+		return pl_why(why, why_max, PL_ERR_MEMORY, "There is not enough memory to open %s.", path);
 	}
 	err = open_checked(store, why, why_max);
 	if (err) {
@@ -363,14 +354,14 @@ enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl
 	for (uint16_t node = 0; node < PL_NODES_MAX; node++)
 		if (store->node_known[node] && (node >= charter->nodes_count ||
 		    memcmp(charter->nodes[node].certificate.node_id, store->node_ids[node], PL_NODE_ID_BYTES) != 0))
-			return pl_store_say(PL_ERR_REFUSED, why, why_max, "%s holds entries of a node that stands at place %d, where this charter has another.",
+			return pl_why(why, why_max, PL_ERR_REFUSED, "%s holds entries of a node that stands at place %d, where this charter has another.",
 			           store->path, node);
 	return PL_OK;
 }
 
 enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max)
 {
-	return store->sidecar.frozen ? pl_store_say(PL_ERR_FORK, why, why_max, "%s", store->sidecar.why) : PL_OK;
+	return store->sidecar.frozen ? pl_why(why, why_max, PL_ERR_FORK, "%s", store->sidecar.why) : PL_OK;
 }
 
 enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq,

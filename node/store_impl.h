@@ -154,8 +154,6 @@ struct pl_store {
 };
 
 /* store.c */
-/* Writes a sentence, returns err. */
-__attribute__((format(printf, 4, 5))) enum pl_err pl_store_say(enum pl_err err, char *why, size_t why_max, const char *format, ...);
 void pl_store_free(struct pl_store *store);
 
 /* store_worker.c: the thread's main */

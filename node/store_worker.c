@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/file.h"
 #include "node/store_impl.h"
 
 #define GROUP_ROWS_MAX 1024
@@ -65,13 +66,13 @@ static void explain(struct pl_store *store, enum pl_err err, char *why, size_t w
 	const char *message = sqlite3_errmsg(store->db);
 
 	if (err == PL_ERR_DISK_FULL)
-		pl_store_say(err, why, why_max, "There is no room left to write %s.", store->path);
+		pl_why(why, why_max, err, "There is no room left to write %s.", store->path);
 	else if (err == PL_ERR_CORRUPT)
-		pl_store_say(err, why, why_max, "%s is damaged: %s.", store->path, message);
+		pl_why(why, why_max, err, "%s is damaged: %s.", store->path, message);
 	else if (pl_store_sql_err(store->db) == PL_OK)
-		pl_store_say(err, why, why_max, "%s.feed cannot be written.", store->path);
+		pl_why(why, why_max, err, "%s.feed cannot be written.", store->path);
 	else
-		pl_store_say(err, why, why_max, "%s cannot be read or written: %s.", store->path, message);
+		pl_why(why, why_max, err, "%s cannot be read or written: %s.", store->path, message);
 }
 
 /* Nothing of the batch is kept. The loop hears of it once; proofs and custody wait for better times. */
