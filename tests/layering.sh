@@ -1,5 +1,6 @@
 #!/bin/sh
 # The layers, crypto <- proto <- node, held to tests/layering.allow: what proto's archive calls, and what the files of each layer include.
+# And that no two archives define one name: a program that links both would get whichever comes first.
 # Tests (x_test.c, x_fixture.h, everything under tests/) may use all; nobody includes tests/.
 #
 # Usage: tests/layering.sh [--self-test]    from the build directory; the check and then the self-test, or the self-test alone
@@ -7,6 +8,7 @@ set -eu
 top=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+archives='crypto/libcrypto.a proto/libproto.a node/libnode.a node/cli/libcli.a'
 CC=${CC:-cc} NM=${NM:-nm} AR=${AR:-ar}
 
 # LAYER VERB NAME: whether the list allows it.
@@ -47,6 +49,20 @@ check_calls() {
 		fi
 	done <"$work/calls"
 	return $bad
+}
+
+# ARCHIVE...
+check_names() {
+	for archive; do
+		"$NM" -g --defined-only "$archive" | awk -v archive="$archive" 'NF == 3 { print $3, archive }' | sort -u
+	done >"$work/names"
+	if [ "$(grep -c ' node/cli/libcli.a$' "$work/names")" -lt 10 ]; then
+		echo "layering.sh: found no names in node/cli/libcli.a"
+		return 1
+	fi
+	awk '{ print $1 }' "$work/names" | sort | uniq -d | sed 's/$/ is defined in two archives/; s/^/layering.sh: /' >"$work/twice"
+	cat "$work/twice"
+	[ ! -s "$work/twice" ]
 }
 
 # TREE: "FILE HEADER" for every include in the layers.
@@ -116,6 +132,14 @@ self_test() {
 	must_fail "that the archive is another one" "crypto/libcrypto.a does not look like proto's archive" \
 		check_calls crypto/libcrypto.a crypto/libcrypto.a
 
+	echo 'void pl_note(void); void pl_note(void) {}' >"$work/extra.c"
+	$CC -c -o "$work/extra.o" "$work/extra.c"
+	cp node/libnode.a "$work/libnode.a"
+	"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
+	must_fail "a name that proto has too" "pl_note is defined in two archives" \
+		check_names crypto/libcrypto.a proto/libproto.a "$work/libnode.a" node/cli/libcli.a
+	must_fail "that an archive is missing" "found no names in node/cli/libcli.a" check_names proto/libproto.a node/libnode.a
+
 	fresh; check_includes "$work/tree"
 	while read -r file line; do
 		fresh; add "$file" "$line"
@@ -143,6 +167,11 @@ self_test() {
 }
 
 read_rules
-[ "${1:-}" = --self-test ] || { check_calls proto/libproto.a crypto/libcrypto.a; check_includes "$top"; }
-[ "${1:-}" = --self-test ] || echo "layering.sh: $(wc -l <"$work/calls") symbols, $(wc -l <"$work/includes") includes"
+if [ "${1:-}" != --self-test ]; then
+	check_calls proto/libproto.a crypto/libcrypto.a
+	# shellcheck disable=SC2086 # a list
+	check_names $archives
+	check_includes "$top"
+	echo "layering.sh: $(wc -l <"$work/calls") symbols, $(wc -l <"$work/names") names, $(wc -l <"$work/includes") includes"
+fi
 self_test

@@ -170,7 +170,7 @@ void pl_out_block(const char *indent, const char *text, size_t count);
 /* Says what was done; not with --quiet or --json. */
 void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A remark on stderr; not with --quiet or --json. */
-void pl_note(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pl_remark(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints a JSON document on one line of stdout, all but ASCII escaped, and frees it. */
 void pl_out_json(json_t *document);
 void pl_out_bytes(const void *bytes, size_t count);

@@ -189,7 +189,7 @@ static enum pl_exit report_certificate(const struct pl_cli *cli, const char *pat
 		return pl_error(cli, pl_exit_of(err), NULL, "%s: the certificate that was made does not hold: %s", path, pl_err_str(err));
 	if (cli->json || !cli->quiet)
 		pl_show_certificate(cli, &certificate, code);
-	pl_note(cli, "%s: signed with %s", path, pl_number_of(signatures, "key", "keys"));
+	pl_remark(cli, "%s: signed with %s", path, pl_number_of(signatures, "key", "keys"));
 	return PL_EXIT_OK;
 }
 

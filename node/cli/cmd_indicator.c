@@ -93,7 +93,7 @@ static enum pl_exit send_batch(struct import *import)
 	                                  import->batch, import->batch_bytes, NULL, &reply);
 	if (exit != PL_EXIT_OK) {
 		if (import->accepted + import->duplicates > 0)
-			pl_note(import->cli, "%s of %s objects are in; import the file again for the rest, what is there already is recognised",
+			pl_remark(import->cli, "%s of %s objects are in; import the file again for the rest, what is there already is recognised",
 			        pl_count_text(import->accepted + import->duplicates), pl_count_text(import->good));
 		return exit;
 	}
@@ -153,11 +153,11 @@ static void print_rejected(const struct import *import)
 	json_t *item;
 	json_array_foreach(import->rejected, i, item) {
 		if (i == REJECTED_SHOWN_MAX) {
-			pl_note(import->cli, "and %s more; --json lists all", pl_count_text(json_array_size(import->rejected) - i));
+			pl_remark(import->cli, "and %s more; --json lists all", pl_count_text(json_array_size(import->rejected) - i));
 			break;
 		}
 		const char *id = pl_json_text(item, "id");
-		pl_note(import->cli, "object %s%s%s: %s", pl_count_text(pl_json_number(item, "index")), id[0] == '\0' ? "" : ", ", id,
+		pl_remark(import->cli, "object %s%s%s: %s", pl_count_text(pl_json_number(item, "index")), id[0] == '\0' ? "" : ", ", id,
 		        pl_json_text(item, "reason"));
 	}
 }
@@ -276,7 +276,7 @@ static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
 	} else if (exit == PL_EXIT_OK) {
 		print_indicators(indicators);
 		if (json_is_integer(next))
-			pl_note(cli, "there are more%s: --after %llu",
+			pl_remark(cli, "there are more%s: --after %llu",
 			        json_is_integer(total) ? pl_format(", %s in all", pl_count_text((uint64_t)json_integer_value(total))) : "",
 			        (unsigned long long)json_integer_value(next));
 	}

@@ -75,7 +75,7 @@ static enum pl_exit make_keys(const struct pl_cli *cli, const struct pl_args *ar
 		if (err == PL_OK)
 			note_made(cli, folder, folder->pub, "their public part, for `parley key certify --node`");
 	} else {
-		pl_note(cli, "%s stands there already and is kept", folder->key);
+		pl_remark(cli, "%s stands there already and is kept", folder->key);
 	}
 	if (err == PL_OK)
 		err = pl_key_read_public(folder->pub, &folder->node, why, sizeof why);
@@ -112,7 +112,7 @@ static enum pl_exit make_conf(const struct pl_cli *cli, const struct pl_args *ar
 		return pl_error(cli, PL_EXIT_INPUT, "--listen 0.0.0.0:7100", "--listen \"%s\": %s", listen, why);
 	if (is_there(folder->conf)) {
 		if (listen != NULL || peers_count > 0)
-			pl_note(cli, "%s stands there already and is kept: --listen and --peer are not written into it", folder->conf);
+			pl_remark(cli, "%s stands there already and is kept: --listen and --peer are not written into it", folder->conf);
 		return PL_EXIT_OK;
 	}
 	char *text = pl_conf_template(listen, peers, peers_count);

@@ -94,7 +94,7 @@ enum pl_exit pl_show_sheet(const struct pl_cli *cli, const char *path, const str
 	}
 	pl_paper_print_member(member, nodes, signed_keys);
 	if (have < member->root.threshold)
-		pl_note(cli, "%s is signed by %u of the %u root keys that it needs; complete it with `parley key certify --add-signature`", path, have,
+		pl_remark(cli, "%s is signed by %u of the %u root keys that it needs; complete it with `parley key certify --add-signature`", path, have,
 		        (unsigned)member->root.threshold);
 	return PL_EXIT_OK;
 }

@@ -101,7 +101,7 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 	} else if (exit == PL_EXIT_OK) {
 		print_messages(messages);
 		if (next != NULL)
-			pl_note(cli, "there are more: --after %s", next);
+			pl_remark(cli, "there are more: --after %s", next);
 	}
 	json_decref(messages);
 	return exit;

@@ -71,7 +71,7 @@ static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *ar
 		return exit != PL_EXIT_OK ? exit : check_text(cli, args, out, bytes_max);
 	}
 	if (isatty(STDIN_FILENO))
-		pl_note(cli, "type the text; Ctrl-D on an empty line ends it, Ctrl-C sends nothing");
+		pl_remark(cli, "type the text; Ctrl-D on an empty line ends it, Ctrl-C sends nothing");
 	uint8_t *bytes = pl_alloc(bytes_max + 1);
 	size_t count = fread(bytes, 1, bytes_max + 1, stdin);
 	if (ferror(stdin))

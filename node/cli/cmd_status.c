@@ -249,7 +249,7 @@ static enum pl_exit run_feed(struct pl_cli *cli, const struct pl_args *args)
 	} else if (exit == PL_EXIT_OK) {
 		print_feed(entries);
 		if (json_is_integer(next))
-			pl_note(cli, "there are more: --after %llu", (unsigned long long)json_integer_value(next));
+			pl_remark(cli, "there are more: --after %llu", (unsigned long long)json_integer_value(next));
 	}
 	json_decref(entries);
 	json_decref(next);

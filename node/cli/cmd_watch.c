@@ -81,7 +81,7 @@ static void on_open(void *ctx)
 {
 	struct watch *watch = ctx;
 	if (watch->is_gone)
-		pl_note(watch->cli, "parleyd is back");
+		pl_remark(watch->cli, "parleyd is back");
 	watch->was_connected = true;
 	watch->is_gone = false;
 }
@@ -102,7 +102,7 @@ static enum pl_exit run_watch(struct pl_cli *cli, const struct pl_args *args)
 		if (!watch.was_connected)
 			return cli->client == NULL ? exit : pl_unreachable(cli);
 		if (!watch.is_gone)
-			pl_note(cli, "parleyd is gone; waiting for it to come back");
+			pl_remark(cli, "parleyd is gone; waiting for it to come back");
 		watch.is_gone = true;
 		(void)nanosleep(&pause, NULL);
 	}

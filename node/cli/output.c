@@ -429,7 +429,7 @@ void pl_say(const struct pl_cli *cli, const char *format, ...)
 	flush_to(stdout, &buffer);
 }
 
-void pl_note(const struct pl_cli *cli, const char *format, ...)
+void pl_remark(const struct pl_cli *cli, const char *format, ...)
 {
 	if (cli->json || cli->quiet)
 		return;

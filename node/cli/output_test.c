@@ -92,7 +92,7 @@ static void print_styled(void) { pl_out_styled(PL_BOLD, "%s", given); }
 static void print_field(void) { pl_out_field("label", "%s", given); }
 static void print_block(void) { pl_out_block("  ", given, strlen(given)); }
 static void print_say(void) { pl_say(&cli, "said: %s", given); }
-static void print_note(void) { pl_note(&cli, "noted: %s", given); }
+static void print_note(void) { pl_remark(&cli, "noted: %s", given); }
 static void print_error(void) { (void)pl_error(&cli, PL_EXIT_FAILED, given, "failed: %s", given); }
 static void print_json(void) { pl_out_json(json_pack("{s:s}", "text", given)); }
 static void print_table(void)
