@@ -27,7 +27,7 @@ static const size_t padding_classes[] = { 2048, 4096, 16384, 65536 };
 #define SLOT_CLASSES_COUNT (sizeof(slot_classes) / sizeof(slot_classes[0]))
 #define PADDING_CLASSES_COUNT (sizeof(padding_classes) / sizeof(padding_classes[0]))
 
-/* Every body key seals once, so that its nonce may be zero. */
+/* CRYPTO: "Every key used so is derived for one plaintext and never used again, which is what permits the constant nonce." */
 static const uint8_t nonce_zero[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
 
 static size_t write_ctx(const struct pl_envelope_ctx *ctx, uint8_t *out)
@@ -54,6 +54,7 @@ static void derive_commitment(const uint8_t prk[KEY_BYTES], uint8_t commitment[C
 	crypto_kdf_hkdf_sha256_expand(commitment, COMMITMENT_BYTES, PL_LABEL_CEK_COMMIT, sizeof(PL_LABEL_CEK_COMMIT), prk);
 }
 
+/* CRYPTO: "It is compared, in constant time, before anything is decrypted." */
 static bool fits_commitment(const struct pl_envelope_ctx *ctx, const uint8_t cek[PL_CEK_BYTES], const uint8_t *envelope)
 {
 	uint8_t prk[KEY_BYTES], commitment[COMMITMENT_BYTES];
@@ -190,7 +191,8 @@ static enum pl_err seal_slot(const struct pl_envelope_ctx *ctx, const struct pl_
 	return err;
 }
 
-/* A slot that nobody can open, made like any other: to a real key, whose secret is forgotten here. */
+/* CRYPTO: "A slot to fill up is made in the same way in mode base, to the public key of a secret that is forgotten at once: to a stranger it
+ * looks like any other." */
 static enum pl_err seal_throwaway(const struct pl_envelope_ctx *ctx, const uint8_t seed[32], uint32_t index, const uint8_t *prefix,
                                   const uint8_t cek[PL_CEK_BYTES], uint8_t *slot)
 {
@@ -369,7 +371,9 @@ enum pl_err pl_envelope_open(const struct pl_envelope_ctx *ctx, const struct pl_
 	size_t modes_count = courier_key ? 2 : 1;
 	uint8_t content_key[PL_CEK_BYTES];
 	bool opened = false, fits = false;
-	for (size_t i = 0; i < slots_of(envelope); i++) /* to the end, whatever was found: how long it takes tells nobody what was ours */
+	/* CRYPTO: "It goes on to the last slot whatever it has found, so that the time it takes says nothing about whether and where a slot was for
+	 * it." */
+	for (size_t i = 0; i < slots_of(envelope); i++)
 		for (size_t k = 0; k < keys_count; k++)
 			try_slot(ctx, &keys[k], modes, modes_count, envelope, envelope + PL_ENVELOPE_PREFIX_BYTES + i * PL_ENVELOPE_SLOT_BYTES, &opened,
 			         &fits, content_key);
@@ -454,7 +458,8 @@ enum pl_err pl_attachment_open(const struct pl_envelope_ctx *ctx, const uint8_t 
 #define CHANNEL_ITEM_AT 20
 #define CHANNEL_COMMITMENT_AT 28
 
-/* The first class that holds so much and a byte of padding. */
+/* CRYPTO: "It is padded to 256, 1,024 or 4,096 bytes or else to a multiple of 16,384: the smallest that leaves room for the 0x80; a reader
+ * accepts any of these." */
 static size_t channel_padded_bytes(size_t plain_bytes)
 {
 	static const size_t small[] = { 256, 1024, 4096 };
@@ -561,6 +566,7 @@ enum pl_err pl_channel_open(const struct pl_envelope_ctx *ctx, const uint8_t roo
 	derive_channel_keys(ctx, root, sealed + CHANNEL_ID_AT, pl_get64(sealed + CHANNEL_ITEM_AT), &keys);
 	channel_aad(ctx, sealed, aad);
 	err = PL_ERR_DECRYPT;
+	/* CRYPTO: "The commitment is compared in constant time before anything is decrypted." */
 	if (sodium_memcmp(keys.commitment, sealed + CHANNEL_COMMITMENT_AT, COMMITMENT_BYTES) == 0)
 		err = open_padded(keys.key, aad, sizeof(aad), sealed + PL_CHANNEL_PREFIX_BYTES, sealed_bytes - PL_CHANNEL_PREFIX_BYTES, plain,
 		                  plain_bytes);

@@ -163,6 +163,7 @@ enum pl_err pl_hpke_decap(enum pl_hpke_kem kem, const uint8_t secret[PL_HPKE_SEC
 {
 	switch (kem) {
 	case PL_HPKE_X25519: return x25519_decap(secret, enc, shared);
+	/* CRYPTO: "An encapsulated key with an X25519 part of small order is refused." */
 	case PL_HPKE_XWING: return crypto_kem_xwing_dec(shared, enc, secret) == 0 ? PL_OK : PL_ERR_REFUSED;
 	}
 	return PL_ERR_VERSION;

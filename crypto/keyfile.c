@@ -74,6 +74,7 @@ enum pl_err pl_keyfile_open(const char *passphrase, size_t passphrase_bytes, con
 	if (file_bytes > PL_KEYFILE_BYTES_MAX)
 		return PL_ERR_LIMIT;
 
+	/* CRYPTO: "A reader refuses, before any work, what asks for over 16 passes or 4 GiB, and files of over 64 KiB." */
 	struct pl_keyfile_cost cost = { pl_get16(file + 6), pl_get32(file + 8) };
 	uint8_t key[KEY_BYTES];
 	enum pl_err err = derive_key(cost, passphrase, passphrase_bytes, file + SALT_AT, key);

@@ -46,7 +46,7 @@ static bool open_sealed(const struct pl_noise_cipher *cipher, const uint8_t *ad,
 	return crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_bytes, ad, ad_bytes, nonce, cipher->key) == 0;
 }
 
-/* The last counter is kept for rekeying, section 5.1. */
+/* CRYPTO: "Counter 2^64 - 1 is never used for a record." It is kept for rekeying, section 5.1. */
 static bool is_usable(const struct pl_noise_cipher *cipher)
 {
 	return cipher->has_key && cipher->nonce != UINT64_MAX;
@@ -191,6 +191,7 @@ static bool is_our_turn_to_read(const struct pl_noise *noise)
 	return noise->step < PL_NOISE_STEP_DONE && is_initiator(noise) == (noise->step == 1);
 }
 
+/* CRYPTO: "Any error in reading a message wipes the state." */
 static enum pl_err die(struct pl_noise *noise, enum pl_err err)
 {
 	pl_noise_wipe(noise);

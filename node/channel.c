@@ -132,6 +132,7 @@ static enum pl_err current_root(const struct pl_channels *channels, sqlite3 *db,
 	return err;
 }
 
+/* CRYPTO: "An item number never repeats under one root." What was reserved and not used is lost. */
 enum pl_err pl_channels_reserve(struct pl_channels *channels, sqlite3 *db, uint64_t wall_ms, uint64_t items, struct pl_channel_ticket *out)
 {
 	uint16_t self = pl_core_self(channels->core);

@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 protocol_min=60 # quotations there are at least: a check that finds none is broken
-crypto_min=${PL_QUOTES_CRYPTO_MIN:-0}
+crypto_min=10
 
 # TREE: prints DOCUMENT<TAB>FILE<TAB>SENTENCE for every quotation in its source.
 quotations() {
@@ -87,7 +87,9 @@ self_test() {
 	fresh; echo '/* PROTOCOL: "FLASH stands in lane" */' >"$work/tree/proto/extra.c"
 	must_fail "half a sentence" 'not a whole sentence'
 	fresh; sed -i 's/PROTOCOL: /PROTOCOL, /' "$work"/tree/proto/*.c
-	must_fail "that there is nothing to check" 'only [0-9]* quotations'
+	must_fail "that nothing of PROTOCOL.md is quoted" 'only [0-9]* quotations of PROTOCOL.md'
+	fresh; sed -i 's/CRYPTO: /CRYPTO, /' "$work"/tree/crypto/*.c
+	must_fail "that nothing of CRYPTO.md is quoted" 'only [0-9]* quotations of CRYPTO.md'
 }
 
 [ "${1:-}" = --self-test ] || check "$top"
