@@ -62,6 +62,11 @@ static uint64_t entries_out(const struct pl_peer_info *info)
 	return info->entries_out;
 }
 
+static uint64_t duplicates_in(const struct pl_peer_info *info)
+{
+	return info->duplicates_in;
+}
+
 static void links(struct pl_metrics *metrics, const struct pl_app *app)
 {
 	uint64_t states[PL_SESSION_BACKOFF + 1] = { 0 };
@@ -81,6 +86,8 @@ static void links(struct pl_metrics *metrics, const struct pl_app *app)
 	each_peer(metrics, app, "parley_link_received_bytes_total", PL_METRIC_COUNTER, "Bytes from this node.", bytes_in);
 	each_peer(metrics, app, "parley_link_sent_bytes_total", PL_METRIC_COUNTER, "Bytes to this node.", bytes_out);
 	each_peer(metrics, app, "parley_link_received_entries_total", PL_METRIC_COUNTER, "Entries from this node, new ones.", entries_in);
+	each_peer(metrics, app, "parley_link_duplicate_entries_total", PL_METRIC_COUNTER, "Entries from this node that were here already.",
+	          duplicates_in);
 	each_peer(metrics, app, "parley_link_sent_entries_total", PL_METRIC_COUNTER, "Entries to this node.", entries_out);
 	pl_metrics_family(metrics, "parley_link_rtt_seconds", PL_METRIC_GAUGE, "Round trip of the last ping to this node, once there was one.");
 	for (uint16_t node = 0; node < pl_core_charter(app->core)->nodes_count; node++) {
@@ -108,6 +115,10 @@ static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 	      counters.flash_forwarded);
 	value(metrics, "parley_quota_waits_total", PL_METRIC_COUNTER, "Times that an author's entries had to wait for its quota.",
 	      counters.quota_waits);
+	value(metrics, "parley_wants_total", PL_METRIC_COUNTER, "Times that another node was asked for entries.", counters.wants_sent);
+	value(metrics, "parley_wants_timed_out_total", PL_METRIC_COUNTER, "Times that it did not send them.", counters.wants_timed_out);
+	value(metrics, "parley_received_records_total", PL_METRIC_COUNTER, "Records from all links.", counters.records_in);
+	value(metrics, "parley_sent_records_total", PL_METRIC_COUNTER, "Records to all links.", counters.records_out);
 	value(metrics, "parley_handshakes_total", PL_METRIC_COUNTER, "Handshakes that succeeded.", counters.handshakes_ok);
 	value(metrics, "parley_handshakes_failed_total", PL_METRIC_COUNTER, "Handshakes that failed.", counters.handshakes_failed);
 }
