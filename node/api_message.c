@@ -28,7 +28,6 @@ struct call {
 	struct attachment_state attachments[PL_ATTACHMENTS_MAX];
 	bool is_own, was_unread, was_unanswered, owes_receipts;
 	struct pl_receipt_line *lines; /* of ACTION_GET for receipts */
-	size_t lines_count;
 	bool with_lines;
 };
 

@@ -25,7 +25,6 @@ const struct pl_conf *pl_core_conf(const struct pl_core *core) { return core->co
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core) { return core->keys; }
 uint16_t pl_core_self(const struct pl_core *core) { return core->self; }
 int pl_core_exit_code(const struct pl_core *core) { return core->exit_code; }
-uint16_t pl_core_port(const struct pl_core *core, int listener) { return pl_net_port(core->net, listener); }
 
 void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
 {

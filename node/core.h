@@ -41,7 +41,6 @@ PL_MUST_CHECK enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *con
 void pl_core_stop(struct pl_core *core, void (*on_stopped)(void *ctx), void *ctx);
 int pl_core_exit_code(const struct pl_core *core); /* not 0: it stopped by itself, and the log says why */
 void pl_core_free(struct pl_core *core); /* after on_stopped, when the loop has run out */
-uint16_t pl_core_port(const struct pl_core *core, int listener);
 
 /* What the application may use. */
 uv_loop_t *pl_core_loop(struct pl_core *core);

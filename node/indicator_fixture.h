@@ -416,7 +416,7 @@ struct pl_request {
 	json_t *json;
 	char *bytes; /* with a NUL behind them */
 	size_t count, room;
-	bool streaming, take_slowly;
+	bool streaming;
 	struct pl_stream stream;
 };
 

@@ -117,7 +117,7 @@ struct session {
 
 	struct pl_record_reader reader;
 	const uint8_t *plain; /* the record being worked off, NULL: none */
-	size_t plain_bytes, plain_at;
+	size_t plain_bytes;
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
 	uint32_t in_count, in_at, credit_owed;

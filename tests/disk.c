@@ -569,11 +569,6 @@ bool disk_has_struck(void)
 	return disk.has_struck;
 }
 
-uint64_t disk_operations(void)
-{
-	return disk.operations;
-}
-
 void disk_cut(const char *to, uint64_t seed)
 {
 	uint64_t random;

@@ -33,8 +33,6 @@ void disk_start(const char *dir, const struct disk_plan *plan);
 /* No more faults, no more watching. Returns whether the fault has struck. */
 bool disk_stop(void);
 bool disk_has_struck(void);
-/* Operations so far that the fault can strike. */
-uint64_t disk_operations(void);
 /* Writes into directory `to` what is left of the files, by this seed. */
 void disk_cut(const char *to, uint64_t seed);
 /* Forgets everything. */

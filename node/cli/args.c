@@ -55,7 +55,6 @@ const char *pl_nearest(const char *mistyped, const char *const *names, size_t co
 struct parser {
 	struct pl_cli *cli;
 	struct pl_args *args;
-	const char *color;
 	bool help, version;
 };
 

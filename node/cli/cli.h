@@ -173,7 +173,6 @@ void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((fo
 void pl_remark(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints a JSON document on one line of stdout, all but ASCII escaped, and frees it. */
 void pl_out_json(json_t *document);
-void pl_out_bytes(const void *bytes, size_t count);
 /* The text as pl_out() would print it, without colour. */
 char *pl_visible_text(const char *text, size_t count);
 char *pl_visible_list(const char *format, va_list list);
@@ -190,7 +189,6 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 struct pl_table;
 struct pl_table *pl_table_new(const char *const *columns, size_t columns_count);
 void pl_table_cell(struct pl_table *table, enum pl_style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
-size_t pl_table_rows(const struct pl_table *table);
 void pl_table_print(struct pl_table *table);
 
 char *pl_hex(const uint8_t *bytes, size_t count);

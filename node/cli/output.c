@@ -472,11 +472,6 @@ void pl_out_json(json_t *document)
 	json_decref(document);
 }
 
-void pl_out_bytes(const void *bytes, size_t count)
-{
-	(void)fwrite(bytes, 1, count, stdout);
-}
-
 enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const char *code, const char *hint, const char *message)
 {
 	(void)fflush(stdout);

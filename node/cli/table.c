@@ -55,11 +55,6 @@ void pl_table_cell(struct pl_table *table, enum pl_style style, const char *form
 	va_end(list);
 }
 
-size_t pl_table_rows(const struct pl_table *table)
-{
-	return table->cells_count / table->columns;
-}
-
 /* Cuts a text to so many columns, with … in the last one. */
 static char *cut(const char *text, int columns)
 {
