@@ -413,6 +413,21 @@ void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, stru
 	}
 }
 
+uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer)
+{
+	uint64_t held = 0;
+
+	for (uint16_t n = 0; n < e->nodes; n++) {
+		for (uint8_t lane = 0; n != peer && lane < PL_LANES; lane++) {
+			const uint32_t index = pl_lane_index(n, lane);
+			const uint64_t acked = e->acked[peer * e->lanes_count + index];
+			if (e->lanes[index].durable_seq > acked)
+				held += e->lanes[index].durable_seq - acked;
+		}
+	}
+	return held;
+}
+
 void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_info *out)
 {
 	const struct peer *peer = &e->peers[node];
@@ -447,14 +462,7 @@ void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_inf
 	/* Nothing is held for a peer that this node has never had a link to, nor is to have one: others bring it what it needs. */
 	if (!peer->dialable && out->link == PL_LINK_NONE && !peer->linked)
 		return;
-	for (uint16_t n = 0; n < e->nodes; n++) {
-		for (uint8_t lane = 0; n != node && lane < PL_LANES; lane++) {
-			const uint32_t index = pl_lane_index(n, lane);
-			const uint64_t acked = e->acked[node * e->lanes_count + index];
-			if (e->lanes[index].durable_seq > acked)
-				out->held_entries += e->lanes[index].durable_seq - acked;
-		}
-	}
+	out->held_entries = pl_held_entries(e, node);
 }
 
 uint64_t pl_engine_acked(const struct pl_engine *e, uint16_t peer, uint16_t node, uint8_t lane)

@@ -772,32 +772,253 @@ static bool drop(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t c
 	return false;
 }
 
-Test(engine, who_cannot_be_reached_is_dialled_ever_less_often_and_at_least_every_450_s)
+/* FIN - CHE stands; SGP cannot be reached by FIN, which has its address, nor by anybody else. */
+static struct world *one_of_two(void)
 {
-	struct world *w = chain();
+	struct world *w = world_new(3, 1);
+
+	world_link(w, FIN, CHE);
+	world_link(w, FIN, SGP);
+	world_start(w);
+	world_run_ms(w, 100);
+	world_cut(w, FIN, SGP);
+	return w;
+}
+
+/* The longest time, to within 0.1 s, that passes without node dialling. */
+static uint64_t longest_wait(struct world *w, uint16_t node, uint64_t ms)
+{
+	uint64_t longest = 0, since = world_now(w);
+	uint32_t dials = world_dials(w, node);
+
+	for (const uint64_t until = world_now(w) + ms; world_now(w) < until;) {
+		world_run_ms(w, 100);
+		if (world_now(w) - since > longest)
+			longest = world_now(w) - since;
+		if (world_dials(w, node) != dials)
+			since = world_now(w);
+		dials = world_dials(w, node);
+	}
+	return longest;
+}
+
+static enum pl_session_state state_at(struct world *w, uint16_t node, uint16_t peer)
+{
 	struct pl_peer_info info;
 
-	world_cut(w, FIN, CHE);
+	pl_engine_peer(world_engine(w, node), peer, &info);
+	return info.state;
+}
+
+Test(engine, who_cannot_be_reached_is_dialled_ever_less_often_and_at_least_every_300_s)
+{
+	struct world *w = one_of_two();
+	struct pl_peer_info info;
+
 	const uint32_t before = world_dials(w, FIN);
 	world_run_ms(w, 20000);
 	const uint32_t at_first = world_dials(w, FIN) - before;
-	cr_assert(at_first >= 3 && at_first <= 8, "%u in 20 s", at_first);
+	cr_assert(at_first >= 3 && at_first <= 12, "%u in 20 s", at_first);
 	world_run_ms(w, 3600000);
-	const uint32_t in_all = world_dials(w, FIN) - before - at_first;
-	cr_assert(in_all >= 3600 / 450 && in_all <= 30, "%u in an hour", in_all);
-	pl_engine_peer(world_engine(w, FIN), CHE, &info);
+	const uint32_t later = world_dials(w, FIN);
+	const uint64_t longest = longest_wait(w, FIN, 2 * 3600000);
+	cr_assert(longest > 150000 && longest <= 300100, "%d ms", (int)longest);
+	cr_assert_leq(world_dials(w, FIN) - later, 100, "%u in two hours", world_dials(w, FIN) - later);
+	pl_engine_peer(world_engine(w, FIN), SGP, &info);
 	cr_assert_eq(info.state, PL_SESSION_BACKOFF);
-	cr_assert_leq(info.retry_ms, world_now(w) + 450000);
-	world_heal(w, FIN, CHE);
-	world_run_ms(w, 450000);
-	pl_engine_peer(world_engine(w, FIN), CHE, &info);
-	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	cr_assert_leq(info.retry_ms, world_now(w) + 300000);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 300100);
+	cr_assert_eq(state_at(w, FIN, SGP), PL_SESSION_LIVE);
 	/* and a link that was live is made again soon */
+	world_cut(w, FIN, SGP);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 1100);
+	cr_assert_eq(state_at(w, FIN, SGP), PL_SESSION_LIVE);
+	world_free(w);
+}
+
+Test(engine, while_something_is_held_for_a_peer_it_is_dialled_every_15_s)
+{
+	struct world *w = one_of_two();
+
+	world_link(w, CHE, SGP);
+	world_run_ms(w, 3600000);
+	cr_assert_gt(longest_wait(w, FIN, 3600000), 60000);
+	/* what it has said itself, and others have brought, is not held for it */
+	const uint32_t dials = world_dials(w, FIN);
+	for (int minute = 0; minute < 60; minute++) {
+		cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, &minute, sizeof minute), PL_OK);
+		world_run_ms(w, 60000);
+	}
+	cr_assert_eq(world_durable(w, FIN, SGP, 1), 60);
+	cr_assert_leq(world_dials(w, FIN) - dials, 45, "%u in an hour", world_dials(w, FIN) - dials);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	uint64_t longest = longest_wait(w, FIN, 3600000);
+	cr_assert(longest > 7500 && longest <= 15100, "%d ms", (int)longest);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 15100);
+	cr_assert(world_same_entry(w, FIN, SGP, CHE, 1, 1));
+	/* it is acknowledged: the wait grows as before */
+	world_cut(w, FIN, SGP);
+	world_run_ms(w, 3600000);
+	cr_assert_gt(longest_wait(w, FIN, 3600000), 60000);
+	world_free(w);
+}
+
+Test(engine, who_has_left_something_to_fetch_is_dialled_every_15_s)
+{
+	struct world *w = one_of_two();
+
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 2000);
+	cr_assert_eq(state_at(w, FIN, SGP), PL_SESSION_LIVE);
+	world_rate(w, 10000);
+	world_submit_bulk(w, SGP, 20, 4000);
+	world_run_ms(w, 3000);
+	world_cut(w, FIN, SGP);
+	const uint64_t have = world_durable(w, FIN, SGP, 2);
+	cr_assert(have > 0 && have < 20);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 2000); /* now it has told of all */
+	world_cut(w, FIN, SGP);
+	cr_assert_lt(world_durable(w, FIN, SGP, 2), 20);
+	world_run_ms(w, 60000);
+	cr_assert_leq(longest_wait(w, FIN, 3600000), 15100);
+	world_rate(w, 0);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 16000);
+	cr_assert_eq(world_durable(w, FIN, SGP, 2), 20);
+	world_cut(w, FIN, SGP);
+	world_run_ms(w, 3600000);
+	cr_assert_gt(longest_wait(w, FIN, 3600000), 60000);
+	world_free(w);
+}
+
+Test(engine, who_has_no_link_at_all_dials_every_15_s)
+{
+	struct world *w = one_of_two();
+
+	world_run_ms(w, 3600000);
 	world_cut(w, FIN, CHE);
+	cr_assert_leq(longest_wait(w, FIN, 3600000), 15100);
+	world_heal(w, FIN, SGP);
+	world_run_ms(w, 15100);
+	cr_assert_eq(state_at(w, FIN, SGP), PL_SESSION_LIVE);
+	world_run_ms(w, 3600000);
+	/* of two that are waited for, both are tried soon when the last link goes */
+	world_cut(w, FIN, SGP);
 	world_heal(w, FIN, CHE);
-	world_run_ms(w, 1600);
-	pl_engine_peer(world_engine(w, FIN), CHE, &info);
-	cr_assert_eq(info.state, PL_SESSION_LIVE);
+	world_run_ms(w, 15100);
+	cr_assert_eq(state_at(w, FIN, CHE), PL_SESSION_LIVE);
+	world_free(w);
+}
+
+Test(engine, a_flash_has_those_dialled_that_are_down)
+{
+	for (uint16_t author = FIN; author <= CHE; author++) {
+		struct world *w = one_of_two();
+		/* down for long, and there again, which FIN does not know */
+		world_run_ms(w, 3600000);
+		struct pl_peer_info info;
+		for (int s = 0; s < 1000; s++) {
+			world_run_ms(w, 1000);
+			pl_engine_peer(world_engine(w, FIN), SGP, &info);
+			if (info.retry_ms > world_now(w) + 60000)
+				break;
+		}
+		cr_assert_gt(info.retry_ms, world_now(w) + 60000);
+		const uint32_t dials = world_dials(w, FIN);
+		const uint64_t start = world_now(w);
+		cr_assert_eq(world_submit(w, author, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "cut off", 7), PL_OK);
+		if (author == FIN) {
+			world_run_ms(w, 1);
+			cr_assert_eq(world_dials(w, FIN) - dials, 1, "its own: at once");
+		} else {
+			world_run_ms(w, PL_REDIAL_FLASH_MS + 5);
+			cr_assert_geq(world_dials(w, FIN) - dials, 1);
+		}
+		/* once; then as for anything that is held */
+		world_run_ms(w, 60000);
+		cr_assert_leq(world_dials(w, FIN) - dials, 16, "%u", world_dials(w, FIN) - dials);
+		world_heal(w, FIN, SGP);
+		world_run_ms(w, 15100);
+		cr_assert(world_same_entry(w, FIN, SGP, author, 0, 1));
+		/* where the peer is there, a FLASH brings it back */
+		world_cut(w, FIN, SGP);
+		world_run_ms(w, 3600000);
+		world_heal(w, FIN, SGP);
+		cr_assert_eq(world_submit(w, author, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "there", 5), PL_OK);
+		world_run_ms(w, author == FIN ? 20 : PL_REDIAL_FLASH_MS + 20);
+		cr_assert(world_same_entry(w, FIN, SGP, author, 0, 2), "after %d ms", (int)(world_now(w) - start));
+		world_free(w);
+	}
+}
+
+Test(engine, flash_entries_over_quota_make_nobody_dial)
+{
+	struct world *w = world_new(3, 1);
+
+	world_config(w, CHE)->flash_burst = 1000;
+	world_link(w, FIN, CHE);
+	world_link(w, FIN, SGP);
+	world_start(w);
+	world_run_ms(w, 100);
+	world_cut(w, FIN, SGP);
+	for (int i = 0; i < PL_FLASH_BURST; i++)
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+	world_run_ms(w, 60000);
+	for (int i = 0; i < PL_FLASH_BURST; i++)
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+	world_run_ms(w, 2000);
+	/* ten a minute are within it: one in six of these, and what is held has SGP dialled every 15 s at least */
+	const uint32_t dials = world_dials(w, FIN);
+	for (int i = 0; i < 120; i++) {
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+		world_run_ms(w, 1000);
+	}
+	cr_assert_eq(world_durable(w, FIN, CHE, 0), 2 * PL_FLASH_BURST + 120);
+	cr_assert_leq(world_dials(w, FIN) - dials, 60, "%u", world_dials(w, FIN) - dials);
+	world_free(w);
+}
+
+/* How many of the nodes 1 to 14 dial within the same 50 ms, at most, in the next second. */
+static uint32_t in_step(struct world *w)
+{
+	uint32_t most = 0, before[15];
+
+	for (int slot = 0; slot < 20; slot++) {
+		uint32_t dialling = 0;
+		for (uint16_t node = 1; node < 15; node++)
+			before[node] = world_dials(w, node);
+		world_run_ms(w, 50);
+		for (uint16_t node = 1; node < 15; node++)
+			dialling += world_dials(w, node) != before[node];
+		if (dialling > most)
+			most = dialling;
+	}
+	return most;
+}
+
+Test(engine, those_that_have_lost_the_same_peer_do_not_dial_it_in_step)
+{
+	struct world *w = world_new(16, 1);
+
+	world_config(w, 0)->links_max = world_config(w, 15)->links_max = 15;
+	for (uint16_t node = 1; node < 15; node++) {
+		world_link(w, node, 0);
+		world_link(w, node, 15);
+	}
+	world_start(w);
+	world_run_ms(w, 1000);
+	cr_assert_eq(state_at(w, 14, 0), PL_SESSION_LIVE);
+	world_stop(w, 0);
+	uint32_t most = in_step(w);
+	cr_assert(most >= 1 && most <= 5, "%u when it goes", most);
+	world_run_ms(w, 3600000);
+	cr_assert_eq(world_submit(w, 15, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "flash", 5), PL_OK);
+	most = in_step(w);
+	cr_assert(most >= 1 && most <= 5, "%u when a FLASH comes", most);
 	world_free(w);
 }
 

@@ -298,7 +298,7 @@ Test(hostile, sixty_four_half_open_handshakes_and_no_more_and_members_go_on)
 	/* one that had a link and lost it is back when the crowd has been cut */
 	world_cut(w, SGP, CHE);
 	world_heal(w, SGP, CHE);
-	world_run_ms(w, PL_HANDSHAKE_MS_MAX + 3000);
+	world_run_ms(w, PL_HANDSHAKE_MS_MAX + PL_BACKOFF_HELD_MS_MAX + 100);
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "g", 1), PL_OK);
 	world_run_ms(w, 50);
 	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);

@@ -471,9 +471,11 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 		return;
 	}
 	quota_take(e, &c);
-	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0;
-	struct flash *kept = flash && flash_within_quota(e, c.node) ? flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
+	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0 && flash_within_quota(e, c.node);
+	struct flash *kept = flash ? flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
 	accept(e, s, &c);
+	if (flash)
+		pl_dials_hurry(e, PL_REDIAL_FLASH_MS, PL_NODE_NONE);
 	if (durable_at_peer)
 		pl_acked_up_to(e, s->peer, index, c.header.seq);
 	if (kept) {
@@ -802,6 +804,9 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	pl_entry_id(e->network_id, c.entry_header, c.id);
 	accept(e, NULL, &c);
 	if (flags & PL_FLAG_FLASH) {
+		/* PROTOCOL: "A FLASH makes a node dial at once, whatever the wait, all that it has an address for and no link to: its own when it is
+		 * signed, that of another within a second at random when it is taken." */
+		pl_dials_hurry(e, 0, PL_NODE_NONE);
 		struct flash *kept = flash_keep(e, &c, PL_NONE16);
 		if (kept)
 			kept->own = true; /* flooded when durable: an own entry never leaves before */
@@ -841,6 +846,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 			suspicion_load(e, x);
 	}
 	pl_tell_head(e, index, lane_number == 0);
+	pl_dials_hurry(e, PL_BACKOFF_HELD_MS_MAX, node); /* it is held now for whoever is down, but for its author */
 }
 
 void pl_lane_store_failed(struct pl_engine *e)

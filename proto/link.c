@@ -20,21 +20,62 @@ static void conn_forget(struct conn *conn)
 	conn->link = PL_LINK_NONE;
 }
 
-/* ± 50 % around the present back-off, which then doubles. */
-static void back_off(struct pl_engine *e, struct peer *peer)
+static bool has_link(const struct pl_engine *e)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (e->sessions[i].used)
+			return true;
+	}
+	return false;
+}
+
+/* PROTOCOL: "The wait is at most 15 s while the node holds something that the peer has not acknowledged, while the peer had announced something that the
+ * node lacked when the link ended, and while the node has no link at all." */
+static uint64_t backoff_max(const struct pl_engine *e, const struct peer *peer)
+{
+	if (peer->owes || !has_link(e) || pl_held_entries(e, (uint16_t)(peer - e->peers)) > 0)
+		return PL_BACKOFF_HELD_MS_MAX;
+	return PL_BACKOFF_MS_MAX;
+}
+
+static void dial_within(struct pl_engine *e, struct peer *peer, uint64_t within_ms)
 {
 	uint8_t random[32];
 
 	pl_random(e, random);
-	/* PROTOCOL: "After a link is lost or cannot be made, the next attempt comes 1 s later, doubling up to 300 s, each time off by up to
-	 * half at random." */
+	peer->dial_at_ms = e->now_ms + pl_get32(random) % (within_ms + 1);
+	if (peer->dial_at_ms > e->dials_until_ms)
+		e->dials_until_ms = peer->dial_at_ms;
+	pl_timer(e, peer->dial_at_ms);
+}
+
+void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but)
+{
+	if (e->dials_until_ms <= e->now_ms + within_ms)
+		return;
+	for (uint16_t node = 0; node < e->nodes; node++) {
+		struct peer *peer = &e->peers[node];
+		if (node != but && peer->dialable && !peer->dialling && peer->session == PL_NONE16 && peer->dial_at_ms > e->now_ms + within_ms)
+			dial_within(e, peer, within_ms);
+	}
+}
+
+/* PROTOCOL: "After a link is lost or cannot be made, the next attempt comes within 1 s, then within 2, and so on, doubling up to 300 s; when within that
+ * time is random." */
+static void back_off(struct pl_engine *e, struct peer *peer)
+{
+	const uint64_t max_ms = backoff_max(e, peer);
+
 	if (peer->backoff_ms < PL_BACKOFF_MS_MIN)
 		peer->backoff_ms = PL_BACKOFF_MS_MIN;
-	peer->dial_at_ms = e->now_ms + peer->backoff_ms / 2 + pl_get32(random) % peer->backoff_ms;
+	if (peer->backoff_ms > max_ms)
+		peer->backoff_ms = max_ms;
+	dial_within(e, peer, peer->backoff_ms);
 	peer->backoff_ms = peer->backoff_ms * 2 > PL_BACKOFF_MS_MAX ? PL_BACKOFF_MS_MAX : peer->backoff_ms * 2;
 	peer->dialling = false;
 	peer->state_since_ms = e->now_ms;
-	pl_timer(e, e->dials_wait ? e->now_ms : peer->dial_at_ms); /* its place may be another's turn */
+	if (e->dials_wait)
+		pl_timer(e, e->now_ms); /* its place may be another's turn */
 }
 
 /* Drops a connection that never got a session. Without a word: whoever is there learns nothing. */
@@ -146,11 +187,14 @@ static void session_end(struct pl_engine *e, struct session *s)
 	pl_noise_cipher_wipe(&s->writer.cipher);
 	conn_forget(&e->conns[s->conn]);
 	s->used = false;
+	peer->owes = pl_announced_more(e, s);
 	pl_sync_session_gone(e, index);
 	if (peer->dialable)
 		back_off(e, peer);
 	else if (e->dials_wait)
 		pl_timer(e, e->now_ms);
+	if (!has_link(e))
+		pl_dials_hurry(e, PL_BACKOFF_HELD_MS_MAX, PL_NODE_NONE);
 }
 
 bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, uint32_t payload_bytes)
@@ -746,6 +790,7 @@ static void dial_due(struct pl_engine *e)
 	e->dials_wait = false;
 	if (!e->started || e->draining || e->store_failed)
 		return;
+	e->dials_until_ms = 0;
 	for (uint16_t node = 0; node < e->nodes; node++)
 		taken += e->peers[node].dialling || e->peers[node].session != PL_NONE16;
 	for (uint16_t node = 0; node < e->nodes; node++) {
@@ -753,6 +798,8 @@ static void dial_due(struct pl_engine *e)
 		if (!peer->dialable || peer->dialling || peer->session != PL_NONE16 || node == e->self)
 			continue;
 		if (e->now_ms < peer->dial_at_ms) {
+			if (peer->dial_at_ms > e->dials_until_ms)
+				e->dials_until_ms = peer->dial_at_ms;
 			pl_timer(e, peer->dial_at_ms);
 		} else if (taken >= e->sessions_max) {
 			e->dials_wait = true; /* until one ends, or a dial fails */

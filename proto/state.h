@@ -149,6 +149,7 @@ struct session {
 
 struct peer {
 	bool dialable, dialling, has_courier_key, linked; /* linked: has had a link, in this run or before */
+	bool owes; /* when its last link ended, it had announced something that we lacked */
 	uint16_t session;
 	uint8_t courier_key[32];
 	uint64_t backoff_ms, dial_at_ms, heard_ms, state_since_ms;
@@ -200,6 +201,7 @@ struct pl_engine {
 	uint32_t lanes_count;
 	bool started, draining, store_failed, self_behind, any_courier_key;
 	bool dials_wait; /* somebody is to be dialled when a session is free */
+	uint64_t dials_until_ms; /* nobody waits in back-off for longer than this */
 
 	uint64_t now_ms, wall_ms;
 	uint8_t seed[32];
@@ -241,6 +243,7 @@ void pl_timer(struct pl_engine *e, uint64_t at_ms);
 void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
 const uint8_t *pl_frontier_root(struct pl_engine *e);
 uint32_t pl_load_token(struct pl_engine *e);
+uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer);
 static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }
 /* Whether bulk may be taken in now, or has to wait for the store. */
 static inline bool pl_bulk_may_go(const struct pl_engine *e)
@@ -258,6 +261,8 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer);
 size_t pl_link_bytes(struct pl_engine *e, uint32_t link, const uint8_t *bytes, size_t count);
 void pl_link_sent(struct pl_engine *e, uint32_t link);
 void pl_link_timers(struct pl_engine *e);
+/* Whoever is down is dialled within so many ms, at random, but for one peer (or PL_NODE_NONE). */
+void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but);
 /* Goes on with what equal roots acknowledge, where that is more than a step's effects. */
 void pl_link_roots_run(struct pl_engine *e);
 void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text);
@@ -300,6 +305,8 @@ void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 void pl_choke(struct session *s, uint32_t index);
 void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t seq);
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
+/* Whether this peer has announced something that we lack. */
+bool pl_announced_more(const struct pl_engine *e, const struct session *s);
 /* Asks somebody for what this lane lacks, now or when its timer says. */
 void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
 void pl_lane_progress(struct pl_engine *e, uint32_t index); /* have_seq has moved */

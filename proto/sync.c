@@ -138,6 +138,15 @@ void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64
 	pl_todo_add(e, s, index);
 }
 
+bool pl_announced_more(const struct pl_engine *e, const struct session *s)
+{
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		if (s->peer_has[index] > e->lanes[index].have_seq && !e->lanes[index].frozen)
+			return true;
+	}
+	return false;
+}
+
 /* --- asking --- */
 
 static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, uint64_t from, uint64_t to, uint8_t flags)
