@@ -1,60 +1,6 @@
-#include <criterion/criterion.h>
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "node/folder_fixture.h"
 
-#include "node/file.h"
-
-static char dir[64], why[8192];
-
-static const char *in_dir(const char *name)
-{
-	static char paths[8][128];
-	static int next;
-	char *path = paths[next++ % 8];
-	snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-	return path;
-}
-
-static int files_in_dir(void)
-{
-	DIR *d = opendir(dir);
-	int count = 0;
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		count += e->d_name[0] != '.';
-	closedir(d);
-	return count;
-}
-
-static unsigned mode_of(const char *path)
-{
-	struct stat st;
-	cr_assert_eq(stat(path, &st), 0);
-	return st.st_mode & 0777;
-}
-
-static void set_up(void)
-{
-	strcpy(dir, "/tmp/parley-file-XXXXXX");
-	cr_assert_not_null(mkdtemp(dir));
-}
-
-static void tear_down(void)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(file, .init = set_up, .fini = tear_down, .timeout = 30);
-
-static void put(const char *path, unsigned mode, const void *bytes, size_t count)
-{
-	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof why), PL_OK, "%s", why);
-}
+TestSuite(file, .init = folder_make, .fini = folder_remove, .timeout = 30);
 
 static void expect(const char *path, const char *content)
 {

@@ -1,63 +1,17 @@
-#include <criterion/criterion.h>
-#include <dirent.h>
 #include <sodium.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "node/folder_fixture.h"
 #include "node/keys.h"
 
 #define CHEAP ((struct pl_keyfile_cost){ 1, 64 })
 
-static char dir[64], why[8192];
-
-static const char *in_dir(const char *name)
-{
-	static char paths[8][128];
-	static int next;
-	char *path = paths[next++ % 8];
-	snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-	return path;
-}
-
-static int files_in_dir(void)
-{
-	DIR *d = opendir(dir);
-	int count = 0;
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		count += e->d_name[0] != '.';
-	closedir(d);
-	return count;
-}
-
-static unsigned mode_of(const char *path)
-{
-	struct stat st;
-	cr_assert_eq(stat(path, &st), 0);
-	return st.st_mode & 0777;
-}
-
 static void set_up(void)
 {
-	strcpy(dir, "/tmp/parley-keys-XXXXXX");
-	cr_assert_not_null(mkdtemp(dir));
+	folder_make();
 	cr_assert_geq(sodium_init(), 0);
 }
 
-static void tear_down(void)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(keys, .init = set_up, .fini = tear_down, .timeout = 30);
-
-static void put(const char *path, unsigned mode, const void *bytes, size_t count)
-{
-	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof why), PL_OK, "%s", why);
-}
+TestSuite(keys, .init = set_up, .fini = folder_remove, .timeout = 30);
 
 Test(keys, a_signing_key_comes_back_as_it_was_made)
 {

@@ -1,45 +1,16 @@
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "node/file.h"
+#include "node/folder_fixture.h"
 #include "node/passphrase.h"
-
-static char dir[64], why[8192];
-
-static const char *in_dir(const char *name)
-{
-	static char paths[8][128];
-	static int next;
-	char *path = paths[next++ % 8];
-	snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-	return path;
-}
 
 static void set_up(void)
 {
-	strcpy(dir, "/tmp/parley-passphrase-XXXXXX");
-	cr_assert_not_null(mkdtemp(dir));
+	folder_make();
 	unsetenv("PARLEY_PASSPHRASE");
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
-static void tear_down(void)
-{
-	char command[128];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(passphrase, .init = set_up, .fini = tear_down, .timeout = 30);
-
-static void put(const char *path, unsigned mode, const void *bytes, size_t count)
-{
-	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof why), PL_OK, "%s", why);
-}
+TestSuite(passphrase, .init = set_up, .fini = folder_remove, .timeout = 30);
 
 Test(passphrase, a_passphrase_is_the_first_line_of_a_file)
 {
