@@ -146,24 +146,6 @@ const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
 	return core->courier[node];
 }
 
-void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES])
-{
-	char name[PL_NODE_NAME_BYTES];
-	pl_charter_node_name(charter, ref.node, name);
-	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%llu", name, ref.lane, (unsigned long long)ref.seq);
-}
-
-enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)
-{
-	char name[8];
-	unsigned lane;
-	unsigned long long seq;
-	if (sscanf(text, "%7[^/]/%u/%llu", name, &lane, &seq) != 3 || lane >= PL_LANES || seq == 0)
-		return PL_ERR_FORMAT;
-	*out = (struct pl_ref){ pl_charter_find_name(charter, name), (uint8_t)lane, seq };
-	return out->node == PL_NODE_NONE ? PL_ERR_UNKNOWN : PL_OK;
-}
-
 static void step(struct pl_core *core, struct pl_event *event)
 {
 	event->now_ms = pl_core_now_ms(core);

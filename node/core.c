@@ -1,6 +1,5 @@
 #include "node/core.h"
 
-#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,40 +35,6 @@ void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL
 		pl_net_address(core->net, info.link, out);
 	if (out[0] == '\0' && core->addresses[node].count > 0)
 		snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "%s", core->addresses[node].addresses[0]);
-}
-
-/* --- references --- */
-
-void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES])
-{
-	char name[PL_NODE_NAME_BYTES];
-
-	pl_charter_node_name(charter, ref.node, name);
-	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%" PRIu64, name, ref.lane, ref.seq);
-}
-
-enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)
-{
-	char name[PL_NODE_NAME_BYTES];
-	const char *slash = strchr(text, '/');
-	uint64_t seq = 0;
-
-	if (!slash || (size_t)(slash - text) >= sizeof name || slash == text)
-		return PL_ERR_FORMAT;
-	memcpy(name, text, (size_t)(slash - text));
-	name[slash - text] = '\0';
-	if (slash[1] < '0' || slash[1] >= '0' + PL_LANES || slash[2] != '/' || slash[3] < '1' || slash[3] > '9')
-		return PL_ERR_FORMAT;
-	for (const char *p = slash + 3; *p; p++) {
-		if (*p < '0' || *p > '9' || seq > (UINT64_MAX - 9) / 10)
-			return PL_ERR_FORMAT;
-		seq = seq * 10 + (uint64_t)(*p - '0');
-	}
-	const uint16_t node = pl_charter_find_name(charter, name);
-	if (node == PL_NODE_NONE)
-		return PL_ERR_UNKNOWN;
-	*out = (struct pl_ref){ .node = node, .lane = (uint8_t)(slash[1] - '0'), .seq = seq };
-	return PL_OK;
 }
 
 /* --- time: read once per turn of the loop, here and nowhere else --- */

@@ -16,21 +16,12 @@
 #include "node/conf.h"
 #include "node/http.h"
 #include "node/keys.h"
+#include "node/ref.h"
 #include "node/store.h"
 #include "proto/charter.h"
 #include "proto/engine.h"
 
 struct pl_core;
-
-/* A place in a feed. Written "FIN/0/17": node name, lane, seq. */
-struct pl_ref {
-	uint16_t node;
-	uint8_t lane;
-	uint64_t seq;
-};
-#define PL_REF_TEXT_BYTES 40
-void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES]);
-PL_MUST_CHECK enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out); /* PL_ERR_FORMAT, PL_ERR_UNKNOWN */
 
 /* --- the daemon's life, for main.c ---
  * Opens everything that DIR names: configuration, charter, keys, store, engine; listens; starts the application. conf is borrowed for its life. why gets a sentence on

@@ -309,12 +309,7 @@ uint64_t pl_core_wall_ms(const struct pl_core *core)
 {
 	return core->world->wall_ms;
 }
-void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out[PL_REF_TEXT_BYTES])
-{
-	char name[PL_NODE_NAME_BYTES];
-	pl_charter_node_name(charter, ref.node, name);
-	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%llu", name, ref.lane, (unsigned long long)ref.seq);
-}
+
 enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
 {
 	(void)db, (void)node, (void)lane, (void)seq;
