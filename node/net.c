@@ -198,8 +198,11 @@ static void write_next(struct link *link)
 	link->busy = true;
 	link->write.data = link;
 	/* A failure that is known at once is told like one that shows later: by the read that fails too, or by the linger timer. */
-	if (uv_write(&link->write, (uv_stream_t *)&link->tcp, &buffer, 1, on_written) != 0)
+	if (uv_write(&link->write, (uv_stream_t *)&link->tcp, &buffer, 1, on_written) != 0) {
 		link->busy = false;
+		free(link->writing);
+		link->writing = NULL;
+	}
 }
 
 void pl_net_send(struct pl_net *net, uint32_t handle, const uint8_t *bytes, size_t count)
@@ -256,8 +259,10 @@ static uint64_t address_hash(const struct sockaddr_storage *address)
 	uint64_t hash = 14695981039346656037ull; /* FNV-1a: only to count connections of one host, of which an attacker has many anyway */
 
 	if (address->ss_family == AF_INET6) {
-		bytes = (const uint8_t *)&((const struct sockaddr_in6 *)address)->sin6_addr;
-		count = 8; /* a host has a /64 */
+		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+		const bool is_v4 = IN6_IS_ADDR_V4MAPPED(in6); /* as they come to a socket that listens on [::] */
+		bytes = (const uint8_t *)in6 + (is_v4 ? 12 : 0);
+		count = is_v4 ? 4 : 8; /* a host has a /64 */
 	} else {
 		bytes = (const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr;
 		count = 4;

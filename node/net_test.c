@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "node/net.h"
 #include "proto/charter.h"
@@ -201,4 +203,39 @@ Test(net, a_port_in_use_is_named, .init = setup, .fini = teardown)
 	cr_assert(strstr(why, address) && strstr(why, "in use"), "%s", why);
 	cr_assert_eq(pl_net_listen(a.net, "localhost:7100", why, sizeof why), PL_ERR_FORMAT);
 	cr_assert(strstr(why, "numeric"), "%s", why);
+}
+
+/* A connection from this address of this machine to b; b has accepted it when this returns. */
+static int connect_from(const char *address, uint16_t port)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, address, &from.sin_addr);
+	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+	b.up = false;
+	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&from, sizeof from) == 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+	while (!b.up)
+		uv_run(&loop, UV_RUN_ONCE);
+	return fd;
+}
+
+/* Linux gives IPv4 clients of such a socket addresses ::ffff:a.b.c.d, which all lie in one /64. */
+Test(net, ipv4_hosts_are_told_apart_on_a_socket_for_both_families, .init = setup, .fini = teardown)
+{
+	char why[256];
+	uint64_t first;
+	int fds[3];
+
+	if (pl_net_listen(b.net, "[::]:0", why, sizeof why) != PL_OK)
+		cr_skip_test("no IPv6 here: %s", why);
+	const uint16_t port = pl_net_port(b.net, 0);
+	fds[0] = connect_from("127.0.0.1", port);
+	first = b.address_hash;
+	fds[1] = connect_from("127.0.0.1", port);
+	cr_assert_eq(b.address_hash, first, "one host is one host");
+	fds[2] = connect_from("127.0.0.2", port);
+	cr_assert_neq(b.address_hash, first);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
 }
