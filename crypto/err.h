@@ -6,6 +6,10 @@
 #ifndef PL_CRYPTO_ERR_H
 #define PL_CRYPTO_ERR_H
 
+#ifdef NDEBUG
+#error "assertions stay on in every build: a few of them are all that stands between a mistake of ours and memory"
+#endif
+
 #define PL_MUST_CHECK __attribute__((warn_unused_result))
 
 enum pl_err {
