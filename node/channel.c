@@ -29,7 +29,7 @@ struct pl_channels {
 	void *came_ctx;
 };
 
-/* ---------------------------------------------------------------- roots in the store */
+/* --- roots in the store --- */
 
 #define ROW_BYTES (2 + PL_CHANNEL_ID_BYTES)
 
@@ -156,7 +156,7 @@ enum pl_err pl_channels_reserve(struct pl_channels *channels, sqlite3 *db, uint6
 	return pl_db_run(update);
 }
 
-/* ---------------------------------------------------------------- entries that wait */
+/* --- entries that wait --- */
 
 enum pl_err pl_channels_wait(sqlite3 *db, uint16_t node, uint64_t seq, const uint8_t channel_id[PL_CHANNEL_ID_BYTES])
 {
@@ -216,7 +216,7 @@ enum pl_err pl_channels_each_waiting(sqlite3 *db, void (*each)(void *ctx, uint16
 	return err;
 }
 
-/* ---------------------------------------------------------------- roots out */
+/* --- roots out --- */
 
 struct delivery {
 	struct pl_job job;
@@ -421,7 +421,7 @@ static void key_learned(void *ctx, uint16_t node)
 		schedule(channels, SETTLE_MS);
 }
 
-/* ---------------------------------------------------------------- roots in */
+/* --- roots in --- */
 
 struct arrival {
 	struct pl_apply apply; /* first: cast back from it */
@@ -528,7 +528,7 @@ void pl_channels_entry(struct pl_channels *channels, const struct pl_store_entry
 	pl_epoch_open(channels->epoch, entry, &arrival->open);
 }
 
-/* ---------------------------------------------------------------- the part */
+/* --- the part --- */
 
 enum pl_err pl_channels_new(struct pl_core *core, struct pl_applier *applier, struct pl_epoch *epoch, struct pl_channels **out,
                             char *why, size_t why_max)

@@ -11,7 +11,7 @@
 
 #define RETRY_MS 1000
 
-/* ---------------------------------------------------------------- another thread */
+/* --- another thread --- */
 
 static void aside_run(uv_work_t *request)
 {
@@ -54,7 +54,7 @@ void pl_aside_queue(struct pl_indicator_part *part, struct pl_aside *aside)
 	}
 }
 
-/* ---------------------------------------------------------------- an entry, opened and checked */
+/* --- an entry, opened and checked --- */
 
 struct row {
 	uint16_t idx;
@@ -205,7 +205,7 @@ out:
 	free(indicators);
 }
 
-/* ---------------------------------------------------------------- into the tables */
+/* --- into the tables --- */
 
 static enum pl_err insert_object(const struct intake *intake, sqlite3 *db, const struct row *row, uint64_t *n, bool *is_new)
 {
@@ -315,7 +315,7 @@ static void log_unreadable(const struct intake *intake)
 	       PL_F_STR("author", name_of(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq), PL_F_ERR(intake->err));
 }
 
-/* ---------------------------------------------------------------- entries that waited for their root */
+/* --- entries that waited for their root --- */
 
 struct pl_waiting_channel {
 	struct pl_waiting_channel *next;
@@ -495,7 +495,7 @@ static void drain(struct pl_indicator_part *part)
 	pl_store_run(pl_core_store(part->core), &intake->job);
 }
 
-/* ---------------------------------------------------------------- entries from the feed */
+/* --- entries from the feed --- */
 
 static void finish(struct pl_indicator_part *part, uint16_t node, uint64_t seq)
 {
@@ -626,7 +626,7 @@ void pl_indicator_entry(struct pl_indicator_part *part, const struct pl_store_en
 	pl_store_run(pl_core_store(part->core), &intake->job);
 }
 
-/* ---------------------------------------------------------------- the part */
+/* --- the part --- */
 
 static enum pl_err count_objects(sqlite3 *db, uint64_t *objects)
 {

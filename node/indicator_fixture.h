@@ -24,7 +24,7 @@
 
 #define WORLD_NODES_MAX 3
 
-/* ---------------------------------------------------------------- a network */
+/* --- a network --- */
 
 struct waiting_entry { /* for the application, or for another node's store */
 	struct waiting_entry *next;
@@ -279,7 +279,7 @@ static inline void publish_key(struct world *world, uint16_t node)
 			world->cores[i].epoch->learned(world->cores[i].epoch->ctx, node);
 }
 
-/* ---------------------------------------------------------------- the core's stand-in */
+/* --- the core's stand-in --- */
 
 uv_loop_t *pl_core_loop(struct pl_core *core)
 {
@@ -352,7 +352,7 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	return pl_store_append(core->store, &entry);
 }
 
-/* ---------------------------------------------------------------- the epoch part's stand-in: u16 count, u16 nodes, plaintext */
+/* --- the epoch part's stand-in: u16 count, u16 nodes, plaintext --- */
 
 bool pl_epoch_current(const struct pl_epoch *epoch, uint16_t node, struct pl_epoch_info *out)
 {
@@ -399,7 +399,7 @@ void pl_open_wipe(struct pl_open *open)
 	open->plain = NULL;
 }
 
-/* ---------------------------------------------------------------- HTTP's stand-in */
+/* --- HTTP's stand-in --- */
 
 struct pl_request {
 	const char *query[8][2];

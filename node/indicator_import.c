@@ -71,7 +71,7 @@ static void free_import(struct pl_import *import)
 	free(import);
 }
 
-/* ---------------------------------------------------------------- replies */
+/* --- replies --- */
 
 static void reply_failed(struct pl_import *import, enum pl_err err)
 {
@@ -126,7 +126,7 @@ static void reply_done(struct pl_import *import)
 	free_import(import);
 }
 
-/* ---------------------------------------------------------------- submitting */
+/* --- submitting --- */
 
 static void finish_if_done(struct pl_import *import)
 {
@@ -196,7 +196,7 @@ static void submit_all(struct pl_import *import)
 	finish_if_done(import);
 }
 
-/* ---------------------------------------------------------------- sealing */
+/* --- sealing --- */
 
 static enum pl_err seal_item(const struct pl_import *import, const struct pl_envelope_ctx *ctx, struct item *item, uint64_t number,
                              struct pl_indicators *indicators)
@@ -245,7 +245,7 @@ static void seal_done(struct pl_aside *aside)
 		submit_all(import);
 }
 
-/* ---------------------------------------------------------------- packing */
+/* --- packing --- */
 
 static enum pl_err reserve_work(struct pl_job *job, sqlite3 *db)
 {
@@ -308,7 +308,7 @@ static void pack_and_reserve(struct pl_import *import)
 	pl_store_run(pl_core_store(import->part->core), &import->job);
 }
 
-/* ---------------------------------------------------------------- duplicates */
+/* --- duplicates --- */
 
 /* Shared by this node before, at the same TLP. */
 static enum pl_err lookup_work(struct pl_job *job, sqlite3 *db)
@@ -383,7 +383,7 @@ static enum pl_err mark_repeated(struct pl_import *import)
 	return PL_OK;
 }
 
-/* ---------------------------------------------------------------- checking */
+/* --- checking --- */
 
 static enum pl_err reject(struct pl_import *import, const struct pl_stix_item *item, const char *reason)
 {

@@ -13,7 +13,7 @@
 #define ROWS_PER_JOB 200
 #define BYTES_PER_JOB 262144
 
-/* ---------------------------------------------------------------- rows */
+/* --- rows --- */
 
 /* Columns of every statement here. name and object stand last, since they may lie on pages of their own. */
 #define COLUMNS "i.n, i.stix_id, i.type, i.modified, i.tlp, i.received_ms, i.bytes, i.sha256, i.name, i.object"
@@ -180,7 +180,7 @@ static void log_damaged(sqlite3_stmt *row)
 	PL_LOG(PL_LOG_ERROR, "indicator", "an object in the store is damaged and is left out", PL_F_STR("id", text_of(row, COLUMN_ID)));
 }
 
-/* ---------------------------------------------------------------- lists */
+/* --- lists --- */
 
 struct listing {
 	struct pl_job job;
@@ -297,7 +297,7 @@ void pl_indicator_list(struct pl_indicator_part *part, struct pl_request *reques
 	pl_store_run(pl_core_store(part->core), &listing->job);
 }
 
-/* ---------------------------------------------------------------- one object */
+/* --- one object --- */
 
 struct showing {
 	struct pl_job job;
@@ -368,7 +368,7 @@ void pl_indicator_show(struct pl_indicator_part *part, struct pl_request *reques
 	pl_store_run(pl_core_store(part->core), &showing->job);
 }
 
-/* ---------------------------------------------------------------- export */
+/* --- export --- */
 
 struct export {
 	struct pl_job job;

@@ -74,7 +74,7 @@ static const char *item_string(const struct pl_request *request, size_t index, c
 	return json_string_value(json_object_get(json_array_get(json_object_get(request->json, "indicators"), index), name));
 }
 
-/* ---------------------------------------------------------------- sharing */
+/* --- sharing --- */
 
 Test(indicator, a_real_bundle_arrives_byte_for_byte_everywhere)
 {
@@ -218,7 +218,7 @@ Test(indicator, large_objects_stand_alone_and_many_fill_entries)
 	world_free(world);
 }
 
-/* ---------------------------------------------------------------- what is refused */
+/* --- what is refused --- */
 
 Test(indicator, bad_objects_are_rejected_and_the_others_shared)
 {
@@ -311,7 +311,7 @@ Test(indicator, an_entry_that_cannot_be_made_is_an_error_and_the_rest_is_kept)
 	world_free(world);
 }
 
-/* ---------------------------------------------------------------- roots and items */
+/* --- roots and items --- */
 
 Test(channel, items_that_overtake_their_root_wait_for_it)
 {
@@ -439,7 +439,7 @@ Test(channel, an_item_number_never_comes_twice_under_a_root)
 	world_free(world);
 }
 
-/* ---------------------------------------------------------------- what a hostile author can do */
+/* --- what a hostile author can do --- */
 
 static void ignore(void *ctx, enum pl_err err, const struct pl_store_entry *entry)
 {
@@ -535,7 +535,7 @@ Test(indicator, a_bad_item_blocks_nothing)
 	world_free(world);
 }
 
-/* ---------------------------------------------------------------- lists */
+/* --- lists --- */
 
 Test(indicator, equal_bytes_of_two_authors_are_one_object)
 {

@@ -14,7 +14,7 @@
 #define TOKENS_MAX (8 + 2 * PL_PROOF_NEIGHBOURS_MAX)
 #define PLAIN_BYTES (PL_ENVELOPE_PLAIN_BYTES_MAX + 17)
 
-/* ---------------------------------------------------------------- the file */
+/* --- the file --- */
 
 enum pl_err pl_proof_write(const struct pl_proof *proof, uint8_t *out, size_t out_max, size_t *out_bytes)
 {
@@ -74,7 +74,7 @@ enum pl_err pl_proof_read(const uint8_t *bytes, size_t count, struct pl_proof *o
 	return err;
 }
 
-/* ---------------------------------------------------------------- the steps */
+/* --- the steps --- */
 
 const char *pl_proof_step_name(enum pl_proof_step step)
 {

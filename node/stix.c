@@ -22,7 +22,7 @@ static void __attribute__((format(printf, 3, 4))) say(char *out, size_t out_max,
 	va_end(args);
 }
 
-/* ---------------------------------------------------------------- brackets */
+/* --- brackets --- */
 
 static bool is_space(uint8_t c)
 {
@@ -152,7 +152,7 @@ static enum member next_member(struct members *m)
 	return MEMBER;
 }
 
-/* ---------------------------------------------------------------- values */
+/* --- values --- */
 
 /* Numbers too large for JSON's usual readers, double keys and the like are an object's own fault; other errors mean that the text is not
  * JSON. */
@@ -287,7 +287,7 @@ static int64_t time_us(const char *text)
 	return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000 + us;
 }
 
-/* ---------------------------------------------------------------- one object */
+/* --- one object --- */
 
 enum form {
 	FORM_VERSIONED,  /* domain and relationship objects, language content, extension definitions: created and modified */
@@ -619,7 +619,7 @@ enum pl_err pl_stix_object_read(const uint8_t *bytes, size_t count, struct pl_st
 	return read_object(bytes, count, out, reason, &syntax_at);
 }
 
-/* ---------------------------------------------------------------- a bundle */
+/* --- a bundle --- */
 
 static enum pl_err not_json(const struct pl_stix_walk *walk, size_t at, const char *what, char *why, size_t why_max)
 {
