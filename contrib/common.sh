@@ -1,4 +1,5 @@
 # What contrib/demo and contrib/check share; sourced by both, in the top folder of the tree, with say() and die() defined.
+# shellcheck shell=bash disable=SC2154
 
 usage() { awk 'NR > 1 && !/^#/ {exit} NR > 1 {sub(/^# ?/, ""); print}' "$top/contrib/${0##*/}"; }
 
@@ -15,7 +16,7 @@ configured() {
   local dir=$top/build/$1
   shift
   mkdir -p "$dir"
-  cd "$dir"
+  cd "$dir" || return
   if [ ! -e config.status ] || [ "$(cat words 2>/dev/null)" != "$*" ]; then
     rm -f words
     "$top/configure" "$@"
