@@ -160,6 +160,10 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 			    !core->stopping)
 				pl_core_fail(core, "the store cannot be read");
 			break;
+		case PL_FX_VERIFY:
+			if (pl_verifier_check(core->verifier, fx.verify.token, fx.verify.headers, fx.verify.count) != PL_OK)
+				pl_core_fail(core, "out of memory");
+			break;
 		case PL_FX_ACKED:
 			pl_store_note_ack(core->store, fx.acked.peer, fx.acked.node, fx.acked.lane, fx.acked.seq);
 			break;
@@ -253,6 +257,16 @@ void pl_core_event(struct pl_core *core, struct pl_event *event)
 		free(late);
 	}
 	arm(core);
+}
+
+/* --- verifier --- */
+
+void pl_core_verified(void *ctx, uint32_t token, uint32_t good)
+{
+	struct pl_event event = { .type = PL_EV_VERIFIED, .verified = { token, good } };
+
+	pl_core_read_clocks(ctx);
+	pl_core_event(ctx, &event);
 }
 
 /* --- net --- */
@@ -470,6 +484,8 @@ static void finish(uv_timer_t *timer)
 	/* What finishes here is still reported, and the engine still hears of it. */
 	pl_store_close(core->store);
 	core->store = NULL;
+	pl_verifier_close(core->verifier);
+	core->verifier = NULL;
 	core->stopped = true;
 	submissions_fail(core, PL_ERR_STATE);
 	uv_close((uv_handle_t *)&core->timer, NULL);
@@ -519,6 +535,8 @@ void pl_core_free(struct pl_core *core)
 		pl_http_free(core->http);
 	if (core->net)
 		pl_net_free(core->net);
+	if (core->verifier)
+		pl_verifier_close(core->verifier);
 	if (core->store)
 		pl_store_close(core->store);
 	if (core->engine)

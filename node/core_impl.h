@@ -5,6 +5,7 @@
 #include "node/app.h"
 #include "node/core.h"
 #include "node/net.h"
+#include "node/verifier.h"
 
 /* A submission that waits to be durable. */
 struct submission {
@@ -51,6 +52,7 @@ struct pl_core {
 	const uint8_t **courier_pointers;
 	struct dial_addresses *addresses; /* per node */
 	struct pl_net *net;
+	struct pl_verifier *verifier;
 	struct pl_http *http;
 	struct pl_app *app;
 
@@ -68,6 +70,7 @@ struct pl_core {
 
 /* --- core.c --- */
 void pl_core_read_clocks(struct pl_core *core);
+void pl_core_verified(void *ctx, uint32_t token, uint32_t good);
 void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
 struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core);

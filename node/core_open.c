@@ -256,6 +256,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	const struct pl_store_callbacks store_callbacks = pl_core_store_callbacks(core);
 	if ((err = read_charter(core, why, why_max)) != PL_OK || (err = read_keys(core, passphrase, why, why_max)) != PL_OK ||
 	    (err = read_peers(core, why, why_max)) != PL_OK || (err = start_store(core, why, why_max)) != PL_OK ||
+	    (err = pl_verifier_new(loop, core->charter->network_id, pl_core_verified, core, &core->verifier)) != PL_OK ||
 	    (err = pl_net_new(loop, &net_callbacks, &core->net)) != PL_OK)
 		goto failed;
 	for (uint8_t i = 0; i < core->conf->listen_count; i++) {
@@ -280,6 +281,9 @@ failed:
 		pl_http_shutdown(core->http);
 	if (core->net)
 		pl_net_shutdown(core->net);
+	if (core->verifier)
+		pl_verifier_close(core->verifier);
+	core->verifier = NULL;
 	uv_close((uv_handle_t *)&core->timer, NULL);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);

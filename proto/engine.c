@@ -11,7 +11,7 @@
  *
  *   a record     an item of ACK or FRONTIER takes 24 bytes and is at most one effect; an entry takes 152 and is at most two (STORE, ACKED), a
  *                PROOF 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
- *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, fork checks), and it may end the link.
+ *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, VERIFY, fork checks), and it may end the link.
  *                Equal roots: one ACKED at a time, below the same bound.
  *   timers       each connection or session ends at most once, with a goodbye; as many peers are dialled as there are sessions.
  *   sending      three loads and a record of each session, or its end.
@@ -19,7 +19,7 @@
  *
  * All other events give fewer than a record does, or end sessions and connections, which is counted. */
 #define PL_FX_RECORD (PL_RECORD_PLAIN_BYTES_MAX / PL_ITEM_BYTES + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
-#define PL_FX_SLICE (PL_EFFECTS_SLICE + PL_BATCH_ENTRIES_MAX + 1 + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
+#define PL_FX_SLICE (PL_EFFECTS_SLICE + PL_BATCH_ENTRIES_MAX + 2 + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
 #define PL_FX_ENDS (2 * PL_LINKS_MAX + PL_LINKS_MAX + PL_HANDSHAKES_MAX)
 #define PL_FX_SENDS ((PL_LANES + 1) * PL_LINKS_MAX)
 static_assert(PL_FX_RECORD <= PL_FX_SLICE, "a record full of effects leaves nothing to the in queues");
@@ -96,6 +96,7 @@ static struct pl_engine *carve_all(struct carver *carver, const struct pl_engine
 	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
 	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
 	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
+	e->checks = carve(carver, PL_CHECKS * sizeof *e->checks);
 	e->forks = carve(carver, nodes * sizeof *e->forks);
 	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
 	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
@@ -143,6 +144,10 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 		e->conns[i].link = PL_LINK_NONE;
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		e->lanes[i].fetch_session = PL_NONE16;
+	for (uint16_t i = 0; i < PL_CHECKS; i++)
+		e->checks[i].session = PL_NONE16;
+	for (uint16_t i = 0; i < e->sessions_max; i++)
+		e->sessions[i].check = PL_NONE16;
 	e->timer_ms = e->lanes_timer_ms = PL_NEVER;
 	*out = e;
 	return PL_OK;
@@ -254,21 +259,16 @@ static void restore(struct pl_engine *e, const struct pl_event *event)
 	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
 }
 
-/* Bulk is checked in ticks alone, one slice of one link at a time: whatever else has come in, a FLASH among it, is looked at before. */
-static void bulk_run(struct pl_engine *e, bool tick)
+/* Bulk is taken in in ticks alone, one slice of one link at a time: whatever else has come in, a FLASH among it, is looked at before. */
+static void bulk_run(struct pl_engine *e)
 {
-	const uint16_t first = e->bulk_turn;
-
-	e->work_left = false;
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		const uint16_t turn = (uint16_t)((first + i) % e->sessions_max);
-		struct session *s = &e->sessions[turn];
-		if (tick && pl_in_queue_waits(e, s)) {
+		struct session *s = &e->sessions[e->bulk_turn];
+		e->bulk_turn = (uint16_t)((e->bulk_turn + 1) % e->sessions_max);
+		if (pl_in_queue_waits(e, s)) {
 			pl_in_queue_run(e, s);
-			e->bulk_turn = (uint16_t)((turn + 1) % e->sessions_max);
-			tick = false;
+			break;
 		}
-		e->work_left |= pl_in_queue_waits(e, s);
 	}
 }
 
@@ -352,6 +352,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		if (!pl_lane_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))
 			pl_sched_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count);
 		break;
+	case PL_EV_VERIFIED:
+		pl_check_done(e, event->verified.token, event->verified.good);
+		break;
 	case PL_EV_TICK:
 		break;
 	case PL_EV_DRAIN:
@@ -359,7 +362,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_link_drain(e, PL_BYE_SHUTDOWN, "the node stops");
 		break;
 	}
-	bulk_run(e, event->type == PL_EV_TICK);
+	e->work_left = false;
+	if (event->type == PL_EV_TICK)
+		bulk_run(e);
 	pl_link_roots_run(e);
 	run_timers(e);
 	pl_sched_run(e);
@@ -376,7 +381,11 @@ bool pl_engine_next_effect(struct pl_engine *e, struct pl_effect *out)
 
 uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
 {
-	return e->work_left ? 0 : e->timer_ms;
+	bool waits = e->work_left;
+
+	for (uint16_t i = 0; i < e->sessions_max; i++)
+		waits |= pl_in_queue_waits(e, &e->sessions[i]);
+	return waits ? 0 : e->timer_ms;
 }
 
 /* --- looking in --- */

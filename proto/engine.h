@@ -12,7 +12,7 @@
  * borrowed: an event's until step returns, an effect's until the next step; the body in PL_EV_SUBMIT and the bytes in PL_EV_BYTES must live
  * until the effects of that step are carried out.
  *
- * To change how entries spread, start at lane.c (what we have), sync.c (what we tell and ask), sched.c (what we send next).
+ * To change how entries spread, start at lane.c (what we have; check.c: whose signatures hold), sync.c (what we tell and ask), sched.c (what we send next).
  */
 #ifndef PL_PROTO_ENGINE_H
 #define PL_PROTO_ENGINE_H
@@ -68,6 +68,7 @@ enum pl_event_type {
 	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void */
 	PL_EV_STORE_READY,   /* the store takes entries again */
 	PL_EV_LOADED,        /* answer to PL_FX_LOAD */
+	PL_EV_VERIFIED,      /* answer to PL_FX_VERIFY */
 	PL_EV_TICK,
 	PL_EV_DRAIN,         /* say goodbye on all links, dial no more */
 };
@@ -100,6 +101,7 @@ struct pl_event {
 		} submit;
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
 		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
+		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
 	};
 };
 #define PL_LINK_NONE 0xffffffffu
@@ -117,6 +119,8 @@ enum pl_effect_type {
 	PL_FX_CLOSE,  /* close after what was sent has left; answer PL_EV_LINK_DOWN is not needed: the engine has forgotten the link */
 	PL_FX_STORE,  /* make this entry durable; answer PL_EV_STORED. urgent: commit at once */
 	PL_FX_LOAD,   /* read entries [from, to] of a lane, at most max_bytes (but one at least); answer PL_EV_LOADED with token */
+	PL_FX_VERIFY, /* check each header by pl_entry_verify(), on any thread, when there is nothing better to do: bulk waits for it, and only bulk.
+	               * Answer PL_EV_VERIFIED with token */
 	PL_FX_ACKED,  /* a peer holds this lane durably up to seq: keep it (custody) */
 	PL_FX_PROOF,  /* equivocation: keep both headers */
 	PL_FX_NOTE,   /* for the log and the counters */
@@ -150,6 +154,7 @@ struct pl_effect {
 			uint32_t body_bytes;
 		} store;
 		struct { uint32_t token; uint16_t node; uint8_t lane; uint64_t from, to; uint32_t max_bytes; } load;
+		struct { uint32_t token; uint16_t count; const uint8_t *headers; /* count of PL_ENTRY_HEADER_BYTES each */ } verify; /* count: 32 at most */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } acked;
 		struct { uint16_t node; const uint8_t *header_a, *header_b; } proof; /* PL_ENTRY_HEADER_BYTES each */
 		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; const char *detail; /* static */ } note;

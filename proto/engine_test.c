@@ -136,6 +136,71 @@ Test(engine, live_bulk_is_checked_one_by_one)
 	world_free(w);
 }
 
+Test(engine, bulk_waits_for_its_signatures_and_nothing_else_does)
+{
+	struct world *w = chain();
+
+	world_check_takes(w, 500);
+	const uint64_t start = world_now(w);
+	world_submit_bulk(w, FIN, 100, 500);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "now", 3), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "soon", 4), PL_OK);
+	world_run_ms(w, 100);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 0);
+	cr_assert(world_converges(w, 10000));
+	cr_assert_geq(world_durable_at(w, CHE, FIN, 2, 1), start + 500);
+	world_free(w);
+}
+
+Test(engine, a_link_that_ends_while_signatures_are_looked_at_leaves_nothing_behind)
+{
+	struct world *w = chain();
+	struct pl_engine_counters counters;
+
+	world_cut(w, FIN, CHE);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	/* each time a verdict is wanted that comes too late */
+	for (int i = 0; i < 20; i++) {
+		struct pl_peer_info info = { 0 };
+		world_check_takes(w, i < 19 ? 20000 : 300);
+		world_heal(w, FIN, CHE);
+		for (int ms = 0; info.state != PL_SESSION_LIVE && ms < 60000; ms++) {
+			world_run_ms(w, 1);
+			pl_engine_peer(world_engine(w, CHE), FIN, &info);
+		}
+		world_run_ms(w, 100);
+		cr_assert_eq(world_durable(w, CHE, FIN, 1), 0);
+		if (i < 19)
+			world_cut(w, FIN, CHE);
+	}
+	cr_assert(world_converges(w, 10000));
+	pl_engine_counters(world_engine(w, CHE), &counters);
+	cr_assert_eq(world_durable(w, CHE, FIN, 1), 20);
+	cr_assert_eq(counters.entries_refused, 0);
+	world_free(w);
+}
+
+Test(engine, more_links_bring_bulk_than_are_looked_at_at_once)
+{
+	struct world *w = world_new(WORLD_NODES_MAX, 11);
+
+	world_config(w, 0)->links_max = WORLD_NODES_MAX;
+	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+		world_link(w, i, 0);
+	world_start(w);
+	world_run_ms(w, 1000);
+	world_check_takes(w, 20);
+	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+		world_submit_bulk(w, i, 50, 300);
+	cr_assert(world_converges(w, 60000));
+	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+		cr_assert_eq(world_durable(w, 0, i, 2), 50);
+	world_free(w);
+}
+
 Test(engine, large_entries_travel_in_pieces)
 {
 	struct world *w = chain();

@@ -221,6 +221,26 @@ Test(hostile_feed, each_entry_of_lanes_0_and_1_is_signed_and_bulk_may_be_vouched
 	}
 }
 
+Test(hostile_feed, a_verdict_on_signatures_is_for_those_that_were_asked_about)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+
+	world_check_takes(w, 200);
+	world_submit_bulk(w, FIN, 8, 500);
+	for (int i = 0; i < 8; i++) {
+		const struct made made = i == 4 ? next_spoilt(w, &author, 2) : author_next(w, &author, 2, 0, 20);
+		member_entry(eve, &made, 0);
+	}
+	member_flush(eve);
+	member_run_ms(eve, 300);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 8, "%d", (int)world_durable(w, CHE, FIN, 2));
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 4, "%d", (int)world_durable(w, CHE, EVE, 2));
+	member_free(eve);
+	world_free(w);
+}
+
 /* EVE signs badly here and there, so that some hold what others refuse. Those who pass it on are not to be cut for it. */
 Test(hostile_feed, bulk_that_does_not_check_out_is_not_asked_for_again_for_a_minute_and_costs_no_link)
 {

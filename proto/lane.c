@@ -3,16 +3,7 @@
 
 #include "proto/state.h"
 
-/* The next entry of a lane, rebuilt from its wire form: the whole header, and the id that it will have. */
-struct candidate {
-	uint16_t node;
-	struct pl_header header;
-	uint8_t id[PL_ID_BYTES];
-	uint8_t entry_header[PL_ENTRY_HEADER_BYTES];
-	const uint8_t *body;
-};
-
-static void rebuild(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out)
+void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out)
 {
 	out->node = wire->node;
 	out->header = wire->header;
@@ -31,6 +22,13 @@ static enum pl_err verify(struct pl_engine *e, const uint8_t entry_header[PL_ENT
 {
 	e->counters.signatures_verified++;
 	return pl_entry_verify(e->network_id, entry_header);
+}
+
+static bool signature_holds(struct pl_engine *e, const struct session *s, const struct candidate *c)
+{
+	bool good;
+
+	return pl_check_verdict(e, s, c->id, &good) ? good : verify(e, c->entry_header) == PL_OK;
 }
 
 /* Returns the header, where the effect keeps it. */
@@ -370,7 +368,7 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 			return;
 		}
 		s->full_asked--;
-		rebuild(e, wire, wire->header.prev, &c);
+		pl_candidate(e, wire, wire->header.prev, &c);
 		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
 			return;
 		if (verify(e, c.entry_header) == PL_OK)
@@ -461,12 +459,12 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	}
 	if (!quota_allows(e, wire))
 		return;
-	rebuild(e, wire, lane->have_id, &c);
+	pl_candidate(e, wire, lane->have_id, &c);
 	if (!may_stand(e, &c)) {
 		refuse(e, s, wire, "its header breaks a rule");
 		return;
 	}
-	if (verify(e, c.entry_header) != PL_OK) {
+	if (!signature_holds(e, s, &c)) {
 		refuse(e, s, wire, signature_is_bad);
 		return;
 	}
@@ -623,11 +621,11 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 static void in_queue_done(struct session *s, uint32_t cost)
 {
 	s->in_at += cost;
+	s->in_checked -= cost < s->in_checked ? cost : s->in_checked;
 	s->credit_owed += cost;
 }
 
-/* The item at an offset of the in queue. */
-static bool in_queue_peek(struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
+bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
 {
 	if (at == s->in_count)
 		return false;
@@ -653,18 +651,18 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	uint64_t other_seq = 0;
 	const uint8_t *last = NULL;
 
-	if (!in_queue_peek(s, at, &first, &flags, &cost))
+	if (!pl_in_queue_peek(s, at, &first, &flags, &cost))
 		return 0;
 	const uint32_t index = pl_lane_index(first.node, first.header.lane);
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
 	memcpy(prev, lane->have_id, PL_ID_BYTES);
-	while (entries < PL_BATCH_ENTRIES_MAX && in_queue_peek(s, at, &wire, &flags, &cost)) {
+	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_SHORT || wire.node != first.node ||
 		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.prev8, prev, PL_HEAD8_BYTES) != 0 ||
 		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0)
 			break;
-		rebuild(e, &wire, prev, &c);
+		pl_candidate(e, &wire, prev, &c);
 		if (!may_stand(e, &c))
 			break;
 		if (same.node == PL_NODE_NONE && same_gseq(e, &c, &other_lane, &other_seq))
@@ -709,7 +707,7 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 
 bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s)
 {
-	return s->used && s->in_at < s->in_count && pl_bulk_may_go(e);
+	return s->used && s->in_at < s->in_count && pl_bulk_may_go(e) && pl_check_may_go(e, s);
 }
 
 void pl_in_queue_run(struct pl_engine *e, struct session *s)
@@ -720,7 +718,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 	uint8_t flags;
 
 	while (pl_in_queue_waits(e, s) && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_SLICE &&
-	       in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
+	       !pl_check_ahead(e, s) && pl_in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
 		if (!wire_is_ours_to_judge(e, s, &wire)) {
 			if (s->used)
 				in_queue_done(s, cost);
@@ -740,8 +738,10 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 		if (s->used)
 			in_queue_done(s, run);
 	}
-	if (s->used && s->in_at == s->in_count)
+	if (s->used && s->in_at == s->in_count) {
 		s->in_at = s->in_count = 0;
+		pl_check_release(e, s);
+	}
 }
 
 /* PROTOCOL: "A receiver gives credit back as it takes entries in, in portions of a quarter of the whole or when nothing waits." */

@@ -188,6 +188,7 @@ static void session_end(struct pl_engine *e, struct session *s)
 	conn_forget(&e->conns[s->conn]);
 	s->used = false;
 	peer->owes = pl_announced_more(e, s);
+	pl_check_release(e, s);
 	pl_sync_session_gone(e, index);
 	if (peer->dialable)
 		back_off(e, peer);
@@ -325,6 +326,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 		fresh.assembly[c] = (struct assembly){ .bytes = { s->assembly[c].bytes[0], s->assembly[c].bytes[1] }, .max = s->assembly[c].max };
 		fresh.out[c] = (struct out_queue){ .bytes = s->out[c].bytes, .max = s->out[c].max };
 	}
+	fresh.check = PL_NONE16;
 	fresh.since_ms = fresh.started_ms = fresh.heard_ms = fresh.sending_since_ms = e->now_ms;
 	fresh.sending = conn->sending; /* the last handshake message: HELLO waits for it */
 	fresh.ping_at_ms = e->now_ms + PL_PING_MS;

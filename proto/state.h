@@ -2,7 +2,7 @@
  *
  *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable, forked
  *   link.c    connections and sessions, their frames  sync.c   frontiers, HAVE and ACK, WANT
- *   sched.c   what a link sends next
+ *   sched.c   what a link sends next                 check.c  signatures of bulk, checked outside
  *
  * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
  * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
@@ -39,7 +39,9 @@
 #define PL_OUT_FLASH_BYTES (3 * PL_WIRE_FLASH_BYTES_MAX)
 #define PL_OUT_BYTES (PL_LOAD_BYTES + 2 * PL_WIRE_BYTES_MAX)
 #define PL_IN_ITEM_BYTES 16          /* what an entry costs in credit besides its wire bytes */
-#define PL_VERIFY_SLICE 8            /* verifications of bulk in one step: about half a millisecond */
+#define PL_CHECK_ENTRIES 32          /* signatures of bulk that are checked at once: about two milliseconds of one core */
+#define PL_CHECKS 8                  /* of that, under way; further links wait their turn */
+#define PL_VERIFY_SLICE 8            /* verifications in one step that were not made outside: about half a millisecond */
 #define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
 #define PL_REFUSALS_MAX 16           /* entries of one peer that may fail to check out within PL_REFUSALS_MS */
 #define PL_REFUSALS_MS 60000
@@ -62,6 +64,26 @@ struct lane {
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	bool frozen;
+};
+
+/* The next entry of a lane, rebuilt from its wire form: the whole header, and the id that it will have. */
+struct candidate {
+	uint16_t node;
+	struct pl_header header;
+	uint8_t id[PL_ID_BYTES];
+	uint8_t entry_header[PL_ENTRY_HEADER_BYTES];
+	const uint8_t *body;
+};
+
+/* Signatures that are checked outside, or have been. */
+struct check {
+	uint16_t session; /* PL_NONE16: free */
+	uint16_t count;
+	uint32_t token;   /* under way; 0: verdicts are here */
+	uint32_t good;    /* bit by bit */
+	uint32_t lanes[PL_CHECK_ENTRIES]; /* lane index */
+	uint64_t seqs[PL_CHECK_ENTRIES];
+	uint8_t ids[PL_CHECK_ENTRIES][PL_ID_BYTES], headers[PL_CHECK_ENTRIES][PL_ENTRY_HEADER_BYTES];
 };
 
 struct conn {
@@ -121,6 +143,8 @@ struct session {
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
 	uint32_t in_count, in_at, credit_owed;
+	uint32_t in_checked; /* bytes from in_at whose signatures have been checked outside, or need not be */
+	uint16_t check;      /* PL_NONE16: none */
 	uint64_t caught_ms;  /* when it last sent something that answers a WANT */
 	uint32_t unanswered; /* WANTs that it has left unanswered, less those that it has answered since */
 	uint8_t full_asked;  /* entries in full that we wait for */
@@ -210,7 +234,7 @@ struct pl_engine {
 	uint64_t lanes_timer_ms; /* of lanes */
 	uint8_t root[PL_ID_BYTES]; /* of the frontier, where root_known */
 	bool root_known;
-	bool work_left;    /* bulk waits to be checked: come back when idle */
+	bool work_left;    /* more than a step has room for: come back when idle */
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
@@ -221,6 +245,7 @@ struct pl_engine {
 	struct session *sessions;
 	uint64_t *acked; /* [peer][lane index] */
 	struct flash *flashes;
+	struct check *checks;
 	struct suspicion suspicions[PL_SUSPICIONS];
 	struct fork *forks;
 	uint32_t forks_count;
@@ -292,6 +317,21 @@ void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_
 /* Tells the proofs that this peer has not been told of, as far as there is room. */
 void pl_proof_tell(const struct pl_engine *e, struct session *s);
 bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
+
+/* Rebuilds an entry from its wire form, as the next after prev. */
+void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out);
+/* The item at an offset of the in queue; false at its end. */
+bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
+
+/* --- check.c --- */
+/* Has the signatures checked that the in queue will need next. True: it has to wait for that, or for its turn. */
+bool pl_check_ahead(struct pl_engine *e, struct session *s);
+/* Whether the in queue need not wait for signatures. */
+bool pl_check_may_go(const struct pl_engine *e, const struct session *s);
+void pl_check_done(struct pl_engine *e, uint32_t token, uint32_t good);
+/* False: there is no verdict about this entry. */
+bool pl_check_verdict(const struct pl_engine *e, const struct session *s, const uint8_t id[PL_ID_BYTES], bool *good);
+void pl_check_release(struct pl_engine *e, struct session *s);
 
 /* --- sync.c --- */
 void pl_frontier_snapshot(struct pl_engine *e, struct session *s); /* before HELLO */

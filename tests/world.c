@@ -10,6 +10,7 @@
 
 #define LINKS_MAX 512
 #define ROUNDS_MAX 1000000 /* with nothing left to do long before; more is an engine that turns in circles */
+#define CHECKED_MAX 64
 #define WALL_START_MS 1790000000000ULL
 
 struct room {
@@ -71,6 +72,12 @@ struct load {
 	uint32_t max_bytes;
 };
 
+/* Verdicts that are on their way to the engine. */
+struct checked {
+	uint64_t at_ms;
+	uint32_t token, good;
+};
+
 struct node {
 	struct pl_engine_config config;
 	struct pl_engine *engine;
@@ -81,6 +88,8 @@ struct node {
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
 	bool store_fails, store_forgets, dials[WORLD_NODES_MAX];
+	struct checked checked[CHECKED_MAX];
+	uint32_t checked_count;
 	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
@@ -96,7 +105,7 @@ struct node {
 
 struct world {
 	uint16_t count;
-	uint64_t now_ms, latency_ms, commit_ms, rate, draws;
+	uint64_t now_ms, latency_ms, commit_ms, check_ms, rate, draws;
 	uint8_t seed[32];
 	bool started, cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
 	struct pl_charter *charter;
@@ -287,6 +296,11 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 		bytes = fx->send.bytes;
 		count = fx->send.count;
 		break;
+	case PL_FX_VERIFY:
+		numbers[3] = fx->verify.token;
+		bytes = fx->verify.headers;
+		count = (size_t)fx->verify.count * PL_ENTRY_HEADER_BYTES;
+		break;
 	case PL_FX_CLOSE:
 		numbers[3] = fx->close.link;
 		break;
@@ -381,6 +395,16 @@ static void effects(struct world *w, uint16_t node)
 			*n->loads_last = l;
 			n->loads_last = &l->next;
 			n->loads_count++;
+			break;
+		}
+		case PL_FX_VERIFY: {
+			assert(n->checked_count < CHECKED_MAX);
+			struct checked *checked = &n->checked[n->checked_count++];
+			*checked = (struct checked){ .at_ms = w->now_ms + w->check_ms, .token = fx.verify.token };
+			for (uint16_t i = 0; i < fx.verify.count; i++) {
+				if (pl_entry_verify(w->charter->network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK)
+					checked->good |= (uint32_t)1 << i;
+			}
 			break;
 		}
 		case PL_FX_ACKED:
@@ -515,6 +539,7 @@ void world_latency(struct world *w, uint64_t latency_ms, uint64_t commit_ms)
 }
 
 void world_rate(struct world *w, uint64_t bytes_per_s) { w->rate = bytes_per_s; }
+void world_check_takes(struct world *w, uint64_t check_ms) { w->check_ms = check_ms; }
 
 void world_set_tamper(struct world *w, world_tamper tamper, void *ctx)
 {
@@ -572,6 +597,24 @@ static bool run_dials(struct world *w, uint16_t node)
 		memmove(n->sent_due + i, n->sent_due + i + 1, (--n->sent_count - i) * sizeof *n->sent_due);
 		any = true;
 		assert(step(w, node, &event) == PL_OK);
+	}
+	return any;
+}
+
+static bool run_checks(struct world *w, uint16_t node)
+{
+	struct node *n = &w->nodes[node];
+	bool any = false;
+
+	for (uint32_t i = 0; i < n->checked_count;) {
+		struct pl_event event = { .type = PL_EV_VERIFIED, .verified = { n->checked[i].token, n->checked[i].good } };
+		if (n->checked[i].at_ms > w->now_ms) {
+			i++;
+			continue;
+		}
+		memmove(n->checked + i, n->checked + i + 1, (--n->checked_count - i) * sizeof *n->checked);
+		assert(step(w, node, &event) == PL_OK);
+		any = true;
 	}
 	return any;
 }
@@ -692,6 +735,7 @@ static void settle(struct world *w)
 				continue;
 			any |= run_dials(w, i);
 			any |= run_store(w, i);
+			any |= run_checks(w, i);
 			for (uint32_t ticks = 0; pl_engine_deadline_ms(w->nodes[i].engine) <= w->now_ms; ticks++) {
 				struct pl_event event = { .type = PL_EV_TICK };
 				assert(ticks < ROUNDS_MAX && step(w, i, &event) == PL_OK);
@@ -725,6 +769,10 @@ void world_run_ms(struct world *w, uint64_t ms)
 			for (uint32_t k = 0; k < n->sent_count; k++) {
 				if (n->sent_due[k].at_ms < next)
 					next = n->sent_due[k].at_ms;
+			}
+			for (uint32_t k = 0; k < n->checked_count; k++) {
+				if (n->checked[k].at_ms < next)
+					next = n->checked[k].at_ms;
 			}
 		}
 		for (int i = 0; i < LINKS_MAX; i++) {
@@ -802,7 +850,7 @@ static void stop(struct world *w, uint16_t node)
 		n->loads = next;
 	}
 	n->loads_last = &n->loads;
-	n->dial_count = n->sent_count = 0;
+	n->dial_count = n->sent_count = n->checked_count = 0;
 }
 
 void world_stop(struct world *w, uint16_t node) { stop(w, node); }

@@ -30,6 +30,7 @@ void world_heal(struct world *world, uint16_t a, uint16_t b);
 void world_latency(struct world *world, uint64_t latency_ms, uint64_t commit_ms);
 /* What each direction of each link carries; what is sent has been written when it has left. 0: any amount at once. */
 void world_rate(struct world *world, uint64_t bytes_per_s);
+void world_check_takes(struct world *world, uint64_t check_ms); /* until the verdict on signatures of bulk is there */
 /* Called with every chunk in flight; may change it, or return false to drop it. */
 typedef bool (*world_tamper)(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count);
 void world_set_tamper(struct world *world, world_tamper tamper, void *ctx);

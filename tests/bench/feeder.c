@@ -48,6 +48,8 @@ static bool live_mode, linked, stepping;
 static double started;
 static struct load loads[256];
 static size_t loads_count;
+static struct pl_event checks[64];
+static size_t checks_count;
 static struct pl_event stored[512];
 static uint8_t stored_ids[512][PL_ID_BYTES];
 static size_t stored_count;
@@ -120,6 +122,16 @@ static void carry_out(void)
 			else if (fx.note.code == PL_NOTE_PEER_FAULT || fx.note.code == PL_NOTE_HANDSHAKE_FAILED)
 				fail(fx.note.detail);
 			break;
+		case PL_FX_VERIFY:
+			if (checks_count == sizeof checks / sizeof *checks)
+				fail("too many checks at once");
+			checks[checks_count] = (struct pl_event){ .type = PL_EV_VERIFIED, .verified = { .token = fx.verify.token } };
+			for (uint16_t i = 0; i < fx.verify.count; i++) {
+				if (pl_entry_verify(charter.network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK)
+					checks[checks_count].verified.good |= (uint32_t)1 << i;
+			}
+			checks_count++;
+			break;
 		case PL_FX_PROOF:
 			fail("a fork");
 			break;
@@ -172,7 +184,11 @@ static void step(struct pl_event *event)
 		fail("an event within an event");
 	stepping = true;
 	raw_step(event);
-	while (stored_count > 0 || loads_count > 0) {
+	while (stored_count > 0 || loads_count > 0 || checks_count > 0) {
+		if (checks_count > 0) {
+			struct pl_event verified = checks[--checks_count];
+			raw_step(&verified);
+		}
 		/* in the order in which they came: of one lane only the last counts */
 		struct pl_event batch[512];
 		const size_t n = stored_count;

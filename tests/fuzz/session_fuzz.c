@@ -35,6 +35,7 @@
 #define WALL_MS 1790000000000ULL
 #define SEQS 700 /* inputs are short: no lane becomes longer */
 #define LOADS_MAX 64
+#define CHECKS_MAX 64
 #define PARTIES 2
 enum { VICTIM, MEMBER, OTHER, NODES };
 
@@ -55,6 +56,10 @@ struct pending_load {
 	uint16_t node;
 	uint8_t lane;
 	uint64_t from, to;
+};
+
+struct pending_check {
+	uint32_t token, good;
 };
 
 /* A member and its link. */
@@ -88,6 +93,8 @@ struct scene {
 	bool proven[NODES];
 	struct pending_load loads[LOADS_MAX];
 	size_t loads_count;
+	struct pending_check checks[CHECKS_MAX];
+	size_t checks_count;
 	struct party parties[PARTIES];
 	uint32_t links;
 	struct made *last[2];
@@ -411,6 +418,14 @@ static void carry_out(void)
 			PL_FUZZ_CHECK(fx.load.to <= scene.durable[fx.load.node][fx.load.lane] || fx.load.from == fx.load.to);
 			scene.loads[scene.loads_count++] = (struct pending_load){ fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to };
 			break;
+		case PL_FX_VERIFY:
+			PL_FUZZ_CHECK(scene.checks_count < CHECKS_MAX && fx.verify.count >= 1 && fx.verify.count <= 32);
+			scene.checks[scene.checks_count] = (struct pending_check){ .token = fx.verify.token };
+			for (uint16_t i = 0; i < fx.verify.count; i++)
+				scene.checks[scene.checks_count].good |=
+					(uint32_t)(pl_entry_verify(charter.network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK) << i;
+			scene.checks_count++;
+			break;
 		case PL_FX_ACKED:
 			PL_FUZZ_CHECK(fx.acked.seq <= scene.accepted[fx.acked.node][fx.acked.lane]);
 			PL_FUZZ_CHECK(fx.acked.seq > scene.acked[fx.acked.peer][fx.acked.node][fx.acked.lane]);
@@ -464,6 +479,12 @@ static void settle(void)
 			if (p->unsent == 0 || p->holds)
 				continue;
 			p->unsent = 0;
+			PL_FUZZ_CHECK(step(&event) == PL_OK);
+			any = true;
+		}
+		if (scene.checks_count > 0) {
+			const struct pending_check check = scene.checks[--scene.checks_count];
+			struct pl_event event = { .type = PL_EV_VERIFIED, .verified = { check.token, check.good } };
 			PL_FUZZ_CHECK(step(&event) == PL_OK);
 			any = true;
 		}

@@ -1,0 +1,29 @@
+/* Signatures of bulk, checked on a thread of its own that yields to all others: a FLASH never waits for bulk's cryptography, however much of
+ * it there is and however few cores. A nice value of 10 leaves it about a tenth of a core that others fill, and all of one that is free.
+ */
+#ifndef PL_NODE_VERIFIER_H
+#define PL_NODE_VERIFIER_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "crypto/err.h"
+#include "proto/entry.h"
+
+#define PL_VERIFIER_NICE 10 /* more than the rest of the process */
+#define PL_VERIFIER_HEADERS_MAX 32 /* in one request: the bits of a verdict */
+
+struct pl_verifier;
+
+/* On the loop's thread; good: bit i for header i. */
+typedef void (*pl_verified)(void *ctx, uint32_t token, uint32_t good);
+
+/* Starts the thread. PL_ERR_MEMORY, PL_ERR_IO (no thread to be had). */
+PL_MUST_CHECK enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTES], pl_verified done, void *ctx,
+                                          struct pl_verifier **out);
+/* Copies count headers of PL_ENTRY_HEADER_BYTES and answers later, in the order of the requests. PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, const uint8_t *headers, uint16_t count);
+/* Waits for the request at hand, drops the others, and answers none any more. The loop must turn once more to let go of the memory. */
+void pl_verifier_close(struct pl_verifier *verifier);
+
+#endif

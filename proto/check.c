@@ -1,0 +1,122 @@
+/* Signatures of bulk are checked outside the engine, many at a time, so that whoever drives it can do that beside its loop and with less
+ * priority than a FLASH has. A verdict is remembered under the id of its entry, which covers header, signature and network: whatever the
+ * queue or the lane have become meanwhile, it can be used for that entry and for no other. What has no verdict is verified at its turn.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "proto/state.h"
+
+void pl_check_release(struct pl_engine *e, struct session *s)
+{
+	if (s->check != PL_NONE16) {
+		e->checks[s->check].session = PL_NONE16;
+		e->checks[s->check].token = 0; /* an answer that still comes has no use */
+	}
+	s->check = PL_NONE16;
+	s->in_checked = 0;
+}
+
+static uint16_t check_free(const struct pl_engine *e)
+{
+	for (uint16_t i = 0; i < PL_CHECKS; i++) {
+		if (e->checks[i].session == PL_NONE16)
+			return i;
+	}
+	return PL_NONE16;
+}
+
+bool pl_check_may_go(const struct pl_engine *e, const struct session *s)
+{
+	if (s->check != PL_NONE16)
+		return e->checks[s->check].token == 0;
+	return s->in_checked > 0 || check_free(e) != PL_NONE16;
+}
+
+/* Whether this entry will be verified by itself and is the next of its lane, after those of the batch; then c is what it will be. */
+static bool is_next(const struct pl_engine *e, const struct session *s, const struct check *check, const struct pl_wire *wire, uint8_t flags,
+                    struct candidate *c)
+{
+	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_SHORT || (wire->header.lane == 2 && (flags & PL_FRAME_CATCHUP)))
+		return false;
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+	const struct lane *lane = &e->lanes[index];
+	if (lane->frozen || pl_is_shunned(e, s, wire->node, wire->header.lane))
+		return false;
+	uint64_t seq = lane->have_seq;
+	const uint8_t *id = lane->have_id;
+	for (uint16_t i = check->count; i-- > 0;) {
+		if (check->lanes[i] == index) {
+			seq = check->seqs[i];
+			id = check->ids[i];
+			break;
+		}
+	}
+	if (wire->header.seq != seq + 1 || memcmp(wire->prev8, id, PL_HEAD8_BYTES) != 0)
+		return false;
+	pl_candidate(e, wire, id, c);
+	return true;
+}
+
+bool pl_check_ahead(struct pl_engine *e, struct session *s)
+{
+	if (s->in_checked > 0)
+		return false;
+	pl_check_release(e, s);
+	const uint16_t place = check_free(e);
+	if (place == PL_NONE16)
+		return true;
+	struct check *check = &e->checks[place];
+	struct candidate c;
+	struct pl_wire wire;
+	uint32_t cost;
+	uint8_t flags;
+
+	check->count = 0;
+	for (int i = 0; i < PL_CHECK_ENTRIES && pl_in_queue_peek(s, s->in_at + s->in_checked, &wire, &flags, &cost); i++) {
+		s->in_checked += cost;
+		if (!is_next(e, s, check, &wire, flags, &c))
+			continue;
+		check->lanes[check->count] = pl_lane_index(c.node, c.header.lane);
+		check->seqs[check->count] = c.header.seq;
+		memcpy(check->ids[check->count], c.id, PL_ID_BYTES);
+		memcpy(check->headers[check->count], c.entry_header, PL_ENTRY_HEADER_BYTES);
+		check->count++;
+	}
+	if (check->count == 0)
+		return false;
+	check->token = pl_load_token(e);
+	check->session = (uint16_t)(s - e->sessions);
+	s->check = place;
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_VERIFY)->effect;
+	fx->verify.token = check->token;
+	fx->verify.count = check->count;
+	fx->verify.headers = check->headers[0];
+	return true;
+}
+
+void pl_check_done(struct pl_engine *e, uint32_t token, uint32_t good)
+{
+	for (uint16_t i = 0; i < PL_CHECKS; i++) {
+		struct check *check = &e->checks[i];
+		if (check->session == PL_NONE16 || check->token != token)
+			continue;
+		check->token = 0;
+		check->good = good;
+		e->counters.signatures_verified += check->count;
+	}
+}
+
+bool pl_check_verdict(const struct pl_engine *e, const struct session *s, const uint8_t id[PL_ID_BYTES], bool *good)
+{
+	if (s->check == PL_NONE16 || e->checks[s->check].token != 0)
+		return false;
+	const struct check *check = &e->checks[s->check];
+	for (uint16_t i = 0; i < check->count; i++) {
+		if (memcmp(check->ids[i], id, PL_ID_BYTES) == 0) {
+			*good = check->good >> i & 1;
+			return true;
+		}
+	}
+	return false;
+}
