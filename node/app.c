@@ -59,9 +59,8 @@ static void publish_entry(struct pl_app *app, const struct pl_store_entry *entry
 	const struct pl_charter *charter = pl_core_charter(app->core);
 	json_t *event = json_pack("{so so so si sI ss sb si}", "ref", pl_api_ref(charter, entry->node, entry->lane, entry->seq), "id",
 	                          pl_api_hex(entry->id, sizeof(entry->id)), "author", pl_api_node(charter, entry->node), "lane",
-	                          entry->lane, "seq",
-	                          (json_int_t)entry->seq, "kind", pl_kind_name(entry->header[2]), "flash",
-	                          (entry->header[3] & PL_FLAG_FLASH) != 0, "body_bytes", (int)entry->body_bytes);
+	                          entry->lane, "seq", (json_int_t)entry->seq, "kind", pl_kind_name(pl_header_kind(entry->header)), "flash",
+	                          (pl_header_flags(entry->header) & PL_FLAG_FLASH) != 0, "body_bytes", (int)entry->body_bytes);
 	pl_http_publish(pl_core_http(app->core), "entry", event);
 }
 
@@ -70,7 +69,7 @@ void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry)
 	/* Lane 2 is bulk: its entries would push out of the clients' sight what they wait for. */
 	if (entry->lane < 2)
 		publish_entry(app, entry);
-	switch ((enum pl_kind)entry->header[2]) { /* entry.h */
+	switch ((enum pl_kind)pl_header_kind(entry->header)) {
 	case PL_KIND_EPOCH_KEY: pl_epoch_entry(app->epoch, entry); return;
 	case PL_KIND_MESSAGE:
 	case PL_KIND_RECEIPTS:

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/bytes.h"
 #include "node/core_impl.h"
 
 #define TOKEN_FLAG 0x80000000u /* the engine's own tokens count up from 1 */
@@ -124,7 +123,7 @@ bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored
 	for (size_t i = 0; feed->batch && i < count; i++) {
 		const uint8_t *header = entries[i].header;
 		struct pl_store_entry entry = { .node = (uint16_t)(index / PL_LANES), .lane = (uint8_t)(index % PL_LANES),
-		                                .seq = pl_get64(header + 16), .gseq = pl_get64(header + 24), .body_bytes = entries[i].body_bytes };
+		                                .seq = pl_header_seq(header), .gseq = pl_header_gseq(header), .body_bytes = entries[i].body_bytes };
 		memcpy(entry.header, header, PL_ENTRY_HEADER_BYTES);
 		pl_entry_id(core->charter->network_id, header, entry.id);
 		memcpy(feed->batch + feed->batch_bytes, &entry, sizeof entry);

@@ -16,7 +16,7 @@ void pl_hotline_counts(const struct pl_hotline *hotline, struct pl_hotline_count
 
 void pl_hotline_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry)
 {
-	switch (entry->header[2]) { /* kind; entry.h */
+	switch (pl_header_kind(entry->header)) {
 	case PL_KIND_MESSAGE: pl_hotline_receive(hotline, entry); break;
 	case PL_KIND_RECEIPTS: pl_receipts_entry(hotline, entry); break;
 	case PL_KIND_ATTACHMENT: pl_chunks_entry(hotline, entry); break;

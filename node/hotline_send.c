@@ -158,7 +158,7 @@ void pl_sendings_stop(struct pl_hotline *hotline)
 
 bool pl_hotline_sent_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry)
 {
-	const uint8_t *body_hash = entry->header + PL_HEADER_BYTES - PL_ID_BYTES;
+	const uint8_t *body_hash = pl_header_body_hash(entry->header);
 	struct pl_sending *sending = hotline->sendings;
 	while (sending && !(sending->submitted && !sending->keeping && memcmp(sending->body_hash, body_hash, PL_ID_BYTES) == 0))
 		sending = sending->next;

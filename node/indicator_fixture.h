@@ -87,7 +87,7 @@ static inline void feed_app(struct pl_core *core, uint16_t node, uint8_t lane)
 		return;
 	core->in_hand[node][lane] = true;
 	core->inbox[node][lane] = first->next;
-	if (first->entry.header[2] == PL_KIND_CHANNEL)
+	if (pl_header_kind(first->entry.header) == PL_KIND_CHANNEL)
 		pl_channels_entry(core->channels, &first->entry);
 	else
 		pl_indicator_entry(core->part, &first->entry);

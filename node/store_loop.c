@@ -42,7 +42,7 @@ static void take_lane_along(struct pl_store *store, uint16_t node, uint8_t lane)
 enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry)
 {
 	struct pl_pending *pending;
-	const uint8_t *author = entry->header + PL_AUTHOR_OFFSET;
+	const uint8_t *author = pl_header_author(entry->header);
 	uint64_t *head;
 
 	assert(entry->node < PL_NODES_MAX && entry->lane < PL_LANES && entry->body_bytes <= PL_BODY_BYTES_MAX);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/bytes.h"
 #include "node/store_impl.h"
 
 static const char *const statement_sql[PL_STMT_COUNT] = {
@@ -106,7 +105,7 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 		sqlite3_stmt *node = store->statements[PL_STMT_NODE];
 
 		sqlite3_bind_int(node, 1, entry->node);
-		sqlite3_bind_blob(node, 2, entry->header + PL_AUTHOR_OFFSET, PL_NODE_ID_BYTES, SQLITE_STATIC);
+		sqlite3_bind_blob(node, 2, pl_header_author(entry->header), PL_NODE_ID_BYTES, SQLITE_STATIC);
 		err = finish(store, node);
 		if (err)
 			return err;
@@ -117,8 +116,8 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 	sqlite3_bind_int64(s, 3, (sqlite3_int64)entry->seq);
 	sqlite3_bind_int64(s, 4, (sqlite3_int64)entry->gseq);
 	sqlite3_bind_int64(s, 5, (sqlite3_int64)entry->received_ms);
-	sqlite3_bind_int(s, 6, entry->header[2]); /* kind, flags: entry.h */
-	sqlite3_bind_int(s, 7, entry->header[3]);
+	sqlite3_bind_int(s, 6, pl_header_kind(entry->header));
+	sqlite3_bind_int(s, 7, pl_header_flags(entry->header));
 	sqlite3_bind_int64(s, 8, entry->body_bytes);
 	sqlite3_bind_blob(s, 9, entry->id, PL_ID_BYTES, SQLITE_STATIC);
 	sqlite3_bind_blob(s, 10, entry->header, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
@@ -195,8 +194,8 @@ enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uin
 	if (rc == SQLITE_ROW && is_header_intact(store, s)) {
 		const uint8_t *header = sqlite3_column_blob(s, 2);
 
-		*seq = pl_get64(header + 16); /* entry.h */
-		*gseq = pl_get64(header + 24);
+		*seq = pl_header_seq(header);
+		*gseq = pl_header_gseq(header);
 		memcpy(id, sqlite3_column_blob(s, 1), PL_ID_BYTES);
 		if (*seq != (uint64_t)sqlite3_column_int64(s, 0))
 			err = PL_ERR_CORRUPT;

@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/bytes.h"
 #include "crypto/err.h"
 #include "crypto/sign.h"
 #include "proto/limits.h"
@@ -83,6 +84,14 @@ void pl_header_encode(const struct pl_header *header, uint8_t out[PL_HEADER_BYTE
  * not 0, heads that add up, prev zero exactly when seq is 1. PL_ERR_VERSION, PL_ERR_FORMAT or PL_ERR_LIMIT. The signature is not looked
  * at. */
 PL_MUST_CHECK enum pl_err pl_header_decode(const uint8_t bytes[PL_HEADER_BYTES], struct pl_header *out);
+
+/* Single fields of an encoded header that is known to be good. */
+static inline uint8_t pl_header_kind(const uint8_t *header) { return header[2]; }
+static inline uint8_t pl_header_flags(const uint8_t *header) { return header[3]; }
+static inline uint64_t pl_header_seq(const uint8_t *header) { return pl_get64(header + 16); }
+static inline uint64_t pl_header_gseq(const uint8_t *header) { return pl_get64(header + 24); }
+static inline const uint8_t *pl_header_author(const uint8_t *header) { return header + PL_AUTHOR_OFFSET; }
+static inline const uint8_t *pl_header_body_hash(const uint8_t *header) { return header + 136; }
 
 /* Whether entries of this kind may stand in this lane; false for unknown kinds. */
 bool pl_kind_fits_lane(uint8_t kind, uint8_t lane);
