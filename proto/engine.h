@@ -42,7 +42,7 @@ struct pl_engine_config {
 	uint32_t flash_per_minute, flash_burst;
 	struct pl_quota quota[PL_LANES];  /* per author */
 };
-/* Fills in the defaults of limits.h; charter, self and keys remain to be set. */
+/* Fills in the defaults of limits.h; charter, self and keys remain to be set. The engine copies the secrets: wipe yours after pl_engine_init(). */
 void pl_engine_config_default(struct pl_engine_config *config);
 
 /* How much memory pl_engine_init() wants for this configuration; most of it is touched only when links are busy. */
@@ -61,7 +61,7 @@ enum pl_event_type {
 	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
 	PL_EV_LINK_UP,       /* a connection stands: dialled (peer set) or accepted (PL_NODE_NONE) */
 	PL_EV_LINK_DOWN,     /* it is gone, or dialling failed */
-	PL_EV_BYTES,         /* bytes arrived; the engine takes a part, see consumed */
+	PL_EV_BYTES,         /* bytes arrived; the engine takes the first `consumed` of them, and the rest is the next event. Of a link that is gone: all */
 	PL_EV_SENT,          /* what the last PL_FX_SEND of this link gave has been written */
 	PL_EV_SUBMIT,        /* author an entry */
 	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
@@ -106,9 +106,11 @@ struct pl_event {
 };
 #define PL_LINK_NONE 0xffffffffu
 
-/* PL_ERR_FULL: no room for its effects now; nothing was done; carry out effects or wait for PL_EV_SENT and put it again.
- * PL_EV_SUBMIT: PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not started, draining, the store failed), PL_ERR_FORK (this feed is frozen: a peer
- * had entries of ours that we had not; the node was restored from a copy and must open a new generation).
+/* On an error the event was not taken; what time has brought about meanwhile may still give effects. PL_ERR_FULL: effects of the step before
+ * are not carried out yet, and nothing at all was done. Only PL_EV_SUBMIT has others: PL_ERR_FULL while too much is on its way to the disk (put
+ * it again after PL_EV_STORED), PL_ERR_REFUSED (no such lane, or not for this kind or these flags), PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not
+ * started, draining, the store failed), PL_ERR_FORK (this feed is frozen: a peer had entries of ours that we had not; the node was restored from
+ * a copy and must open a new generation).
  * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */
 PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_event *event);
 
@@ -162,7 +164,7 @@ struct pl_effect {
 };
 bool pl_engine_next_effect(struct pl_engine *engine, struct pl_effect *out);
 
-/* Monotonic ms at which PL_EV_TICK is due; UINT64_MAX: nothing is waiting; a time in the past: as soon as the loop is idle. */
+/* Monotonic ms at which PL_EV_TICK is due; UINT64_MAX: nothing is waiting; 0: there is work left, for when the loop is idle. */
 uint64_t pl_engine_deadline_ms(const struct pl_engine *engine);
 
 /* --- looking in, for status and metrics --- */
