@@ -349,7 +349,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		e->timer_ms = e->now_ms;
 		break;
 	case PL_EV_LOADED:
-		if (!pl_lane_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))
+		if (!pl_fork_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))
 			pl_sched_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count);
 		break;
 	case PL_EV_VERIFIED:

@@ -117,173 +117,6 @@ static void check_clock(struct pl_engine *e, const struct session *s, const stru
 		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s, c->node, c->header.lane, c->header.seq, "claims a time more than 5 minutes ahead");
 }
 
-/* --- forks --- */
-
-/* PROTOCOL: "Two different entries of one author and generation with the same lane and seq, or with the same gseq, prove equivocation." */
-static bool headers_prove_fork(const struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
-{
-	struct pl_header ha, hb;
-	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
-
-	if (pl_header_decode(a, &ha) != PL_OK || pl_header_decode(b, &hb) != PL_OK)
-		return false;
-	if (memcmp(ha.author, e->charter->nodes[node].certificate.node_id, PL_NODE_ID_BYTES) != 0 ||
-	    memcmp(hb.author, ha.author, PL_NODE_ID_BYTES) != 0 || ha.generation != hb.generation)
-		return false;
-	if (!(ha.lane == hb.lane && ha.seq == hb.seq) && ha.gseq != hb.gseq)
-		return false;
-	pl_entry_id(e->network_id, a, id_a);
-	pl_entry_id(e->network_id, b, id_b);
-	return memcmp(id_a, id_b, PL_ID_BYTES) != 0 && pl_entry_verify(e->network_id, a) == PL_OK && pl_entry_verify(e->network_id, b) == PL_OK;
-}
-
-static bool is_forked(const struct pl_engine *e, uint16_t node)
-{
-	for (uint32_t i = 0; i < e->forks_count; i++) {
-		if (e->forks[i].node == node)
-			return true;
-	}
-	return false;
-}
-
-static bool proof_send(struct session *s, const struct fork *fork)
-{
-	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
-
-	pl_put16(payload, fork->node);
-	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
-	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
-	return pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
-}
-
-/* One proof an author is enough. */
-static struct fork *fork_keep(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
-{
-	assert(e->forks_count < e->nodes && !is_forked(e, node));
-	struct fork *fork = &e->forks[e->forks_count++];
-	fork->node = node;
-	memcpy(fork->headers[0], a, PL_ENTRY_HEADER_BYTES);
-	memcpy(fork->headers[1], b, PL_ENTRY_HEADER_BYTES);
-	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
-		pl_fetch_cancel(e, pl_lane_index(node, lane));
-		e->lanes[pl_lane_index(node, lane)].frozen = true;
-	}
-	return fork;
-}
-
-/* Both branches are kept where they are, the author's lanes take nothing more, and everybody hears of it. */
-static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
-{
-	if (is_forked(e, node))
-		return;
-	const struct fork *fork = fork_keep(e, node, a, b);
-	e->counters.forks++;
-	struct pl_effect *fx = &pl_effect_add(e, PL_FX_PROOF)->effect;
-	fx->proof.node = node;
-	fx->proof.header_a = fork->headers[0];
-	fx->proof.header_b = fork->headers[1];
-	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
-}
-
-void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)
-{
-	if (!is_forked(e, node))
-		(void)fork_keep(e, node, header_a, header_b);
-}
-
-/* To all live peers, and to each that comes up later. */
-void pl_proof_tell(const struct pl_engine *e, struct session *s)
-{
-	while (s->state == PL_SESSION_LIVE && s->proofs_told < e->forks_count && proof_send(s, &e->forks[s->proofs_told]))
-		s->proofs_told++;
-}
-
-void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
-{
-	if (count != 2 + 2 * PL_ENTRY_HEADER_BYTES || pl_get16(payload) >= e->nodes) {
-		pl_session_fault(e, s, "proof malformed");
-		return;
-	}
-	const uint16_t node = pl_get16(payload);
-	if (is_forked(e, node))
-		return;
-	if (!headers_prove_fork(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES)) {
-		pl_session_fault(e, s, "proof that proves nothing");
-		return;
-	}
-	fork_proven(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES);
-}
-
-static void suspicion_load(struct pl_engine *e, struct suspicion *x)
-{
-	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
-
-	x->token = pl_load_token(e);
-	fx->load.token = x->token;
-	fx->load.node = x->node;
-	fx->load.lane = x->lane;
-	fx->load.from = fx->load.to = x->seq;
-	fx->load.max_bytes = 1;
-}
-
-/* Compares a signed header with what we have at a place: its own, or one with the same gseq. At once if that is in the store, otherwise when
- * it is. */
-static void suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq)
-{
-	struct suspicion *free = NULL;
-
-	for (int i = 0; i < PL_SUSPICIONS; i++) {
-		struct suspicion *x = &e->suspicions[i];
-		if (!x->used)
-			free = x;
-		else if (x->node == node && x->lane == lane && x->seq == seq)
-			return; /* under way */
-	}
-	if (!free || is_forked(e, node))
-		return;
-	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq };
-	memcpy(free->header, entry_header, PL_ENTRY_HEADER_BYTES);
-	if (seq <= e->lanes[pl_lane_index(node, lane)].durable_seq)
-		suspicion_load(e, free);
-}
-
-bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
-{
-	for (int i = 0; i < PL_SUSPICIONS; i++) {
-		struct suspicion *x = &e->suspicions[i];
-		if (!x->used || x->token != token)
-			continue;
-		x->used = false;
-		if (count > 0 && headers_prove_fork(e, x->node, entries[0].header, x->header))
-			fork_proven(e, x->node, entries[0].header, x->header);
-		return true;
-	}
-	return false;
-}
-
-/* Whether another lane of the feed has an entry with the same gseq, of those that are remembered; then *lane and *seq name it. */
-static bool same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq)
-{
-	for (uint8_t other = 0; other < PL_LANES; other++) {
-		const struct lane *l = &e->lanes[pl_lane_index(c->node, other)];
-		if (other == c->header.lane)
-			continue;
-		if (l->have_seq > 0 && l->have_gseq == c->header.gseq) {
-			*lane = other;
-			*seq = l->have_seq;
-			return true;
-		}
-		for (int i = 0; i < PL_RECENT; i++) {
-			if (l->recent[i].seq == 0 || l->recent[i].gseq != c->header.gseq)
-				continue;
-			*lane = other;
-			*seq = l->recent[i].seq;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* PROTOCOL: "A node that is sent an entry of its own feed that it does not hold, but has signed, was restored from a copy: it authors nothing
  * more in this generation." */
 static void self_is_behind(struct pl_engine *e, const struct session *s, uint8_t lane, uint64_t seq)
@@ -301,8 +134,8 @@ static void accept(struct pl_engine *e, const struct session *s, const struct ca
 	uint8_t other_lane;
 	uint64_t other_seq;
 
-	if (s && same_gseq(e, c, &other_lane, &other_seq))
-		suspect(e, c->node, c->entry_header, other_lane, other_seq);
+	if (s && pl_same_gseq(e, c, &other_lane, &other_seq))
+		pl_suspect(e, c->node, c->entry_header, other_lane, other_seq);
 	if (s && c->node == e->self)
 		self_is_behind(e, s, c->header.lane, c->header.seq);
 	remember(lane, c);
@@ -372,7 +205,7 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
 			return;
 		if (verify(e, c.entry_header) == PL_OK)
-			suspect(e, c.node, c.entry_header, c.header.lane, c.header.seq);
+			pl_suspect(e, c.node, c.entry_header, c.header.lane, c.header.seq);
 		else
 			refuse(e, s, wire, signature_is_bad);
 		return;
@@ -665,7 +498,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 		pl_candidate(e, &wire, prev, &c);
 		if (!may_stand(e, &c))
 			break;
-		if (same.node == PL_NODE_NONE && same_gseq(e, &c, &other_lane, &other_seq))
+		if (same.node == PL_NODE_NONE && pl_same_gseq(e, &c, &other_lane, &other_seq))
 			same = c;
 		quota_take(e, &c);
 		remember(lane, &c);
@@ -683,7 +516,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	e->counters.entries_accepted += entries;
 	e->counters.catchup_batched += entries - 1;
 	if (same.node != PL_NODE_NONE)
-		suspect(e, same.node, same.entry_header, other_lane, other_seq);
+		pl_suspect(e, same.node, same.entry_header, other_lane, other_seq);
 	if (first.node == e->self)
 		self_is_behind(e, s, first.header.lane, first.header.seq);
 	pl_acked_up_to(e, s->peer, index, lane->have_seq);
@@ -840,11 +673,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 			flash->used = flash->own = false;
 		}
 	}
-	for (int i = 0; i < PL_SUSPICIONS; i++) {
-		struct suspicion *x = &e->suspicions[i];
-		if (x->used && x->token == 0 && x->node == node && x->lane == lane_number && x->seq <= seq)
-			suspicion_load(e, x);
-	}
+	pl_fork_stored(e, node, lane_number, seq);
 	pl_tell_head(e, index, lane_number == 0);
 	pl_dials_hurry(e, PL_BACKOFF_HELD_MS_MAX, node); /* it is held now for whoever is down, but for its author */
 }
@@ -864,7 +693,6 @@ void pl_lane_store_failed(struct pl_engine *e)
 	}
 	for (int i = 0; i < PL_FLASH_POOL; i++)
 		e->flashes[i].used = false;
-	for (int i = 0; i < PL_SUSPICIONS; i++)
-		e->suspicions[i].used &= e->suspicions[i].token != 0; /* what it waited for is void */
+	pl_fork_store_failed(e);
 	pl_link_drain(e, PL_BYE_STORE, "the store takes nothing now");
 }

@@ -1,8 +1,9 @@
 /* The engine's inside: what its modules share. Nobody outside proto/ includes this.
  *
- *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable, forked
+ *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable
  *   link.c    connections and sessions, their frames  sync.c   frontiers, HAVE and ACK, WANT
  *   sched.c   what a link sends next                 check.c  signatures of bulk, checked outside
+ *   fork.c    equivocation and its proofs
  *
  * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
  * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
@@ -311,17 +312,27 @@ void pl_credit_give(struct session *s);
 enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event);
 void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
-bool pl_lane_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
-void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
-void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b);
-/* Tells the proofs that this peer has not been told of, as far as there is room. */
-void pl_proof_tell(const struct pl_engine *e, struct session *s);
 bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 
 /* Rebuilds an entry from its wire form, as the next after prev. */
 void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out);
 /* The item at an offset of the in queue; false at its end. */
 bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
+
+/* --- fork.c --- */
+/* Compares a signed header with what we have at a place: its own, or one with the same gseq. At once if that is in the store, otherwise when
+ * it is. */
+void pl_suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq);
+/* Whether another lane of the feed has an entry with the same gseq, of those that are remembered; then *lane and *seq name it. */
+bool pl_same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq);
+/* False: it was not for this that the store was asked. */
+bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
+void pl_fork_store_failed(struct pl_engine *e);
+void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
+void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b);
+/* Tells the proofs that this peer has not been told of, as far as there is room. */
+void pl_proof_tell(const struct pl_engine *e, struct session *s);
 
 /* --- check.c --- */
 /* Has the signatures checked that the in queue will need next. True: it has to wait for that, or for its turn. */

@@ -1,0 +1,182 @@
+/* Equivocation: what shows it, what proves it, and who hears of it. PROTOCOL.md, "Equivocation". */
+#include <assert.h>
+#include <string.h>
+
+#include "proto/state.h"
+
+/* PROTOCOL: "Two different entries of one author and generation with the same lane and seq, or with the same gseq, prove equivocation." */
+static bool headers_prove_fork(const struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	struct pl_header ha, hb;
+	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
+
+	if (pl_header_decode(a, &ha) != PL_OK || pl_header_decode(b, &hb) != PL_OK)
+		return false;
+	if (memcmp(ha.author, e->charter->nodes[node].certificate.node_id, PL_NODE_ID_BYTES) != 0 ||
+	    memcmp(hb.author, ha.author, PL_NODE_ID_BYTES) != 0 || ha.generation != hb.generation)
+		return false;
+	if (!(ha.lane == hb.lane && ha.seq == hb.seq) && ha.gseq != hb.gseq)
+		return false;
+	pl_entry_id(e->network_id, a, id_a);
+	pl_entry_id(e->network_id, b, id_b);
+	return memcmp(id_a, id_b, PL_ID_BYTES) != 0 && pl_entry_verify(e->network_id, a) == PL_OK && pl_entry_verify(e->network_id, b) == PL_OK;
+}
+
+static bool is_forked(const struct pl_engine *e, uint16_t node)
+{
+	for (uint32_t i = 0; i < e->forks_count; i++) {
+		if (e->forks[i].node == node)
+			return true;
+	}
+	return false;
+}
+
+static bool proof_send(struct session *s, const struct fork *fork)
+{
+	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
+
+	pl_put16(payload, fork->node);
+	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
+	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
+	return pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+}
+
+/* One proof an author is enough. */
+static struct fork *fork_keep(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	assert(e->forks_count < e->nodes && !is_forked(e, node));
+	struct fork *fork = &e->forks[e->forks_count++];
+	fork->node = node;
+	memcpy(fork->headers[0], a, PL_ENTRY_HEADER_BYTES);
+	memcpy(fork->headers[1], b, PL_ENTRY_HEADER_BYTES);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		pl_fetch_cancel(e, pl_lane_index(node, lane));
+		e->lanes[pl_lane_index(node, lane)].frozen = true;
+	}
+	return fork;
+}
+
+/* Both branches are kept where they are, the author's lanes take nothing more, and everybody hears of it. */
+static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
+{
+	if (is_forked(e, node))
+		return;
+	const struct fork *fork = fork_keep(e, node, a, b);
+	e->counters.forks++;
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_PROOF)->effect;
+	fx->proof.node = node;
+	fx->proof.header_a = fork->headers[0];
+	fx->proof.header_b = fork->headers[1];
+	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
+}
+
+void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)
+{
+	if (!is_forked(e, node))
+		(void)fork_keep(e, node, header_a, header_b);
+}
+
+/* To all live peers, and to each that comes up later. */
+void pl_proof_tell(const struct pl_engine *e, struct session *s)
+{
+	while (s->state == PL_SESSION_LIVE && s->proofs_told < e->forks_count && proof_send(s, &e->forks[s->proofs_told]))
+		s->proofs_told++;
+}
+
+void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
+{
+	if (count != 2 + 2 * PL_ENTRY_HEADER_BYTES || pl_get16(payload) >= e->nodes) {
+		pl_session_fault(e, s, "proof malformed");
+		return;
+	}
+	const uint16_t node = pl_get16(payload);
+	if (is_forked(e, node))
+		return;
+	if (!headers_prove_fork(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES)) {
+		pl_session_fault(e, s, "proof that proves nothing");
+		return;
+	}
+	fork_proven(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES);
+}
+
+static void suspicion_load(struct pl_engine *e, struct suspicion *x)
+{
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
+
+	x->token = pl_load_token(e);
+	fx->load.token = x->token;
+	fx->load.node = x->node;
+	fx->load.lane = x->lane;
+	fx->load.from = fx->load.to = x->seq;
+	fx->load.max_bytes = 1;
+}
+
+void pl_suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq)
+{
+	struct suspicion *free = NULL;
+
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (!x->used)
+			free = x;
+		else if (x->node == node && x->lane == lane && x->seq == seq)
+			return; /* under way */
+	}
+	if (!free || is_forked(e, node))
+		return;
+	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq };
+	memcpy(free->header, entry_header, PL_ENTRY_HEADER_BYTES);
+	if (seq <= e->lanes[pl_lane_index(node, lane)].durable_seq)
+		suspicion_load(e, free);
+}
+
+bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (!x->used || x->token != token)
+			continue;
+		x->used = false;
+		if (count > 0 && headers_prove_fork(e, x->node, entries[0].header, x->header))
+			fork_proven(e, x->node, entries[0].header, x->header);
+		return true;
+	}
+	return false;
+}
+
+bool pl_same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq)
+{
+	for (uint8_t other = 0; other < PL_LANES; other++) {
+		const struct lane *l = &e->lanes[pl_lane_index(c->node, other)];
+		if (other == c->header.lane)
+			continue;
+		if (l->have_seq > 0 && l->have_gseq == c->header.gseq) {
+			*lane = other;
+			*seq = l->have_seq;
+			return true;
+		}
+		for (int i = 0; i < PL_RECENT; i++) {
+			if (l->recent[i].seq == 0 || l->recent[i].gseq != c->header.gseq)
+				continue;
+			*lane = other;
+			*seq = l->recent[i].seq;
+			return true;
+		}
+	}
+	return false;
+}
+
+void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (x->used && x->token == 0 && x->node == node && x->lane == lane && x->seq <= seq)
+			suspicion_load(e, x);
+	}
+}
+
+void pl_fork_store_failed(struct pl_engine *e)
+{
+	for (int i = 0; i < PL_SUSPICIONS; i++)
+		e->suspicions[i].used &= e->suspicions[i].token != 0; /* what it waited for is void */
+}
