@@ -425,8 +425,9 @@ static void store_loaded(void *ctx, uint32_t token, const struct pl_stored_entry
 	pl_core_event(core, &event);
 }
 
-static void store_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
+static void store_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
 {
+	(void)id;
 	struct pl_core *core = ctx;
 	char ref[PL_REF_TEXT_BYTES];
 

@@ -145,9 +145,9 @@ static inline void world_loaded(void *ctx, uint32_t token, const struct pl_store
 	(void)ctx, (void)token, (void)entries, (void)count;
 }
 
-static inline void world_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
+static inline void world_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
 {
-	(void)ctx, (void)node, (void)lane, (void)seq;
+	(void)ctx, (void)node, (void)lane, (void)seq, (void)id;
 }
 
 static inline void core_up(struct world *world, uint16_t self)
@@ -165,7 +165,7 @@ static inline void core_up(struct world *world, uint16_t self)
 	core->epoch->core = core;
 	cr_assert_eq(pl_channels_new(core, core->applier, core->epoch, &core->channels, why, sizeof(why)), PL_OK);
 	cr_assert_eq(pl_indicator_new(core, core->applier, core->channels, &core->part, why, sizeof(why)), PL_OK, "%s", why);
-	const struct pl_store_callbacks callbacks = { core, world_stored, world_failed, world_ready, world_loaded, world_damaged };
+	const struct pl_store_callbacks callbacks = { core, world_stored, world_failed, world_ready, world_loaded, world_damaged, NULL };
 	cr_assert_eq(pl_store_start(core->store, &world->loop, &callbacks), PL_OK);
 	core->up = true;
 	pl_channels_start(core->channels);

@@ -10,6 +10,7 @@
  *   store_worker.c  the worker: order, groups, transactions, failures, checkpoints
  *   store_sql.c     the statements
  *   store_ack.c     acknowledgements that wait to be written
+ *   store_repair.c  an entry in the place of one that the disk has changed
  *   store_sidecar.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
  *   store_schema.c  migrations: appended, never edited. A store of a newer schema is refused untouched.
  */
@@ -52,9 +53,11 @@ struct pl_store_callbacks {
 	void (*ready)(void *ctx);
 	/* count is 0 when the store holds nothing of what was asked for, or cannot read it. Borrowed until the callback returns. */
 	void (*loaded)(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count);
-	/* This entry no longer matches its own hashes: the disk changed it. It is not handed out, nor what follows it in the same load. NULL: not
-	 * reported. */
-	void (*damaged)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq);
+	/* This entry no longer matches its own hashes: the disk changed it. It is not handed out, nor what follows it in the same load. id: which one
+	 * has to stand there, by the entry after it; where that is not there or not intact either, as the row still says. NULL: not reported. */
+	void (*damaged)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES]);
+	/* What was given to pl_store_repair() is durable in its place. NULL: not reported. */
+	void (*repaired)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq);
 };
 
 /* Opens, migrates, checks that the store belongs to this network and node, and reads no more than the heads. A store that is refused is not
@@ -95,6 +98,10 @@ PL_MUST_CHECK enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop
  * appended, PL_ERR_EXISTS for one up to it. PL_ERR_REFUSED: the index means another node than this header's author. PL_ERR_STATE: between
  * failed() and ready(), after a final failure, while closing. PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry);
+/* Puts an entry in the place of the row that stands there, which the disk has changed; when it came stays as it was. The caller knows by its id that
+ * it is the one. Copied. callbacks.repaired when that is durable; where it cannot be written, nothing, and the damage is found again when it is next
+ * read. PL_ERR_REFUSED: its hashes do not fit, or that place was never filled. PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_store_repair(struct pl_store *store, const struct pl_store_entry *entry);
 /* Bytes appended and not yet reported as stored; the caller holds back above PL_STORE_QUEUE_BYTES. */
 size_t pl_store_queue_bytes(const struct pl_store *store);
 #define PL_STORE_QUEUE_BYTES (8u << 20)
@@ -133,7 +140,8 @@ enum pl_err pl_store_job_err(struct pl_job *job, sqlite3 *db);
 struct pl_store_stats {
 	uint64_t entries;        /* held */
 	uint64_t commits, rows_committed, loads, jobs; /* since the start */
-	uint64_t checkpoints, commit_us_max, damaged;
+	uint64_t checkpoints, commit_us_max;
+	uint64_t damaged, repaired; /* found so when read, each time; replaced */
 	uint64_t file_bytes;     /* database and WAL */
 	bool writable;
 };

@@ -18,7 +18,9 @@ struct fixture {
 	uv_loop_t loop;
 	struct pl_store *store;
 	struct pl_store_callbacks callbacks;
-	size_t stored, failed, ready, loaded, loaded_entries, damaged;
+	size_t stored, failed, ready, loaded, loaded_entries, damaged, repaired;
+	uint64_t damaged_seq;
+	uint8_t damaged_id[PL_ID_BYTES];
 	uint64_t order[4096]; /* (node << 56 | lane << 48 | seq) in the order reported */
 	enum pl_err failure;
 	char failure_why[256];
@@ -57,12 +59,23 @@ static inline void fixture_loaded(void *ctx, uint32_t token, const struct pl_sto
 	f->loaded_entries += count;
 }
 
-static inline void fixture_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
+static inline void fixture_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
+{
+	struct fixture *f = ctx;
+
+	(void)node;
+	(void)lane;
+	f->damaged++;
+	f->damaged_seq = seq;
+	memcpy(f->damaged_id, id, PL_ID_BYTES);
+}
+
+static inline void fixture_repaired(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
 {
 	(void)node;
 	(void)lane;
 	(void)seq;
-	((struct fixture *)ctx)->damaged++;
+	((struct fixture *)ctx)->repaired++;
 }
 
 static inline void fixture_init(struct fixture *f, const char *base)
@@ -71,7 +84,8 @@ static inline void fixture_init(struct fixture *f, const char *base)
 	snprintf(f->dir, sizeof(f->dir), "%s/parley-store-XXXXXX", base);
 	cr_assert_not_null(mkdtemp(f->dir));
 	snprintf(f->path, sizeof(f->path), "%s/store.db", f->dir);
-	f->callbacks = (struct pl_store_callbacks){f, fixture_stored, fixture_failed, fixture_ready, fixture_loaded, fixture_damaged};
+	f->callbacks = (struct pl_store_callbacks){f, fixture_stored, fixture_failed, fixture_ready, fixture_loaded, fixture_damaged,
+	                                          fixture_repaired};
 	cr_assert_eq(uv_loop_init(&f->loop), 0);
 }
 

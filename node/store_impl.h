@@ -59,6 +59,7 @@ struct pl_load { /* bytes holds header and body of each entry, one behind the ot
 	uint8_t *bytes;
 	size_t count, bytes_used;
 	uint64_t damaged_seq; /* 0: none */
+	uint8_t damaged_id[PL_ID_BYTES]; /* which entry it has to be */
 };
 struct pl_load_queue {
 	struct pl_load *first, *last;
@@ -166,6 +167,8 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof);
 enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks);
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load);
+/* Overwrites the row at the place of this entry. PL_ERR_UNKNOWN: there is none. */
+enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_probe(struct pl_store *store);
 enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first reason stays */
 /* The newest entry of a lane; seq 0 if there is none. */

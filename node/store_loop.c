@@ -223,7 +223,7 @@ static void report_loaded(struct pl_store *store, struct pl_load_queue *loads)
 	while (loads->first) {
 		PL_QUEUE_POP(loads, load);
 		if (load->damaged_seq && store->callbacks.damaged)
-			store->callbacks.damaged(store->callbacks.ctx, load->node, load->lane, load->damaged_seq);
+			store->callbacks.damaged(store->callbacks.ctx, load->node, load->lane, load->damaged_seq, load->damaged_id);
 		store->callbacks.loaded(store->callbacks.ctx, load->token, load->entries, load->count);
 		pl_load_free(load);
 	}

@@ -40,6 +40,144 @@ Test(store_rot, damage_is_noticed_and_not_handed_out)
 	cr_assert_eq(f.failed, 0);
 }
 
+/* --- what comes back from elsewhere --- */
+
+#define CHAIN 5
+#define CHAIN_BODY_BYTES 6000 /* more than a page */
+
+static struct {
+	struct pl_store_entry entries[CHAIN + 1]; /* by seq */
+	uint8_t bodies[CHAIN + 1][CHAIN_BODY_BYTES];
+	size_t loaded, wrong;
+} chain;
+
+/* Entries that name the ones before them, and are in the store. */
+static void store_chain(void)
+{
+	for (uint64_t seq = 1; seq <= CHAIN; seq++) {
+		struct pl_store_entry *entry = &chain.entries[seq];
+
+		sample_entry(entry, chain.bodies[seq], CHAIN_BODY_BYTES, 1, 1, seq);
+		if (seq > 1)
+			memcpy(entry->header + 72, chain.entries[seq - 1].id, PL_ID_BYTES);
+		pl_entry_id(sample_network, entry->header, entry->id);
+		cr_assert_eq(pl_store_append(f.store, entry), PL_OK);
+	}
+	fixture_await(&f, &f.stored, CHAIN);
+}
+
+static void count_chain(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	chain.loaded = count;
+	for (size_t i = 0; i < count; i++) {
+		const struct pl_store_entry *expected = &chain.entries[token + i];
+		chain.wrong += memcmp(entries[i].header, expected->header, PL_ENTRY_HEADER_BYTES) != 0 || entries[i].body_bytes != CHAIN_BODY_BYTES ||
+		               memcmp(entries[i].body, expected->body, CHAIN_BODY_BYTES) != 0;
+	}
+	((struct fixture *)ctx)->loaded++;
+}
+
+static void load_chain(uint64_t from)
+{
+	const size_t loads = f.loaded;
+
+	cr_assert_eq(pl_store_load(f.store, (uint32_t)from, 1, 1, from, CHAIN, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, loads + 1);
+}
+
+Test(store_rot, an_entry_that_comes_back_takes_the_place_of_the_damaged_one)
+{
+	static const struct {
+		const char *what;
+		uint64_t seq;
+	} damages[] = {
+		{"body = zeroblob(6000) WHERE seq = 3", 3},
+		{"body = CAST(substr(body, 1, 5999) AS BLOB) WHERE seq = 3", 3},
+		{"body = x'' WHERE seq = 5", 5},
+		{"header = CAST(zeroblob(180) || substr(header, 181) AS BLOB) WHERE seq = 2", 2},
+		{"header = x'00' WHERE seq = 1", 1},
+		{"id = zeroblob(32) WHERE seq = 4", 4},
+		{"id = x'', header = x'', gseq = 77, kind = 9, flags = 1, body_bytes = 0 WHERE seq = 4", 4},
+	};
+
+	f.callbacks.loaded = count_chain;
+	fixture_start(&f);
+	store_chain();
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		const uint64_t seq = damages[i].seq;
+		char sql[200];
+		struct pl_store_stats stats;
+
+		fixture_close(&f);
+		snprintf(sql, sizeof(sql), "UPDATE entry SET %s", damages[i].what);
+		exec_on_file(sql);
+		fixture_start(&f);
+		load_chain(1);
+		cr_assert_eq(chain.loaded, seq - 1, "%s", sql);
+		cr_assert_eq(f.damaged, i + 1);
+		cr_assert_eq(f.damaged_seq, seq);
+		cr_assert_arr_eq(f.damaged_id, chain.entries[seq].id, PL_ID_BYTES, "%s", sql);
+		cr_assert_eq(pl_store_repair(f.store, &chain.entries[seq]), PL_OK);
+		fixture_await(&f, &f.repaired, i + 1);
+		load_chain(1);
+		cr_assert_eq(chain.loaded, CHAIN);
+		pl_store_stats(f.store, &stats);
+		cr_assert_eq(stats.damaged, 1);
+		cr_assert_eq(stats.repaired, 1);
+		cr_assert_eq(stats.entries, CHAIN);
+	}
+	fixture_close(&f);
+	exec_on_file("CREATE TABLE claim (fits INTEGER CHECK (fits = 5)) STRICT;"
+	             "INSERT INTO claim SELECT count(*) FROM entry WHERE node = 1 AND lane = 1 AND gseq = seq * 3 + 1 AND kind = 3 AND flags = 0"
+	             " AND body_bytes = 6000 AND received_ms = 1700000000005 + seq; DROP TABLE claim");
+	fixture_start(&f);
+	load_chain(1);
+	cr_assert_eq(chain.loaded, CHAIN);
+	cr_assert_eq(chain.wrong, 0);
+	cr_assert_eq(f.failed, 0);
+}
+
+Test(store_rot, of_two_damaged_entries_in_a_row_each_is_known)
+{
+	f.callbacks.loaded = count_chain;
+	fixture_start(&f);
+	store_chain();
+	fixture_close(&f);
+	exec_on_file("UPDATE entry SET body = x'00' WHERE seq = 2; UPDATE entry SET header = x'00' WHERE seq = 3");
+	fixture_start(&f);
+	for (uint64_t seq = 2; seq <= 3; seq++) {
+		load_chain(seq);
+		cr_assert_eq(f.damaged_seq, seq);
+		cr_assert_arr_eq(f.damaged_id, chain.entries[seq].id, PL_ID_BYTES);
+	}
+}
+
+Test(store_rot, what_would_be_taken_for_damage_is_not_written)
+{
+	struct pl_store_entry other;
+	uint8_t body[CHAIN_BODY_BYTES];
+
+	f.callbacks.loaded = count_chain;
+	fixture_start(&f);
+	store_chain();
+	other = chain.entries[3];
+	memcpy(body, other.body, sizeof(body));
+	body[5000] ^= 1;
+	other.body = body;
+	cr_assert_eq(pl_store_repair(f.store, &other), PL_ERR_REFUSED);
+	other = chain.entries[3];
+	other.header[100] ^= 1;
+	cr_assert_eq(pl_store_repair(f.store, &other), PL_ERR_REFUSED);
+	other = chain.entries[3];
+	other.seq = CHAIN + 1;
+	cr_assert_eq(pl_store_repair(f.store, &other), PL_ERR_REFUSED);
+	other.seq = 0;
+	cr_assert_eq(pl_store_repair(f.store, &other), PL_ERR_REFUSED);
+	load_chain(1);
+	cr_assert_eq(chain.loaded, CHAIN);
+	cr_assert_eq(f.repaired, 0);
+}
+
 Test(store_rot, a_cut_file_ends_with_a_sentence)
 {
 	fixture_start(&f);

@@ -125,6 +125,29 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 	return finish(store, s);
 }
 
+enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry)
+{
+	/* Not what the index holds, which the disk may have changed only here: SQLite would find that the two disagree, and give up the database. */
+	sqlite3_stmt *s = pl_store_prepare(db, "UPDATE entry SET gseq = ?4, kind = ?5, flags = ?6, body_bytes = ?7, id = ?8, header = ?9, body = ?10"
+	                                       " WHERE node = ?1 AND lane = ?2 AND seq = ?3");
+
+	if (!s)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int(s, 1, entry->node);
+	sqlite3_bind_int(s, 2, entry->lane);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)entry->seq);
+	sqlite3_bind_int64(s, 4, (sqlite3_int64)entry->gseq);
+	sqlite3_bind_int(s, 5, pl_header_kind(entry->header));
+	sqlite3_bind_int(s, 6, pl_header_flags(entry->header));
+	sqlite3_bind_int64(s, 7, entry->body_bytes);
+	sqlite3_bind_blob(s, 8, entry->id, PL_ID_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 9, entry->header, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob64(s, 10, entry->body, entry->body_bytes, SQLITE_STATIC);
+	if (sqlite3_step(s) != SQLITE_DONE)
+		return pl_store_sql_err(db);
+	return sqlite3_changes(db) == 1 ? PL_OK : PL_ERR_UNKNOWN;
+}
+
 enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof)
 {
 	sqlite3_stmt *s = store->statements[PL_STMT_PROOF];
@@ -262,6 +285,19 @@ static bool is_entry_intact(const struct pl_store *store, sqlite3_stmt *s)
 	return memcmp(hash, (const uint8_t *)sqlite3_column_blob(s, 2) + 136, PL_ID_BYTES) == 0; /* body hash, entry.h */
 }
 
+/* The row at hand is damaged, with the statement in it, which is used anew: which entry has to stand there. */
+static void note_damage(struct pl_store *store, struct pl_load *load, sqlite3_stmt *s)
+{
+	load->damaged_seq = (uint64_t)sqlite3_column_int64(s, 0);
+	if (sqlite3_column_bytes(s, 1) == PL_ID_BYTES)
+		memcpy(load->damaged_id, sqlite3_column_blob(s, 1), PL_ID_BYTES);
+	sqlite3_reset(s);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)load->damaged_seq + 1);
+	sqlite3_bind_int64(s, 4, (sqlite3_int64)load->damaged_seq + 1);
+	if (sqlite3_step(s) == SQLITE_ROW && is_header_intact(store, s))
+		memcpy(load->damaged_id, pl_header_prev(sqlite3_column_blob(s, 2)), PL_ID_BYTES);
+}
+
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
 {
 	sqlite3_stmt *s = store->statements[PL_STMT_LOAD];
@@ -279,7 +315,7 @@ enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
 		if (load->count > 0 && load->bytes_used + row_bytes > load->max_bytes)
 			break;
 		if (!is_entry_intact(store, s)) {
-			load->damaged_seq = (uint64_t)sqlite3_column_int64(s, 0);
+			note_damage(store, load, s);
 			break;
 		}
 		err = load_row(load, s, &entries_size, &bytes_size);

@@ -202,7 +202,7 @@ static void on_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *e
 
 static double open_store(void)
 {
-	static const struct pl_store_callbacks callbacks = {NULL, on_stored, on_failed, on_ready, on_loaded, NULL};
+	static const struct pl_store_callbacks callbacks = {NULL, on_stored, on_failed, on_ready, on_loaded, NULL, NULL};
 	char why[256] = "";
 	double start = now_s();
 
