@@ -134,7 +134,8 @@ static void store(struct pl_metrics *metrics, const struct pl_app *app)
 	      pl_store_queue_bytes(pl_core_store(app->core)));
 	value(metrics, "parley_store_commits_total", PL_METRIC_COUNTER, "Transactions committed.", stats.commits);
 	value(metrics, "parley_store_rows_total", PL_METRIC_COUNTER, "Entries committed.", stats.rows_committed);
-	value(metrics, "parley_store_damaged_total", PL_METRIC_COUNTER, "Entries found damaged on disk.", stats.damaged);
+	value(metrics, "parley_store_damaged_total", PL_METRIC_COUNTER, "Entries found damaged on disk, each time.", stats.damaged);
+	value(metrics, "parley_store_repaired_total", PL_METRIC_COUNTER, "Damaged entries that have come back from a peer.", stats.repaired);
 	pl_metrics_family(metrics, "parley_store_commit_seconds_max", PL_METRIC_GAUGE, "The longest commit since the start.");
 	pl_metrics_double(metrics, (double)stats.commit_us_max / 1e6);
 }

@@ -136,6 +136,18 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool i
 	pl_core_fail(core, err == PL_ERR_MEMORY ? "out of memory" : "the store and the engine disagree about a feed; check the disk");
 }
 
+/* Where that does not work, the damage is found again when the entry is next read. */
+static void repair_entry(struct pl_core *core, const struct pl_effect *fx)
+{
+	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .seq = fx->store.seq, .gseq = fx->store.gseq,
+	                                .body = fx->store.body, .body_bytes = fx->store.body_bytes };
+
+	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
+	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
+	if (pl_store_repair(core->store, &entry) != PL_OK)
+		PL_LOG(PL_LOG_ERROR, "store", "an entry that has come back cannot be put in its place");
+}
+
 /* Applies what the engine wants; notes are kept for the application, which may submit and must not do so in the middle of a step. */
 static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *notes, size_t *notes_count, size_t notes_max)
 {
@@ -154,6 +166,9 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 			break;
 		case PL_FX_STORE:
 			store_entry(core, &fx, is_authored);
+			break;
+		case PL_FX_REPAIR:
+			repair_entry(core, &fx);
 			break;
 		case PL_FX_LOAD:
 			if (pl_store_load(core->store, fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes) != PL_OK &&
@@ -427,18 +442,39 @@ static void store_loaded(void *ctx, uint32_t token, const struct pl_stored_entry
 
 static void store_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
 {
-	(void)id;
 	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_DAMAGED };
 	char ref[PL_REF_TEXT_BYTES];
 
 	pl_ref_format(core->charter, (struct pl_ref){ node, lane, seq }, ref);
-	PL_LOG(PL_LOG_ERROR, "store", "the disk has changed an entry; it is not handed out, nor what follows it", PL_F_STR("entry", ref));
+	PL_LOG(PL_LOG_ERROR, "store", "the disk has changed an entry; it is asked for among the peers, and not handed out, nor what follows it, until it is back",
+	       PL_F_STR("entry", ref));
+	event.damaged.node = node;
+	event.damaged.lane = lane;
+	event.damaged.seq = seq;
+	memcpy(event.damaged.id, id, PL_ID_BYTES);
+	pl_core_read_clocks(core);
+	pl_core_event(core, &event);
+}
+
+static void store_repaired(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	struct pl_core *core = ctx;
+	struct pl_event event = { .type = PL_EV_REPAIRED, .repaired = { node, lane, seq } };
+	char ref[PL_REF_TEXT_BYTES];
+
+	pl_ref_format(core->charter, (struct pl_ref){ node, lane, seq }, ref);
+	PL_LOG(PL_LOG_WARNING, "store", "an entry that the disk had changed has come back from a peer; look after the disk", PL_F_STR("entry", ref));
+	pl_core_read_clocks(core);
+	pl_core_event(core, &event);
+	if (core->app)
+		pl_feed_readable(core, node, lane);
 }
 
 struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core)
 {
 	return (struct pl_store_callbacks){ .ctx = core, .stored = store_stored, .failed = store_failed, .ready = store_ready,
-	                                    .loaded = store_loaded, .damaged = store_damaged };
+	                                    .loaded = store_loaded, .damaged = store_damaged, .repaired = store_repaired };
 }
 
 /* --- authoring --- */

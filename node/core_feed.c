@@ -107,6 +107,11 @@ void pl_feed_stored(struct pl_core *core, const struct pl_store_entry *entry)
 	pump(core, (uint32_t)entry->node * PL_LANES + entry->lane);
 }
 
+void pl_feed_readable(struct pl_core *core, uint16_t node, uint8_t lane)
+{
+	pump(core, (uint32_t)node * PL_LANES + lane);
+}
+
 bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored_entry *entries, size_t count)
 {
 	size_t bytes = 0;
@@ -131,7 +136,7 @@ bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored
 			memcpy(feed->batch + feed->batch_bytes + sizeof entry, entries[i].body, entry.body_bytes);
 		feed->batch_bytes += sizeof entry + entry.body_bytes;
 	}
-	/* Nothing came although the store has it: an entry that the disk has spoilt. The application cannot go past it. */
+	/* Nothing came although the store has it: an entry that the disk has changed. The application cannot go past it until it is back. */
 	if (feed->batch)
 		pump(core, index);
 	return true;

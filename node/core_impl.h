@@ -81,6 +81,8 @@ void pl_feed_restore(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t
 PL_MUST_CHECK enum pl_err pl_feed_read_applied(struct pl_core *core);
 void pl_feed_start(struct pl_core *core); /* offers what the application has not done yet */
 void pl_feed_stored(struct pl_core *core, const struct pl_store_entry *entry);
+/* An entry that could not be read can be read now. */
+void pl_feed_readable(struct pl_core *core, uint16_t node, uint8_t lane);
 /* Whether this load was asked for here. */
 bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored_entry *entries, size_t count);
 void pl_feed_free(struct pl_core *core);

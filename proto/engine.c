@@ -279,6 +279,7 @@ static void run_timers(struct pl_engine *e)
 	e->timer_ms = PL_NEVER;
 	pl_link_timers(e);
 	pl_sync_timers(e);
+	pl_repair_timers(e);
 }
 
 enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
@@ -354,6 +355,12 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		break;
 	case PL_EV_VERIFIED:
 		pl_check_done(e, event->verified.token, event->verified.good);
+		break;
+	case PL_EV_DAMAGED:
+		pl_repair_damaged(e, event);
+		break;
+	case PL_EV_REPAIRED:
+		pl_repair_done(e, event->repaired.node, event->repaired.lane, event->repaired.seq);
 		break;
 	case PL_EV_TICK:
 		break;

@@ -13,6 +13,7 @@
  * until the effects of that step are carried out.
  *
  * To change how entries spread, start at lane.c (what we have; check.c: whose signatures hold), sync.c (what we tell and ask), sched.c (what we send next).
+ * repair.c gets back what the disk has changed.
  */
 #ifndef PL_PROTO_ENGINE_H
 #define PL_PROTO_ENGINE_H
@@ -69,6 +70,8 @@ enum pl_event_type {
 	PL_EV_STORE_READY,   /* the store takes entries again */
 	PL_EV_LOADED,        /* answer to PL_FX_LOAD */
 	PL_EV_VERIFIED,      /* answer to PL_FX_VERIFY */
+	PL_EV_DAMAGED,       /* the store has found that an entry is no longer what was stored; comes before the LOADED that goes without it */
+	PL_EV_REPAIRED,      /* what PL_FX_REPAIR gave stands in its place */
 	PL_EV_TICK,
 	PL_EV_DRAIN,         /* say goodbye on all links, dial no more */
 };
@@ -102,6 +105,8 @@ struct pl_event {
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
 		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
 		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
+		struct { uint16_t node; uint8_t lane; uint64_t seq; uint8_t id[PL_ID_BYTES]; } damaged; /* id: which entry has to stand there */
+		struct { uint16_t node; uint8_t lane; uint64_t seq; } repaired;
 	};
 };
 #define PL_LINK_NONE 0xffffffffu
@@ -123,6 +128,7 @@ enum pl_effect_type {
 	PL_FX_LOAD,   /* read entries [from, to] of a lane, at most max_bytes (but one at least); answer PL_EV_LOADED with token */
 	PL_FX_VERIFY, /* check each header by pl_entry_verify(), on any thread, when there is nothing better to do: bulk waits for it, and only bulk.
 	               * Answer PL_EV_VERIFIED with token */
+	PL_FX_REPAIR, /* this entry (fields as of PL_FX_STORE) goes to its place, where a damaged one stands; answer PL_EV_REPAIRED, if it works */
 	PL_FX_ACKED,  /* a peer holds this lane durably up to seq: keep it (custody) */
 	PL_FX_PROOF,  /* equivocation: keep both headers */
 	PL_FX_NOTE,   /* for the log and the counters */
@@ -154,7 +160,7 @@ struct pl_effect {
 			const uint8_t *header; /* PL_ENTRY_HEADER_BYTES */
 			const uint8_t *body;
 			uint32_t body_bytes;
-		} store;
+		} store; /* also of PL_FX_REPAIR */
 		struct { uint32_t token; uint16_t node; uint8_t lane; uint64_t from, to; uint32_t max_bytes; } load;
 		struct { uint32_t token; uint16_t count; const uint8_t *headers; /* count of PL_ENTRY_HEADER_BYTES each */ } verify; /* count: 32 at most */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } acked;

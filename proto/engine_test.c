@@ -1087,6 +1087,144 @@ Test(engine, those_that_have_lost_the_same_peer_do_not_dial_it_in_step)
 	world_free(w);
 }
 
+/* --- what the disk changes --- */
+
+/* CHE and FIN hold five entries of FIN in each lane, SGP has not been there. */
+static struct world *while_sgp_was_away(void)
+{
+	struct world *w = chain();
+
+	world_cut(w, SGP, CHE);
+	for (int i = 0; i < 5 * PL_LANES; i++)
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % PL_LANES), i % PL_LANES == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	world_run_ms(w, 100);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 5);
+	return w;
+}
+
+static bool all_five_at_sgp(struct world *w)
+{
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		for (uint64_t seq = 1; seq <= 5; seq++) {
+			if (!world_same_entry(w, FIN, SGP, FIN, lane, seq))
+				return false;
+		}
+	}
+	return true;
+}
+
+Test(engine, an_entry_that_the_disk_has_changed_comes_back_from_a_peer_and_goes_on)
+{
+	static const uint64_t places[] = { 1, 3, 5 }; /* the head too */
+
+	for (size_t i = 0; i < 3; i++) {
+		struct world *w = while_sgp_was_away();
+		struct pl_engine_counters counters;
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			world_rot(w, CHE, FIN, lane, places[i]);
+		world_heal(w, SGP, CHE);
+		world_run_ms(w, 2000);
+		cr_assert_eq(world_repairs(w, CHE), PL_LANES);
+		cr_assert(all_five_at_sgp(w));
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			cr_assert(world_same_entry(w, FIN, CHE, FIN, lane, places[i]));
+		pl_engine_counters(world_engine(w, SGP), &counters);
+		cr_assert_eq(counters.wants_timed_out, 0, "SGP was not kept waiting");
+		cr_assert_eq(counters.duplicates, 0);
+		/* and new ones are pushed as before */
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+		world_run_ms(w, 20);
+		cr_assert_eq(world_durable(w, SGP, FIN, 1), 6);
+		world_free(w);
+	}
+}
+
+Test(engine, own_entries_that_the_disk_has_changed_come_back_too)
+{
+	struct world *w = while_sgp_was_away();
+
+	for (uint64_t seq = 2; seq <= 4; seq++)
+		world_rot(w, FIN, FIN, 1, seq);
+	world_link(w, SGP, FIN);
+	world_run_ms(w, 4000); /* SGP asks FIN alone, which asks CHE */
+	cr_assert_eq(world_repairs(w, FIN), 3);
+	cr_assert(world_same_entry(w, FIN, CHE, FIN, 1, 3));
+	cr_assert(all_five_at_sgp(w));
+	cr_assert_eq(world_notes(w, FIN, PL_NOTE_SELF_BEHIND), 0);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	world_free(w);
+}
+
+Test(engine, what_nobody_has_does_not_keep_back_what_somebody_has)
+{
+	struct world *w = while_sgp_was_away();
+
+	world_rot(w, FIN, FIN, 1, 2);
+	for (uint64_t seq = 2; seq <= 4; seq++)
+		world_rot(w, CHE, FIN, 1, seq);
+	world_find_rot(w, CHE, FIN, 1);
+	world_run_ms(w, PL_WANT_MS_MAX + 100);
+	cr_assert_eq(world_repairs(w, CHE), 2);
+	cr_assert(world_same_entry(w, FIN, CHE, FIN, 1, 3) && world_same_entry(w, FIN, CHE, FIN, 1, 4));
+	world_free(w);
+}
+
+Test(engine, what_is_found_damaged_while_it_is_being_put_right_is_not_asked_for_once_more)
+{
+	struct world *w = while_sgp_was_away();
+	struct pl_engine_counters before, after;
+
+	world_latency(w, 1, 500);
+	world_rot(w, CHE, FIN, 1, 2);
+	world_find_rot(w, CHE, FIN, 1);
+	world_run_ms(w, 100);
+	world_cut(w, FIN, CHE);
+	world_find_rot(w, CHE, FIN, 1);
+	cr_assert_eq(world_repairs(w, CHE), 0);
+	world_run_ms(w, 1000);
+	cr_assert_eq(world_repairs(w, CHE), 1);
+	pl_engine_counters(world_engine(w, CHE), &before);
+	world_heal(w, FIN, CHE);
+	world_run_ms(w, 60000);
+	pl_engine_counters(world_engine(w, CHE), &after);
+	cr_assert_eq(after.wants_sent, before.wants_sent);
+	world_free(w);
+}
+
+Test(engine, what_is_changed_everywhere_is_asked_for_twice_a_minute_until_somebody_has_it)
+{
+	struct world *w = while_sgp_was_away();
+	struct pl_engine_counters before, after;
+
+	/* a node that has it all, and is away */
+	world_heal(w, SGP, CHE);
+	world_run_ms(w, 2000);
+	cr_assert(all_five_at_sgp(w));
+	world_cut(w, SGP, CHE);
+	for (uint64_t seq = 2; seq <= 4; seq++) {
+		world_rot(w, FIN, FIN, 1, seq);
+		world_rot(w, CHE, FIN, 1, seq);
+	}
+	/* CHE finds out when it is asked, and so do those that it asks */
+	world_find_rot(w, CHE, FIN, 1);
+	pl_engine_counters(world_engine(w, CHE), &before);
+	const uint32_t lost = world_notes(w, CHE, PL_NOTE_LINK_LOST);
+	world_run_ms(w, 600000);
+	pl_engine_counters(world_engine(w, CHE), &after);
+	cr_assert_eq(world_repairs(w, CHE) + world_repairs(w, FIN), 0);
+	/* three places, each half a minute */
+	cr_assert(after.wants_sent - before.wants_sent > 30 && after.wants_sent - before.wants_sent <= 60, "%d", (int)(after.wants_sent - before.wants_sent));
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_LINK_LOST), lost, "nobody is blamed");
+	world_heal(w, SGP, CHE);
+	world_run_ms(w, PL_BACKOFF_HELD_MS_MAX + 4 * PL_WANT_MS_MAX);
+	cr_assert_eq(world_repairs(w, CHE), 3);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_repairs(w, FIN), 3);
+	for (uint64_t seq = 2; seq <= 4; seq++)
+		cr_assert(world_same_entry(w, FIN, SGP, FIN, 1, seq) && world_same_entry(w, CHE, SGP, FIN, 1, seq));
+	world_free(w);
+}
+
 Test(engine, a_link_that_goes_silent_is_given_up_within_40_s)
 {
 	struct world *w = chain();

@@ -28,6 +28,89 @@ static struct made spoilt(struct made made)
 	return made;
 }
 
+/* --- what the disk has changed --- */
+
+Test(hostile_feed, what_stands_in_for_a_damaged_entry_has_to_be_that_entry)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, again = { .node = EVE };
+	const struct made first = author_next(w, &author, 1, 0, 20), second = author_next(w, &author, 1, 0, 20);
+	struct made other = author_next(w, &again, 1, 0, 30), turned = first;
+	struct pl_want want;
+
+	member_entry(eve, &first, 0);
+	member_entry(eve, &second, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	world_cut(w, FIN, CHE); /* who could give it too */
+	world_cut(w, SGP, CHE);
+	world_rot(w, CHE, EVE, 1, 1);
+	world_find_rot(w, CHE, EVE, 1);
+	member_run_ms(eve, 20);
+	cr_assert(member_asked(eve, EVE, 1, &want));
+	cr_assert(want.from == 1 && want.to == 1 && want.flags == PL_WANT_FULL);
+	/* one whose body is another: it has another id; not signed */
+	turned.body = world_room(w, turned.body_bytes);
+	memset(turned.body, 7, turned.body_bytes);
+	member_entry_full(eve, &turned);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(world_repairs(w, CHE), 0);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_ENTRY_REFUSED), 1);
+	/* nothing for three seconds, and nobody else: it is asked again after half a minute. Then another that EVE has signed for that place */
+	member_forget(eve);
+	member_run_ms(eve, 40000);
+	cr_assert(member_asked(eve, EVE, 1, &want));
+	member_entry_full(eve, &other);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(world_repairs(w, CHE), 0);
+	/* the one: it is taken, and once */
+	member_forget(eve);
+	member_run_ms(eve, 40000);
+	cr_assert(member_asked(eve, EVE, 1, &want));
+	member_entry_full(eve, &first);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(world_repairs(w, CHE), 1);
+	member_forget(eve);
+	member_run_ms(eve, 60000);
+	cr_assert_not(member_asked(eve, EVE, 1, &want));
+	cr_assert(member_is_open(eve));
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, who_does_not_hold_a_lane_is_not_asked_for_what_is_damaged_in_it)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct pl_lane_info first, second;
+	struct pl_want want;
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	member_run_ms(eve, 50);
+	pl_engine_lane(world_engine(w, CHE), FIN, 1, &first);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	member_run_ms(eve, 50);
+	pl_engine_lane(world_engine(w, CHE), FIN, 1, &second);
+	world_cut(w, FIN, CHE);
+	world_cut(w, SGP, CHE);
+	world_rot(w, CHE, FIN, 1, 2);
+	world_find_rot(w, CHE, FIN, 1);
+	member_item(eve, PL_FRAME_ACK, 0, FIN, 1, 1, first.head_id);
+	member_flush(eve);
+	member_run_ms(eve, 40000);
+	cr_assert_not(member_asked(eve, FIN, 1, &want));
+	member_item(eve, PL_FRAME_ACK, 0, FIN, 1, 2, second.head_id);
+	member_flush(eve);
+	member_run_ms(eve, 40000);
+	cr_assert(member_asked(eve, FIN, 1, &want) && want.from == 2 && want.flags == PL_WANT_FULL);
+	member_free(eve);
+	world_free(w);
+}
+
 /* --- acknowledging --- */
 
 Test(hostile_feed, an_acknowledgement_names_only_what_is_durable)

@@ -202,6 +202,8 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 		}
 		s->full_asked--;
 		pl_candidate(e, wire, wire->header.prev, &c);
+		if (pl_repair_take(e, c.node, &c.header, c.id, c.entry_header, c.body))
+			return;
 		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
 			return;
 		if (verify(e, c.entry_header) == PL_OK)

@@ -415,6 +415,7 @@ static void go_live(struct pl_engine *e, struct session *s)
 		pl_todo_add(e, s, index);
 		pl_lane_pump(e, index, 0);
 	}
+	pl_repair_session_live(e);
 }
 
 static void roots_run(struct pl_engine *e, struct session *s)

@@ -5,6 +5,7 @@
 
 /* PROTOCOL: "FLASH goes first. Of the other classes, lane 0, lane 1 and bulk share a link 8 : 4 : 1 by bytes, each when it has something." */
 static const int64_t weight[PL_CLASSES] = { 0, 8, 4, 1 };
+#define UNREADABLE UINT64_MAX /* a floor that no head reaches */
 #define QUANTUM 1024 /* bytes of a turn per unit of weight */
 
 static bool out_empty(const struct out_queue *q)
@@ -195,10 +196,21 @@ void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored
 			/* What the store does not give now it will not give for being asked again: the peer has to look elsewhere. */
 			if (usable == 0 && !q->load_full) {
 				s->want_to[q->load_lane] = 0;
-				s->floor[q->load_lane] = UINT64_MAX;
+				s->floor[q->load_lane] = UNREADABLE;
 			}
 			return;
 		}
+	}
+}
+
+void pl_sched_readable(struct pl_engine *e, uint32_t index)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		if (!s->used || s->floor[index] != UNREADABLE)
+			continue;
+		s->floor[index] = 0; /* it was told of these, or asked for them: from where it broke off they are pushed */
+		pl_todo_add(e, s, index);
 	}
 }
 

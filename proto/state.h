@@ -3,7 +3,7 @@
  *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable
  *   link.c    connections and sessions, their frames  sync.c   frontiers, HAVE and ACK, WANT
  *   sched.c   what a link sends next                 check.c  signatures of bulk, checked outside
- *   fork.c    equivocation and its proofs
+ *   fork.c    equivocation and its proofs          repair.c entries that the disk has changed
  *
  * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
  * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
@@ -29,6 +29,8 @@
 #define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
 #define PL_FLASH_AHEAD_MAX 64        /* places a FLASH may be early by and still be kept */
 #define PL_SUSPICIONS 8              /* fork checks under way */
+#define PL_REPAIRS_MAX 64            /* damaged entries that are asked for, one at a time; more are found again when they are read again */
+#define PL_REPAIR_PAUSE_MS 30000     /* until those that no peer has given are asked for again */
 #define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us */
 #define PL_EFFECTS_MAX 2048          /* engine.c shows that a step has no more */
 #define PL_EFFECTS_SLICE 512         /* bulk is checked only while a step has fewer */
@@ -200,6 +202,13 @@ struct suspicion {
 	uint8_t header[PL_ENTRY_HEADER_BYTES];
 };
 
+struct repair {
+	uint16_t node;
+	uint8_t lane;
+	uint64_t seq;
+	uint8_t id[PL_ID_BYTES];
+};
+
 /* One an author; as many as there are nodes. */
 struct fork {
 	uint16_t node;
@@ -248,6 +257,10 @@ struct pl_engine {
 	struct flash *flashes;
 	struct check *checks;
 	struct suspicion suspicions[PL_SUSPICIONS];
+	struct repair repairs[PL_REPAIRS_MAX]; /* the first is the one that is asked for */
+	uint32_t repairs_count, repairs_vain;  /* vain: how many in a row nobody has given */
+	uint16_t repair_turn;                  /* the first session that has not been asked yet */
+	uint64_t repair_at_ms;                 /* when the next is asked; 0: nothing waits */
 	struct fork *forks;
 	uint32_t forks_count;
 	struct pl_bucket *flash_quota; /* per node */
@@ -369,7 +382,18 @@ void pl_sync_timers(struct pl_engine *e);
 void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
 
+/* --- repair.c --- */
+void pl_repair_damaged(struct pl_engine *e, const struct pl_event *event);
+void pl_repair_done(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
+/* An entry in full has come. True if it is one that was damaged here: it goes to the store. */
+bool pl_repair_take(struct pl_engine *e, uint16_t node, const struct pl_header *header, const uint8_t id[PL_ID_BYTES],
+                    const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body);
+void pl_repair_session_live(struct pl_engine *e);
+void pl_repair_timers(struct pl_engine *e);
+
 /* --- sched.c --- */
+/* What could not be read of a lane, and was not sent therefore, can be read now. */
+void pl_sched_readable(struct pl_engine *e, uint32_t index);
 /* Copies a FLASH to every live session not known to hold it. */
 void pl_flash_flood(struct pl_engine *e, struct flash *flash);
 void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);

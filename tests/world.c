@@ -47,6 +47,7 @@ struct entry {
 	uint8_t *body;
 	uint32_t body_bytes;
 	uint64_t durable_at_ms;
+	bool rotten; /* the disk has changed it, and the store notices when it is read */
 };
 
 struct lane_store {
@@ -61,6 +62,7 @@ struct pending {
 	uint8_t lane, id[PL_ID_BYTES];
 	uint64_t seq, gseq;
 	struct entry entry;
+	bool is_repair;
 };
 
 struct load {
@@ -90,7 +92,7 @@ struct node {
 	bool store_fails, store_forgets, dials[WORLD_NODES_MAX];
 	struct checked checked[CHECKED_MAX];
 	uint32_t checked_count;
-	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count;
+	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count, repairs;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
 	struct {
@@ -305,6 +307,7 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 		numbers[3] = fx->close.link;
 		break;
 	case PL_FX_STORE:
+	case PL_FX_REPAIR:
 		numbers[3] = fx->store.node;
 		numbers[4] = fx->store.lane;
 		numbers[5] = fx->store.seq;
@@ -372,8 +375,10 @@ static void effects(struct world *w, uint16_t node)
 		case PL_FX_CLOSE:
 			close_end(w, node, fx.close.link);
 			break;
-		case PL_FX_STORE: {
+		case PL_FX_STORE:
+		case PL_FX_REPAIR: {
 			struct pending *p = calloc(1, sizeof *p);
+			p->is_repair = fx.type == PL_FX_REPAIR;
 			p->at_ms = w->now_ms + w->commit_ms;
 			p->node = fx.store.node;
 			p->lane = fx.store.lane;
@@ -619,6 +624,35 @@ static bool run_checks(struct world *w, uint16_t node)
 	return any;
 }
 
+/* What comes for a place is what stood there. */
+static void run_repair(struct world *w, uint16_t node, struct pending *p)
+{
+	struct lane_store *lane = &w->nodes[node].lanes[p->node][p->lane];
+	struct entry *entry = &lane->entries[p->seq - 1];
+	struct pl_event event = { .type = PL_EV_REPAIRED, .repaired = { p->node, p->lane, p->seq } };
+
+	assert(p->seq <= lane->count && entry->rotten && memcmp(entry->header, p->entry.header, PL_ENTRY_HEADER_BYTES) == 0 &&
+	       entry->body_bytes == p->entry.body_bytes);
+	p->entry.durable_at_ms = entry->durable_at_ms;
+	free(entry->body);
+	*entry = p->entry;
+	w->nodes[node].repairs++;
+	assert(step(w, node, &event) == PL_OK);
+}
+
+static void report_rot(struct world *w, uint16_t node, const struct load *l, uint64_t seq)
+{
+	struct pl_event event = { .type = PL_EV_DAMAGED };
+
+	event.damaged.node = l->node;
+	event.damaged.lane = l->lane;
+	event.damaged.seq = seq;
+	const struct lane_store *lane = &w->nodes[node].lanes[l->node][l->lane];
+	if (seq < lane->count) /* of the head only the row itself could say which it is, and that may be damaged */
+		pl_entry_id(w->charter->network_id, lane->entries[seq - 1].header, event.damaged.id);
+	assert(step(w, node, &event) == PL_OK);
+}
+
 static bool run_store(struct world *w, uint16_t node)
 {
 	struct node *n = &w->nodes[node];
@@ -643,6 +677,12 @@ static bool run_store(struct world *w, uint16_t node)
 		if (!n->pending)
 			n->pending_last = &n->pending;
 		struct lane_store *lane = &n->lanes[p->node][p->lane];
+		if (p->is_repair) {
+			run_repair(w, node, p);
+			free(p);
+			any = true;
+			continue;
+		}
 		/* the promise that everything rests on: in order, gapless, each once */
 		assert(p->seq == lane->count + 1);
 		p->entry.durable_at_ms = w->now_ms;
@@ -669,6 +709,10 @@ static bool run_store(struct world *w, uint16_t node)
 		struct lane_store *lane = &n->lanes[l->node][l->lane];
 		for (uint64_t seq = l->from; !n->store_forgets && seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
 			struct entry *entry = &lane->entries[seq - 1];
+			if (entry->rotten) {
+				report_rot(w, node, l, seq);
+				break;
+			}
 			found[count++] = (struct pl_stored_entry){ entry->header, entry->body, entry->body_bytes };
 			bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
 		}
@@ -879,6 +923,28 @@ void world_drain(struct world *w, uint16_t node)
 }
 
 void world_store_forgets(struct world *w, uint16_t node, bool forgets) { w->nodes[node].store_forgets = forgets; }
+
+void world_rot(struct world *w, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq)
+{
+	struct entry *entry = &w->nodes[node].lanes[author][lane].entries[seq - 1];
+
+	assert(seq <= w->nodes[node].lanes[author][lane].count && entry->body_bytes > 0);
+	entry->body[entry->body_bytes / 2] ^= 1;
+	entry->rotten = true;
+}
+
+void world_find_rot(struct world *w, uint16_t node, uint16_t author, uint8_t lane)
+{
+	const struct lane_store *store = &w->nodes[node].lanes[author][lane];
+	const struct load whole = { .node = author, .lane = lane };
+
+	for (size_t i = 0; i < store->count; i++) {
+		if (store->entries[i].rotten)
+			report_rot(w, node, &whole, i + 1);
+	}
+}
+
+uint32_t world_repairs(const struct world *w, uint16_t node) { return w->nodes[node].repairs; }
 
 void world_store_fails(struct world *w, uint16_t node, bool fails)
 {

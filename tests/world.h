@@ -51,6 +51,10 @@ void world_crash(struct world *world, uint16_t node); /* keeps what is durable; 
 void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
 void world_drain(struct world *world, uint16_t node); /* as before the daemon stops: it says goodbye and takes nothing more */
 void world_store_forgets(struct world *world, uint16_t node, bool forgets); /* it answers every question with nothing */
+/* The disk changes the body of an entry; the store notices when it reads it next, or now. world_repairs(): how many have been put right. */
+void world_rot(struct world *world, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq);
+void world_find_rot(struct world *world, uint16_t node, uint16_t author, uint8_t lane);
+uint32_t world_repairs(const struct world *world, uint16_t node);
 void world_store_fails(struct world *world, uint16_t node, bool fails);
 /* Adds an entry to a node's store behind its engine's back, as a forking author would: signs it as author with other content. */
 void world_forge(struct world *world, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes);

@@ -132,6 +132,9 @@ static void carry_out(void)
 			}
 			checks_count++;
 			break;
+		case PL_FX_REPAIR:
+			fail("nothing was damaged");
+			break;
 		case PL_FX_PROOF:
 			fail("a fork");
 			break;

@@ -13,7 +13,7 @@
  *     7 items      u8 type and flags, u8 n, n times: u8 node, u8 lane, u8 seq, u8 head: items of small numbers
  *     8 link       u8: 0 the link breaks, 1 it is dialled again, 2 nothing is taken from the node any more, 3 it is
  *     9 want       u8 node and flags, u8 lane, u8 from, u8 count
- *    10 loaded     u8 n: the store answers the oldest question with at most n entries
+ *    10 loaded     u8 n (bits 0-6): the store answers the oldest question with at most n entries; bit 7: the next is damaged from now on
  *    11 full       u8 author and lane, u8 seq: the entry that was made for that place last, in full
  *    12 proof      u8 node: with the last two entries that were made
  *    13 bytes      u16 count, bytes: they stand in the stream where a record should
@@ -89,6 +89,7 @@ struct party {
 struct scene {
 	struct pl_engine *engine;
 	uint64_t now_ms, draws;
+	uint8_t damaged[NODES][PL_LANES][SEQS + 1]; /* 1 damaged, 2 repaired, but that is not durable */
 	uint64_t accepted[NODES][PL_LANES], durable[NODES][PL_LANES], acked[NODES][NODES][PL_LANES], vouched[NODES];
 	bool proven[NODES];
 	struct pending_load loads[LOADS_MAX];
@@ -390,6 +391,18 @@ static void sent_to(struct party *p, const uint8_t *bytes, size_t count)
 	p->collected = out_bytes;
 }
 
+/* Only what is damaged is replaced, and by what stood there. */
+static void check_repair(const struct pl_effect *fx)
+{
+	const struct kept *kept = &entries[fx->store.node][fx->store.lane][fx->store.seq - 1];
+	uint8_t *damaged = &scene.damaged[fx->store.node][fx->store.lane][fx->store.seq];
+
+	PL_FUZZ_CHECK(fx->store.seq >= 1 && fx->store.seq <= scene.durable[fx->store.node][fx->store.lane] && *damaged != 0);
+	PL_FUZZ_CHECK(memcmp(kept->header, fx->store.header, PL_ENTRY_HEADER_BYTES) == 0 && memcmp(kept->id, fx->store.id, PL_ID_BYTES) == 0);
+	PL_FUZZ_CHECK(kept->body_bytes == fx->store.body_bytes && (kept->body_bytes == 0 || memcmp(kept->body, fx->store.body, kept->body_bytes) == 0));
+	*damaged = 2;
+}
+
 static void carry_out(void)
 {
 	struct pl_effect fx;
@@ -430,6 +443,9 @@ static void carry_out(void)
 			PL_FUZZ_CHECK(fx.acked.seq <= scene.accepted[fx.acked.node][fx.acked.lane]);
 			PL_FUZZ_CHECK(fx.acked.seq > scene.acked[fx.acked.peer][fx.acked.node][fx.acked.lane]);
 			scene.acked[fx.acked.peer][fx.acked.node][fx.acked.lane] = fx.acked.seq;
+			break;
+		case PL_FX_REPAIR:
+			check_repair(&fx);
 			break;
 		case PL_FX_PROOF:
 			PL_FUZZ_CHECK(!scene.proven[fx.proof.node]);
@@ -628,7 +644,18 @@ static void op_entry(struct party *p, struct pl_fuzz_input *in)
 	send_made(p, author, m, options >> 2 & 1, (uint8_t)((flags & 1 ? PL_FRAME_FLASH : 0) | (flags & 2 ? PL_FRAME_CATCHUP : 0)));
 }
 
-static void answer_load(size_t entries_max)
+static void find_damaged(const struct pending_load *load, uint64_t seq)
+{
+	struct pl_event event = { .type = PL_EV_DAMAGED };
+
+	event.damaged.node = load->node;
+	event.damaged.lane = load->lane;
+	event.damaged.seq = seq;
+	memcpy(event.damaged.id, entries[load->node][load->lane][seq - 1].id, PL_ID_BYTES);
+	PL_FUZZ_CHECK(step(&event) == PL_OK);
+}
+
+static void answer_load(size_t entries_max, bool damages)
 {
 	const struct pending_load load = scene.loads[0];
 	struct pl_event event = { .type = PL_EV_LOADED };
@@ -637,7 +664,14 @@ static void answer_load(size_t entries_max)
 	memmove(scene.loads, scene.loads + 1, --scene.loads_count * sizeof *scene.loads);
 	event.loaded.token = load.token;
 	event.loaded.entries = found;
-	for (uint64_t seq = load.from; seq <= load.to && seq <= scene.durable[load.node][load.lane] && event.loaded.count < entries_max; seq++) {
+	for (uint64_t seq = load.from; seq <= load.to && seq <= scene.durable[load.node][load.lane]; seq++) {
+		uint8_t *damaged = &scene.damaged[load.node][load.lane][seq];
+		if (event.loaded.count == entries_max && damages)
+			*damaged = 1;
+		if (*damaged != 0)
+			find_damaged(&load, seq);
+		if (*damaged != 0 || event.loaded.count == entries_max)
+			break;
 		const struct kept *kept = &entries[load.node][load.lane][seq - 1];
 		found[event.loaded.count++] = (struct pl_stored_entry){ kept->header, kept->body, kept->body_bytes };
 	}
@@ -668,8 +702,20 @@ static void op_commit(void)
 	settle();
 	for (int i = 0; scene.loads_count > 0; i++) {
 		PL_FUZZ_CHECK(i < 5000); /* it does not read for ever */
-		answer_load(16);
+		answer_load(16, false);
 	}
+	for (uint16_t node = 0; node < NODES; node++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			for (uint64_t seq = 1; seq <= scene.durable[node][lane]; seq++) {
+				struct pl_event event = { .type = PL_EV_REPAIRED, .repaired = { node, lane, seq } };
+				if (scene.damaged[node][lane][seq] != 2)
+					continue;
+				scene.damaged[node][lane][seq] = 0;
+				PL_FUZZ_CHECK(step(&event) == PL_OK);
+			}
+		}
+	}
+	settle();
 }
 
 static void op_fail(void)
@@ -863,7 +909,7 @@ static void run(struct pl_fuzz_input *in)
 		case 10:
 			a = pl_fuzz_u8(in);
 			if (scene.loads_count > 0)
-				answer_load(a % 16);
+				answer_load(a % 16, a >> 7);
 			break;
 		case 11:
 			a = pl_fuzz_u8(in);

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# A disk that changes what was written: bytes of entries in the store of CHE, the relay, are flipped while it is stopped. Once it runs again and
+# SGP, which was away, asks it for what has come meanwhile, it notices, gets the entries from FIN anew, and SGP gets everything from CHE.
+#
+# Usage: tests/integration/rot.sh   in the build directory; see scenario.sh
+set -euo pipefail
+[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-600}" "$0" "$@"
+. "$(dirname "$0")/network.sh"
+sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
+
+make_chain FIN CHE SGP
+for state in FIN CHE SGP; do launch $state; done
+for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
+until_true 'each has the keys of the others' all_have_keys FIN CHE SGP
+
+step '1. while SGP is away, CHE keeps five messages of FIN for it'
+stop SGP TERM
+for n in 1 2 3 4 5; do
+  printf 'message %d' $n >text
+  input=text ok '' --dir FIN send --to SGP --subject "number $n" --precedence routine --quiet
+done
+until_true 'CHE has what FIN has' frontiers_are_equal FIN CHE
+stop CHE TERM
+
+step '2. the disk of CHE flips a bit of two bodies and a header'
+# flip COLUMN N: inverts a bit of that column of message N (FIN alone has sent any), in the file itself
+flip() {
+  local column=$1 piece at
+  piece=$("$sql" CHE/store.db "SELECT substr($column, -20, 12) FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq LIMIT 1 OFFSET $(($2 - 1))")
+  at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$piece")" CHE/store.db | cut -d: -f1) || broken "$column of message $2 is not in the file"
+  [[ $at =~ ^[0-9]+$ ]] || broken "$column of message $2 is not in the file once: $at"
+  printf "\\x$(printf '%02x' $((0x${piece:0:2} ^ 0x10)))" | dd of=CHE/store.db bs=1 seek="$at" conv=notrunc status=none
+}
+[ ! -s CHE/store.db-wal ] || broken 'the store of CHE was not put in order when it ended'
+flip body 2
+flip header 4
+flip body 5
+
+step '3. SGP gets everything from CHE, which gets from FIN what it has lost'
+start CHE
+start SGP
+check 'SGP has no link but to CHE' is_unlinked SGP FIN
+has_five() { ask SGP inbox && [ "$("$pick" --each messages ref <answer.json | wc -l)" -eq 5 ]; }
+until_true 'SGP has the five messages' has_five
+for ref in $("$pick" --each messages ref <answer.json); do
+  ask SGP read --peek "$ref" && [[ $(answer text) == "message "[1-5] ]] || broken "$ref says something else"
+  answer text
+done | sort -u >texts
+[ "$(wc -l <texts)" -eq 5 ] || broken 'SGP does not have five different messages'
+counted() { [ "$("$call" CHE/parley.sock GET /metrics | sed -n "s/^$1 //p")" = "$2" ]; }
+check 'CHE counts what has come back' counted parley_store_repaired_total 3
+[ "$(grep -c 'an entry that the disk had changed has come back from a peer' CHE.log)" -eq 3 ] || broken 'CHE does not log what has come back'
+
+step '4. CHE holds again what FIN holds'
+for state in FIN CHE SGP; do stop $state TERM; done
+for state in FIN CHE SGP; do
+  "$sql" $state/store.db 'SELECT node, lane, seq, gseq, kind, flags, body_bytes, id, header, body FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq' >$state.rows
+  [ "$(wc -l <$state.rows)" -eq 5 ] && cmp -s $state.rows FIN.rows || broken "the entries at $state are not those at FIN"
+done
+echo 'rot.sh: three damaged entries came back'
