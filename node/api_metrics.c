@@ -3,6 +3,7 @@
 
 #include "node/api.h"
 #include "node/app_parts.h"
+#include "node/expiry.h"
 #include "node/metrics.h"
 
 static const char *name_of(const struct pl_app *app, uint16_t node, char name[PL_NODE_NAME_BYTES])
@@ -97,6 +98,18 @@ static void links(struct pl_metrics *metrics, const struct pl_app *app)
 		if (node != pl_core_self(app->core) && info.rtt_ms > 0)
 			pl_metrics_double(metrics, info.rtt_ms / 1000.0, PL_LABEL("node", name_of(app, node, label)));
 	}
+}
+
+static void certificates(struct pl_metrics *metrics, const struct pl_app *app)
+{
+	const struct pl_charter *charter = pl_core_charter(app->core);
+	char label[PL_NODE_NAME_BYTES];
+	pl_metrics_family(metrics, "parley_certificate_valid_until_seconds", PL_METRIC_GAUGE,
+	                  "When the node's certificate ends, unix time; from then on it gets no link.");
+	for (uint16_t node = 0; node < charter->nodes_count; node++)
+		pl_metrics_u64(metrics, charter->nodes[node].certificate.valid_until_ms / 1000, PL_LABEL("node", name_of(app, node, label)));
+	value(metrics, "parley_certificate_days_left", PL_METRIC_GAUGE, "Days until the first certificate of the network ends.",
+	      pl_expiry_days(pl_core_wall_ms(app->core), charter->nodes[pl_expiry_first(charter)].certificate.valid_until_ms));
 }
 
 static void entries(struct pl_metrics *metrics, const struct pl_app *app)
@@ -201,6 +214,7 @@ void pl_api_metrics(struct pl_request *request, void *ctx)
 	pl_metrics_family(&metrics, "parley_start_time_seconds", PL_METRIC_GAUGE, "When the daemon started, unix time.");
 	pl_metrics_u64(&metrics, app->started_ms / 1000);
 	links(&metrics, app);
+	certificates(&metrics, app);
 	entries(&metrics, app);
 	store(&metrics, app);
 	messages(&metrics, app);

@@ -4,6 +4,7 @@
 
 #include "node/api.h"
 #include "node/app_parts.h"
+#include "node/expiry.h"
 
 /* openapi.json, as the build turned it into bytes. */
 static const char openapi[] = {
@@ -75,6 +76,22 @@ static json_t *epoch_json(const struct pl_app *app)
 	return json_pack("{sI so}", "number", (json_int_t)info.number, "valid_until", pl_api_time(info.valid_until_ms));
 }
 
+static json_t *certificate_json(const struct pl_app *app, uint16_t node)
+{
+	const struct pl_charter *charter = pl_core_charter(app->core);
+	uint64_t until_ms = charter->nodes[node].certificate.valid_until_ms;
+	return json_pack("{so so sI}", "node", pl_api_node(charter, node), "valid_until", pl_api_time(until_ms), "days_left",
+	                 (json_int_t)pl_expiry_days(pl_core_wall_ms(app->core), until_ms));
+}
+
+static json_t *certificates_json(const struct pl_app *app)
+{
+	char why[PL_EXPIRY_WHY_BYTES];
+	bool warns = pl_expiry_warning(pl_core_charter(app->core), pl_core_self(app->core), pl_core_wall_ms(app->core), why, sizeof(why));
+	return json_pack("{so so so}", "own", certificate_json(app, pl_core_self(app->core)), "first_to_end",
+	                 certificate_json(app, pl_expiry_first(pl_core_charter(app->core))), "warning", warns ? json_string(why) : json_null());
+}
+
 static void on_status(struct pl_request *request, void *ctx)
 {
 	struct pl_app *app = ctx;
@@ -97,7 +114,8 @@ static void on_status(struct pl_request *request, void *ctx)
 	                          (json_int_t)stats.file_bytes);
 	json_t *frontier = json_pack("{so so}", "root", pl_api_hex(root, sizeof(root)), "lanes", lanes_json(app));
 	json_t *messages = json_pack("{sI sI}", "unread", (json_int_t)counts.unread, "unanswered_flash", (json_int_t)counts.unanswered_flash);
-	pl_reply_json(request, 200, json_pack("{ss so so so sI si so so so so so}", "version", PL_VERSION, "network", network, "node", node,
+	pl_reply_json(request, 200, json_pack("{ss so so so so sI si so so so so so}", "version", PL_VERSION, "network", network, "node", node, "certificates",
+	              certificates_json(app),
 	              "started", pl_api_time(app->started_ms), "uptime_s",
 	              (json_int_t)((pl_core_now_ms(core) - app->started_mono_ms) / 1000), "pid", (int)getpid(), "store", store, "frontier", frontier, "epoch_key", epoch_json(app), "messages", messages, "held",
 	              held_json(app)));
@@ -124,14 +142,15 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	pl_charter_node_name(charter, node, name);
 	bool is_up = info.link != PL_LINK_NONE;
 	uint64_t now_ms = pl_core_now_ms(core), retry_ms = info.retry_ms > now_ms ? info.retry_ms - now_ms : 0;
-	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so}", "node", name, "member", pl_api_member(charter, node), "state",
+	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so so}", "node", name, "member", pl_api_member(charter, node), "state",
 	                 pl_session_state_name(info.state), "direction",
 	                 is_up ? json_string(info.inbound ? "in" : "out") : json_null(), "address",
 	                 address[0] ? json_string(address) : json_null(), "since", when(core, info.since_ms), "last_heard",
 	                 when(core, info.last_heard_ms), "rtt_ms", info.rtt_ms ? json_integer(info.rtt_ms) : json_null(), "retry_in_ms",
 	                 info.state == PL_SESSION_BACKOFF ? json_integer((json_int_t)retry_ms) : json_null(), "bytes_in",
 	                 (json_int_t)info.bytes_in, "bytes_out", (json_int_t)info.bytes_out, "entries_in", (json_int_t)info.entries_in, "entries_out",
-	                 (json_int_t)info.entries_out, "held", (json_int_t)info.held_entries, "epoch_key_valid_until",
+	                 (json_int_t)info.entries_out, "held", (json_int_t)info.held_entries, "certificate_valid_until",
+	                 pl_api_time(charter->nodes[node].certificate.valid_until_ms), "epoch_key_valid_until",
 	                 pl_epoch_current(app->epoch, node, &key) ? pl_api_time(key.valid_until_ms) : json_null());
 }
 

@@ -6,6 +6,7 @@
 
 #include "node/api.h"
 #include "node/app_fixture.h"
+#include "tests/fixture.h"
 
 enum { CHE, FIN, SGP };
 
@@ -257,6 +258,43 @@ Test(api, metrics_count_what_happened)
 			          (char *)text);
 		free(text);
 	}
+	fix_free(fix);
+}
+
+/* The fixture's certificates end 365 days after its charter was made. */
+Test(api, the_end_of_certificates_is_told_and_warned_of)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	uint64_t left = (PL_FIXTURE_CREATED_MS + 365 * 86400000ull - fix_wall(fix)) / 86400000;
+	cr_assert_gt(left, 61);
+	char days[16];
+	snprintf(days, sizeof(days), "%llu", (unsigned long long)left);
+	json_t *status = fix_call(fix, FIN, "GET", "/v1/status", NULL, 200);
+	fix_expect(status, "certificates.own.node", "FIN");
+	fix_expect(status, "certificates.own.days_left", days);
+	fix_expect(status, "certificates.first_to_end.node", "CHE");
+	fix_expect(status, "certificates.first_to_end.days_left", days);
+	fix_expect(status, "certificates.warning", "null");
+	json_decref(status);
+	fix_wall_jump(fix, (int64_t)(left - 59) * 86400000);
+	status = fix_call(fix, FIN, "GET", "/v1/status", NULL, 200);
+	fix_expect(status, "certificates.own.days_left", "59");
+	cr_assert_not_null(strstr(fix_string(json_object_get(status, "certificates"), "warning"), "in 59 days"));
+	json_t *peers = fix_call(fix, FIN, "GET", "/v1/peers", NULL, 200);
+	cr_assert_str_eq(fix_string(peers, "peers.0.certificate_valid_until"),
+	                 fix_string(status, "certificates.own.valid_until"));
+	json_decref(peers);
+	json_decref(status);
+	uint8_t *text;
+	size_t count;
+	cr_assert_eq(fix_call_bytes(fix, FIN, "GET", "/metrics", NULL, 0, &text, &count), 200);
+	char until[100];
+	snprintf(until, sizeof(until), "parley_certificate_valid_until_seconds{node=\"CHE\"} %llu\n",
+	         (unsigned long long)PL_FIXTURE_CREATED_MS / 1000 + 365 * 86400);
+	cr_assert(strstr((char *)text, "parley_certificate_days_left 59\n"));
+	cr_assert(strstr((char *)text, until));
+	free(text);
 	fix_free(fix);
 }
 

@@ -13,12 +13,14 @@
 #include "crypto/selftest.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/expiry.h"
 #include "node/keys.h"
 #include "node/lock.h"
 #include "node/log.h"
 #include "node/notify.h"
 
 #define PASSPHRASE_BYTES_MAX 1024
+#define DAY_MS 86400000u
 
 /* Exit codes: 0 stopped when asked to, 1 failed while running, 2 wrong usage, 3 could not start. */
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_START = 3 };
@@ -27,7 +29,7 @@ struct daemon {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
 	uv_async_t failed;
-	uv_timer_t watchdog;
+	uv_timer_t watchdog, daily;
 	struct pl_core *core;
 	bool stopping;
 };
@@ -57,6 +59,7 @@ static void on_stopped(void *ctx)
 	uv_close((uv_handle_t *)&daemon->hangup, NULL);
 	uv_close((uv_handle_t *)&daemon->failed, NULL);
 	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
+	uv_close((uv_handle_t *)&daemon->daily, NULL);
 }
 
 static void stop(struct daemon *daemon)
@@ -90,6 +93,16 @@ static void on_watchdog(uv_timer_t *timer)
 {
 	(void)timer;
 	pl_notify_watchdog();
+}
+
+/* At the start, and each day from then on. */
+static void on_daily(uv_timer_t *timer)
+{
+	const struct daemon *daemon = timer->data;
+	char why[PL_EXPIRY_WHY_BYTES];
+
+	if (pl_expiry_warning(pl_core_charter(daemon->core), pl_core_self(daemon->core), pl_core_wall_ms(daemon->core), why, sizeof why))
+		PL_LOG(PL_LOG_WARNING, "main", "the network's end is near", PL_F_STR("why", why));
 }
 
 /* Secrets stay out of swap as far as sodium_malloc keeps them, and out of core dumps altogether. */
@@ -137,7 +150,8 @@ static int run(struct daemon *daemon, const struct pl_conf *conf)
 	uv_signal_init(&daemon->loop, &daemon->interrupt);
 	uv_signal_init(&daemon->loop, &daemon->hangup);
 	uv_timer_init(&daemon->loop, &daemon->watchdog);
-	daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+	uv_timer_init(&daemon->loop, &daemon->daily);
+	daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon->daily.data = daemon;
 	uv_signal_start(&daemon->term, on_signal, SIGTERM);
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
 	uv_signal_start(&daemon->hangup, on_signal, SIGHUP);
@@ -145,10 +159,13 @@ static int run(struct daemon *daemon, const struct pl_conf *conf)
 		uv_timer_start(&daemon->watchdog, on_watchdog, pl_notify_watchdog_ms(), pl_notify_watchdog_ms());
 
 	char name[PL_NODE_NAME_BYTES];
-	pl_charter_node_name(pl_core_charter(daemon->core), pl_core_self(daemon->core), name);
-	PL_LOG(PL_LOG_INFO, "main", "ready", PL_F_STR("node", name), PL_F_STR("network", pl_core_charter(daemon->core)->name),
-	       PL_F_STR("version", PL_VERSION), PL_F_STR("dir", conf->dir));
-	snprintf(why, sizeof why, "node %s of the network %s", name, pl_core_charter(daemon->core)->name);
+	const struct pl_charter *charter = pl_core_charter(daemon->core);
+	pl_charter_node_name(charter, pl_core_self(daemon->core), name);
+	PL_LOG(PL_LOG_INFO, "main", "ready", PL_F_STR("node", name), PL_F_STR("network", charter->name), PL_F_STR("version", PL_VERSION),
+	       PL_F_STR("dir", conf->dir),
+	       PL_F_U64("certificate_days_left", pl_expiry_days(pl_core_wall_ms(daemon->core), charter->nodes[pl_core_self(daemon->core)].certificate.valid_until_ms)));
+	uv_timer_start(&daemon->daily, on_daily, 0, DAY_MS);
+	snprintf(why, sizeof why, "node %s of the network %s", name, charter->name);
 	pl_notify_ready(why);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	code = pl_core_exit_code(daemon->core) == 0 ? EXIT_STOPPED : EXIT_FAILED;

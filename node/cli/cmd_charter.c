@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "node/cli/papers.h"
+#include "node/expiry.h"
 
 static size_t count_signed(const struct pl_charter *charter, const bool signed_by[PL_MEMBERS_MAX])
 {
@@ -191,7 +192,7 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 		char name[PL_NODE_NAME_BYTES];
 		pl_charter_node_name(charter, i, name);
 		if (c->valid_until_ms <= (uint64_t)at_ms)
-			exit = pl_error(cli, PL_EXIT_UNVERIFIED, "its member makes a new sheet with `parley key certify`, and all sign a new charter",
+			exit = pl_error(cli, PL_EXIT_UNVERIFIED, "nothing renews it: all found the network anew, with new sheets and a new charter",
 			                "%s: the certificate of %s expired on %s", path, name, pl_time_full((int64_t)c->valid_until_ms));
 		else if (c->valid_from_ms > (uint64_t)at_ms)
 			exit = pl_error(cli, PL_EXIT_UNVERIFIED, "is the clock of this machine right?", "%s: the certificate of %s is not valid before %s", path,
@@ -199,14 +200,18 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	}
 	if (exit != PL_EXIT_OK)
 		return exit;
+	uint64_t first_ms = charter->nodes[pl_expiry_first(charter)].certificate.valid_until_ms;
 	if (cli->json) {
-		pl_out_json(json_pack("{s:b, s:s, s:s, s:i, s:i}", "valid", 1, "network_id", pl_hex(charter->network_id, PL_ID_BYTES), "name",
-		                      charter->name, "members", (int)charter->members_count, "nodes", (int)charter->nodes_count));
+		pl_out_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:s}", "valid", 1, "network_id", pl_hex(charter->network_id, PL_ID_BYTES), "name",
+		                      charter->name, "members", (int)charter->members_count, "nodes", (int)charter->nodes_count, "valid_until",
+		                      pl_time_rfc3339((int64_t)first_ms)));
 	} else if (!cli->quiet) {
 		pl_out("%s holds: %u members, %u nodes, every signature verifies.\n", path, (unsigned)charter->members_count,
 		       (unsigned)charter->nodes_count);
 		pl_out_field("network", "%s", charter->name);
 		pl_out_field("network id", "%s", pl_hex_groups(charter->network_id, PL_ID_BYTES));
+		pl_out_field("ends", "%s, in %s: then the first certificate ends, and nothing renews it", pl_time_full((int64_t)first_ms),
+		             pl_number_of(pl_expiry_days((uint64_t)at_ms, first_ms), "day", "days"));
 	}
 	return PL_EXIT_OK;
 }
@@ -241,6 +246,7 @@ const struct pl_command pl_commands_charter[] = {
 	  .operands = { { .name = "FILE.plc", .value = PL_VALUE_FILE } } },
 	{ .name = "charter verify", .summary = "check every signature in a charter, and that its certificates are valid now",
 	  .options = verify_options,
+	  .details = "It says when the first certificate ends. Nothing renews a certificate within a network.",
 	  .run = run_verify, .operands = { { .name = "FILE.plc", .value = PL_VALUE_FILE } } },
 	{ 0 },
 };

@@ -89,6 +89,20 @@ static void print_frontier(const json_t *status)
 	}
 }
 
+static void print_certificates(const json_t *status)
+{
+	const json_t *certificates = json_object_get(status, "certificates"), *first = json_object_get(certificates, "first_to_end");
+	const char *warning = pl_json_text(certificates, "warning");
+	int64_t until_ms;
+	if (warning[0] != '\0') {
+		pl_out_styled(PL_RED, "%-12s", "CERTIFICATE");
+		pl_out("%s\n", warning);
+	} else if (pl_json_time(first, "valid_until", &until_ms)) {
+		pl_out_field("ends", "%s, in %s, with the certificate of %s: nothing renews it", pl_time_short(until_ms),
+		             pl_number_of(pl_json_number(first, "days_left"), "day", "days"), pl_json_text(first, "node"));
+	}
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *network = json_object_get(status, "network"), *node = json_object_get(status, "node"),
@@ -105,6 +119,7 @@ static void print_status(const json_t *status)
 	             strcmp(pl_json_text(store, "state"), "ok") == 0 ? "" : "; FULL: nothing is taken in or sent until there is room");
 	if (json_is_object(key))
 		pl_out_field("own key", "number %llu, valid until %s", (unsigned long long)pl_json_number(key, "number"), time_of(key, "valid_until"));
+	print_certificates(status);
 	if (flash > 0) {
 		pl_out_styled(PL_URGENT, "%-12s", "FLASH");
 		pl_out("%s not accepted yet: `parley inbox --unread`\n", pl_count_text(flash));
@@ -270,7 +285,8 @@ static const struct pl_option feed_options[] = {
 const struct pl_command pl_commands_status[] = {
 	{ .name = "status", .summary = "is the node well, is it linked, is anything held back", .run = run_status,
 	  .details = "For each other node it says whether there is a link, and how many entries (messages, receipts, keys, indicators) this "
-	             "node holds for it. What is held is in the store and goes out by itself, directly or through others." },
+	             "node holds for it. What is held is in the store and goes out by itself, directly or through others.\n"
+	             "It also says when the first certificate of the network ends; from 60 days before as a warning." },
 	{ .name = "peers", .summary = "links to the other nodes", .run = run_peers,
 	  .details = "HELD counts entries that this node has and the other has not acknowledged. KEY UNTIL is how long messages can be sealed "
 	             "to it with the key that is known here." },

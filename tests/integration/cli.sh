@@ -227,6 +227,8 @@ ok 'holds' charter verify net.plc --network "$(echo "$id" | sed 's/..../& /g')"
 bad 7 'another network' charter verify net.plc --network "${id%?}$(printf %x $((0x${id: -1} ^ 1)))"
 bad 2 '64 hexadecimal digits' charter verify net.plc --network 1234
 bad 2 'a time like' charter verify net.plc --at tomorrow
+ok '^ends +20.*, in 36[0-9] days: ' charter verify net.plc
+ok '"valid_until":"20' charter verify net.plc --json
 bad 7 'expired on' charter verify net.plc --at "$(date -u -d '+2 years' +%FT%TZ)"
 bad 7 'not valid before' charter verify net.plc --at 2020-01-01T00:00:00Z
 # a byte changed, anywhere: never valid, never a crash

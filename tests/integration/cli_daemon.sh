@@ -17,6 +17,9 @@ eventually '^CHE +up since' "${s[@]}" status
 ok '^SGP +no direct link' "${f[@]}" status
 ok '^FIN +"FIN-1" in "Test network"$' "${f[@]}" status
 ok '^\{"version":.*"held":\{.*\}\}$' "${f[@]}" status --json
+ok '^ends +.*, in 36[0-9] days, with the certificate of (FIN|CHE|SGP|EST): nothing renews it$' "${f[@]}" status
+grep -q 'certificate_days_left=36[0-9]' FIN.log || fail 'the log does not say how long the certificates hold'
+! grep -q "the network's end is near" FIN.log || fail 'a year ahead the log warns of the end'
 ok '^CHE +live out' "${f[@]}" peers
 ok '^\{"peers":\[' "${f[@]}" peers --json
 eventually '^SGP/0/1 +epoch-key' "${f[@]}" feed
@@ -168,6 +171,17 @@ for ((at = 3; at < size; at += 211)); do
 done
 head -c $((size - 1)) m.proof >t.proof
 bad 6 'not a proof' verify t.proof
+
+# --- a network that ends within 60 days: said at the start and whenever one looks ---
+ok '' --dir END init --state SWE --cost small "${with_pass[@]}"
+ok '' key certify --state SWE --name Sweden --root EST.key --node END/node.pub --days 30 --out SWE.sheet "${with_pass[@]}"
+ok '' charter new --name 'Short network' SWE.sheet --out short.plc --quiet
+ok '' charter sign short.plc --root EST.key "${with_pass[@]}"
+ok '' --dir END init --charter short.plc --quiet
+start END
+ok '^CERTIFICATE +the certificate of SWE ends on .*, in 29 days: nothing renews it' --dir END status
+until_true 'the log warns of the end' grep -qE "warning.*the network's end is near.*in 29 days" END.log
+stop END TERM
 
 # --- a daemon that is asked to stop ---
 stop FIN TERM
