@@ -40,6 +40,7 @@ enum pl_exit {
 	PL_EXIT_INPUT = 6,       /* a file or a text is not what it has to be */
 	PL_EXIT_UNVERIFIED = 7,  /* a signature, proof or charter does not hold */
 	PL_EXIT_TIMEOUT = 8,
+	PL_EXIT_OPEN = 9,        /* all that was looked at holds, and something was left to the reader */
 	PL_EXITS
 };
 const char *pl_exit_code(enum pl_exit exit);    /* "not_found": "code" of an error in JSON */

@@ -86,13 +86,19 @@ static json_t *message_json(const struct pl_message *m)
 	return document;
 }
 
+/* All steps hold, except that nobody has said which network it has to be. */
+static bool is_open(const struct pl_proof_report *report)
+{
+	return report->proven && report->steps[PL_PROOF_NETWORK].finding == PL_PROOF_OPEN;
+}
+
 static json_t *report_json(const struct pl_proof_report *report)
 {
 	json_t *steps = json_array(), *document;
 	for (int step = 0; step < PL_PROOF_STEPS; step++)
 		json_array_append_new(steps, json_pack("{s:s, s:s, s:s}", "step", pl_proof_step_name((enum pl_proof_step)step), "finding",
 		                                       finding_name(report->steps[step].finding), "text", report->steps[step].text));
-	document = json_pack("{s:b, s:o}", "proven", (int)report->proven, "steps", steps);
+	document = json_pack("{s:o, s:o}", "proven", is_open(report) ? json_null() : json_boolean(report->proven), "steps", steps);
 	if (report->charter != NULL)
 		json_object_set_new(document, "network_id", json_string(pl_hex(report->charter->network_id, PL_ID_BYTES)));
 	if (report->author != PL_NODE_NONE) {
@@ -152,6 +158,9 @@ static enum pl_exit report_proof(const struct pl_cli *cli, const char *path, con
 		if (report->has_message && report->proven)
 			print_message(report);
 	}
+	if (is_open(report))
+		return pl_error(cli, PL_EXIT_OPEN, "get the id from somebody you trust, another way, and give it with --network ID",
+		                "%s: holds for network id %s, which was not compared", path, pl_hex_groups(report->charter->network_id, PL_ID_BYTES));
 	if (report->proven)
 		return PL_EXIT_OK;
 	/* a file that is no proof at all is a bad input, not a proof that fails */
@@ -213,7 +222,8 @@ const struct pl_command pl_commands_proof[] = {
 	{ .name = "verify", .summary = "check a proof, offline, with no access to any node", .options = verify_options, .run = run_verify,
 	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
 	  .details = "Each step stands on those before it: the file's form, the charter's signatures, the network, the author, the signature, "
-	             "the body, the key, the text, the chain. Without --network or --charter, the network is left \"open\": anyone can make "
-	             "keys and a charter, so compare the network id with one that came to you another way." },
+	             "the body, the key, the text, the chain. Without --network or --charter, the network is left \"open\", \"proven\" is null in "
+	             "JSON, and the command ends with 9: anyone can make keys and a charter, so compare the network id with one that came to you "
+	             "another way." },
 	{ 0 },
 };

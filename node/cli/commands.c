@@ -45,6 +45,7 @@ const char *pl_exit_code(enum pl_exit exit)
 	case PL_EXIT_INPUT: return "bad_input";
 	case PL_EXIT_UNVERIFIED: return "not_verified";
 	case PL_EXIT_TIMEOUT: return "timeout";
+	case PL_EXIT_OPEN: return "not_compared";
 	case PL_EXITS: break;
 	}
 	return "unknown";
@@ -62,6 +63,7 @@ const char *pl_exit_meaning(enum pl_exit exit)
 	case PL_EXIT_INPUT: return "an input is not what it has to be: format, size, passphrase";
 	case PL_EXIT_UNVERIFIED: return "a signature, a proof or a charter does not hold";
 	case PL_EXIT_TIMEOUT: return "it did not happen in time";
+	case PL_EXIT_OPEN: return "a proof holds, and its network was not compared with one that is known: give --network";
 	case PL_EXITS: break;
 	}
 	return "unknown";

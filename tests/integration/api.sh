@@ -130,7 +130,7 @@ json '{"operator":"a\nb"}'
 for action in read accept; do expect SGP 422 POST "/v1/messages/$id/$action" request; done
 expect FIN 200 GET "/v1/messages/$id/receipts"
 expect SGP 200 GET "/v1/messages/${ref//\//%2F}/proof"
-"$parley" verify body >/dev/null 2>&1 || fail 'the proof does not hold'
+"$parley" verify body --charter net.plc >/dev/null 2>&1 || fail 'the proof does not hold'
 expect SGP 200 GET "/v1/messages/$id/attachments/1"
 same body file
 expect SGP 404 GET "/v1/messages/$id/attachments/2"

@@ -149,12 +149,15 @@ bad 6 'no TLP "pink"' "${s[@]}" indicator list --tlp pink
 
 # --- proofs ---
 ok 'm.proof: opens this one message' "${s[@]}" export "$ref" -o m.proof
-ok '^good +signature' verify m.proof
-grep -qE '^open +network' out && grep -q '^    We see it too.$' out || fail 'verify does not show what is proven'
+bad 9 'm.proof: holds for network id [0-9a-f]{4}( [0-9a-f]{4}){15}, which was not compared' verify m.proof
+run verify m.proof
+grep -qE '^good +signature' out && grep -qE '^open +network' out && grep -q '^    We see it too.$' out || fail 'verify does not show what is proven'
 ok '^good +network' verify m.proof --charter net.plc
-ok '^\{"proven":true,.*"finding":"good".*"message":\{"id":"'"$id" verify m.proof --json
+ok '^\{"proven":true,.*"finding":"good".*"message":\{"id":"'"$id" verify m.proof --charter net.plc --json
+run verify m.proof --json
+[ "$code" -eq 9 ] && grep -q '^{"proven":null,' out && grep -q '"code":"not_compared"' err || fail 'a proof whose network is open is said to be proven'
 ok '' "${f[@]}" export "$id" -o sent.proof --quiet
-ok '^good +chain' verify sent.proof
+ok '^good +chain' verify sent.proof --charter net.plc
 bad 5 'exists already' "${s[@]}" export "$ref" -o m.proof
 bad 5 'sealed to others' "${c[@]}" export "$ref" -o no.proof
 bad 4 'no message' "${s[@]}" export FIN/0/999 -o no.proof
