@@ -1,398 +1,290 @@
-/* Connections: reading requests, handing them out, writing, time limits. */
+/* What the library calls: connections come and go, requests arrive, a reply's next piece is wanted. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "node/http_internal.h"
 #include "node/log.h"
 
 #define BODY_ROOM_BYTES 65536
+#define PIECE_BYTES 32768
+/* A body that nobody wants is read to its end up to this size, so that a client that sends before it reads comes to read the refusal. */
+#define UNWANTED_BYTES_MAX (1 << 20)
 
-struct write {
-	uv_write_t write;
-	struct conn *conn;
-	char *head;
-	void *body;
-	conn_written done;
-};
+/* --- connections --- */
 
-/* --- states --- */
-
-void conn_set_state(struct conn *conn, enum conn_state state, uint64_t ms)
+void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what)
 {
-	conn->state = state;
-	conn->deadline_ms = ms == UINT64_MAX ? UINT64_MAX : uv_now(conn->http->loop) + ms;
-}
-
-void conn_fail(struct conn *conn)
-{
-	conn->deadline_ms = 0;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct conn *conn = handle->data;
-	struct pl_http *http = conn->http;
-	*(conn->prev ? &conn->prev->next : &http->conns) = conn->next;
+	struct pl_http *http = ctx;
+	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	struct conn *conn = *slot;
+	struct ucred peer;
+	socklen_t peer_bytes = sizeof peer;
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED && conn) {
+		*(conn->prev ? &conn->prev->next : &http->conns) = conn->next;
+		if (conn->next)
+			conn->next->prev = conn->prev;
+		free(conn);
+		http->counters.open--;
+	}
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+		return;
+	*slot = conn = calloc(1, sizeof *conn);
+	if (!conn || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) != 0) {
+		free(conn);
+		*slot = NULL;
+		shutdown(fd, SHUT_RDWR);
+		return;
+	}
+	*conn = (struct conn){ .http = http, .mhd = mhd, .next = http->conns, .fd = fd, .uid = peer.uid };
+	conn->deadline_ms = uv_now(http->loop) + http->times.request;
 	if (conn->next)
-		conn->next->prev = conn->prev;
-	free(conn);
-	http_conn_closed(http);
+		conn->next->prev = conn;
+	http->conns = conn;
+	http->counters.open++;
+	http->counters.connections++;
+	MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, http->times.silence_s); /* the same, but for tests */
+	if (peer.uid != http->self && peer.uid != 0) {
+		conn->refuse_status = 403;
+		PL_LOG(PL_LOG_WARNING, "http", "connection from another user", PL_F_U64("uid", peer.uid), PL_F_I64("pid", peer.pid));
+	} else if (http->counters.open > PL_HTTP_CONNECTIONS_MAX) {
+		conn->refuse_status = 503;
+	}
 }
 
-void conn_close(struct conn *conn)
+static struct conn *conn_of(struct MHD_Connection *mhd)
 {
-	if (conn->state == CONN_CLOSING)
+	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void suspend(struct conn *conn)
+{
+	conn->is_suspended = true;
+	MHD_suspend_connection(conn->mhd);
+}
+
+void conn_resume(struct conn *conn)
+{
+	if (!conn->is_suspended)
+		return;
+	conn->is_suspended = false;
+	MHD_resume_connection(conn->mhd);
+	http_run_soon(conn->http);
+}
+
+void conn_end(struct conn *conn)
+{
+	conn->is_dead = true;
+	shutdown(conn->fd, SHUT_RDWR); /* the library has no call to close a connection; this it sees */
+	conn_resume(conn);
+}
+
+/* The library does not look at suspended connections at all. */
+void conns_end_gone(struct pl_http *http)
+{
+	struct pollfd polls[HTTP_OPEN_MAX];
+	struct conn *conns[HTTP_OPEN_MAX];
+	nfds_t count = 0;
+	for (struct conn *conn = http->conns; conn && count < HTTP_OPEN_MAX; conn = conn->next) {
+		conns[count] = conn;
+		polls[count] = (struct pollfd){ .fd = conn->fd };
+		count += conn->is_suspended;
+	}
+	if (poll(polls, count, 0) <= 0)
+		return;
+	for (nfds_t i = 0; i < count; i++)
+		if (polls[i].revents & (POLLHUP | POLLERR))
+			conn_end(conns[i]);
+}
+
+/* --- requests --- */
+
+static const char *header(const struct conn *conn, const char *name)
+{
+	return MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, name);
+}
+
+/* A head is here. Leaves conn->request to be handed out when its body is there too, or conn->response. */
+static void begin_request(struct conn *conn, const char *path, const char *method, uint64_t body_bytes)
+{
+	struct pl_http *http = conn->http;
+	char allow[128], sentence[96];
+	if (conn->refuse_status == 403) {
+		conn_refuse(conn, 403, "forbidden", "this socket serves the daemon's own user and root", NULL);
+		return;
+	}
+	if (conn->refuse_status) {
+		conn_refuse(conn, 503, "too_many_connections", "too many connections are open; try again", NULL);
+		return;
+	}
+	if (MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size > PL_HTTP_HEAD_BYTES_MAX) {
+		snprintf(sentence, sizeof sentence, "the request's head has over %d bytes", PL_HTTP_HEAD_BYTES_MAX);
+		conn_refuse(conn, 431, "head_too_large", sentence, NULL);
+		return;
+	}
+	struct pl_request *request = conn->request = request_new(conn, path, method);
+	if (!request) {
+		conn->is_dead = true;
+		return;
+	}
+	int status = request->why ? 400 : request_find_route(request, allow, sizeof allow);
+	if (status == 400) {
+		conn_refuse(conn, 400, "bad_request", request->why, NULL);
+	} else if (status == 404) {
+		conn_refuse(conn, 404, "not_found", "nothing is at this path", NULL);
+	} else if (status == 405) {
+		conn_refuse(conn, 405, "method_not_allowed", "this path does not take this method", allow);
+	} else if (status == 204) {
+		conn_reply(conn, 204, NULL, "Allow", allow, NULL, 0);
+	} else if (header(conn, "Transfer-Encoding")) {
+		conn_refuse(conn, 411, "length_required", "a body is sent with Content-Length here, not in chunks", NULL);
+	} else if (header(conn, "Expect") && body_bytes == 0) { /* RFC 9110, section 10.1.1; the library would go wrong */
+		conn_refuse(conn, 400, "bad_request", "there is an expectation, and no body", NULL);
+	} else if (body_bytes > request->route->body_bytes_max) {
+		snprintf(sentence, sizeof sentence, "the body has %ju bytes; at most %zu are taken here", (uintmax_t)body_bytes,
+		         request->route->body_bytes_max);
+		conn_refuse(conn, 413, "too_large", sentence, NULL);
+	} else if (body_bytes > PL_HTTP_BODIES_BYTES_MAX - http->bodies_bytes) {
+		conn_refuse(conn, 503, "busy", "too many large requests are under way; try again", NULL);
+	} else {
+		http->bodies_bytes += request->body_bytes = (size_t)body_bytes;
+		return;
+	}
+	if (conn->request)
+		request_free(conn->request);
+	conn->request = NULL;
+}
+
+/* Room for what comes next of the body: it grows with what has come, up to what was announced. */
+static bool add_body(struct pl_request *request, const char *bytes, size_t count)
+{
+	while (count > request->body_room - request->body_count) {
+		size_t room = request->body_room ? request->body_room * 2 : BODY_ROOM_BYTES;
+		if (room > request->body_bytes)
+			room = request->body_bytes;
+		uint8_t *body = room > request->body_room ? realloc(request->body, room) : NULL;
+		if (!body)
+			return false;
+		request->body = body;
+		request->body_room = room;
+	}
+	memcpy(request->body + request->body_count, bytes, count);
+	request->body_count += count;
+	return true;
+}
+
+static enum MHD_Result queue_response(struct conn *conn)
+{
+	struct MHD_Response *response = conn->response;
+	conn->state = CONN_REPLY;
+	conn->deadline_ms = UINT64_MAX; /* from here on the library's own limit, on silence, is enough */
+	conn->response = NULL;
+	enum MHD_Result result = MHD_queue_response(conn->mhd, conn->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* Called when a head is here, for each part of a body, at the end of it, and then until it has been given a reply. */
+enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
+                                const char *upload, size_t *upload_count, void **slot)
+{
+	struct pl_http *http = ctx;
+	struct conn *conn = conn_of(mhd);
+	(void)version;
+	(void)slot;
+	if (!conn || conn->is_dead)
+		return MHD_NO;
+	if (conn->state == CONN_IDLE) {
+		const char *length = header(conn, "Content-Length");
+		uint64_t body_bytes = length ? strtoull(length, NULL, 10) : 0;
+		conn->state = CONN_BODY;
+		conn->deadline_ms = uv_now(http->loop) + http->times.body;
+		begin_request(conn, path, method, body_bytes);
+		if (conn->response && (body_bytes > UNWANTED_BYTES_MAX || header(conn, "Transfer-Encoding") || header(conn, "Expect")))
+			return queue_response(conn); /* at once: the library then closes the connection */
+	} else if (*upload_count) {
+		if (conn->request && !add_body(conn->request, upload, *upload_count))
+			conn->is_dead = true;
+		*upload_count = 0;
+	} else {
+		if (conn->state == CONN_BODY && conn->request) {
+			conn->state = CONN_HANDLER;
+			conn->deadline_ms = UINT64_MAX;
+			conn->has_waited = false;
+			http->counters.requests++;
+			conn->request->route->handler(conn->request, conn->request->ctx);
+		}
+		if (conn->response && !conn->is_dead)
+			return queue_response(conn);
+		/* One turn goes by before it is suspended. The library looks once more at what it had been waiting for when it resumes a connection;
+		 * it would read, and drop a client that has half-closed instead of replying to it. After this turn it waits for nothing. */
+		if (conn->has_waited && !conn->is_dead)
+			suspend(conn);
+		conn->has_waited = true;
+	}
+	return conn->is_dead ? MHD_NO : MHD_YES;
+}
+
+void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode why)
+{
+	struct pl_http *http = ctx;
+	struct conn *conn = conn_of(mhd);
+	(void)slot;
+	(void)why;
+	if (!conn)
 		return;
 	struct pl_request *request = conn->request;
-	bool handed_out = conn->state == CONN_HANDLER || conn->state == CONN_STREAM;
-	if (conn->state == CONN_EVENTS)
-		conn->http->counters.streams--;
+	bool handed_out = conn->state >= CONN_HANDLER;
+	if (conn->is_events)
+		http->counters.streams--;
+	if (conn->response)
+		MHD_destroy_response(conn->response);
+	free(conn->out.bytes);
 	conn->request = NULL;
-	conn_set_state(conn, CONN_CLOSING, UINT64_MAX);
-	uv_close((uv_handle_t *)&conn->pipe, on_closed);
+	conn->response = NULL;
+	conn->out = (struct buffer){ .count = 0 };
+	conn->out_taken = 0;
+	conn->out_ends = conn->is_events = false;
+	conn->state = CONN_IDLE;
+	conn->deadline_ms = uv_now(http->loop) + http->times.request;
+	if (http->closing)
+		conn_end(conn);
 	if (request && handed_out)
 		request_gone(request);
 	else if (request)
 		request_free(request);
 }
 
-/* --- writing --- */
+/* --- replies in pieces --- */
 
-static void on_written(uv_write_t *uv_write, int status)
+/* The library wants up to room bytes more. */
+static ssize_t on_pull(void *ctx, uint64_t position, char *to, size_t room)
 {
-	struct write *write = uv_write->data;
-	struct conn *conn = write->conn;
-	conn_written done = write->done;
-	free(write->head);
-	free(write->body);
-	free(write);
-	conn->writes--;
-	if (conn->state == CONN_CLOSING)
-		return;
-	if (status < 0)
-		conn_close(conn);
-	else if (done)
-		done(conn);
+	struct conn *conn = ctx;
+	struct buffer *out = &conn->out;
+	(void)position;
+	if (conn->out_taken == out->count && !conn->out_ends) {
+		conn->out_taken = out->count = 0;
+		(conn->is_events ? events_fill : stream_fill)(conn);
+	}
+	if (conn->is_dead || out->failed)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	size_t count = out->count - conn->out_taken;
+	if (count == 0 && conn->out_ends)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (count == 0)
+		suspend(conn);
+	if (count > room)
+		count = room;
+	if (count)
+		memcpy(to, out->bytes + conn->out_taken, count);
+	conn->out_taken += count;
+	return (ssize_t)count;
 }
 
-void conn_write(struct conn *conn, char *head, size_t head_count, void *body, size_t body_count, conn_written done)
+void conn_reply_in_pieces(struct conn *conn, int status, const char *content_type)
 {
-	struct write *write = conn->state == CONN_CLOSING ? NULL : malloc(sizeof *write);
-	if (!write) {
-		free(head);
-		free(body);
-		conn_fail(conn);
-		return;
-	}
-	*write = (struct write){ .conn = conn, .head = head, .body = body, .done = done };
-	write->write.data = write;
-	const uv_buf_t parts[] = { { .base = head, .len = head_count }, { .base = body, .len = body_count } };
-	int err = uv_write(&write->write, (uv_stream_t *)&conn->pipe, parts, body_count ? 2 : 1, on_written);
-	if (err) {
-		free(head);
-		free(body);
-		free(write);
-		conn_fail(conn);
-		return;
-	}
-	conn->writes++;
-	conn->http->counters.bytes_out += head_count + body_count;
-	conn->unwritten = SIZE_MAX;
-}
-
-void conn_reply(struct conn *conn, int status, const char *content_type, const char *headers, void *body, size_t body_count)
-{
-	struct pl_http *http = conn->http;
-	struct buffer head = { .count = 0 };
-	http->counters.replies[status / 100 % 6]++;
-	if (conn->unread || http->closing)
-		conn->keep_alive = false;
-	head_add(&head, conn, status, content_type, body_count, headers);
-	conn_set_state(conn, CONN_REPLY, http->times.stall);
-	if (head.failed || (body_count && !body)) {
-		free(head.bytes);
-		free(body);
-		conn_fail(conn);
-		return;
-	}
-	if (conn->is_head) {
-		free(body);
-		body = NULL;
-		body_count = 0;
-	}
-	conn_write(conn, head.bytes, head.count, body, body_count, conn_replied);
-}
-
-/* An error before there is a request to hand out. */
-static void refuse(struct conn *conn, int status, const char *code, const char *message, const char *headers)
-{
-	char *text = error_text(code, message, NULL);
-	PL_LOG(PL_LOG_DEBUG, "http", "refused", PL_F_U64("status", (uint64_t)status), PL_F_STR("why", message), PL_F_U64("uid", conn->uid));
-	conn_reply(conn, status, "application/json", headers, text, text ? strlen(text) : 1);
-}
-
-void conn_replied(struct conn *conn)
-{
-	if (!conn->keep_alive || conn->http->closing) {
-		if (conn->unread && !conn->http->closing)
-			conn_set_state(conn, CONN_LINGER, conn->http->times.linger);
-		else
-			conn_close(conn);
-		return;
-	}
-	conn_set_state(conn, CONN_IDLE, conn->http->times.idle);
-	conn_read(conn);
-}
-
-/* --- requests --- */
-
-static void hand_out(struct conn *conn)
-{
-	struct pl_request *request = conn->request;
-	uv_read_stop((uv_stream_t *)&conn->pipe);
-	conn_set_state(conn, CONN_HANDLER, conn->http->closing ? conn->http->times.shutdown : UINT64_MAX);
-	conn->http->counters.requests++;
-	request->route->handler(request, request->ctx);
-}
-
-static const char *code_of(int status)
-{
-	switch (status) {
-	case 411: return "length_required";
-	case 414: return "path_too_long";
-	case 417: return "expectation_failed";
-	case 431: return "head_too_large";
-	case 500: return "internal";
-	case 505: return "unknown_version";
-	}
-	return "bad_request";
-}
-
-/* Takes count bytes of the input away. */
-static void consume(struct conn *conn, size_t count)
-{
-	conn->in_count -= count;
-	memmove(conn->in, conn->in + count, conn->in_count);
-}
-
-/* Room for what comes next of the body: it grows with what has come, up to what was announced. */
-static bool make_room(struct pl_request *request)
-{
-	if (request->body_count < request->body_room)
-		return true;
-	size_t room = request->body_room ? request->body_room * 2 : BODY_ROOM_BYTES;
-	if (room > request->body_bytes)
-		room = request->body_bytes;
-	uint8_t *body = realloc(request->body, room);
-	if (!body)
-		return false;
-	request->body = body;
-	request->body_room = room;
-	return true;
-}
-
-static void begin_body(struct conn *conn, bool expect_continue)
-{
-	struct pl_request *request = conn->request;
-	conn_set_state(conn, CONN_BODY, conn->http->times.body);
-	while (conn->in_count > 0 && request->body_count < request->body_bytes) {
-		if (!make_room(request)) {
-			conn_close(conn);
-			return;
-		}
-		size_t count = request->body_room - request->body_count;
-		if (count > conn->in_count)
-			count = conn->in_count;
-		memcpy(request->body + request->body_count, conn->in, count);
-		request->body_count += count;
-		consume(conn, count);
-	}
-	if (request->body_count == request->body_bytes) {
-		hand_out(conn);
-	} else if (expect_continue && request->body_count == 0) {
-		static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-		char *text = malloc(sizeof go_on - 1);
-		if (text)
-			memcpy(text, go_on, sizeof go_on - 1);
-		conn_write(conn, text, text ? sizeof go_on - 1 : 0, NULL, 0, NULL);
-	}
-}
-
-static void begin_request(struct conn *conn, const struct pl_http_head *head)
-{
-	struct pl_http *http = conn->http;
-	const char *why;
-	int status;
-	conn->is_head = strcmp(head->method, "HEAD") == 0;
-	conn->minor_1 = head->minor_1;
-	conn->keep_alive = head->keep_alive;
-	conn->unread = head->body_bytes > 0;
-	struct pl_request *request = conn->refuse_status ? NULL : request_new(conn, head, &status, &why);
-	bool expect_continue = head->expect_continue;
-	char allow[128];
-	consume(conn, head->bytes); /* head's slices end here */
-	if (conn->refuse_status) {
-		conn->keep_alive = false;
-		if (conn->refuse_status == 403)
-			refuse(conn, 403, "forbidden", "this socket serves the daemon's own user and root", NULL);
-		else
-			refuse(conn, 503, "too_many_connections", "too many connections are open; try again", NULL);
-		return;
-	}
-	if (!request) {
-		refuse(conn, status, code_of(status), why, NULL);
-		return;
-	}
-	status = http_find_route(http, request, allow, sizeof allow);
-	if (status != 200) {
-		request_free(request);
-		if (status == 404)
-			refuse(conn, 404, "not_found", "nothing is at this path", NULL);
-		else if (status == 405)
-			refuse(conn, 405, "method_not_allowed", "this path does not take this method", allow);
-		else
-			conn_reply(conn, status, NULL, allow, NULL, 0);
-	} else if (request->body_bytes > request->route->body_bytes_max) {
-		char sentence[96];
-		snprintf(sentence, sizeof sentence, "the body has %zu bytes; at most %zu are taken here", request->body_bytes,
-		         request->route->body_bytes_max);
-		request_free(request);
-		refuse(conn, 413, "too_large", sentence, NULL);
-	} else if (request->body_bytes > PL_HTTP_BODIES_BYTES_MAX - http->bodies_bytes) {
-		request_free(request);
-		refuse(conn, 503, "busy", "too many large requests are under way; try again", NULL);
-	} else {
-		http->bodies_bytes += request->body_bytes;
-		request->counted = true;
-		conn->unread = false;
-		conn->request = request;
-		if (request->body_bytes)
-			begin_body(conn, expect_continue);
-		else
-			hand_out(conn);
-	}
-}
-
-/* Takes a request from the input, if one is there as a whole. */
-static void take_request(struct conn *conn)
-{
-	struct pl_http_head head;
-	const char *why = "";
-	if (conn->state == CONN_IDLE) {
-		while (conn->in_count >= 2 && memcmp(conn->in, "\r\n", 2) == 0) /* some clients end a body with a line of its own */
-			consume(conn, 2);
-		if (conn->in_count == 0 || (conn->in_count == 1 && conn->in[0] == '\r'))
-			return;
-		conn_set_state(conn, CONN_HEAD, conn->http->times.head);
-	}
-	conn->is_head = false;
-	conn->minor_1 = true;
-	int status = pl_http_parse_head(conn->in, conn->in_count, &head, &why);
-	if (status == 0 && conn->in_count == sizeof conn->in) {
-		status = 431;
-		why = "the request's head has over 16384 bytes";
-	}
-	if (status == 200) {
-		begin_request(conn, &head);
-	} else if (status != 0) {
-		conn->unread = true;
-		refuse(conn, status, code_of(status), why, NULL);
-	}
-}
-
-/* --- reading --- */
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-	struct conn *conn = handle->data;
-	(void)suggested;
-	*out = uv_buf_init(NULL, 0);
-	if (conn->state == CONN_IDLE || conn->state == CONN_HEAD) {
-		*out = uv_buf_init(conn->in + conn->in_count, (unsigned)(sizeof conn->in - conn->in_count));
-	} else if (conn->state == CONN_BODY && make_room(conn->request)) {
-		struct pl_request *request = conn->request;
-		*out = uv_buf_init((char *)request->body + request->body_count, (unsigned)(request->body_room - request->body_count));
-	}
-}
-
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *in)
-{
-	struct conn *conn = stream->data;
-	(void)in;
-	if (count < 0) {
-		conn_close(conn);
-		return;
-	}
-	conn->http->counters.bytes_in += (uint64_t)count;
-	if (conn->state == CONN_BODY) {
-		struct pl_request *request = conn->request;
-		request->body_count += (size_t)count;
-		if (request->body_count == request->body_bytes)
-			hand_out(conn);
-	} else {
-		conn->in_count += (size_t)count;
-		take_request(conn);
-		if (conn->state >= CONN_HANDLER && conn->state != CONN_CLOSING)
-			uv_read_stop(stream);
-	}
-}
-
-/* Goes on with what is in the buffer, then with the socket. */
-void conn_read(struct conn *conn)
-{
-	take_request(conn);
-	if (conn->state <= CONN_BODY && uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) != 0)
-		conn_close(conn);
-}
-
-/* --- time --- */
-
-/* Which clients have gone, of those that are not read from. */
-void conns_close_gone(struct pl_http *http)
-{
-	struct pollfd polls[HTTP_OPEN_MAX];
-	struct conn *conns[HTTP_OPEN_MAX];
-	nfds_t count = 0;
-	for (struct conn *conn = http->conns; conn && count < HTTP_OPEN_MAX; conn = conn->next) {
-		uv_os_fd_t fd;
-		if (conn->state < CONN_HANDLER || conn->state == CONN_CLOSING || uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0)
-			continue;
-		conns[count] = conn;
-		polls[count++] = (struct pollfd){ .fd = fd };
-	}
-	if (poll(polls, count, 0) <= 0)
-		return;
-	for (nfds_t i = 0; i < count; i++)
-		if (polls[i].revents & (POLLHUP | POLLERR))
-			conn_close(conns[i]);
-}
-
-void conn_tick(struct conn *conn, uint64_t now_ms)
-{
-	struct pl_http *http = conn->http;
-	bool is_writing = conn->state == CONN_REPLY || conn->state == CONN_STREAM || conn->state == CONN_EVENTS;
-	/* a reply's limit is on standing still, not on its length; a stream that waits for its source has none */
-	if (is_writing && conn->deadline_ms && !http->closing) {
-		size_t unwritten = uv_stream_get_write_queue_size((uv_stream_t *)&conn->pipe);
-		if (!conn->writes)
-			conn->deadline_ms = UINT64_MAX;
-		else if (unwritten != conn->unwritten)
-			conn->deadline_ms = now_ms + http->times.stall;
-		conn->unwritten = unwritten;
-	}
-	if (now_ms < conn->deadline_ms) {
-		if (conn->state == CONN_EVENTS)
-			events_heartbeat(conn, now_ms);
-	} else if (conn->state == CONN_HEAD || conn->state == CONN_BODY) {
-		uv_read_stop((uv_stream_t *)&conn->pipe);
-		if (conn->request)
-			request_free(conn->request);
-		conn->request = NULL;
-		conn->unread = true;
-		refuse(conn, 408, "timeout", "the request did not arrive in time", NULL);
-	} else {
-		conn_close(conn);
-	}
+	conn_reply_with(conn, status, content_type, NULL, NULL, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, on_pull, conn, NULL));
 }

@@ -432,6 +432,7 @@ static inline void assert_loop_is_asleep(void)
 		uv_run(&loop, UV_RUN_NOWAIT);
 	struct pollfd backend = { .fd = uv_backend_fd(&loop), .events = POLLIN };
 	cr_assert_eq(poll(&backend, 1, 0), 0, "the loop has events that nobody takes: it would spin");
+	cr_assert_neq(uv_backend_timeout(&loop), 0, "the loop has work that it makes for itself: it would spin");
 }
 
 #endif

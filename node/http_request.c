@@ -1,107 +1,93 @@
-/* What handlers see: parameters, JSON, replies. */
+/* What handlers see of a request: its target, taken apart, and its body. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "node/http_internal.h"
-#include "node/log.h"
 #include "node/visible.h"
-
-/* --- buffers --- */
-
-void buffer_add(struct buffer *buffer, const void *bytes, size_t count)
-{
-	if (buffer->failed || count == 0)
-		return;
-	if (count > buffer->room - buffer->count) {
-		size_t room = buffer->room ? buffer->room : 512;
-		while (room - buffer->count < count)
-			room *= 2;
-		char *grown = realloc(buffer->bytes, room);
-		if (!grown) {
-			buffer->failed = true;
-			return;
-		}
-		buffer->bytes = grown;
-		buffer->room = room;
-	}
-	memcpy(buffer->bytes + buffer->count, bytes, count);
-	buffer->count += count;
-}
-
-void buffer_printf(struct buffer *buffer, const char *format, ...)
-{
-	char text[1024]; /* longer things are added by themselves */
-	va_list args;
-	va_start(args, format);
-	int count = vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	if (count < 0 || (size_t)count >= sizeof text)
-		buffer->failed = true;
-	else
-		buffer_add(buffer, text, (size_t)count);
-}
-
-/* --- JSON out --- */
-
-static int add_json(const char *text, size_t count, void *buffer)
-{
-	buffer_add(buffer, text, count);
-	return ((struct buffer *)buffer)->failed ? -1 : 0;
-}
-
-char *json_text(const json_t *value, size_t *count)
-{
-	struct buffer text = { .count = 0 };
-	if (value && json_dump_callback(value, add_json, &text, JSON_COMPACT) != 0)
-		text.failed = true;
-	buffer_add(&text, "\n", 2);
-	if (!value || text.failed) {
-		free(text.bytes);
-		return NULL;
-	}
-	*count = text.count - 1;
-	return text.bytes;
-}
-
-char *error_text(const char *code, const char *message, const char *hint)
-{
-	char shown[2048];
-	size_t count;
-	if (!pl_utf8_is_valid(message, strlen(message))) {
-		pl_visible(message, strlen(message), shown, sizeof shown);
-		message = shown;
-	}
-	json_t *error = json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message", message, "hint", hint);
-	char *text = json_text(error, &count);
-	json_decref(error);
-	return text;
-}
 
 /* --- life --- */
 
-static bool copy_slice(struct pl_http_slice slice, char **out)
+/* A copy that lasts as long as the request. NULL: there is no room. */
+static char *keep(struct pl_request *request, const char *text)
 {
-	*out = NULL;
-	if (!slice.at)
-		return true;
-	*out = strndup(slice.at, slice.count);
-	return *out != NULL;
+	size_t count = text ? strlen(text) + 1 : 0;
+	char *copy = request->text + request->text_count;
+	if (count == 0 || count > sizeof request->text - request->text_count)
+		return NULL;
+	request->text_count += count;
+	return memcpy(copy, text, count);
 }
 
-struct pl_request *request_new(struct conn *conn, const struct pl_http_head *head, int *status, const char **why)
+/* Percent-decodes in place. false with request->why. */
+static bool decode(struct pl_request *request, char *text)
 {
-	struct pl_request *request = calloc(1, sizeof *request);
-	*status = 500;
-	*why = "out of memory";
+	for (const char *c = text; *c; c++)
+		if (*c == '%' && (!isxdigit((unsigned char)c[1]) || !isxdigit((unsigned char)c[2])))
+			request->why = "a % in the path is not followed by two hexadecimal digits";
+	if (request->why)
+		return false;
+	size_t count = MHD_http_unescape(text);
+	for (size_t i = 0; i < count; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			request->why = "a control character in the path";
+	if (!pl_utf8_is_valid(text, count))
+		request->why = "the path is not UTF-8";
+	return !request->why;
+}
+
+/* Segments are decoded after the path is split, so that "FIN%2F0%2F17" is one. */
+static void split_path(struct pl_request *request, const char *path)
+{
+	char *at = *path == '/' ? keep(request, path) : NULL;
+	if (!at)
+		request->why = "the path starts with /";
+	while (at) {
+		char *segment = at + 1, *end = strchr(segment, '/');
+		if (end)
+			*end = '\0';
+		if (request->segments_count == HTTP_SEGMENTS_MAX)
+			request->why = "too many segments in the path";
+		else
+			request->segments[request->segments_count++] = segment;
+		at = decode(request, segment) ? end : NULL;
+	}
+}
+
+/* The library has split the query, and taken + for a blank. */
+static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct pl_request *request = ctx;
+	(void)kind;
+	if (*name == '\0' && !value)
+		return MHD_YES; /* nothing between two & */
+	char *kept = keep(request, name), *kept_value = keep(request, value ? value : "");
+	if (!kept || !kept_value || request->query_count == HTTP_QUERY_MAX) {
+		request->why = "too many parameters in the query";
+		return MHD_NO;
+	}
+	if (!decode(request, kept) || !decode(request, kept_value))
+		return MHD_NO;
+	if (pl_request_query(request, kept)) {
+		request->why = "a parameter stands twice in the query";
+		return MHD_NO;
+	}
+	request->query[request->query_count].name = kept;
+	request->query[request->query_count++].value = kept_value;
+	return MHD_YES;
+}
+
+struct pl_request *request_new(struct conn *conn, const char *path, const char *method)
+{
+	struct pl_request *request = malloc(sizeof *request);
 	if (!request)
 		return NULL;
+	memset(request, 0, offsetof(struct pl_request, text)); /* text is touched as it fills */
 	request->http = conn->http;
 	request->conn = conn;
 	request->next = conn->http->requests;
@@ -109,17 +95,14 @@ struct pl_request *request_new(struct conn *conn, const struct pl_http_head *hea
 		request->next->prev = request;
 	conn->http->requests = request;
 	request->uid = conn->uid;
-	strcpy(request->method, head->method);
-	if (copy_slice(head->accept, &request->accept) && copy_slice(head->content_type, &request->content_type) &&
-	    copy_slice(head->last_event_id, &request->last_event_id)) {
-		*status = pl_http_parse_target(head->target, &request->target, why);
-		if (*status == 200) {
-			request->body_bytes = (size_t)head->body_bytes;
-			return request;
-		}
-	}
-	request_free(request);
-	return NULL;
+	snprintf(request->method, sizeof request->method, "%s", method);
+	request->accept = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Accept"));
+	request->content_type = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Content-Type"));
+	request->last_event_id = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Last-Event-ID"));
+	split_path(request, path);
+	if (!request->why)
+		MHD_get_connection_values(conn->mhd, MHD_GET_ARGUMENT_KIND, add_query, request);
+	return request;
 }
 
 void request_free(struct pl_request *request)
@@ -128,13 +111,10 @@ void request_free(struct pl_request *request)
 	*(request->prev ? &request->prev->next : &http->requests) = request->next;
 	if (request->next)
 		request->next->prev = request->prev;
-	if (request->counted)
-		http->bodies_bytes -= request->body_bytes;
-	pl_http_target_dispose(&request->target);
+	if (request->gone_due)
+		http->gone_due--;
+	http->bodies_bytes -= request->body_bytes;
 	json_decref(request->json);
-	free(request->accept);
-	free(request->content_type);
-	free(request->last_event_id);
 	free(request->body);
 	free(request);
 }
@@ -149,18 +129,85 @@ void request_gone(struct pl_request *request)
 	}
 }
 
+/* --- routes --- */
+
+/* The next segment of a pattern, and whether it is a {parameter}, whose braces are taken off. 0 at the end. */
+static size_t next_part(const char **pattern, const char **part, bool *is_param)
+{
+	if (**pattern != '/')
+		return 0;
+	*part = *pattern + 1;
+	size_t count = strcspn(*part, "/");
+	*pattern = *part + count;
+	*is_param = count > 2 && **part == '{';
+	*part += *is_param;
+	return *is_param ? count - 2 : count;
+}
+
+/* How well the pattern fits: 0 not at all, else more for each segment that is the same rather than a parameter. */
+static unsigned fit(const char *pattern, const struct pl_request *request)
+{
+	const char *part;
+	bool is_param;
+	unsigned same = 1;
+	size_t i = 0;
+	for (size_t count; (count = next_part(&pattern, &part, &is_param)) > 0; i++) {
+		const char *segment = i < request->segments_count ? request->segments[i] : "";
+		if (is_param ? *segment == '\0' : strlen(segment) != count || memcmp(segment, part, count) != 0)
+			return 0;
+		same += !is_param;
+	}
+	return i == request->segments_count ? same : 0;
+}
+
+int request_find_route(struct pl_request *request, char *allow, size_t allow_max)
+{
+	static const char first[] = "OPTIONS";
+	unsigned best = 0;
+	snprintf(allow, allow_max, "%s", first);
+	for (const struct routes *routes = request->http->routes; routes; routes = routes->next) {
+		for (size_t i = 0; i < routes->count; i++) {
+			const struct pl_route *route = &routes->routes[i];
+			bool is_get = strcmp(route->method, "GET") == 0;
+			unsigned this = fit(route->path, request);
+			if (this < best || this == 0)
+				continue;
+			if (this > best) {
+				best = this;
+				request->route = NULL;
+				allow[sizeof first - 1] = '\0';
+			}
+			size_t length = strlen(allow);
+			snprintf(allow + length, allow_max - length, ", %s%s", route->method, is_get ? ", HEAD" : "");
+			if (strcmp(route->method, request->method) == 0 || (is_get && strcmp(request->method, "HEAD") == 0)) {
+				request->route = route;
+				request->ctx = routes->ctx;
+			}
+		}
+	}
+	if (request->route)
+		return 200;
+	return best == 0 ? 404 : strcmp(request->method, first) == 0 ? 204 : 405;
+}
+
 /* --- looking in --- */
 
 const char *pl_request_param(const struct pl_request *request, const char *name)
 {
-	return pl_http_match_param(request->route->path, &request->target, name);
+	const char *pattern = request->route->path, *part;
+	bool is_param;
+	size_t count;
+	for (size_t i = 0; (count = next_part(&pattern, &part, &is_param)) > 0; i++)
+		if (is_param && strlen(name) == count && memcmp(name, part, count) == 0)
+			return request->segments[i];
+	return NULL;
 }
 
 const char *pl_request_query(const struct pl_request *request, const char *name)
 {
-	for (size_t i = 0; i < request->target.query_count; i++)
-		if (strcmp(request->target.query[i].name, name) == 0)
-			return request->target.query[i].value;
+	for (size_t i = 0; i < request->query_count; i++)
+		if (strcmp(request->query[i].name, name) == 0)
+			return request->query[i].value;
 	return NULL;
 }
 
@@ -268,268 +315,4 @@ json_t *pl_request_json(struct pl_request *request)
 		return NULL;
 	}
 	return request->json;
-}
-
-/* --- replying --- */
-
-static const char *reason_of(int status)
-{
-	static const struct { int status; const char *reason; } reasons[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 303, "See Other" }, { 304, "Not Modified" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-		{ 406, "Not Acceptable" }, { 408, "Request Timeout" }, { 409, "Conflict" }, { 410, "Gone" }, { 411, "Length Required" },
-		{ 413, "Content Too Large" }, { 414, "URI Too Long" }, { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" },
-		{ 422, "Unprocessable Content" }, { 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" },
-		{ 500, "Internal Server Error" }, { 503, "Service Unavailable" }, { 505, "HTTP Version Not Supported" },
-		{ 507, "Insufficient Storage" },
-	};
-	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-		if (reasons[i].status == status)
-			return reasons[i].reason;
-	return "Status";
-}
-
-/* A type may come from whoever sent a file. */
-static bool is_header_value(const char *text)
-{
-	size_t length = strlen(text);
-	for (size_t i = 0; i < length; i++)
-		if (text[i] < ' ' || text[i] > '~')
-			return false;
-	return length > 0 && length <= 255;
-}
-
-void head_add(struct buffer *out, const struct conn *conn, int status, const char *content_type, uint64_t body_bytes, const char *headers)
-{
-	char date[64];
-	time_t now = time(NULL);
-	struct tm utc;
-	gmtime_r(&now, &utc);
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-	buffer_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason_of(status), date);
-	if (content_type)
-		buffer_printf(out, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n",
-		              is_header_value(content_type) ? content_type : "application/octet-stream");
-	buffer_printf(out, "Cache-Control: no-store\r\n");
-	if (body_bytes == UINT64_MAX) {
-		if (conn->minor_1)
-			buffer_printf(out, "Transfer-Encoding: chunked\r\n");
-	} else if (status != 204 && status != 304) {
-		buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", body_bytes);
-	}
-	if (!conn->keep_alive)
-		buffer_printf(out, "Connection: close\r\n");
-	else if (!conn->minor_1)
-		buffer_printf(out, "Connection: keep-alive\r\n");
-	if (headers)
-		buffer_add(out, headers, strlen(headers));
-	buffer_printf(out, "\r\n");
-}
-
-/* The request ends here: its reply goes to its connection, if there still is one. */
-static void finish(struct pl_request *request, int status, const char *content_type, const char *headers, void *body, size_t count)
-{
-	struct conn *conn = request->conn;
-	struct pl_http *http = request->http;
-	PL_LOG(PL_LOG_DEBUG, "http", conn ? "replied" : "replied to nobody", PL_F_STR("method", request->method),
-	       PL_F_STR("route", request->route->path), PL_F_U64("status", (uint64_t)status), PL_F_U64("bytes", count), PL_F_U64("uid", request->uid));
-	if (conn) {
-		conn->request = NULL;
-		conn_reply(conn, status, content_type, headers, body, count);
-	} else {
-		http->counters.dropped++;
-		free(body);
-	}
-	request_free(request); /* last: the content type may be one of its own strings */
-}
-
-void pl_reply_json(struct pl_request *request, int status, json_t *body)
-{
-	size_t count;
-	char *text = json_text(body, &count);
-	json_decref(body);
-	if (text)
-		finish(request, status, "application/json", NULL, text, count);
-	else
-		pl_reply_error(request, 500, "internal", NULL, "out of memory");
-}
-
-static bool is_plain_name_char(uint32_t c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '%' && c != '/';
-}
-
-/* RFC 6266: the name in ASCII for old clients, and in full. */
-static void add_disposition(struct buffer *out, const char *file_name)
-{
-	size_t count = strlen(file_name), length;
-	buffer_printf(out, "Content-Disposition: attachment; filename=\"");
-	for (size_t i = 0; i < count; i += length) {
-		uint32_t c;
-		length = pl_utf8_decode(file_name + i, count - i, &c);
-		if (length == 0)
-			length = 1;
-		buffer_add(out, length == 1 && is_plain_name_char((unsigned char)file_name[i]) ? file_name + i : "_", 1);
-	}
-	buffer_printf(out, "\"; filename*=UTF-8''");
-	for (size_t i = 0; i < count; i += length) {
-		uint32_t c;
-		length = pl_utf8_decode(file_name + i, count - i, &c);
-		bool hidden = length == 0 || pl_char_is_hidden(c) || c == '/' || c == '\\';
-		if (length == 0)
-			length = 1;
-		if (hidden)
-			buffer_printf(out, "_");
-		for (size_t j = i; j < i + length && !hidden; j++) {
-			unsigned char octet = (unsigned char)file_name[j];
-			bool plain = (octet >= '0' && octet <= '9') || ((octet | 0x20) >= 'a' && (octet | 0x20) <= 'z' && octet < 0x80) || octet == '.' ||
-			             octet == '-' || octet == '_';
-			buffer_printf(out, plain ? "%c" : "%%%02X", octet);
-		}
-	}
-	buffer_printf(out, "\r\n");
-}
-
-void pl_reply_bytes(struct pl_request *request, int status, const char *content_type, const char *file_name, uint8_t *bytes, size_t count)
-{
-	struct buffer headers = { .count = 0 };
-	if (file_name)
-		add_disposition(&headers, file_name);
-	buffer_add(&headers, "", 1);
-	if (headers.failed) {
-		free(bytes);
-		pl_reply_error(request, 500, "internal", NULL, "out of memory");
-	} else {
-		finish(request, status, content_type, headers.bytes, bytes, count);
-	}
-	free(headers.bytes);
-}
-
-void pl_reply_text(struct pl_request *request, int status, const char *content_type, const char *text)
-{
-	size_t count = strlen(text);
-	char *copy = malloc(count + 1);
-	if (copy) {
-		memcpy(copy, text, count);
-		finish(request, status, content_type, NULL, copy, count);
-	} else {
-		pl_reply_error(request, 500, "internal", NULL, "out of memory");
-	}
-}
-
-void pl_reply_error(struct pl_request *request, int status, const char *code, const char *hint, const char *format, ...)
-{
-	char message[1024];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
-	va_end(args);
-	char *text = error_text(code, message, hint);
-	finish(request, status, "application/json", NULL, text, text ? strlen(text) : 1);
-}
-
-/* --- streams --- */
-
-static void on_stream_written(struct conn *conn)
-{
-	struct pl_request *request = conn->request;
-	if (conn->writes > 0)
-		return;
-	if (request && !request->stream_waits) {
-		request->stream_waits = true;
-		request->stream.more(request, request->stream.ctx);
-	} else if (!request && !conn->minor_1) {
-		conn_replied(conn); /* ended before all was written; HTTP/1.0 has no last chunk that would bring us there */
-	}
-}
-
-/* The reply to a HEAD request has no body: its stream is over once the head is out. */
-static void on_head_written(struct conn *conn)
-{
-	struct pl_request *request = conn->request;
-	conn->request = NULL;
-	if (request)
-		request_gone(request);
-	conn_replied(conn);
-}
-
-void pl_reply_stream_begin(struct pl_request *request, int status, const char *content_type, const struct pl_stream *stream)
-{
-	struct conn *conn = request->conn;
-	request->stream = *stream;
-	if (!conn) {
-		request->gone_due = true;
-		request->http->gone_due++;
-		request->http->counters.dropped++;
-		http_start_ticking(request->http);
-		return;
-	}
-	struct buffer head = { .count = 0 };
-	if (!conn->minor_1 || request->http->closing)
-		conn->keep_alive = false;
-	head_add(&head, conn, status, content_type, UINT64_MAX, NULL);
-	conn->http->counters.replies[status / 100 % 6]++;
-	conn_set_state(conn, CONN_STREAM, conn->http->times.stall);
-	if (head.failed) {
-		free(head.bytes);
-		conn_fail(conn);
-	} else {
-		conn_write(conn, head.bytes, head.count, NULL, 0, conn->is_head ? on_head_written : on_stream_written);
-	}
-}
-
-void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t count)
-{
-	struct conn *conn = request->conn;
-	if (!conn || conn->is_head || count == 0)
-		return;
-	struct buffer piece = { .count = 0 };
-	if (conn->minor_1)
-		buffer_printf(&piece, "%zx\r\n", count);
-	buffer_add(&piece, bytes, count);
-	if (conn->minor_1)
-		buffer_printf(&piece, "\r\n");
-	request->stream_waits = false;
-	if (piece.failed) {
-		free(piece.bytes);
-		conn_fail(conn);
-	} else {
-		conn_write(conn, piece.bytes, piece.count, NULL, 0, on_stream_written);
-	}
-}
-
-void pl_reply_stream_abort(struct pl_request *request)
-{
-	struct conn *conn = request->conn;
-	if (request->gone_due)
-		request->http->gone_due--;
-	request_free(request);
-	if (!conn)
-		return;
-	conn->request = NULL;
-	conn_close(conn);
-}
-
-void pl_reply_stream_end(struct pl_request *request)
-{
-	struct conn *conn = request->conn;
-	if (request->gone_due)
-		request->http->gone_due--;
-	request_free(request);
-	if (!conn)
-		return;
-	conn->request = NULL;
-	conn_set_state(conn, CONN_REPLY, conn->http->times.stall);
-	if (conn->is_head)
-		return; /* on_head_written() goes on */
-	if (conn->minor_1) {
-		struct buffer last = { .count = 0 };
-		buffer_printf(&last, "0\r\n\r\n");
-		if (last.failed)
-			conn_fail(conn);
-		else
-			conn_write(conn, last.bytes, last.count, NULL, 0, conn_replied);
-	} else if (conn->writes == 0) {
-		conn_replied(conn);
-	}
 }

@@ -1,4 +1,4 @@
-/* The socket, routes, accepting, the clock, the end. */
+/* The socket, the library on the daemon's loop, the clock, the end. */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -14,44 +14,9 @@
 #include "node/http_internal.h"
 #include "node/log.h"
 
-static void on_tick(uv_timer_t *timer);
+static void on_listener(uv_poll_t *listener, int status, int events);
 
 /* --- routes --- */
-
-static bool answers(const struct pl_route *route, const char *method)
-{
-	return strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
-}
-
-int http_find_route(const struct pl_http *http, struct pl_request *request, char *allow, size_t allow_max)
-{
-	static const char first[] = "Allow: OPTIONS";
-	unsigned best = 0;
-	snprintf(allow, allow_max, "%s", first);
-	for (const struct routes *routes = http->routes; routes; routes = routes->next) {
-		for (size_t i = 0; i < routes->count; i++) {
-			const struct pl_route *route = &routes->routes[i];
-			unsigned fit = pl_http_match(route->path, &request->target);
-			if (fit < best || fit == 0)
-				continue;
-			if (fit > best) {
-				best = fit;
-				request->route = NULL;
-				allow[sizeof first - 1] = '\0';
-			}
-			size_t length = strlen(allow);
-			snprintf(allow + length, allow_max - length, ", %s%s", route->method, strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
-			if (answers(route, request->method)) {
-				request->route = route;
-				request->ctx = routes->ctx;
-			}
-		}
-	}
-	strncat(allow, "\r\n", allow_max - strlen(allow) - 1);
-	if (request->route)
-		return 200;
-	return best == 0 ? 404 : strcmp(request->method, "OPTIONS") == 0 ? 204 : 405;
-}
 
 enum pl_err pl_http_add_routes(struct pl_http *http, const struct pl_route *routes, size_t count, void *ctx)
 {
@@ -82,140 +47,136 @@ const struct pl_route *pl_http_route(const struct pl_http *http, size_t index)
 
 /* --- time --- */
 
-static void on_timer_closed(uv_handle_t *handle)
+static void tick(struct pl_http *http, uint64_t now_ms)
 {
-	struct pl_http *http = handle->data;
-	http->handles--;
+	conns_end_gone(http);
+	for (struct conn *conn = http->conns; conn; conn = conn->next) {
+		if (conn->is_dead)
+			continue;
+		if (now_ms >= conn->deadline_ms || (http->closing && now_ms >= http->closing_ms))
+			conn_end(conn);
+		else if (conn->is_events)
+			events_tick(conn, now_ms);
+	}
+	for (struct pl_request *request = http->requests; request && http->gone_due;) {
+		bool is_due = request->gone_due;
+		if (is_due)
+			request_gone(request);
+		request = is_due ? http->requests : request->next; /* gone() may have replied to others */
+	}
+	if (http->accept_waits && !http->closing && http->counters.open < HTTP_OPEN_MAX) {
+		http->accept_waits = false;
+		uv_poll_start(&http->listener, UV_READABLE, on_listener);
+	}
 }
 
-void http_start_ticking(struct pl_http *http)
+static void on_closed(uv_handle_t *handle)
 {
-	if (!uv_is_active((uv_handle_t *)&http->timer))
-		uv_timer_start(&http->timer, on_tick, http->times.tick, http->times.tick);
+	((struct pl_http *)handle->data)->handles--;
+}
+
+/* Nothing is left to be done. */
+static void stop(struct pl_http *http)
+{
+	http->stopped = true;
+	uv_close((uv_handle_t *)&http->timer, on_closed);
+	uv_close((uv_handle_t *)&http->soon, on_closed);
+	uv_close((uv_handle_t *)&http->poll, on_closed);
+	MHD_stop_daemon(http->mhd); /* after the loop has let go of its descriptor */
+}
+
+static void on_timer(uv_timer_t *timer);
+static void on_soon(uv_idle_t *soon);
+
+void http_run_soon(struct pl_http *http)
+{
+	uv_idle_start(&http->soon, on_soon);
 }
 
 /* With nobody to watch, an idle daemon does not wake up. */
-static void stop_ticking_if_idle(struct pl_http *http)
+void http_arm(struct pl_http *http)
 {
-	if (http->conns || http->gone_due || http->accept_waits)
+	MHD_UNSIGNED_LONG_LONG library_ms;
+	uint64_t now_ms = uv_now(http->loop), wait_ms = UINT64_MAX;
+	if (http->stopped)
 		return;
-	uv_timer_stop(&http->timer);
-	if (http->closing && !uv_is_closing((uv_handle_t *)&http->timer))
-		uv_close((uv_handle_t *)&http->timer, on_timer_closed);
+	if (http->conns || http->gone_due || http->accept_waits) {
+		if (http->tick_ms > now_ms + http->times.tick)
+			http->tick_ms = now_ms + http->times.tick;
+		wait_ms = http->tick_ms > now_ms ? http->tick_ms - now_ms : 0;
+	} else if (http->closing) {
+		stop(http);
+		return;
+	}
+	if (MHD_get_timeout(http->mhd, &library_ms) == MHD_YES && library_ms < wait_ms)
+		wait_ms = library_ms;
+	if (wait_ms == 0)
+		http_run_soon(http); /* and not by the timer: other events have their turn in between */
+	if (wait_ms == 0 || wait_ms == UINT64_MAX)
+		uv_timer_stop(&http->timer);
+	else
+		uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+}
+
+static void run(struct pl_http *http)
+{
+	uint64_t now_ms = uv_now(http->loop);
+	uv_idle_stop(&http->soon);
+	if (now_ms >= http->tick_ms) {
+		tick(http, now_ms);
+		http->tick_ms = now_ms + http->times.tick;
+	}
+	MHD_run(http->mhd);
+	http_arm(http);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	run(timer->data);
+}
+
+static void on_soon(uv_idle_t *soon)
+{
+	run(soon->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	run(poll->data);
 }
 
 /* --- accepting --- */
 
-static struct conn *conn_new(struct pl_http *http)
-{
-	struct conn *conn = malloc(sizeof *conn);
-	http_start_ticking(http);
-	if (!conn)
-		return NULL;
-	memset(conn, 0, offsetof(struct conn, in)); /* in is touched as it fills */
-	conn->http = http;
-	conn->next = http->conns;
-	if (conn->next)
-		conn->next->prev = conn;
-	http->conns = conn;
-	http->counters.open++;
-	http->counters.connections++;
-	uv_pipe_init(http->loop, &conn->pipe, 0);
-	conn->pipe.data = conn;
-	return conn;
-}
-
-static void accept_one(struct pl_http *http)
-{
-	struct conn *conn = conn_new(http);
-	uv_os_fd_t fd;
-	struct ucred peer;
-	socklen_t peer_bytes = sizeof peer;
-	if (!conn) {
-		http->accept_waits = true; /* the next tick tries again */
-		return;
-	}
-	if (uv_accept((uv_stream_t *)&http->listener, (uv_stream_t *)&conn->pipe) != 0 || uv_fileno((uv_handle_t *)&conn->pipe, &fd) != 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) != 0) {
-		conn_close(conn);
-		return;
-	}
-	conn->uid = peer.uid;
-	if (peer.uid != http->self && peer.uid != 0) {
-		conn->refuse_status = 403;
-		PL_LOG(PL_LOG_WARNING, "http", "connection from another user", PL_F_U64("uid", peer.uid), PL_F_I64("pid", peer.pid));
-	} else if (http->counters.open > PL_HTTP_CONNECTIONS_MAX) {
-		conn->refuse_status = 503;
-	}
-	conn_set_state(conn, CONN_IDLE, http->times.idle);
-	conn_read(conn);
-}
-
 bool http_adopt(struct pl_http *http, int fd)
 {
-	struct conn *conn = conn_new(http);
-	if (!conn)
-		return false;
-	if (uv_pipe_open(&conn->pipe, fd) != 0) {
-		conn_close(conn);
-		return false;
-	}
-	conn->uid = http->self;
-	conn_set_state(conn, CONN_IDLE, http->times.idle);
-	conn_read(conn);
-	return true;
+	const struct sockaddr_un address = { .sun_family = AF_UNIX };
+	bool added = MHD_add_connection(http->mhd, fd, (const struct sockaddr *)&address, sizeof address) == MHD_YES;
+	http_arm(http);
+	return added;
 }
 
-static void accept_waiting(struct pl_http *http)
-{
-	http->accept_waits = false;
-	if (http->closing)
-		return;
-	if (http->counters.open >= HTTP_OPEN_MAX)
-		http->accept_waits = true;
-	else
-		accept_one(http);
-}
-
-void http_conn_closed(struct pl_http *http)
-{
-	http->counters.open--;
-	if (http->accept_waits)
-		accept_waiting(http);
-	stop_ticking_if_idle(http);
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-	struct pl_http *http = timer->data;
-	uint64_t now_ms = uv_now(http->loop);
-	conns_close_gone(http);
-	for (struct conn *conn = http->conns, *next; conn; conn = next) {
-		next = conn->next;
-		if (conn->state != CONN_CLOSING)
-			conn_tick(conn, now_ms);
-	}
-	for (struct pl_request *request = http->requests; request && http->gone_due;) {
-		if (request->gone_due) {
-			http->gone_due--;
-			request_gone(request);
-			request = http->requests; /* gone() may have replied to others */
-		} else {
-			request = request->next;
-		}
-	}
-	if (http->accept_waits)
-		accept_waiting(http);
-	stop_ticking_if_idle(http);
-}
-
-static void on_connection(uv_stream_t *listener, int status)
+/* By us and not by the library, which would spin where the process has no descriptor left. */
+static void on_listener(uv_poll_t *listener, int status, int events)
 {
 	struct pl_http *http = listener->data;
-	if (status == 0)
-		accept_waiting(http);
-	else
-		PL_LOG(PL_LOG_WARNING, "http", "cannot accept", PL_F_STR("error", uv_strerror(status)));
+	int fd;
+	(void)events;
+	while (status == 0 && http->counters.open < HTTP_OPEN_MAX) {
+		do
+			fd = accept4(http->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+		if (fd < 0 && errno == EAGAIN)
+			return;
+		if (fd < 0 || !http_adopt(http, fd)) {
+			PL_LOG(PL_LOG_WARNING, "http", "cannot accept", PL_F_STR("error", strerror(errno)));
+			break;
+		}
+	}
+	uv_poll_stop(listener);
+	http->accept_waits = true; /* a tick tries again */
+	http_arm(http);
 }
 
 /* --- the server --- */
@@ -273,32 +234,59 @@ static enum pl_err open_socket(const char *path, int *out, char *why, size_t why
 	return PL_OK;
 }
 
-static void on_listener_closed(uv_handle_t *handle)
+static void on_log(void *ctx, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void on_log(void *ctx, const char *format, va_list args)
 {
-	struct pl_http *http = handle->data;
-	http->handles--;
+	char text[512];
+	(void)ctx;
+	vsnprintf(text, sizeof text, format, args);
+	text[strcspn(text, "\n")] = '\0';
+	PL_LOG(PL_LOG_DEBUG, "http", "library", PL_F_STR("says", text));
+}
+
+/* Paths are decoded where they have been split. */
+static size_t leave_as_it_is(void *ctx, struct MHD_Connection *mhd, char *text)
+{
+	(void)ctx;
+	(void)mhd;
+	return strlen(text);
 }
 
 struct pl_http *http_new(uv_loop_t *loop)
 {
 	struct pl_http *http = calloc(1, sizeof *http);
+	struct timespec now;
 	if (!http)
 		return NULL;
-	signal(SIGPIPE, SIG_IGN); /* libuv writes with it: a client that has gone is an error code, not the end of the process */
+	signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error code, not the end of the process */
+	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	                             http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	                             MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http,
+	                             MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
+	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * PL_HTTP_HEAD_BYTES_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
+	                             (unsigned)PL_HTTP_SILENCE_MS_MAX / 1000, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info = http->mhd ? MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info || uv_poll_init(loop, &http->poll, info->epoll_fd) != 0) {
+		if (http->mhd)
+			MHD_stop_daemon(http->mhd);
+		free(http);
+		return NULL;
+	}
+	uv_timer_init(loop, &http->timer);
+	uv_idle_init(loop, &http->soon);
+	http->poll.data = http->timer.data = http->soon.data = http->listener.data = http;
+	http->handles = 3;
 	http->loop = loop;
+	http->listen_fd = -1;
 	http->self = geteuid();
 	http->routes_end = &http->routes;
 	http->times = (struct http_times){
-		.tick = 1000, .head = PL_HTTP_HEAD_MS_MAX, .body = PL_HTTP_BODY_MS_MAX, .idle = PL_HTTP_IDLE_MS_MAX, .stall = PL_HTTP_STALL_MS_MAX,
-		.linger = 1000, .heartbeat = PL_HTTP_HEARTBEAT_MS, .shutdown = 5000,
+		.tick = 1000, .request = PL_HTTP_REQUEST_MS_MAX, .body = PL_HTTP_BODY_MS_MAX, .heartbeat = PL_HTTP_HEARTBEAT_MS, .shutdown = 5000,
+		.silence_s = PL_HTTP_SILENCE_MS_MAX / 1000,
 	};
-	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now); /* ids of events go on growing when the server is started anew */
 	http->first_event = http->next_event = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	uv_timer_init(loop, &http->timer);
-	uv_pipe_init(loop, &http->listener, 0);
-	http->timer.data = http->listener.data = http;
-	http->handles = 2;
+	uv_poll_start(&http->poll, UV_READABLE, on_poll);
 	return http;
 }
 
@@ -316,12 +304,11 @@ enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_h
 		return PL_ERR_MEMORY;
 	}
 	snprintf(http->socket_path, sizeof http->socket_path, "%s", socket_path);
-	int uv_err = uv_pipe_open(&http->listener, fd);
-	if (uv_err)
-		close(fd);
-	else
-		uv_err = uv_listen((uv_stream_t *)&http->listener, PL_HTTP_CONNECTIONS_MAX, on_connection);
+	http->listen_fd = fd;
+	int uv_err = listen(fd, PL_HTTP_CONNECTIONS_MAX) == 0 ? uv_poll_init(loop, &http->listener, fd) : uv_translate_sys_error(errno);
 	if (uv_err == 0) {
+		http->handles++;
+		uv_poll_start(&http->listener, UV_READABLE, on_listener);
 		*out = http;
 		return PL_OK;
 	}
@@ -343,32 +330,21 @@ void pl_http_shutdown(struct pl_http *http)
 	if (http->closing)
 		return;
 	http->closing = true;
+	http->closing_ms = uv_now(http->loop) + http->times.shutdown;
 	http->accept_waits = false;
-	uv_close((uv_handle_t *)&http->listener, on_listener_closed);
+	if (http->listener.loop)
+		uv_close((uv_handle_t *)&http->listener, on_closed);
+	if (http->listen_fd >= 0)
+		close(http->listen_fd);
 	if (http->socket_path[0])
 		unlink(http->socket_path);
-	for (struct conn *conn = http->conns, *next; conn; conn = next) {
-		next = conn->next;
-		switch (conn->state) {
-		case CONN_IDLE:
-		case CONN_HEAD:
-		case CONN_BODY:
-		case CONN_LINGER:
-			conn_close(conn);
-			break;
-		case CONN_HANDLER:
-		case CONN_REPLY:
-		case CONN_STREAM:
-			conn->deadline_ms = uv_now(http->loop) + http->times.shutdown;
-			break;
-		case CONN_EVENTS:
-			events_end(conn);
-			break;
-		case CONN_CLOSING:
-			break;
-		}
+	for (struct conn *conn = http->conns; conn; conn = conn->next) {
+		if (conn->state == CONN_IDLE || conn->state == CONN_BODY)
+			conn_end(conn);
+		else if (conn->is_events)
+			conn_resume(conn);
 	}
-	stop_ticking_if_idle(http);
+	http_arm(http);
 }
 
 void pl_http_free(struct pl_http *http)

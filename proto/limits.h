@@ -102,10 +102,9 @@
 #define PL_HTTP_CONNECTIONS_MAX 64         /* at once; further ones get 503 */
 #define PL_HTTP_HEAD_BYTES_MAX 16384       /* request line and headers */
 #define PL_HTTP_BODIES_BYTES_MAX 67108864  /* request bodies in memory at once: four of the largest attachments */
-#define PL_HTTP_HEAD_MS_MAX 10000          /* from its first byte */
+#define PL_HTTP_SILENCE_MS_MAX 30000       /* a client that neither sends nor takes in its reply */
+#define PL_HTTP_REQUEST_MS_MAX 60000       /* until a request's head is there, from the reply before it */
 #define PL_HTTP_BODY_MS_MAX 60000
-#define PL_HTTP_IDLE_MS_MAX 60000          /* a connection between requests */
-#define PL_HTTP_STALL_MS_MAX 30000         /* a client that takes in nothing of its reply */
 #define PL_HTTP_EVENTS_MAX 1024            /* kept for clients that come back */
 #define PL_HTTP_BEHIND_BYTES_MAX 262144    /* events that a client may be behind */
 #define PL_HTTP_HEARTBEAT_MS 15000
