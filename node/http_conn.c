@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/log.h"
 
 #define BODY_ROOM_BYTES 65536

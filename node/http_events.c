@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/log.h"
 
 #define PIECE_BYTES 65536 /* taken for a client at once */

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/log.h"
 
 #define HOST "Host: x\r\n"

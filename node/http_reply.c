@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/log.h"
 #include "node/visible.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/visible.h"
 
 /* --- life --- */

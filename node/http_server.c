@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "node/http_internal.h"
+#include "node/http_impl.h"
 #include "node/log.h"
 
 static void on_listener(uv_poll_t *listener, int status, int events);

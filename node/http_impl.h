@@ -4,8 +4,8 @@
  * each piece of a long body. Where we have nothing to say yet, it is told to leave the connection alone (suspended) until conn_resume().
  * A **request** outlives its connection until it has been replied to.
  */
-#ifndef PL_NODE_HTTP_INTERNAL_H
-#define PL_NODE_HTTP_INTERNAL_H
+#ifndef PL_NODE_HTTP_IMPL_H
+#define PL_NODE_HTTP_IMPL_H
 
 #include <microhttpd.h>
 
