@@ -179,6 +179,7 @@ static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, con
 	return err;
 }
 
+/* On an error it says at least which row it is. */
 static enum pl_err take_source(const struct pl_hotline *hotline, sqlite3 *db, sqlite3_stmt *statement, struct pl_source *out)
 {
 	struct pl_source source = { .message = pl_db_u64(statement, 0), .envelope = (unsigned)sqlite3_column_int(statement, 1),
@@ -190,10 +191,10 @@ static enum pl_err take_source(const struct pl_hotline *hotline, sqlite3 *db, sq
 	size_t cek_bytes = 0;
 	if (err == PL_OK)
 		err = pl_message_cek(hotline, db, source.message, source.envelope, &cek, &cek_bytes);
-	if (err == PL_OK) {
+	if (err == PL_OK)
 		memcpy(source.cek, cek, sizeof(source.cek));
-		*out = source;
-	}
+	*out = source;
+	sodium_memzero(source.cek, sizeof(source.cek));
 	pl_wipe_free(cek, cek_bytes);
 	return err;
 }
@@ -219,6 +220,7 @@ static enum pl_err check_begin(struct check *check, sqlite3 *db)
 	check->found = pl_db_step(statement, &err) == 1;
 	if (!check->found)
 		return err;
+	check->ended = false;
 	err = take_source(check->hotline, db, statement, &check->source);
 	struct pl_message_row row;
 	if (err == PL_OK)
@@ -231,7 +233,6 @@ static enum pl_err check_begin(struct check *check, sqlite3 *db)
 		memcpy(check->sha256, row.message.attachments[check->source.item].sha256, sizeof(check->sha256));
 	pl_message_row_wipe(&row);
 	crypto_hash_sha256_init(&check->hash);
-	check->ended = false;
 	return err;
 }
 
@@ -250,10 +251,20 @@ static enum pl_err check_end(struct check *check, sqlite3 *db, bool good)
 	return pl_db_run(statement);
 }
 
+/* Whether more of the same would not help: not a lack of memory or a disk that fails, which pass or end the daemon. */
+static bool is_final(enum pl_err err)
+{
+	return err == PL_ERR_DECRYPT || err == PL_ERR_FORMAT || err == PL_ERR_SHORT || err == PL_ERR_LIMIT || err == PL_ERR_CORRUPT ||
+	       err == PL_ERR_VERSION || err == PL_ERR_UNKNOWN || err == PL_ERR_EXISTS;
+}
+
 static enum pl_err check_work(struct pl_job *job, sqlite3 *db)
 {
 	struct check *check = job->ctx;
 	enum pl_err err = check->found ? PL_OK : check_begin(check, db);
+	/* A row that cannot even be begun with counts as damaged: it would stand before all others for ever. */
+	if (check->found && is_final(err))
+		return check_end(check, db, false);
 	uint8_t *plain = err == PL_OK && check->found ? malloc(PL_CHUNK_BYTES) : NULL;
 	if (!plain)
 		return err == PL_OK && check->found ? PL_ERR_MEMORY : err;
@@ -271,7 +282,7 @@ static enum pl_err check_work(struct pl_job *job, sqlite3 *db)
 		crypto_hash_sha256_state last = hash;
 		crypto_hash_sha256_final(&last, sha256);
 		err = check_end(check, db, memcmp(sha256, check->sha256, sizeof(sha256)) == 0);
-	} else if (err == PL_ERR_DECRYPT || err == PL_ERR_FORMAT || err == PL_ERR_SHORT || err == PL_ERR_LIMIT) {
+	} else if (is_final(err)) {
 		err = check_end(check, db, false);
 	}
 	if (err == PL_OK) {

@@ -246,3 +246,42 @@ Test(hotline_faults, while_the_disk_is_full_an_entry_waits_and_is_then_kept)
 	fix_await(fix, CHE, "SELECT count(*) FROM hotline_message", 10);
 	fix_free(fix);
 }
+
+Test(hotline_faults, a_copy_with_an_attachment_more_is_another_message)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	forge(fix, FIN, SGP, 7, "FIN", "Once");
+	forge_with(fix, FIN, SGP, 7, "FIN", "Once", 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_copy"), 0);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_attachment"), 0);
+	fix_free(fix);
+}
+
+Test(hotline_faults, an_attachment_that_cannot_be_checked_is_damaged_and_stands_in_nobodys_way)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	forge(fix, FIN, SGP, 7, "FIN", "Without");
+	/* As stores have it in which a copy with more attachments than the first was taken. */
+	fix_sql(fix, SGP, "INSERT INTO hotline_attachment (message, envelope, item, node, id, bytes, chunks, have, state)"
+	                  " VALUES (1, 0, 0, 1, zeroblob(16), 0, 0, 0, 1), (1, 5, 3, 1, zeroblob(16), 0, 0, 0, 1),"
+	                  " (77, 0, 0, 1, zeroblob(16), 0, 0, 0, 1)");
+	forge_with(fix, FIN, SGP, 8, "FIN", "With", 1);
+	fix_await(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE state = 1", 0);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE state = 3"), 3);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT state FROM hotline_attachment WHERE message = 2"), 2);
+	fix_free(fix);
+}
+
+Test(hotline_faults, a_message_comes_again_only_so_often)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	for (int i = 0; i < 67; i++)
+		forge(fix, FIN, SGP, 7, "FIN", "Once");
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_copy"), 64);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 2);
+	fix_free(fix);
+}

@@ -3,6 +3,7 @@
 #define PL_NODE_HOTLINE_FIXTURE_H
 
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,20 +47,30 @@ static inline json_t *with(json_t *message, const char *name, json_t *value)
 	return message;
 }
 
-/* A message as a faulty author would make it: opened entries say what it holds. */
-static inline uint64_t forge(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text)
+/* A message as a faulty author would make it: opened entries say what it holds. With so many empty attachments. */
+static inline uint64_t forge_with(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text,
+                                  uint8_t attachments_count)
 {
 	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = 1800000000000, .operator_name = { "X", 1 }, .subject = { "S", 1 },
-	                              .text = { text, strlen(text) }, .recipients_count = 1 };
+	                              .text = { text, strlen(text) }, .recipients_count = 1, .attachments_count = attachments_count };
 	uint8_t plain[4096];
 	size_t plain_bytes;
 	memset(message.id, id_byte, sizeof(message.id));
 	strcpy(message.sender, sender);
 	memcpy(message.recipients[0].code, pl_api_member(fix_charter(fix), to), 4);
+	for (uint8_t i = 0; i < attachments_count; i++) {
+		message.attachments[i] = (struct pl_attachment){ .id = { i + 1 }, .name = { "f", 1 }, .media_type = { "a/b", 3 } };
+		crypto_hash_sha256(message.attachments[i].sha256, NULL, 0);
+	}
 	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
 	uint64_t seq = fix_forge_sealed(fix, author, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ author, to }, 2, plain, plain_bytes);
 	fix_settle(fix);
 	return seq;
+}
+
+static inline uint64_t forge(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text)
+{
+	return forge_with(fix, author, to, id_byte, sender, text, 0);
 }
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "node/hotline_impl.h"
 
+#define COPIES_MAX 64 /* further entries with one message; an author sends it again after a failure, or when it was stopped */
+
 /* --- what is kept of a message, in one transaction --- */
 
 static bool is_addressed(const struct pl_hotline *hotline, const struct pl_message *message, uint16_t node)
@@ -126,6 +128,10 @@ static enum pl_err insert_copy(struct pl_keep *keep, sqlite3 *db, unsigned *enve
 		return err == PL_OK ? PL_ERR_CORRUPT : err;
 	*envelope = (unsigned)sqlite3_column_int(last, 0) + 1;
 	pl_db_reset(last);
+	if (*envelope > COPIES_MAX && keep->apply.node != keep->hotline->self) {
+		keep->refused = "it has come too often";
+		return PL_OK;
+	}
 	uint8_t row[11];
 	pl_row_of_place(keep->apply.node, keep->apply.lane, keep->apply.seq, row);
 	uint8_t *cek = pl_hotline_seal(keep->hotline, "hotline_copy", "cek", row, sizeof(row), keep->cek, PL_CEK_BYTES);
@@ -148,26 +154,41 @@ static enum pl_err insert_copy(struct pl_keep *keep, sqlite3 *db, unsigned *enve
 	return err;
 }
 
-static bool same_text(const struct pl_text *a, const struct pl_text *b)
+/* Whether two entries carry the same message. Attachments have an id of their own in each entry; nothing else may differ. */
+static enum pl_err is_same(const struct pl_message *first, const struct pl_message *again, bool *is)
 {
-	return a->bytes == b->bytes && (a->bytes == 0 || memcmp(a->chars, b->chars, a->bytes) == 0);
+	uint8_t *plain = malloc(2 * PL_PLAINTEXT_BYTES_MAX);
+	size_t bytes[2] = { 0, 0 };
+	enum pl_err err = plain ? PL_OK : PL_ERR_MEMORY;
+	for (int k = 0; err == PL_OK && k < 2; k++) {
+		struct pl_message message = k == 0 ? *first : *again;
+		for (uint8_t i = 0; i < message.attachments_count; i++)
+			memset(message.attachments[i].id, i, sizeof(message.attachments[i].id));
+		err = pl_message_write(&message, plain + k * PL_PLAINTEXT_BYTES_MAX, PL_PLAINTEXT_BYTES_MAX, &bytes[k]);
+	}
+	*is = err == PL_OK && bytes[0] == bytes[1] && memcmp(plain, plain + PL_PLAINTEXT_BYTES_MAX, bytes[0]) == 0;
+	pl_wipe_free(plain, plain ? 2 * PL_PLAINTEXT_BYTES_MAX : 0);
+	return err;
 }
 
 /* Whether an entry that carries a known message id says the same again. */
 static enum pl_err judge_again(struct pl_keep *keep, sqlite3 *db)
 {
 	struct pl_message_row row;
+	bool is = false;
 	enum pl_err err = pl_message_load(keep->hotline, db, keep->n, &row);
 	if (err != PL_OK)
 		return err;
 	if (row.node != keep->apply.node)
 		keep->refused = "its message id belongs to a message of another author";
-	else if (!same_text(&row.message.text, &keep->message.text) || !same_text(&row.message.subject, &keep->message.subject) ||
-	         row.precedence != keep->message.precedence || row.sent_ms != keep->message.sent_ms)
+	else
+		err = is_same(&row.message, &keep->message, &is);
+	/* PROTOCOL: "What comes again under its id equals the first in all but the ids of attachments." */
+	if (err == PL_OK && !keep->refused && !is)
 		keep->refused = "its message id belongs to a message that says something else";
 	keep->box = row.box;
 	pl_message_row_wipe(&row);
-	return PL_OK;
+	return err;
 }
 
 static enum pl_err owe(const struct pl_keep *keep, sqlite3 *db, uint8_t type, uint64_t time_ms, const char *reason)
@@ -215,6 +236,8 @@ static enum pl_err keep_work(struct pl_apply *apply, sqlite3 *db)
 			return refuse(keep, db);
 		if (err == PL_OK)
 			err = insert_copy(keep, db, &envelope);
+		if (err == PL_OK && keep->refused)
+			return refuse(keep, db);
 	} else if (err == PL_ERR_UNKNOWN) {
 		bool of_own_member = hotline->charter->nodes[apply->node].member == hotline->charter->nodes[hotline->self].member;
 		keep->is_new = true;
