@@ -101,10 +101,12 @@ static enum pl_err take_attachments(struct call *call, sqlite3 *db)
 /* Owes the author this receipt by this operator, unless that was done before. */
 static enum pl_err owe_once(struct call *call, sqlite3 *db, uint8_t type)
 {
-	struct pl_text operator_name = { call->operator_name, strlen(call->operator_name) };
+	struct pl_receipt_row receipt = { .message_id = call->row.id, .entry_id = call->row.entry_id, .node = call->hotline->self,
+	                                  .to_node = call->row.node, .type = type,
+	                                  .operator_name = { call->operator_name, strlen(call->operator_name) } };
 	bool exists;
 	size_t count;
-	enum pl_err err = pl_receipt_look(call->hotline, db, call->row.id, call->hotline->self, type, &operator_name, &exists, &count);
+	enum pl_err err = pl_receipt_look(call->hotline, db, &receipt, &exists, &count);
 	if (err != PL_OK || exists)
 		return err;
 	struct pl_receipt_due due = { .message_id = call->row.id, .entry_id = call->row.entry_id, .to_node = call->row.node, .type = type,
@@ -137,10 +139,11 @@ static enum pl_err act(struct call *call, sqlite3 *db)
 static enum pl_err take_lines(struct call *call, sqlite3 *db)
 {
 	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, type, time, received, seq, entry_id, operator, reason FROM hotline_receipt"
-	                                               " WHERE message_id = ?1 ORDER BY n DESC");
+	                                               " WHERE message_id = ?1 AND to_node = ?2 ORDER BY n DESC");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_blob(statement, 1, call->row.id, sizeof(call->row.id));
+	sqlite3_bind_int(statement, 2, call->row.node);
 	enum pl_err err = PL_OK;
 	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
 		struct pl_receipt_line *line = calloc(1, sizeof(*line));

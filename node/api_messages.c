@@ -44,7 +44,7 @@ enum pl_err pl_recipient_states(sqlite3 *db, const struct pl_hotline *hotline, c
 	/* Of own messages, how far each recipient is; of others', what this node itself has said. */
 	sqlite3_stmt *statement = pl_store_prepare(db, row->box == PL_BOX_OUT ?
 		"SELECT node, state, decrypted_ms FROM hotline_recipient WHERE message = ?1 ORDER BY node" :
-		"SELECT node, max(type), 0 FROM hotline_receipt WHERE message_id = ?1 AND node = ?2 GROUP BY node");
+		"SELECT node, max(type), 0 FROM hotline_receipt WHERE message_id = ?1 AND node = ?2 AND to_node = ?3 GROUP BY node");
 	if (!statement)
 		return pl_store_sql_err(db);
 	if (row->box == PL_BOX_OUT) {
@@ -52,6 +52,7 @@ enum pl_err pl_recipient_states(sqlite3 *db, const struct pl_hotline *hotline, c
 	} else {
 		pl_db_bind_blob(statement, 1, row->id, sizeof(row->id));
 		sqlite3_bind_int(statement, 2, hotline->self);
+		sqlite3_bind_int(statement, 3, row->node);
 	}
 	struct pl_recipient_state *states = NULL;
 	size_t states_count = 0, room = 0;

@@ -8,7 +8,7 @@
  *   hotline_receipts.c  receipts that this node owes; hotline_receipts_in.c: those that come
  *   hotline_upload.c    attachments on their way out: staged, then cut into sealed chunks
  *   hotline_chunks.c    attachments that are here: which chunks have come, checking, reading
- *   hotline_rows.c      rows and their sealed columns; schema_hotline.c: the tables
+ *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c: the tables
  *   api_messages*.c     the routes
  */
 #ifndef PL_NODE_HOTLINE_H

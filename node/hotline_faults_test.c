@@ -114,22 +114,56 @@ Test(hotline_faults, a_message_in_anothers_name_is_refused_and_its_author_told)
 	fix_free(fix);
 }
 
-Test(hotline_faults, a_message_id_that_another_author_used_first_is_refused)
+Test(hotline_faults, a_message_id_that_another_author_used_first_keeps_no_message_away)
 {
 	struct fix *fix = fix_new(3, 1);
 	fix_start_all(fix, 3);
+	/* CHE relays and holds back what FIN sends, sends SGP something of its own under that id, and lets FIN's through. */
 	forge(fix, CHE, SGP, 9, "CHE", "First");
 	forge(fix, FIN, SGP, 9, "FIN", "Second");
 	json_t *list = get(fix, SGP, 200, "/v1/messages", "", "");
-	cr_assert_eq(json_array_size(json_object_get(list, "messages")), 1);
-	fix_expect(list, "messages.0.from", "CHE");
+	fix_expect(list, "messages.0.from", "FIN");
+	fix_expect(list, "messages.1.from", "CHE");
 	json_decref(list);
-	/* FIN does not go on believing that it arrived. */
-	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", "09090909090909090909090909090909", "/receipts");
-	fix_expect(receipts, "recipients.0.state", "failed");
-	fix_expect(receipts, "recipients.0.receipts.0.reason", "its message id belongs to a message of another author");
-	fix_expect(receipts, "round_trip_ms", "null");
+	json_t *error = get(fix, SGP, 409, "/v1/messages/", "09090909090909090909090909090909", "");
+	fix_expect(error, "error.code", "ambiguous_id");
+	json_decref(error);
+	/* Each author gets the receipts for its own. */
+	json_t *message = post(fix, SGP, 200, "CHE%2F1%2F1", "accept", "Tan");
+	fix_expect(message, "text", "First");
+	fix_expect(message, "receipts.SGP", "accepted");
+	json_decref(message);
+	fix_settle(fix);
+	json_t *receipts = get(fix, FIN, 200, "/v1/messages/", "FIN%2F1%2F1", "/receipts");
+	fix_expect(receipts, "recipients.0.state", "decrypted");
 	json_decref(receipts);
+	receipts = get(fix, CHE, 200, "/v1/messages/", "CHE%2F1%2F1", "/receipts");
+	fix_expect(receipts, "recipients.0.state", "accepted");
+	json_decref(receipts);
+	json_decref(post(fix, SGP, 200, "FIN%2F1%2F1", "read", "Tan"));
+	fix_settle(fix);
+	receipts = get(fix, FIN, 200, "/v1/messages/", "FIN%2F1%2F1", "/receipts");
+	fix_expect(receipts, "recipients.0.state", "read");
+	json_decref(receipts);
+	fix_free(fix);
+}
+
+Test(hotline_faults, failures_of_entries_that_nobody_knows_are_kept_once_each_and_not_without_end)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	struct pl_receipt receipts[PL_RECEIPTS_PER_ENTRY_MAX];
+	static uint8_t plain[32768];
+	size_t plain_bytes;
+	for (int distinct = 0; distinct <= 2; distinct++) {
+		for (size_t i = 0; i < PL_RECEIPTS_PER_ENTRY_MAX; i++)
+			receipts[i] = (struct pl_receipt){ .type = PL_RECEIPT_FAILED, .time_ms = 1, .reason = { "no", 2 },
+			                                   .entry_id = { (uint8_t)distinct, distinct ? (uint8_t)i : 0 } };
+		cr_assert_eq(pl_receipts_write(receipts, PL_RECEIPTS_PER_ENTRY_MAX, plain, sizeof(plain), &plain_bytes), PL_OK);
+		fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+		fix_settle(fix);
+		cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_receipt WHERE node = 2"), distinct == 0 ? 1 : 64);
+	}
 	fix_free(fix);
 }
 

@@ -62,6 +62,8 @@ PL_MUST_CHECK enum pl_err pl_message_row_take(const struct pl_hotline *hotline, 
 
 /* The message's n. Errors as of pl_hotline_evidence(). */
 PL_MUST_CHECK enum pl_err pl_message_find(sqlite3 *db, const struct pl_message_key *key, uint64_t *n);
+/* The message with this id by this node. Only the two together name one: an id is its author's to choose. */
+PL_MUST_CHECK enum pl_err pl_message_find_of(sqlite3 *db, uint16_t author, const uint8_t id[PL_MESSAGE_ID_BYTES], uint64_t *n);
 /* With its text. */
 PL_MUST_CHECK enum pl_err pl_message_load(const struct pl_hotline *hotline, sqlite3 *db, uint64_t n, struct pl_message_row *out);
 
@@ -190,25 +192,26 @@ struct pl_receipt_due {
 	const char *operator_name, *reason; /* NULL: none */
 };
 PL_MUST_CHECK enum pl_err pl_receipt_owe(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_due *due);
-/* Worker thread: whether there is such a receipt, and how many there are of this node for this message. */
-PL_MUST_CHECK enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES],
-                                          uint16_t node, uint8_t type, const struct pl_text *operator_name, bool *exists, size_t *count);
 /* Loop thread, after that is durable. */
 void pl_receipts_due(struct pl_hotline *hotline, uint16_t author, bool urgent);
 /* Worker thread: a row of hotline_receipt, and what its sealed columns are bound to. */
 struct pl_receipt_row {
-	const uint8_t *message_id; /* NULL for PL_RECEIPT_FAILED of this node's */
+	const uint8_t *message_id; /* NULL: not known, which PL_RECEIPT_FAILED does not tell */
 	const uint8_t *entry_id;
 	uint16_t node, to_node;
 	uint8_t type;
 	uint64_t time_ms, received_ms, seq;
 	struct pl_text operator_name, reason;
 };
+/* Whether one is there that says the same, of the same message (or entry, where the message is not known) by the same operator; and how many
+ * there are of this node for this message (or for all that are not known). */
+PL_MUST_CHECK enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt, bool *exists,
+                                          size_t *count);
 PL_MUST_CHECK enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt);
 #define PL_RECEIPT_ROW_BYTES (PL_ID_BYTES + 3)
 void pl_receipt_row(const uint8_t entry_id[PL_ID_BYTES], uint16_t node, uint8_t type, uint8_t row[PL_RECEIPT_ROW_BYTES]);
-/* Worker thread: after a message of this member has come in, takes up receipts for it that were here before it. */
-PL_MUST_CHECK enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES],
+/* Worker thread: after an entry with a message of this member has come in, takes up receipts for it that were here before it. */
+PL_MUST_CHECK enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, uint16_t author, const uint8_t message_id[PL_MESSAGE_ID_BYTES],
                                             const uint8_t entry_id[PL_ID_BYTES]);
 
 /* --- hotline_upload.c --- */

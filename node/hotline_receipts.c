@@ -24,6 +24,11 @@ const char *pl_receipt_state_name(unsigned state)
 
 /* --- rows --- */
 
+static void bind_message_id(sqlite3_stmt *statement, int index, const uint8_t *message_id)
+{
+	pl_db_bind_blob(statement, index, message_id ? message_id : (const uint8_t *)"", message_id ? PL_MESSAGE_ID_BYTES : 0);
+}
+
 enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt)
 {
 	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_receipt"
@@ -38,8 +43,7 @@ enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, con
 	uint8_t *reason = pl_hotline_seal(hotline, "hotline_receipt", "reason", row, sizeof(row), receipt->reason.chars, receipt->reason.bytes);
 	enum pl_err err = operator_name && reason ? PL_OK : PL_ERR_MEMORY;
 	if (err == PL_OK) {
-		pl_db_bind_blob(statement, 1, receipt->message_id ? receipt->message_id : (const uint8_t *)"",
-		                receipt->message_id ? PL_MESSAGE_ID_BYTES : 0);
+		bind_message_id(statement, 1, receipt->message_id);
 		pl_db_bind_blob(statement, 2, receipt->entry_id, PL_ID_BYTES);
 		sqlite3_bind_int(statement, 3, receipt->node);
 		sqlite3_bind_int(statement, 4, receipt->to_node);
@@ -69,31 +73,34 @@ enum pl_err pl_receipt_owe(const struct pl_hotline *hotline, sqlite3 *db, const 
 	return pl_receipt_insert(hotline, db, &row);
 }
 
-enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES], uint16_t node,
-                            uint8_t type, const struct pl_text *operator_name, bool *exists, size_t *count)
+enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt, bool *exists,
+                            size_t *count)
 {
 	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT type, entry_id, operator FROM hotline_receipt WHERE message_id = ?1"
-	                                               " AND node = ?2");
+	                                               " AND node = ?2 AND to_node = ?3");
 	if (!statement)
 		return pl_store_sql_err(db);
-	pl_db_bind_blob(statement, 1, message_id, PL_MESSAGE_ID_BYTES);
-	sqlite3_bind_int(statement, 2, node);
+	bind_message_id(statement, 1, receipt->message_id);
+	sqlite3_bind_int(statement, 2, receipt->node);
+	sqlite3_bind_int(statement, 3, receipt->to_node);
 	enum pl_err err = PL_OK;
 	*exists = false;
 	*count = 0;
 	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
 		++*count;
-		if (sqlite3_column_int(statement, 0) != type)
+		if (sqlite3_column_int(statement, 0) != receipt->type)
 			continue;
 		uint8_t entry_id[PL_ID_BYTES], row[PL_RECEIPT_ROW_BYTES], *name = NULL;
 		size_t name_bytes = 0;
 		err = pl_db_take(statement, 1, entry_id, sizeof(entry_id));
 		if (err != PL_OK)
 			break;
-		pl_receipt_row(entry_id, node, type, row);
+		if (!receipt->message_id && memcmp(entry_id, receipt->entry_id, sizeof(entry_id)) != 0)
+			continue;
+		pl_receipt_row(entry_id, receipt->node, receipt->type, row);
 		err = pl_hotline_open(hotline, "hotline_receipt", "operator", row, sizeof(row), statement, 2, &name, &name_bytes);
-		*exists |= err == PL_OK && name_bytes == operator_name->bytes &&
-		           (name_bytes == 0 || memcmp(name, operator_name->chars, name_bytes) == 0);
+		*exists |= err == PL_OK && name_bytes == receipt->operator_name.bytes &&
+		           (name_bytes == 0 || memcmp(name, receipt->operator_name.chars, name_bytes) == 0);
 		pl_wipe_free(name, name_bytes);
 	}
 	pl_db_reset(statement);

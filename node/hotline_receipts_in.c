@@ -39,18 +39,17 @@ struct subject {
 	uint64_t sent_ms;
 };
 
+/* By the entry that it is about, whose author is beyond doubt. An entry that is not known may still be one of a message that is: then the
+ * receipt is about nothing that was sent. */
 static enum pl_err find_subject(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt *receipt, struct subject *out)
 {
-	struct pl_message_key key = { .by = receipt->type == PL_RECEIPT_FAILED ? PL_BY_ENTRY : PL_BY_MESSAGE };
-	if (key.by == PL_BY_ENTRY) {
-		memcpy(key.low, receipt->entry_id, PL_ID_BYTES);
-	} else {
-		memcpy(key.low, receipt->message_id, PL_MESSAGE_ID_BYTES);
-		memcpy(key.high, receipt->message_id, PL_MESSAGE_ID_BYTES);
-	}
+	struct pl_message_key key = { .by = PL_BY_ENTRY };
+	memcpy(key.low, receipt->entry_id, PL_ID_BYTES);
 	uint64_t n;
 	*out = (struct subject){ .known = false };
 	enum pl_err err = pl_message_find(db, &key, &n);
+	if (err == PL_ERR_UNKNOWN && receipt->type != PL_RECEIPT_FAILED)
+		err = pl_message_find_of(db, hotline->self, receipt->message_id, &n);
 	if (err == PL_ERR_UNKNOWN)
 		return PL_OK;
 	sqlite3_stmt *statement = err == PL_OK ? pl_store_prepare(db, "SELECT id, node, lane, seq, entry_id, box, precedence, sent"
@@ -146,7 +145,6 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 	const struct pl_hotline *hotline = arrival->hotline;
 	const struct pl_charter *charter = hotline->charter;
 	const struct pl_receipt *receipt = &arrival->receipts[i];
-	static const uint8_t nameless[PL_MESSAGE_ID_BYTES];
 	uint16_t node = arrival->apply.node, own_member = charter->nodes[hotline->self].member;
 	struct pl_receipt_row row = { .entry_id = receipt->entry_id, .node = node, .type = receipt->type, .time_ms = receipt->time_ms,
 	                              .received_ms = arrival->received_ms, .seq = arrival->apply.seq, .operator_name = receipt->operator_name,
@@ -163,6 +161,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		if (subject.box != PL_BOX_OUT || charter->nodes[subject.ref.node].member != own_member)
 			return PL_OK;
 		err = is_entry_of(db, &subject, receipt->entry_id, &fits);
+		fits &= receipt->type == PL_RECEIPT_FAILED || memcmp(subject.id, receipt->message_id, sizeof(subject.id)) == 0;
 		row.message_id = subject.id;
 		row.to_node = subject.ref.node;
 	} else {
@@ -172,8 +171,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		row.to_node = hotline->self;
 	}
 	if (err == PL_OK && fits)
-		err = pl_receipt_look(hotline, db, row.message_id ? row.message_id : nameless, node, receipt->type, &receipt->operator_name,
-		                      &exists, &count);
+		err = pl_receipt_look(hotline, db, &row, &exists, &count);
 	if (err != PL_OK || !fits || exists || count >= PER_NODE_MAX)
 		return err;
 	if (subject.known) {
@@ -204,7 +202,8 @@ static enum pl_err arrival_work(struct pl_apply *apply, sqlite3 *db)
 	return err;
 }
 
-enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[PL_MESSAGE_ID_BYTES], const uint8_t entry_id[PL_ID_BYTES])
+enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, uint16_t author, const uint8_t message_id[PL_MESSAGE_ID_BYTES],
+                              const uint8_t entry_id[PL_ID_BYTES])
 {
 	/* That it failed was said without its id, by one who could not read it. */
 	sqlite3_stmt *name = pl_store_prepare(db, "UPDATE hotline_receipt SET message_id = ?1 WHERE message_id = x'' AND entry_id = ?2");
@@ -215,10 +214,21 @@ enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, const uint8_t message_id[
 	enum pl_err err = pl_db_run(name);
 	if (err != PL_OK)
 		return err;
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, type, received FROM hotline_receipt WHERE message_id = ?1 ORDER BY n");
-	if (!statement)
+	/* Nor which node of this member had written it. */
+	sqlite3_stmt *address = pl_store_prepare(db, "UPDATE hotline_receipt SET to_node = ?3 WHERE message_id = ?1 AND entry_id = ?2"
+	                                             " AND to_node <> ?3");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node, type, received FROM hotline_receipt WHERE message_id = ?1 AND to_node = ?2"
+	                                               " ORDER BY n");
+	if (!address || !statement)
 		return pl_store_sql_err(db);
+	pl_db_bind_blob(address, 1, message_id, PL_MESSAGE_ID_BYTES);
+	pl_db_bind_blob(address, 2, entry_id, PL_ID_BYTES);
+	sqlite3_bind_int(address, 3, author);
+	err = pl_db_run(address);
+	if (err != PL_OK)
+		return err;
 	pl_db_bind_blob(statement, 1, message_id, PL_MESSAGE_ID_BYTES);
+	sqlite3_bind_int(statement, 2, author);
 	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
 		bool is_recipient;
 		err = move_on(db, n, (uint16_t)sqlite3_column_int(statement, 0), (uint8_t)sqlite3_column_int(statement, 1),

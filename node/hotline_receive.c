@@ -110,7 +110,7 @@ static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 				return err;
 		}
 	}
-	return pl_receipts_adopt(db, keep->n, keep->message.id, keep->entry_id);
+	return PL_OK;
 }
 
 /* A further entry with a message that is here: to more recipients, or sent again. */
@@ -171,7 +171,7 @@ static enum pl_err is_same(const struct pl_message *first, const struct pl_messa
 	return err;
 }
 
-/* Whether an entry that carries a known message id says the same again. */
+/* Whether an entry that carries a message id known of its author says the same again. */
 static enum pl_err judge_again(struct pl_keep *keep, sqlite3 *db)
 {
 	struct pl_message_row row;
@@ -179,12 +179,9 @@ static enum pl_err judge_again(struct pl_keep *keep, sqlite3 *db)
 	enum pl_err err = pl_message_load(keep->hotline, db, keep->n, &row);
 	if (err != PL_OK)
 		return err;
-	if (row.node != keep->apply.node)
-		keep->refused = "its message id belongs to a message of another author";
-	else
-		err = is_same(&row.message, &keep->message, &is);
+	err = is_same(&row.message, &keep->message, &is);
 	/* PROTOCOL: "What comes again under its id equals the first in all but the ids of attachments." */
-	if (err == PL_OK && !keep->refused && !is)
+	if (err == PL_OK && !is)
 		keep->refused = "its message id belongs to a message that says something else";
 	keep->box = row.box;
 	pl_message_row_wipe(&row);
@@ -226,10 +223,7 @@ static enum pl_err keep_work(struct pl_apply *apply, sqlite3 *db)
 	if (err != PL_OK || !keep->plain)
 		return err != PL_OK ? err : refuse(keep, db);
 
-	struct pl_message_key key = { .by = PL_BY_MESSAGE };
-	memcpy(key.low, keep->message.id, sizeof(keep->message.id));
-	memcpy(key.high, keep->message.id, sizeof(keep->message.id));
-	err = pl_message_find(db, &key, &keep->n);
+	err = pl_message_find_of(db, apply->node, keep->message.id, &keep->n);
 	if (err == PL_OK) {
 		err = judge_again(keep, db);
 		if (err == PL_OK && keep->refused)
@@ -246,6 +240,8 @@ static enum pl_err keep_work(struct pl_apply *apply, sqlite3 *db)
 		if (err == PL_OK && keep->box == PL_BOX_OUT)
 			err = insert_recipients(keep, db);
 	}
+	if (err == PL_OK && keep->box == PL_BOX_OUT)
+		err = pl_receipts_adopt(db, keep->n, apply->node, keep->message.id, keep->entry_id);
 	if (err == PL_OK)
 		err = pl_chunks_expect(hotline, db, keep->n, envelope, apply->node, &keep->message, &keep->unchecked);
 	keep->owes_receipts = !own && is_addressed(hotline, &keep->message, hotline->self);

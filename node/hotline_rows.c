@@ -196,6 +196,16 @@ static enum pl_err find_by_message(sqlite3 *db, const struct pl_message_key *key
 	return err;
 }
 
+enum pl_err pl_message_find_of(sqlite3 *db, uint16_t author, const uint8_t id[PL_MESSAGE_ID_BYTES], uint64_t *n)
+{
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT n FROM hotline_message WHERE id = ?1 AND node = ?2");
+	if (!statement)
+		return pl_store_sql_err(db);
+	pl_db_bind_blob(statement, 1, id, PL_MESSAGE_ID_BYTES);
+	sqlite3_bind_int(statement, 2, author);
+	return find_one(statement, n);
+}
+
 enum pl_err pl_message_find(sqlite3 *db, const struct pl_message_key *key, uint64_t *n)
 {
 	uint64_t value;
@@ -278,7 +288,10 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 		pl_reply_error(request, 422, "message_refused", "The log says why; its sender was told that it failed.",
 		               "%s was sealed to this node, but breaks a rule and is not shown", name);
 		return;
-	case PL_ERR_EXISTS: pl_reply_error(request, 409, "ambiguous_id", "Give more digits.", "%s fits several messages", name); return;
+	case PL_ERR_EXISTS:
+		pl_reply_error(request, 409, "ambiguous_id", "Give more digits, or its place (FIN/0/17): ids of two authors may be the same.",
+		               "%s fits several messages", name);
+		return;
 	case PL_ERR_STATE:
 		pl_reply_error(request, 503, "not_opened_yet", "Try again in a moment.", "%s has arrived and has not been opened yet", name);
 		return;

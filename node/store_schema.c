@@ -8,6 +8,7 @@ const struct pl_migration pl_migrations[] = {
 	{1, "base", pl_schema_base},
 	{2, "hotline", pl_schema_hotline},
 	{3, "indicator", pl_schema_indicator},
+	{4, "message", pl_schema_message},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

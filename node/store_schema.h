@@ -37,6 +37,7 @@ extern const int pl_migrations_count;
 extern const char pl_schema_base[];
 extern const char pl_schema_hotline[];
 extern const char pl_schema_indicator[];
+extern const char pl_schema_message[];
 
 /* The last number in the list. */
 int pl_schema_latest(void);

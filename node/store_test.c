@@ -658,6 +658,31 @@ Test(store, store_of_an_older_schema_is_brought_forward)
 	sqlite3_reset(s);
 }
 
+/* Messages of a store in which ids were unique by themselves. */
+Test(store, messages_are_brought_forward_to_ids_of_their_authors)
+{
+	static const char rows[] =
+		"INSERT INTO hotline_message VALUES (7, x'aa', 3, 1, 1, x'01', 2, 1, 5, 6, 0, 0, 0, 0, 0, x'11', x'22', x'33');"
+		"INSERT INTO hotline_receipt VALUES (1, x'aa', x'01', 4, 2, 1, 5, 6, 1, x'44', x'55'), (2, x'', x'02', 4, 2, 5, 5, 6, 1, x'44', x'55');";
+	sqlite3 *db;
+
+	cr_assert_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(pl_schema_migrate(db, 3), PL_OK);
+	/* The row as it was, and room for another author's; its receipt names its author, the other one stays. */
+	cr_assert_eq(sqlite3_exec(db, "INSERT INTO hotline_message SELECT 8, id, 9, lane, seq, x'03', box, precedence, sent, received, exercise,"
+	                              " attachments, unread, accepted, unfinished, head, text, cek FROM hotline_message"
+	                              " WHERE n = 7 AND box = 2 AND sent = 5 AND received = 6 AND head = x'11' AND cek = x'33'",
+	                          NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 1);
+	cr_assert_eq(sqlite3_exec(db, "DELETE FROM hotline_receipt WHERE (n = 1 AND to_node = 3) OR (n = 2 AND to_node = 2)", NULL, NULL, NULL),
+	             SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 2);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
 Test(store, migrations_ascend)
 {
 	for (int i = 1; i < pl_migrations_count; i++)

@@ -219,7 +219,7 @@ static enum pl_exit wait_for(struct pl_cli *cli, const struct pl_args *args, con
 	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref"), *failed = NULL;
 	int level = level_of(level_name);
 	int64_t end_ms = pl_ticks_ms() + (int64_t)pl_args_number(args, "timeout", WAIT_S) * 1000;
-	char *path = pl_path("/v1/messages/%s/receipts", pl_json_text(sent, "id"));
+	char *path = pl_path("/v1/messages/%s/receipts", ref); /* not its id, under which a recipient may have sent something */
 	long pause_ms = POLL_MS_MIN;
 	for (;;) {
 		struct pl_block *scope = pl_scope_begin();
