@@ -111,23 +111,92 @@ static void suspicion_load(struct pl_engine *e, struct suspicion *x)
 	fx->load.max_bytes = 1;
 }
 
-void pl_suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq)
+/* A free place, or that of the oldest check: of this peer's, where it has its share, so that it takes none from others. */
+static struct suspicion *suspicion_place(struct pl_engine *e, uint16_t peer)
 {
-	struct suspicion *free = NULL;
+	struct suspicion *free = NULL, *oldest = NULL, *oldest_of_peer = NULL;
+	int of_peer = 0;
 
 	for (int i = 0; i < PL_SUSPICIONS; i++) {
 		struct suspicion *x = &e->suspicions[i];
-		if (!x->used)
+		if (!x->used) {
 			free = x;
-		else if (x->node == node && x->lane == lane && x->seq == seq)
+			continue;
+		}
+		if (!oldest || x->age < oldest->age)
+			oldest = x;
+		if (x->peer != peer)
+			continue;
+		of_peer++;
+		if (!oldest_of_peer || x->age < oldest_of_peer->age)
+			oldest_of_peer = x;
+	}
+	if (of_peer >= PL_SUSPICIONS_PER_PEER)
+		return oldest_of_peer;
+	return free ? free : oldest;
+}
+
+void pl_suspect(struct pl_engine *e, const struct session *s, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane,
+                uint64_t seq)
+{
+	if (is_forked(e, node))
+		return;
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		const struct suspicion *x = &e->suspicions[i];
+		if (x->used && x->node == node && x->lane == lane && x->seq == seq && memcmp(x->header, entry_header, PL_ENTRY_HEADER_BYTES) == 0)
 			return; /* under way */
 	}
-	if (!free || is_forked(e, node))
-		return;
-	*free = (struct suspicion){ .used = true, .node = node, .lane = lane, .seq = seq };
-	memcpy(free->header, entry_header, PL_ENTRY_HEADER_BYTES);
+	struct suspicion *place = suspicion_place(e, s->peer);
+	*place = (struct suspicion){ .used = true, .node = node, .peer = s->peer, .lane = lane, .seq = seq, .age = e->suspicions_count++ };
+	memcpy(place->header, entry_header, PL_ENTRY_HEADER_BYTES);
 	if (seq <= e->lanes[pl_lane_index(node, lane)].durable_seq)
-		suspicion_load(e, free);
+		suspicion_load(e, place);
+}
+
+void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	if (s->asked_full_count == PL_FULL_ASKED_MAX)
+		memmove(s->asked_full, s->asked_full + 1, --s->asked_full_count * sizeof *s->asked_full);
+	s->asked_full[s->asked_full_count++] = (struct asked){ node, lane, seq };
+}
+
+static bool full_was_asked(struct session *s, const struct pl_wire *wire)
+{
+	for (uint8_t i = 0; i < s->asked_full_count; i++) {
+		const struct asked *asked = &s->asked_full[i];
+		if (asked->node != wire->node || asked->lane != wire->header.lane || asked->seq != wire->header.seq)
+			continue;
+		memmove(s->asked_full + i, s->asked_full + i + 1, (--s->asked_full_count - i) * sizeof *s->asked_full);
+		return true;
+	}
+	return false;
+}
+
+void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
+{
+	const struct lane *lane = &e->lanes[pl_lane_index(wire->node, wire->header.lane)];
+	const struct recent *recent = &lane->recent[wire->header.seq % PL_RECENT];
+	struct candidate c;
+
+	/* PROTOCOL: "An entry in full that it has not asked for it does not look at." Each costs a signature and a read of the store; and what is
+	 * compared with a place that this node has not filled would be compared with nothing. */
+	if (!full_was_asked(s, wire)) {
+		pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, "in full, and not asked for");
+		e->counters.entries_refused++;
+		pl_blame(e, s);
+		return;
+	}
+	pl_candidate(e, wire, wire->header.prev, &c);
+	if (pl_repair_take(e, c.node, &c.header, c.id, c.entry_header, c.body))
+		return;
+	if (wire->header.seq > lane->have_seq)
+		return; /* what it was to be compared with is void: the store has failed since */
+	if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
+		return;
+	if (pl_lane_verify(e, c.entry_header) == PL_OK)
+		pl_suspect(e, s, c.node, c.entry_header, c.header.lane, c.header.seq);
+	else
+		pl_refuse(e, s, wire, pl_signature_is_bad);
 }
 
 bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)

@@ -669,6 +669,91 @@ Test(hostile_feed, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	world_free(w);
 }
 
+/* A question is answered by the entry that was asked for and by no other, and whoever gives another one has not used anything up. */
+Test(hostile_feed, who_answers_with_another_entry_blinds_nobody)
+{
+	struct world *w = network();
+	struct member *at[3];
+	struct author author = { .node = EVE };
+	const struct made first = author_next(w, &author, 1, 0, 20);
+
+	for (uint16_t node = 0; node < 3; node++) {
+		at[node] = live(w, node);
+		member_entry(at[node], &first, 0);
+		member_flush(at[node]);
+		member_run_ms(at[node], 100);
+		for (uint8_t i = 0; i < 12; i++) {
+			const uint8_t head8[PL_HEAD8_BYTES] = { 1, 2, 3, i };
+			struct pl_header far = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1, .seq = (1ull << 40) + i, .gseq = (1ull << 41) + i,
+			                         .time_ms = world_wall(w), .prev = { 7 } };
+			const struct made made = make_entry(w, EVE, far, "x", 1);
+			member_item(at[node], PL_FRAME_HAVE, 0, EVE, 1, 1, head8); /* it asks */
+			member_flush(at[node]);
+			member_run_ms(at[node], 20);
+			member_entry_full(at[node], &made);
+			member_flush(at[node]);
+			member_run_ms(at[node], 20);
+		}
+		cr_assert(member_is_open(at[node]));
+	}
+	struct author fork = author;
+	const struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+	member_entry(at[FIN], &one, 0);
+	member_entry(at[SGP], &other, 0);
+	member_flush(at[FIN]);
+	member_flush(at[SGP]);
+	member_run_ms(at[FIN], 2000);
+	for (uint16_t node = 0; node < 3; node++) {
+		cr_assert_eq(world_proofs(w, node), 1, "node %u", node);
+		member_free(at[node]);
+	}
+	world_free(w);
+}
+
+/* EVE has CHE compare what it cannot yet, since its disk is slow, and has it ask for more than it has room for. */
+Test(hostile_feed, what_one_peer_makes_a_node_compare_keeps_nothing_of_anothers_out)
+{
+	enum { MAL = 4 };
+	struct world *w = world_new(5, 1);
+	struct author author = { .node = EVE }, mal = { .node = MAL }, fork = mal;
+
+	world_play(w, EVE);
+	world_play(w, MAL);
+	world_start(w);
+	struct member *eve = member_dial(w, EVE, CHE), *honest = member_dial(w, MAL, CHE);
+	member_go_live(eve);
+	member_go_live(honest);
+	world_latency(w, 1, 3000);
+	const struct made one = author_next(w, &mal, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+	member_entry(honest, &one, 0);
+	member_entry(honest, &other, 0);
+	member_flush(honest);
+	member_run_ms(honest, 20);
+	member_entry_full(honest, &other);
+	member_flush(honest);
+	member_run_ms(honest, 20);
+	for (int turn = 0; turn < 8; turn++) {
+		struct made made[24];
+		for (uint64_t i = 0; i < 24; i++) {
+			made[i] = author_next(w, &author, 1, 0, 20);
+			member_entry(eve, &made[i], 0);
+			if (i < 8)
+				member_item(eve, PL_FRAME_HAVE, 0, EVE, 1, seq_of(&made[i]), (const uint8_t *)"a false head");
+		}
+		for (int i = 0; i < 8; i++)
+			member_entry_full(eve, &made[i]); /* as they are, but no longer remembered */
+		member_flush(eve);
+		member_run_ms(eve, 10);
+	}
+	member_run_ms(eve, 4000);
+	cr_assert_eq(world_proofs(w, CHE), 1);
+	cr_assert(is_frozen(w, CHE, MAL, 1));
+	cr_assert_not(is_frozen(w, CHE, EVE, 1));
+	member_free(eve);
+	member_free(honest);
+	world_free(w);
+}
+
 /* --- malformed --- */
 
 Test(hostile_feed, entries_that_no_form_allows_end_the_link)

@@ -16,9 +16,9 @@ void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const u
 	pl_entry_id(e->network_id, out->entry_header, out->id);
 }
 
-static const char signature_is_bad[] = "signature does not verify";
+const char pl_signature_is_bad[] = "signature does not verify";
 
-static enum pl_err verify(struct pl_engine *e, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
+enum pl_err pl_lane_verify(struct pl_engine *e, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES])
 {
 	e->counters.signatures_verified++;
 	return pl_entry_verify(e->network_id, entry_header);
@@ -28,7 +28,7 @@ static bool signature_holds(struct pl_engine *e, const struct session *s, const 
 {
 	bool good;
 
-	return pl_check_verdict(e, s, c->id, &good) ? good : verify(e, c->entry_header) == PL_OK;
+	return pl_check_verdict(e, s, c->id, &good) ? good : pl_lane_verify(e, c->entry_header) == PL_OK;
 }
 
 /* Returns the header, where the effect keeps it. */
@@ -135,7 +135,7 @@ static void accept(struct pl_engine *e, const struct session *s, const struct ca
 	uint64_t other_seq;
 
 	if (s && pl_same_gseq(e, c, &other_lane, &other_seq))
-		pl_suspect(e, c->node, c->entry_header, other_lane, other_seq);
+		pl_suspect(e, s, c->node, c->entry_header, other_lane, other_seq);
 	if (s && c->node == e->self)
 		self_is_behind(e, s, c->header.lane, c->header.seq);
 	remember(lane, c);
@@ -146,7 +146,7 @@ static void accept(struct pl_engine *e, const struct session *s, const struct ca
 
 /* --- receiving --- */
 
-static void blame(struct pl_engine *e, struct session *s)
+void pl_blame(struct pl_engine *e, struct session *s)
 {
 	struct peer *peer = &e->peers[s->peer];
 
@@ -166,7 +166,7 @@ bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t 
 
 /* PROTOCOL: "An entry that does not check out is dropped, and the link stays: it may have been garbled before it reached this peer." The lane is
  * asked for elsewhere. */
-static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
+void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 
@@ -179,7 +179,7 @@ static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire 
 	if (wire->header.lane == 2)
 		s->shunned_until_s[wire->node] = (uint32_t)(e->now_ms / 1000 + PL_SHUN_S + 1);
 	else
-		blame(e, s);
+		pl_blame(e, s);
 	pl_lane_pump(e, index, 0);
 }
 
@@ -188,28 +188,11 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 	struct recent *recent = &e->lanes[index].recent[wire->header.seq % PL_RECENT];
-	struct candidate c;
 
 	e->counters.duplicates++;
 	e->peers[s->peer].totals.duplicates_in++;
 	if (wire->form == PL_WIRE_FORM_FULL) {
-		/* Each costs a signature and a read of the store, so that only what was asked for is looked at. */
-		if (s->full_asked == 0) {
-			pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, "in full, and not asked for");
-			e->counters.entries_refused++;
-			blame(e, s);
-			return;
-		}
-		s->full_asked--;
-		pl_candidate(e, wire, wire->header.prev, &c);
-		if (pl_repair_take(e, c.node, &c.header, c.id, c.entry_header, c.body))
-			return;
-		if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
-			return;
-		if (verify(e, c.entry_header) == PL_OK)
-			pl_suspect(e, c.node, c.entry_header, c.header.lane, c.header.seq);
-		else
-			refuse(e, s, wire, signature_is_bad);
+		pl_full_receive(e, s, wire);
 		return;
 	}
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
@@ -285,22 +268,22 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	if (memcmp(wire->prev8, lane->have_id, PL_HEAD8_BYTES) != 0) {
 		if (lane->have_seq > 0)
 			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
-		refuse(e, s, wire, "does not continue the chain that we have");
+		pl_refuse(e, s, wire, "does not continue the chain that we have");
 		return;
 	}
 	if (wire->header.gseq <= lane->have_gseq) {
-		refuse(e, s, wire, "gseq goes back");
+		pl_refuse(e, s, wire, "gseq goes back");
 		return;
 	}
 	if (!quota_allows(e, wire))
 		return;
 	pl_candidate(e, wire, lane->have_id, &c);
 	if (!may_stand(e, &c)) {
-		refuse(e, s, wire, "its header breaks a rule");
+		pl_refuse(e, s, wire, "its header breaks a rule");
 		return;
 	}
 	if (!signature_holds(e, s, &c)) {
-		refuse(e, s, wire, signature_is_bad);
+		pl_refuse(e, s, wire, pl_signature_is_bad);
 		return;
 	}
 	quota_take(e, &c);
@@ -385,7 +368,7 @@ static bool wire_is_ours_to_judge(struct pl_engine *e, struct session *s, const 
 		return false;
 	}
 	if (wire->header.generation != pl_generation_of(e, wire->node) || wire->header.charter_epoch > e->charter->epoch) {
-		refuse(e, s, wire, "generation or charter epoch not known here");
+		pl_refuse(e, s, wire, "generation or charter epoch not known here");
 		return false;
 	}
 	return true;
@@ -509,7 +492,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 		at += cost;
 		entries++;
 	}
-	if (entries < 2 || verify(e, last) != PL_OK) {
+	if (entries < 2 || pl_lane_verify(e, last) != PL_OK) {
 		*lane = before;
 		e->effects_count = effects_before;
 		e->storing_bytes = storing_before;
@@ -518,7 +501,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	e->counters.entries_accepted += entries;
 	e->counters.catchup_batched += entries - 1;
 	if (same.node != PL_NODE_NONE)
-		pl_suspect(e, same.node, same.entry_header, other_lane, other_seq);
+		pl_suspect(e, s, same.node, same.entry_header, other_lane, other_seq);
 	if (first.node == e->self)
 		self_is_behind(e, s, first.header.lane, first.header.seq);
 	pl_acked_up_to(e, s->peer, index, lane->have_seq);

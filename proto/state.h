@@ -28,10 +28,11 @@
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
 #define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
 #define PL_FLASH_AHEAD_MAX 64        /* places a FLASH may be early by and still be kept */
-#define PL_SUSPICIONS 8              /* fork checks under way */
 #define PL_REPAIRS_MAX 64            /* damaged entries that are asked for, one at a time; more are found again when they are read again */
 #define PL_REPAIR_PAUSE_MS 30000     /* until those that no peer has given are asked for again */
-#define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us */
+#define PL_SUSPICIONS 32             /* fork checks under way */
+#define PL_SUSPICIONS_PER_PEER 4     /* of these, for what one peer has sent */
+#define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us; the oldest question gives way */
 #define PL_EFFECTS_MAX 2048          /* engine.c shows that a step has no more */
 #define PL_EFFECTS_SLICE 512         /* bulk is checked only while a step has fewer */
 #define PL_SLOT_BYTES (2 + 256 + PL_NOISE_TAG_BYTES) /* the smallest record: a goodbye */
@@ -126,6 +127,13 @@ struct assembly {
 	bool open;
 };
 
+/* A place in a lane that somebody was asked for. */
+struct asked {
+	uint16_t node;
+	uint8_t lane;
+	uint64_t seq;
+};
+
 struct session {
 	bool used;
 	uint16_t conn, peer;
@@ -150,7 +158,8 @@ struct session {
 	uint16_t check;      /* PL_NONE16: none */
 	uint64_t caught_ms;  /* when it last sent something that answers a WANT */
 	uint32_t unanswered; /* WANTs that it has left unanswered, less those that it has answered since */
-	uint8_t full_asked;  /* entries in full that we wait for */
+	struct asked asked_full[PL_FULL_ASKED_MAX]; /* entries in full that we wait for, the oldest first */
+	uint8_t asked_full_count;
 
 	struct pl_record_stream writer;
 	uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
@@ -195,10 +204,11 @@ struct flash {
 
 struct suspicion {
 	bool used;
-	uint16_t node;
+	uint16_t node, peer; /* peer: who has sent what made us look */
 	uint8_t lane;
 	uint64_t seq;
 	uint32_t token; /* 0: the entry to compare with is not durable yet */
+	uint64_t age;   /* a lower one is older */
 	uint8_t header[PL_ENTRY_HEADER_BYTES];
 };
 
@@ -261,6 +271,7 @@ struct pl_engine {
 	uint32_t repairs_count, repairs_vain;  /* vain: how many in a row nobody has given */
 	uint16_t repair_turn;                  /* the first session that has not been asked yet */
 	uint64_t repair_at_ms;                 /* when the next is asked; 0: nothing waits */
+	uint64_t suspicions_count; /* so far */
 	struct fork *forks;
 	uint32_t forks_count;
 	struct pl_bucket *flash_quota; /* per node */
@@ -332,14 +343,25 @@ void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const u
 /* The item at an offset of the in queue; false at its end. */
 bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
 
+extern const char pl_signature_is_bad[];
+enum pl_err pl_lane_verify(struct pl_engine *e, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES]);
+/* Counts an entry that did not check out against who has sent it; too many end the link. */
+void pl_blame(struct pl_engine *e, struct session *s);
+/* Drops one, with a note, and asks for its lane elsewhere. */
+void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why);
+
 /* --- fork.c --- */
-/* Compares a signed header with what we have at a place: its own, or one with the same gseq. At once if that is in the store, otherwise when
- * it is. */
-void pl_suspect(struct pl_engine *e, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq);
+/* Compares a signed header, come from s, with what we have at a place: its own, or one with the same gseq. At once if that is in the store,
+ * otherwise when it is. */
+void pl_suspect(struct pl_engine *e, const struct session *s, uint16_t node, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t lane, uint64_t seq);
 /* Whether another lane of the feed has an entry with the same gseq, of those that are remembered; then *lane and *seq name it. */
 bool pl_same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq);
 /* False: it was not for this that the store was asked. */
 bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+/* This peer has been asked for an entry in full. */
+void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+/* One has come. */
+void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
 void pl_fork_store_failed(struct pl_engine *e);
 void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);

@@ -166,8 +166,8 @@ static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, ui
 
 void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 {
-	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL) && s->full_asked < PL_FULL_ASKED_MAX)
-		s->full_asked++;
+	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL))
+		pl_full_asked(s, node, lane, seq);
 }
 
 /* Whom to ask for what a lane lacks: who has left the fewest WANTs unanswered; of these, who has announced most; of equals, who answers fastest. */
