@@ -71,7 +71,6 @@ void pl_http_counters(const struct pl_http *http, struct pl_http_counters *out);
 /* --- request --- */
 const char *pl_request_param(const struct pl_request *request, const char *name); /* percent-decoded; NULL */
 const char *pl_request_query(const struct pl_request *request, const char *name); /* percent-decoded; NULL if absent */
-const char *pl_request_header(const struct pl_request *request, const char *name); /* Accept, Content-Type, Last-Event-ID only; NULL */
 const uint8_t *pl_request_body(const struct pl_request *request, size_t *count);
 /* Parses the body once; NULL after having replied 400 with line and column. Names that stand twice in an object, nesting over PL_JSON_DEPTH_MAX
  * and anything but an object or array are refused. Borrowed from the request. */

@@ -40,8 +40,8 @@ static inline void hello(struct pl_request *request, void *ctx)
 static inline void show(struct pl_request *request, void *ctx)
 {
 	(void)ctx;
-	const char *id = pl_request_param(request, "id"), *q = pl_request_query(request, "q"), *accept = pl_request_header(request, "accept");
-	pl_reply_json(request, 200, json_pack("{s:s, s:s*, s:s*}", "id", id, "q", q, "accept", accept));
+	const char *id = pl_request_param(request, "id"), *q = pl_request_query(request, "q");
+	pl_reply_json(request, 200, json_pack("{s:s, s:s*}", "id", id, "q", q));
 }
 
 static inline void literal(struct pl_request *request, void *ctx)

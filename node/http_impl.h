@@ -65,7 +65,7 @@ struct pl_request {
 	size_t segments_count, query_count;
 	const char *segments[HTTP_SEGMENTS_MAX];
 	struct { const char *name, *value; } query[HTTP_QUERY_MAX];
-	const char *accept, *content_type, *last_event_id;
+	const char *last_event_id;
 	const char *why;   /* it is refused */
 	uint8_t *body;
 	size_t body_bytes, body_count, body_room; /* bytes: announced, and counted in the server's bodies_bytes */

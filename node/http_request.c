@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "node/http_impl.h"
 #include "node/visible.h"
@@ -96,8 +95,6 @@ struct pl_request *request_new(struct conn *conn, const char *path, const char *
 	conn->http->requests = request;
 	request->uid = conn->uid;
 	snprintf(request->method, sizeof request->method, "%s", method);
-	request->accept = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Accept"));
-	request->content_type = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Content-Type"));
 	request->last_event_id = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Last-Event-ID"));
 	split_path(request, path);
 	if (!request->why)
@@ -208,17 +205,6 @@ const char *pl_request_query(const struct pl_request *request, const char *name)
 	for (size_t i = 0; i < request->query_count; i++)
 		if (strcmp(request->query[i].name, name) == 0)
 			return request->query[i].value;
-	return NULL;
-}
-
-const char *pl_request_header(const struct pl_request *request, const char *name)
-{
-	if (strcasecmp(name, "Accept") == 0)
-		return request->accept;
-	if (strcasecmp(name, "Content-Type") == 0)
-		return request->content_type;
-	if (strcasecmp(name, "Last-Event-ID") == 0)
-		return request->last_event_id;
 	return NULL;
 }
 

@@ -48,7 +48,7 @@ static void count_body(struct pl_request *request, void *ctx)
 static void file(struct pl_request *request, void *ctx)
 {
 	(void)ctx;
-	pl_reply_bytes(request, 200, pl_request_header(request, "content-type"), pl_request_param(request, "name"), NULL, 0);
+	pl_reply_bytes(request, 200, pl_request_query(request, "type"), pl_request_param(request, "name"), NULL, 0);
 }
 
 static void events(struct pl_request *request, void *ctx)
