@@ -37,7 +37,7 @@ bool pl_check_may_go(const struct pl_engine *e, const struct session *s)
 static bool is_next(const struct pl_engine *e, const struct session *s, const struct check *check, const struct pl_wire *wire, uint8_t flags,
                     struct candidate *c)
 {
-	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_SHORT || (wire->header.lane == 2 && (flags & PL_FRAME_CATCHUP)))
+	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_NEXT || (wire->header.lane == 2 && (flags & PL_FRAME_CATCHUP)))
 		return false;
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 	const struct lane *lane = &e->lanes[index];
@@ -52,9 +52,9 @@ static bool is_next(const struct pl_engine *e, const struct session *s, const st
 			break;
 		}
 	}
-	if (wire->header.seq != seq + 1 || memcmp(wire->prev8, id, PL_HEAD8_BYTES) != 0)
+	if (wire->header.seq != seq + 1 || memcmp(wire->header.prev, id, PL_ID_BYTES) != 0)
 		return false;
-	pl_candidate(e, wire, id, c);
+	pl_candidate(e, wire, c);
 	return true;
 }
 

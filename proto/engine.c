@@ -9,7 +9,7 @@
 
 /* What a step can add to the effects, so that pl_effect_add() always finds room, whatever a peer sends.
  *
- *   a record     an item of ACK or FRONTIER takes 24 bytes and is at most one effect; an entry takes 152 and is at most two (STORE, ACKED), a
+ *   a record     an item of ACK or FRONTIER takes 48 bytes and is at most one effect; an entry takes 176 and is at most two (STORE, ACKED), a
  *                PROOF 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
  *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, VERIFY, fork checks), and it may end the link.
  *                Equal roots: one ACKED at a time, below the same bound.

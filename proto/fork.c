@@ -186,12 +186,12 @@ void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wir
 		pl_blame(e, s);
 		return;
 	}
-	pl_candidate(e, wire, wire->header.prev, &c);
+	pl_candidate(e, wire, &c);
 	if (pl_repair_take(e, c.node, &c.header, c.id, c.entry_header, c.body))
 		return;
 	if (wire->header.seq > lane->have_seq)
 		return; /* what it was to be compared with is void: the store has failed since */
-	if (recent->seq == wire->header.seq && memcmp(recent->id8, c.id, PL_HEAD8_BYTES) == 0)
+	if (recent->seq == wire->header.seq && memcmp(recent->id, c.id, PL_ID_BYTES) == 0)
 		return;
 	if (pl_lane_verify(e, c.entry_header) == PL_OK)
 		pl_suspect(e, s, c.node, c.entry_header, c.header.lane, c.header.seq);

@@ -65,7 +65,7 @@ void pl_item_write(const struct pl_item *item, uint8_t out[PL_ITEM_BYTES])
 	out[3] = 0;
 	pl_put32(out + 4, item->generation);
 	pl_put64(out + 8, item->seq);
-	memcpy(out + 16, item->head8, PL_HEAD8_BYTES);
+	memcpy(out + 16, item->head_id, PL_ID_BYTES);
 }
 
 enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struct pl_item *out)
@@ -77,7 +77,7 @@ enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struct pl_item *out
 	out->lane = bytes[2];
 	out->generation = pl_get32(bytes + 4);
 	out->seq = pl_get64(bytes + 8);
-	memcpy(out->head8, bytes + 16, PL_HEAD8_BYTES);
+	memcpy(out->head_id, bytes + 16, PL_ID_BYTES);
 	return PL_OK;
 }
 
@@ -146,20 +146,13 @@ static void read_head(const uint8_t *p, struct pl_head *out)
 enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out)
 {
 	struct pl_wire wire = { 0 };
-	size_t prefix;
 
-	if (count < PL_WIRE_PREFIX_SHORT)
+	if (count < PL_WIRE_PREFIX)
 		return PL_ERR_SHORT;
 	wire.node = pl_get16(bytes);
 	wire.form = bytes[2];
-	if (wire.form == PL_WIRE_FORM_SHORT)
-		prefix = PL_WIRE_PREFIX_SHORT;
-	else if (wire.form == PL_WIRE_FORM_FULL)
-		prefix = PL_WIRE_PREFIX_FULL;
-	else
+	if (wire.form != PL_WIRE_FORM_NEXT && wire.form != PL_WIRE_FORM_FULL)
 		return PL_ERR_FORMAT;
-	if (count < prefix)
-		return PL_ERR_SHORT;
 	struct pl_header *h = &wire.header;
 	h->lane = bytes[3];
 	h->kind = bytes[4];
@@ -174,13 +167,11 @@ enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out
 	read_head(bytes + 40, &h->others[0]);
 	read_head(bytes + 56, &h->others[1]);
 	wire.signature = bytes + 72;
-	memcpy(wire.prev8, bytes + 136, PL_HEAD8_BYTES);
-	if (wire.form == PL_WIRE_FORM_FULL)
-		memcpy(h->prev, bytes + 136, PL_ID_BYTES);
-	wire.body = bytes + prefix;
-	if (count - prefix > PL_BODY_BYTES_MAX)
+	memcpy(h->prev, bytes + 136, PL_ID_BYTES);
+	wire.body = bytes + PL_WIRE_PREFIX;
+	if (count - PL_WIRE_PREFIX > PL_BODY_BYTES_MAX)
 		return PL_ERR_LIMIT;
-	wire.body_bytes = (uint32_t)(count - prefix);
+	wire.body_bytes = (uint32_t)(count - PL_WIRE_PREFIX);
 	h->body_bytes = wire.body_bytes;
 	if (h->lane >= PL_LANES || h->seq == 0 || h->gseq == 0 || h->generation == 0)
 		return PL_ERR_FORMAT;
@@ -195,10 +186,9 @@ enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out
 size_t pl_wire_write(uint16_t node, uint8_t form, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body, uint32_t body_bytes,
                      uint8_t *out, size_t out_max)
 {
-	const size_t prefix = form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT;
 	const uint8_t *h = entry_header;
 
-	assert(out_max >= prefix + body_bytes);
+	assert(out_max >= PL_WIRE_PREFIX + body_bytes);
 	pl_put16(out, node);
 	out[2] = form;
 	out[3] = h[1];
@@ -209,8 +199,8 @@ size_t pl_wire_write(uint16_t node, uint8_t form, const uint8_t entry_header[PL_
 	memcpy(out + 16, h + 16, 24);     /* seq, gseq, time */
 	memcpy(out + 40, h + 104, 32);    /* other heads */
 	memcpy(out + 72, h + PL_HEADER_BYTES, PL_SIGN_BYTES);
-	memcpy(out + 136, h + 72, form == PL_WIRE_FORM_FULL ? PL_ID_BYTES : PL_HEAD8_BYTES);
+	memcpy(out + 136, h + 72, PL_ID_BYTES);
 	if (body_bytes > 0)
-		memcpy(out + prefix, body, body_bytes);
-	return prefix + body_bytes;
+		memcpy(out + PL_WIRE_PREFIX, body, body_bytes);
+	return PL_WIRE_PREFIX + body_bytes;
 }

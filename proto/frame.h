@@ -59,21 +59,21 @@ void pl_frame_write_header(uint8_t out[PL_FRAME_HEADER_BYTES], uint8_t type, uin
 /* The smallest padding class that holds so many bytes. */
 size_t pl_record_padded(size_t plain_bytes);
 
-/* --- items of FRONTIER, HAVE, ACK: 24 bytes: u16 node, u8 lane, u8 0, u32 generation, u64 seq, head8 --- */
-#define PL_ITEM_BYTES 24
+/* --- items of FRONTIER, HAVE, ACK: 48 bytes: u16 node, u8 lane, u8 0, u32 generation, u64 seq, head id 32 --- */
+#define PL_ITEM_BYTES 48
 struct pl_item {
 	uint16_t node;
 	uint8_t lane;
 	uint32_t generation;
 	uint64_t seq;
-	uint8_t head8[PL_HEAD8_BYTES];
+	uint8_t head_id[PL_ID_BYTES];
 };
 void pl_item_write(const struct pl_item *item, uint8_t out[PL_ITEM_BYTES]);
 PL_MUST_CHECK enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struct pl_item *out);
 
 /* --- WANT: 24 bytes: u16 node, u8 lane, u8 flags, u32 generation, u64 from, u64 to --- */
 #define PL_WANT_BYTES 24
-#define PL_WANT_FULL 0x01u /* one entry, with its whole prev: to prove or disprove a fork */
+#define PL_WANT_FULL 0x01u /* one entry, whatever has been sent of its lane: to prove or disprove a fork */
 struct pl_want {
 	uint16_t node;
 	uint8_t lane, flags;
@@ -95,33 +95,31 @@ PL_MUST_CHECK enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, stru
 
 /* --- an entry on the wire ---
  *   0  2  author's node index          16  8  seq
- *   2  1  form: 0 short, 1 full prev   24  8  gseq
+ *   2  1  form: 0 next, 1 full        24  8  gseq
  *   3  1  lane                         32  8  claimed time
  *   4  1  kind                         40 32  heads of the other lanes
  *   5  1  flags                        72 64  signature
- *   6  2  0                           136  8  prev, its first 8 bytes; or 32, all of it (form 1)
- *   8  4  charter epoch               144…    body, to the end
+ *   6  2  0                           136 32  prev
+ *   8  4  charter epoch               168…    body, to the end
  *  12  4  generation
- * Author, prev and body hash are left out: the receiver has the first two and computes the third. */
-#define PL_WIRE_FORM_SHORT 0
+ * Author and body hash are left out: the receiver has the first and computes the second. Full is what answers a WANT with the flag full. */
+#define PL_WIRE_FORM_NEXT 0
 #define PL_WIRE_FORM_FULL 1
-#define PL_WIRE_PREFIX_SHORT 144
-#define PL_WIRE_PREFIX_FULL 168
-#define PL_WIRE_BYTES_MAX (PL_WIRE_PREFIX_FULL + PL_BODY_BYTES_MAX)
-#define PL_WIRE_FLASH_BYTES_MAX (PL_WIRE_PREFIX_FULL + PL_FLASH_BODY_BYTES_MAX)
+#define PL_WIRE_PREFIX 168
+#define PL_WIRE_BYTES_MAX (PL_WIRE_PREFIX + PL_BODY_BYTES_MAX)
+#define PL_WIRE_FLASH_BYTES_MAX (PL_WIRE_PREFIX + PL_FLASH_BODY_BYTES_MAX)
 
 struct pl_wire {
 	uint16_t node;
 	uint8_t form;
-	struct pl_header header;  /* without author, body hash; prev only in form full */
-	uint8_t prev8[PL_HEAD8_BYTES];
+	struct pl_header header;  /* without author and body hash */
 	const uint8_t *signature; /* 64, borrowed */
 	const uint8_t *body;      /* borrowed */
 	uint32_t body_bytes;
 };
-/* Decodes and checks all that the form fixes (not author or prev). PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT. */
+/* Decodes and checks all that the form fixes (not the author). PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT. */
 PL_MUST_CHECK enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out);
-/* Returns the bytes written: the prefix of the form, and the body. out_max must hold them (asserted). */
+/* Returns the bytes written: PL_WIRE_PREFIX, and the body. out_max must hold them (asserted). */
 size_t pl_wire_write(uint16_t node, uint8_t form, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body, uint32_t body_bytes,
                      uint8_t *out, size_t out_max);
 

@@ -134,7 +134,7 @@ Test(frame, items_come_back_as_they_were)
 		struct pl_item item = { .node = (uint16_t)edges[i], .lane = (uint8_t)(i % PL_LANES), .generation = (uint32_t)edges[i], .seq = edges[i] };
 		struct pl_item back = { 0 };
 		uint8_t bytes[PL_ITEM_BYTES];
-		memset(item.head8, (int)i, sizeof item.head8);
+		memset(item.head_id, (int)i, sizeof item.head_id);
 		pl_item_write(&item, bytes);
 		if (item.seq == 0) {
 			cr_assert_eq(pl_item_read(bytes, &back), PL_ERR_FORMAT, "a lane without entries has no head to name");
@@ -145,13 +145,14 @@ Test(frame, items_come_back_as_they_were)
 		cr_assert_eq(back.lane, item.lane);
 		cr_assert_eq(back.generation, item.generation);
 		cr_assert_eq(back.seq, item.seq);
-		cr_assert_arr_eq(back.head8, item.head8, sizeof item.head8);
+		cr_assert_arr_eq(back.head_id, item.head_id, sizeof item.head_id);
 	}
 	/* where each field stands */
-	static const uint8_t golden[PL_ITEM_BYTES] = { 1, 2, 2, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22 };
+	static const uint8_t golden[PL_ITEM_BYTES] = { 1, 2, 2, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+		                                     23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46 };
 	struct pl_item item;
 	cr_assert_eq(pl_item_read(golden, &item), PL_OK);
-	cr_assert(item.node == 0x0102 && item.lane == 2 && item.generation == 0x03040506 && item.seq == 0x0708090a0b0c0d0eULL && item.head8[7] == 22);
+	cr_assert(item.node == 0x0102 && item.lane == 2 && item.generation == 0x03040506 && item.seq == 0x0708090a0b0c0d0eULL && item.head_id[0] == 15 && item.head_id[31] == 46);
 }
 
 Test(frame, an_item_has_a_lane_that_exists_and_a_zero)
@@ -264,7 +265,7 @@ static struct pl_header sample(void)
 static uint8_t *wire_of(struct pl_header *h, uint8_t form, uint32_t body_bytes, size_t *wire_bytes)
 {
 	uint8_t entry[PL_ENTRY_HEADER_BYTES];
-	const size_t room = PL_WIRE_PREFIX_FULL + body_bytes;
+	const size_t room = PL_WIRE_PREFIX + body_bytes;
 	uint8_t *wire = malloc(room);
 
 	h->body_bytes = body_bytes;
@@ -272,7 +273,7 @@ static uint8_t *wire_of(struct pl_header *h, uint8_t form, uint32_t body_bytes, 
 	pl_header_encode(h, entry);
 	memset(entry + PL_HEADER_BYTES, 0x41, PL_SIGN_BYTES);
 	*wire_bytes = pl_wire_write(0x0203, form, entry, body, body_bytes, wire, room);
-	cr_assert_eq(*wire_bytes, (form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT) + body_bytes);
+	cr_assert_eq(*wire_bytes, PL_WIRE_PREFIX + body_bytes);
 	return realloc(wire, *wire_bytes);
 }
 
@@ -288,14 +289,12 @@ Test(frame, an_entry_loses_on_the_wire_only_what_the_receiver_has)
 		cr_assert_eq(wire.form, form);
 		cr_assert_eq(wire.body_bytes, 100);
 		cr_assert_arr_eq(wire.body, body, 100);
-		cr_assert_arr_eq(wire.prev8, h.prev, PL_HEAD8_BYTES);
+		cr_assert_arr_eq(wire.header.prev, h.prev, PL_ID_BYTES);
 		for (int i = 0; i < PL_SIGN_BYTES; i++)
 			cr_assert_eq(wire.signature[i], 0x41);
-		/* with author and body hash put back, and prev where it was short, the header is the one that was signed */
+		/* with author and body hash put back the header is the one that was signed */
 		memcpy(wire.header.author, h.author, sizeof h.author);
 		memcpy(wire.header.body_hash, h.body_hash, sizeof h.body_hash);
-		if (form == PL_WIRE_FORM_SHORT)
-			memcpy(wire.header.prev, h.prev, sizeof h.prev);
 		pl_header_encode(&h, encoded[0]);
 		pl_header_encode(&wire.header, encoded[1]);
 		cr_assert_arr_eq(encoded[0], encoded[1], PL_HEADER_BYTES, "form %u", form);
@@ -307,7 +306,7 @@ Test(frame, an_entry_cut_anywhere_is_short_or_has_less_body)
 {
 	for (uint8_t form = 0; form < 2; form++) {
 		struct pl_header h = sample();
-		const size_t prefix = form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT;
+		const size_t prefix = PL_WIRE_PREFIX;
 		size_t wire_bytes;
 		uint8_t *bytes = wire_of(&h, form, 50, &wire_bytes);
 		for (size_t count = 0; count <= wire_bytes; count++) {
@@ -357,7 +356,7 @@ Test(frame, every_byte_of_the_prefix_that_has_a_rule_is_held_to_it)
 		struct pl_header h = sample();
 		struct pl_wire wire;
 		size_t wire_bytes;
-		uint8_t *bytes = wire_of(&h, PL_WIRE_FORM_SHORT, 40, &wire_bytes); /* 40: enough for the form full, whose prev is longer */
+		uint8_t *bytes = wire_of(&h, PL_WIRE_FORM_NEXT, 40, &wire_bytes);
 		const struct {
 			size_t at;
 			bool ok;
@@ -395,7 +394,7 @@ Test(frame, numbers_of_an_entry_at_the_edges)
 			case 5: h.others[0].seq = v; break;
 			default: h.others[1].seq = v; break;
 			}
-			uint8_t *bytes = wire_of(&h, PL_WIRE_FORM_SHORT, 1, &wire_bytes);
+			uint8_t *bytes = wire_of(&h, PL_WIRE_FORM_NEXT, 1, &wire_bytes);
 			const bool zero = field == 0 ? v == 0 : field == 1 ? v == 0 : field == 3 && (uint32_t)v == 0;
 			cr_assert_eq(pl_wire_read(bytes, wire_bytes, &wire), zero ? PL_ERR_FORMAT : PL_OK, "field %d, value %zu", field, i);
 			if (!zero)

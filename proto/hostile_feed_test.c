@@ -1,8 +1,10 @@
 /* What one member can do to the others by what it says of feeds, its own and those of others, and what it cannot. See tests/hostile.h. */
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "crypto/bytes.h"
+#include "crypto/labels.h"
 #include "tests/hostile.h"
 
 static bool is_frozen(struct world *w, uint16_t at, uint16_t node, uint8_t lane)
@@ -366,11 +368,11 @@ Test(hostile_feed, an_entry_on_another_branch_makes_a_node_ask_for_what_is_befor
 			struct member *eve = live(w, CHE);
 			struct author author = { .node = EVE };
 			const struct made one = author_next(w, &author, lane, 0, 20), two = author_next(w, &author, lane, 0, 20);
-			uint8_t wire[PL_WIRE_PREFIX_SHORT + 20];
+			uint8_t wire[PL_WIRE_PREFIX + 20];
 			struct pl_want want;
 			member_entry(eve, &one, 0);
-			made_wire(&two, PL_WIRE_FORM_SHORT, wire, sizeof wire);
-			wire[136 + 7] ^= 1; /* the last byte of prev */
+			made_wire(&two, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+			wire[136 + 31] ^= 1; /* the last byte of prev */
 			member_frame(eve, PL_FRAME_ENTRY, catchup ? PL_FRAME_CATCHUP : 0, lane, wire, sizeof wire);
 			member_flush(eve);
 			member_run_ms(eve, 20);
@@ -644,9 +646,9 @@ Test(hostile_feed, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 		made[i] = author_next(w, &author, 1, 0, 20);
 		member_entry(eve, &made[i], 0);
 	}
-	uint8_t wire[PL_WIRE_PREFIX_SHORT + 20];
+	uint8_t wire[PL_WIRE_PREFIX + 20];
 	const struct made next = author_next(w, &author, 1, 0, 20);
-	made_wire(&next, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+	made_wire(&next, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 	wire[136] ^= 1; /* does not continue: number 20 is asked for in full */
 	member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, sizeof wire);
 	member_flush(eve);
@@ -669,6 +671,84 @@ Test(hostile_feed, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	world_free(w);
 }
 
+/* Whoever looks long enough finds two entries whose ids begin alike. */
+Test(hostile_feed, heads_are_compared_whole)
+{
+	static const uint8_t types[] = { PL_FRAME_FRONTIER, PL_FRAME_HAVE, PL_FRAME_ACK };
+
+	for (size_t type = 0; type < sizeof types; type++) {
+		struct world *w = network();
+		struct member *eve = live(w, CHE);
+		struct author author = { .node = EVE };
+		const struct made one = author_next(w, &author, 1, 0, 20), two = author_next(w, &author, 1, 0, 20);
+		uint8_t head[PL_ID_BYTES];
+		struct pl_want want;
+		member_entry(eve, &one, 0);
+		member_entry(eve, &two, 0);
+		member_item(eve, types[type], PL_FRAME_LAST, EVE, 1, 2, two.id);
+		member_flush(eve);
+		member_run_ms(eve, 20);
+		cr_assert_not(member_asked(eve, EVE, 1, &want));
+		memcpy(head, one.id, sizeof head);
+		head[PL_ID_BYTES - 1] ^= 1;
+		member_item(eve, types[type], PL_FRAME_LAST, EVE, 1, 1, head);
+		member_flush(eve);
+		member_run_ms(eve, 20);
+		cr_assert(member_asked(eve, EVE, 1, &want) && want.flags == PL_WANT_FULL && want.from == 1, "frame %u", types[type]);
+		member_free(eve);
+		world_free(w);
+	}
+}
+
+/* Signs with a nonce that has served before, so that the first half of the signature is that of another entry. */
+static void sign_with_nonce(struct world *w, struct made *made, const uint8_t nonce[32])
+{
+	uint8_t hash[64], k[32], signed_bytes[sizeof PL_LABEL_ENTRY + PL_ID_BYTES + PL_HEADER_BYTES], *signature = made->entry_header + PL_HEADER_BYTES;
+	const uint8_t *secret = world_config(w, made->node)->sign_secret;
+	crypto_hash_sha512_state state;
+
+	memcpy(signed_bytes, PL_LABEL_ENTRY, sizeof PL_LABEL_ENTRY);
+	memcpy(signed_bytes + sizeof PL_LABEL_ENTRY, world_charter(w)->network_id, PL_ID_BYTES);
+	memcpy(signed_bytes + sizeof PL_LABEL_ENTRY + PL_ID_BYTES, made->entry_header, PL_HEADER_BYTES);
+	cr_assert_eq(crypto_scalarmult_ed25519_base_noclamp(signature, nonce), 0);
+	crypto_hash_sha512_init(&state);
+	crypto_hash_sha512_update(&state, signature, 32);
+	crypto_hash_sha512_update(&state, secret + 32, 32);
+	crypto_hash_sha512_update(&state, signed_bytes, sizeof signed_bytes);
+	crypto_hash_sha512_final(&state, hash);
+	crypto_core_ed25519_scalar_reduce(k, hash);
+	crypto_hash_sha512(hash, secret, 32);
+	hash[0] &= 248;
+	hash[31] = (uint8_t)((hash[31] & 127) | 64);
+	memset(hash + 32, 0, 32);
+	crypto_core_ed25519_scalar_reduce(hash, hash);
+	crypto_core_ed25519_scalar_mul(k, k, hash);
+	crypto_core_ed25519_scalar_add(signature + 32, k, nonce);
+	pl_entry_id(world_charter(w)->network_id, made->entry_header, made->id);
+	cr_assert_eq(pl_entry_verify(world_charter(w)->network_id, made->entry_header), PL_OK);
+}
+
+Test(hostile_feed, signatures_that_begin_alike_are_told_apart)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, fork = author;
+	struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+	static const uint8_t nonce[32] = { 9, 8, 7 };
+	struct pl_want want;
+
+	sign_with_nonce(w, &one, nonce);
+	sign_with_nonce(w, &other, nonce);
+	member_entry(eve, &one, 0);
+	member_entry(eve, &other, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(world_durable(w, CHE, EVE, 1), 1);
+	cr_assert(member_asked(eve, EVE, 1, &want) && want.flags == PL_WANT_FULL);
+	member_free(eve);
+	world_free(w);
+}
+
 /* A question is answered by the entry that was asked for and by no other, and whoever gives another one has not used anything up. */
 Test(hostile_feed, who_answers_with_another_entry_blinds_nobody)
 {
@@ -683,11 +763,11 @@ Test(hostile_feed, who_answers_with_another_entry_blinds_nobody)
 		member_flush(at[node]);
 		member_run_ms(at[node], 100);
 		for (uint8_t i = 0; i < 12; i++) {
-			const uint8_t head8[PL_HEAD8_BYTES] = { 1, 2, 3, i };
+			const uint8_t head[PL_ID_BYTES] = { 1, 2, 3, i };
 			struct pl_header far = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1, .seq = (1ull << 40) + i, .gseq = (1ull << 41) + i,
 			                         .time_ms = world_wall(w), .prev = { 7 } };
 			const struct made made = make_entry(w, EVE, far, "x", 1);
-			member_item(at[node], PL_FRAME_HAVE, 0, EVE, 1, 1, head8); /* it asks */
+			member_item(at[node], PL_FRAME_HAVE, 0, EVE, 1, 1, head); /* it asks */
 			member_flush(at[node]);
 			member_run_ms(at[node], 20);
 			member_entry_full(at[node], &made);
@@ -733,12 +813,13 @@ Test(hostile_feed, what_one_peer_makes_a_node_compare_keeps_nothing_of_anothers_
 	member_flush(honest);
 	member_run_ms(honest, 20);
 	for (int turn = 0; turn < 8; turn++) {
+		static const uint8_t false_head[PL_ID_BYTES] = { 1 };
 		struct made made[24];
 		for (uint64_t i = 0; i < 24; i++) {
 			made[i] = author_next(w, &author, 1, 0, 20);
 			member_entry(eve, &made[i], 0);
 			if (i < 8)
-				member_item(eve, PL_FRAME_HAVE, 0, EVE, 1, seq_of(&made[i]), (const uint8_t *)"a false head");
+				member_item(eve, PL_FRAME_HAVE, 0, EVE, 1, seq_of(&made[i]), false_head);
 		}
 		for (int i = 0; i < 8; i++)
 			member_entry_full(eve, &made[i]); /* as they are, but no longer remembered */
@@ -767,7 +848,7 @@ Test(hostile_feed, entries_that_no_form_allows_end_the_link)
 	key.lane = 0;
 	key.kind = PL_KIND_EPOCH_KEY;
 	const struct made made = make_entry(w, EVE, message, "x", 1);
-	const size_t bytes = made_wire(&made, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+	const size_t bytes = made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 	const struct {
 		size_t at;
 		uint8_t value;
@@ -776,14 +857,14 @@ Test(hostile_feed, entries_that_no_form_allows_end_the_link)
 		     { 23, 0 /* seq */ }, { 31, 0 /* gseq */ } };
 	for (size_t i = 0; i < sizeof bent / sizeof *bent; i++) {
 		struct member *eve = live(w, CHE);
-		made_wire(&made, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 		wire[bent[i].at] = bent[i].value;
 		member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, bytes);
 		check_ended(w, eve, PL_BYE_FAULT, "entry");
 	}
-	for (size_t count = 0; count < PL_WIRE_PREFIX_SHORT; count += 11) {
+	for (size_t count = 0; count < PL_WIRE_PREFIX; count += 11) {
 		struct member *eve = live(w, CHE);
-		made_wire(&made, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 		member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, count);
 		check_ended(w, eve, PL_BYE_FAULT, "cut short");
 	}
@@ -810,7 +891,7 @@ Test(hostile_feed, entries_over_the_limit_of_their_kind_end_the_link_before_they
 	} cases[] = {
 		{ 0, 1, PL_WIRE_BYTES_MAX, true }, { 0, 1, PL_WIRE_BYTES_MAX + 1, false }, { 0, 2, 0xffffffff, false }, { 0, 0, 0x80000000, false },
 		{ PL_FRAME_FLASH, 0, PL_WIRE_FLASH_BYTES_MAX, true }, { PL_FRAME_FLASH, 0, PL_WIRE_FLASH_BYTES_MAX + 1, false },
-		{ 0, 1, PL_WIRE_PREFIX_SHORT - 1, false }, { 0, 1, 0, false },
+		{ 0, 1, PL_WIRE_PREFIX - 1, false }, { 0, 1, 0, false },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct member *eve = live(w, CHE);
@@ -858,10 +939,10 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 		struct member *eve = live(w, CHE);
 		struct author author = { .node = EVE };
 		/* the same entry, whole in its bytes, all the way: only the cutting is wrong */
-		const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX_SHORT);
+		const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX);
 		uint8_t wire[TOTAL + 100] = { 0 }, piece[TOTAL + 100];
 		size_t at = 0;
-		made_wire(&made, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 		for (int k = 0; k < 4 && cases[i].pieces[k].lane > 0; k++) {
 			const uint8_t flags = cases[i].pieces[k].flags;
 			const size_t count = cases[i].pieces[k].bytes;
@@ -880,9 +961,9 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 	/* and cut as it should be, in many small ones, other frames between */
 	struct member *eve = live(w, CHE);
 	struct author author = { .node = EVE };
-	const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX_SHORT);
+	const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX);
 	uint8_t wire[TOTAL], piece[TOTAL];
-	made_wire(&made, PL_WIRE_FORM_SHORT, wire, sizeof wire);
+	made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
 	for (size_t at = 0; at < TOTAL; at++) {
 		pl_put32(piece, TOTAL);
 		piece[at == 0 ? 4 : 0] = wire[at];
@@ -909,8 +990,8 @@ Test(hostile_feed, an_entry_ends_and_another_begins_in_one_record)
 	enum { BYTES = 12000, FIRST = 9000 };
 
 	for (int i = 0; i < 6; i++) {
-		const struct made made = author_next(w, &author, 1, 0, BYTES - PL_WIRE_PREFIX_SHORT);
-		made_wire(&made, PL_WIRE_FORM_SHORT, wires[i], sizeof wires[i]);
+		const struct made made = author_next(w, &author, 1, 0, BYTES - PL_WIRE_PREFIX);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wires[i], sizeof wires[i]);
 	}
 	for (int i = 0; i <= 6; i++) {
 		if (i > 0)
@@ -1681,14 +1762,14 @@ Test(hostile_feed, no_more_bulk_is_sent_than_there_is_credit)
 	member_run_ms(eve, 1000);
 	cr_assert_eq(cost_heard(eve), 0);
 	cr_assert_eq(member_copies(eve, CHE, 1, 1), 1, "what is not bulk costs none");
-	member_credit(eve, 1000 + 144 + 15);
+	member_credit(eve, 1000 + PL_WIRE_PREFIX + 15);
 	member_flush(eve);
 	member_run_ms(eve, 100);
 	cr_assert_eq(cost_heard(eve), 0, "one byte is missing");
 	member_credit(eve, 1);
 	member_flush(eve);
 	member_run_ms(eve, 100);
-	cr_assert_eq(cost_heard(eve), 1160);
+	cr_assert_eq(cost_heard(eve), 1000 + PL_WIRE_PREFIX + 16);
 	/* never more than 256 KiB, however much is given */
 	member_credit(eve, 0xffffffff);
 	member_credit(eve, 0xffffffff);
@@ -1732,7 +1813,7 @@ Test(hostile_feed, who_reads_nothing_gets_no_credit_back)
 		member_entry(eve, &made, 0);
 		member_flush(eve);
 		member_run_ms(eve, 5);
-		cost += PL_WIRE_PREFIX_SHORT + 10000 + 16;
+		cost += PL_WIRE_PREFIX + 10000 + 16;
 	}
 	cr_assert_not(member_is_open(eve));
 	cr_assert(cost > PL_CREDIT_BYTES && cost < PL_CREDIT_BYTES + PL_CREDIT_BYTES / 4 + 20000, "cut after %d", (int)cost);
@@ -1751,7 +1832,7 @@ Test(hostile_feed, credit_comes_back_for_all_that_is_taken_in_and_for_no_more)
 	for (int i = 0; i < 600; i++) {
 		const struct made made = author_next(w, &author, 2, 0, i % 7 ? 1000 : 30000);
 		member_entry(eve, &made, i % 2 ? PL_FRAME_CATCHUP : 0);
-		cost += PL_WIRE_PREFIX_SHORT + made.body_bytes + 16;
+		cost += PL_WIRE_PREFIX + made.body_bytes + 16;
 		member_flush(eve);
 		member_run_ms(eve, 3);
 	}

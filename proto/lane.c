@@ -3,13 +3,12 @@
 
 #include "proto/state.h"
 
-void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out)
+void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct candidate *out)
 {
 	out->node = wire->node;
 	out->header = wire->header;
 	out->body = wire->body;
 	memcpy(out->header.author, e->charter->nodes[wire->node].certificate.node_id, PL_NODE_ID_BYTES);
-	memcpy(out->header.prev, prev, PL_ID_BYTES);
 	pl_body_hash(wire->body, wire->body_bytes, out->header.body_hash);
 	pl_header_encode(&out->header, out->entry_header);
 	memcpy(out->entry_header + PL_HEADER_BYTES, wire->signature, PL_SIGN_BYTES);
@@ -58,8 +57,8 @@ static void remember(struct lane *lane, const struct candidate *c)
 	recent->seq = c->header.seq;
 	recent->gseq = c->header.gseq;
 	recent->copies = 1;
-	memcpy(recent->id8, c->id, PL_HEAD8_BYTES);
-	memcpy(recent->signature8, c->entry_header + PL_HEADER_BYTES, sizeof recent->signature8);
+	memcpy(recent->id, c->id, PL_ID_BYTES);
+	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof recent->scalar);
 	lane->have_seq = c->header.seq;
 	lane->have_gseq = c->header.gseq;
 	memcpy(lane->have_id, c->id, PL_ID_BYTES);
@@ -92,7 +91,7 @@ static struct flash *flash_keep(struct pl_engine *e, const struct candidate *c, 
 	flash->node = c->node;
 	flash->seq = c->header.seq;
 	flash->from_session = from_session;
-	flash->wire_bytes = (uint32_t)pl_wire_write(c->node, PL_WIRE_FORM_SHORT, c->entry_header, c->body, c->header.body_bytes, flash->wire,
+	flash->wire_bytes = (uint32_t)pl_wire_write(c->node, PL_WIRE_FORM_NEXT, c->entry_header, c->body, c->header.body_bytes, flash->wire,
 	                                            sizeof flash->wire);
 	return flash;
 }
@@ -196,7 +195,7 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 		return;
 	}
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
-	if (recent->seq != wire->header.seq || memcmp(recent->signature8, wire->signature, sizeof recent->signature8) == 0) {
+	if (recent->seq != wire->header.seq || memcmp(recent->scalar, wire->signature + 32, sizeof recent->scalar) == 0) {
 		if (durable_at_peer)
 			pl_acked_up_to(e, s->peer, index, wire->header.seq);
 		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
@@ -263,9 +262,9 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	struct lane *lane = &e->lanes[index];
 	struct candidate c;
 
-	/* PROTOCOL: "The short form names prev by its first 8 bytes; if they are not those of the receiver's head, one of the two is on another
-	 * branch, and the receiver asks for the predecessor in full." */
-	if (memcmp(wire->prev8, lane->have_id, PL_HEAD8_BYTES) != 0) {
+	/* PROTOCOL: "If prev is not the id of the receiver's head, one of the two is on another branch, and the receiver asks for the predecessor in
+	 * full." */
+	if (memcmp(wire->header.prev, lane->have_id, PL_ID_BYTES) != 0) {
 		if (lane->have_seq > 0)
 			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
 		pl_refuse(e, s, wire, "does not continue the chain that we have");
@@ -277,7 +276,7 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	}
 	if (!quota_allows(e, wire))
 		return;
-	pl_candidate(e, wire, lane->have_id, &c);
+	pl_candidate(e, wire, &c);
 	if (!may_stand(e, &c)) {
 		pl_refuse(e, s, wire, "its header breaks a rule");
 		return;
@@ -465,7 +464,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	struct pl_wire wire, first;
 	struct candidate c, same = { .node = PL_NODE_NONE };
 	uint32_t at = s->in_at, cost, entries = 0;
-	uint8_t flags, other_lane = 0, prev[PL_ID_BYTES];
+	uint8_t flags, other_lane = 0;
 	uint64_t other_seq = 0;
 	const uint8_t *last = NULL;
 
@@ -474,13 +473,12 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	const uint32_t index = pl_lane_index(first.node, first.header.lane);
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
-	memcpy(prev, lane->have_id, PL_ID_BYTES);
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
-		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_SHORT || wire.node != first.node ||
-		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.prev8, prev, PL_HEAD8_BYTES) != 0 ||
+		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_NEXT || wire.node != first.node ||
+		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
 		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0)
 			break;
-		pl_candidate(e, &wire, prev, &c);
+		pl_candidate(e, &wire, &c);
 		if (!may_stand(e, &c))
 			break;
 		if (same.node == PL_NODE_NONE && pl_same_gseq(e, &c, &other_lane, &other_seq))
@@ -488,7 +486,6 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 		quota_take(e, &c);
 		remember(lane, &c);
 		last = store(e, &c);
-		memcpy(prev, c.id, PL_ID_BYTES);
 		at += cost;
 		entries++;
 	}

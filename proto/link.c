@@ -492,7 +492,7 @@ static void pong_receive(struct pl_engine *e, struct session *s, const struct pl
 static void entry_whole(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t flags, uint8_t lane)
 {
 	/* PROTOCOL: "The frame's lane is the entry's lane, and its flag flash the entry's." */
-	if (count < PL_WIRE_PREFIX_SHORT || bytes[3] != lane || ((flags & PL_FRAME_FLASH) != 0 && (bytes[5] & PL_FLAG_FLASH) == 0)) {
+	if (count < PL_WIRE_PREFIX || bytes[3] != lane || ((flags & PL_FRAME_FLASH) != 0 && (bytes[5] & PL_FLAG_FLASH) == 0)) {
 		pl_session_fault(e, s, "entry does not fit its frame");
 		return;
 	}
@@ -516,7 +516,7 @@ static void frag_receive(struct pl_engine *e, struct session *s, const struct pl
 		a->total = pl_get32(bytes);
 		bytes += 4;
 		count -= 4;
-		if (a->total > a->max || a->total < PL_WIRE_PREFIX_SHORT) {
+		if (a->total > a->max || a->total < PL_WIRE_PREFIX) {
 			pl_session_fault(e, s, "fragmented entry over its limit");
 			return;
 		}

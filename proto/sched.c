@@ -162,8 +162,8 @@ static void refill(struct pl_engine *e, struct session *s)
 
 static void take_loaded(struct session *s, struct out_queue *q, const struct pl_stored_entry *entry)
 {
-	const uint8_t form = q->load_full ? PL_WIRE_FORM_FULL : PL_WIRE_FORM_SHORT;
-	const uint32_t wire_bytes = (form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT) + entry->body_bytes;
+	const uint8_t form = q->load_full ? PL_WIRE_FORM_FULL : PL_WIRE_FORM_NEXT;
+	const uint32_t wire_bytes = PL_WIRE_PREFIX + entry->body_bytes;
 	const uint8_t lane = entry->header[1], flags = q->load_catchup ? PL_FRAME_CATCHUP : 0;
 	const uint64_t seq = pl_get64(entry->header + 16);
 

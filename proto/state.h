@@ -53,7 +53,8 @@
 
 struct recent {
 	uint64_t seq, gseq;
-	uint8_t id8[PL_HEAD8_BYTES], signature8[8];
+	uint8_t id[PL_ID_BYTES];
+	uint8_t scalar[32]; /* of the signature; the point before it an author may sign twice with */
 	uint8_t copies; /* that have come, up to PL_EAGER_COPIES */
 };
 
@@ -338,8 +339,8 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
 bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 
-/* Rebuilds an entry from its wire form, as the next after prev. */
-void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, const uint8_t prev[PL_ID_BYTES], struct candidate *out);
+/* Rebuilds an entry from its wire form. */
+void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct candidate *out);
 /* The item at an offset of the in queue; false at its end. */
 bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
 

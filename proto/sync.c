@@ -9,7 +9,7 @@ static struct pl_item item_of(const struct pl_engine *e, uint32_t index)
 	struct pl_item item = { .node = (uint16_t)(index / PL_LANES), .lane = (uint8_t)(index % PL_LANES), .seq = lane->durable_seq };
 
 	item.generation = pl_generation_of(e, item.node);
-	memcpy(item.head8, lane->durable_id, PL_HEAD8_BYTES);
+	memcpy(item.head_id, lane->durable_id, PL_ID_BYTES);
 	return item;
 }
 
@@ -59,9 +59,9 @@ static void compare_head(struct pl_engine *e, struct session *s, const struct pl
 	bool differs = false;
 
 	if (item->seq == lane->have_seq)
-		differs = memcmp(item->head8, lane->have_id, PL_HEAD8_BYTES) != 0;
+		differs = memcmp(item->head_id, lane->have_id, PL_ID_BYTES) != 0;
 	else if (item->seq < lane->have_seq && recent->seq == item->seq)
-		differs = memcmp(item->head8, recent->id8, PL_HEAD8_BYTES) != 0;
+		differs = memcmp(item->head_id, recent->id, PL_ID_BYTES) != 0;
 	if (differs && !lane->frozen)
 		pl_want_full(e, s, item->node, item->lane, item->seq);
 }

@@ -177,14 +177,14 @@ void member_go_live(struct member *m)
 	member_run_ms(m, 10);
 }
 
-void member_item(struct member *m, uint8_t type, uint8_t flags, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t *head8)
+void member_item(struct member *m, uint8_t type, uint8_t flags, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t *head_id)
 {
 	struct pl_item item = { .node = node, .lane = lane, .seq = seq };
 	uint8_t payload[PL_ITEM_BYTES];
 
 	item.generation = node < world_charter(m->world)->nodes_count ? world_charter(m->world)->nodes[node].certificate.generation : 1;
-	if (head8)
-		memcpy(item.head8, head8, sizeof item.head8);
+	if (head_id)
+		memcpy(item.head_id, head_id, sizeof item.head_id);
 	pl_item_write(&item, payload);
 	member_frame(m, type, flags, 0, payload, sizeof payload);
 }
@@ -438,5 +438,5 @@ static void send_entry(struct member *m, const struct made *made, uint8_t form, 
 	}
 }
 
-void member_entry(struct member *m, const struct made *made, uint8_t flags) { send_entry(m, made, PL_WIRE_FORM_SHORT, flags); }
+void member_entry(struct member *m, const struct made *made, uint8_t flags) { send_entry(m, made, PL_WIRE_FORM_NEXT, flags); }
 void member_entry_full(struct member *m, const struct made *made) { send_entry(m, made, PL_WIRE_FORM_FULL, 0); }

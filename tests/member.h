@@ -24,7 +24,7 @@ void member_hello(struct member *member, const uint8_t *root, uint32_t credit_by
 
 /* Collects a frame; flushes first where it does not fit into the record. */
 void member_frame(struct member *member, uint8_t type, uint8_t flags, uint8_t lane, const void *payload, size_t count);
-void member_item(struct member *member, uint8_t type, uint8_t flags, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t *head8);
+void member_item(struct member *member, uint8_t type, uint8_t flags, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t *head_id);
 void member_want(struct member *member, uint16_t node, uint8_t lane, uint64_t from, uint64_t to, uint8_t flags);
 void member_credit(struct member *member, uint32_t bytes);
 void member_flush(struct member *member);

@@ -207,7 +207,7 @@ static void check_vouched(void)
 static void hear_entry(struct party *p, const uint8_t *bytes, uint32_t count, uint8_t flags, uint8_t lane)
 {
 	struct pl_wire wire;
-	uint8_t expected[PL_WIRE_PREFIX_FULL];
+	uint8_t expected[PL_WIRE_PREFIX];
 
 	PL_FUZZ_CHECK(pl_wire_read(bytes, count, &wire) == PL_OK && wire.node < NODES && wire.header.lane == lane);
 	const uint64_t seq = wire.header.seq;
@@ -216,7 +216,7 @@ static void hear_entry(struct party *p, const uint8_t *bytes, uint32_t count, ui
 	PL_FUZZ_CHECK(seq <= scene.durable[wire.node][lane] || ((flags & PL_FRAME_FLASH) && wire.node != VICTIM));
 	PL_FUZZ_CHECK(wire.node != p->as || (flags & PL_FRAME_CATCHUP) || wire.form == PL_WIRE_FORM_FULL);
 	const struct kept *kept = &entries[wire.node][lane][seq - 1];
-	const size_t prefix = wire.form == PL_WIRE_FORM_FULL ? PL_WIRE_PREFIX_FULL : PL_WIRE_PREFIX_SHORT;
+	const size_t prefix = PL_WIRE_PREFIX;
 	pl_wire_write(wire.node, wire.form, kept->header, NULL, 0, expected, sizeof expected);
 	PL_FUZZ_CHECK(memcmp(bytes, expected, prefix) == 0 && wire.body_bytes == kept->body_bytes);
 	PL_FUZZ_CHECK(wire.body_bytes == 0 || memcmp(wire.body, kept->body, kept->body_bytes) == 0);
@@ -291,7 +291,7 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 			PL_FUZZ_CHECK(pl_item_read(frame->payload + i, &item) == PL_OK && item.node < NODES && item.generation == 1);
 			/* nothing is named that is not durable, and it is named as what it is */
 			PL_FUZZ_CHECK(item.seq <= scene.durable[item.node][item.lane]);
-			PL_FUZZ_CHECK(memcmp(item.head8, entries[item.node][item.lane][item.seq - 1].id, PL_HEAD8_BYTES) == 0);
+			PL_FUZZ_CHECK(memcmp(item.head_id, entries[item.node][item.lane][item.seq - 1].id, PL_ID_BYTES) == 0);
 		}
 		return;
 	case PL_FRAME_WANT:
@@ -577,7 +577,7 @@ static void frame(struct party *p, uint8_t type, uint8_t flags, uint8_t lane, co
 
 static void send_made(struct party *p, uint16_t author, const struct made *m, uint8_t form, uint8_t flags)
 {
-	static uint8_t wire[PL_WIRE_PREFIX_FULL + 65536];
+	static uint8_t wire[PL_WIRE_PREFIX + 65536];
 
 	if (!m->is)
 		return;
@@ -768,9 +768,9 @@ static void op_items(struct party *p, struct pl_fuzz_input *in)
 		const uint8_t head = pl_fuzz_u8(in);
 		if (item.seq == 255)
 			item.seq = UINT64_MAX;
-		memset(item.head8, head, sizeof item.head8);
+		memset(item.head_id, head, sizeof item.head_id);
 		if (head == 0 && item.node < NODES && item.seq < 256 && made[item.node][item.lane][item.seq].is)
-			memcpy(item.head8, made[item.node][item.lane][item.seq].id, PL_HEAD8_BYTES);
+			memcpy(item.head_id, made[item.node][item.lane][item.seq].id, PL_ID_BYTES);
 		pl_item_write(&item, items + i * PL_ITEM_BYTES);
 	}
 	frame(p, types[type % 4], type >> 7, 0, items, (size_t)n * PL_ITEM_BYTES);
@@ -935,7 +935,7 @@ static void run(struct pl_fuzz_input *in)
 			a = pl_fuzz_u8(in);
 			b = pl_fuzz_u8(in);
 			c = pl_fuzz_u8(in);
-			send_made(p, a % NODES, &made[a % NODES][a / NODES % PL_LANES][b], PL_WIRE_FORM_SHORT,
+			send_made(p, a % NODES, &made[a % NODES][a / NODES % PL_LANES][b], PL_WIRE_FORM_NEXT,
 			          (uint8_t)((c & 1 ? PL_FRAME_FLASH : 0) | (c & 2 ? PL_FRAME_CATCHUP : 0)));
 			break;
 		case 15:

@@ -225,7 +225,7 @@ static size_t forged_entry(uint8_t *plain)
 	pl_body_hash(body, sizeof body, header.body_hash);
 	pl_header_encode(&header, entry_header);
 	draw(entry_header + PL_HEADER_BYTES, PL_SIGN_BYTES);
-	const size_t wire_bytes = pl_wire_write(self, PL_WIRE_FORM_SHORT, entry_header, body, sizeof body, plain + PL_FRAME_HEADER_BYTES,
+	const size_t wire_bytes = pl_wire_write(self, PL_WIRE_FORM_NEXT, entry_header, body, sizeof body, plain + PL_FRAME_HEADER_BYTES,
 	                                        PL_FRAME_PAYLOAD_BYTES_MAX);
 	pl_frame_write_header(plain, PL_FRAME_ENTRY, 0, 1, (uint32_t)wire_bytes);
 	return PL_FRAME_HEADER_BYTES + wire_bytes;
