@@ -216,9 +216,8 @@ static void hear_entry(struct party *p, const uint8_t *bytes, uint32_t count, ui
 	PL_FUZZ_CHECK(seq <= scene.durable[wire.node][lane] || ((flags & PL_FRAME_FLASH) && wire.node != VICTIM));
 	PL_FUZZ_CHECK(wire.node != p->as || (flags & PL_FRAME_CATCHUP) || wire.form == PL_WIRE_FORM_FULL);
 	const struct kept *kept = &entries[wire.node][lane][seq - 1];
-	const size_t prefix = PL_WIRE_PREFIX;
 	pl_wire_write(wire.node, wire.form, kept->header, NULL, 0, expected, sizeof expected);
-	PL_FUZZ_CHECK(memcmp(bytes, expected, prefix) == 0 && wire.body_bytes == kept->body_bytes);
+	PL_FUZZ_CHECK(memcmp(bytes, expected, sizeof expected) == 0 && wire.body_bytes == kept->body_bytes);
 	PL_FUZZ_CHECK(wire.body_bytes == 0 || memcmp(wire.body, kept->body, kept->body_bytes) == 0);
 }
 
