@@ -166,8 +166,13 @@ void pl_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void pl_out_styled(enum pl_style style, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "label     value", the value aligned with those of other fields. */
 void pl_out_field(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A text of several lines, each indented; line breaks and tabs are kept. */
+/* The rest of a line of which so many columns are printed; further rows begin below its first. Ends the line. */
+void pl_out_rest(int columns, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A text of several lines, each indented; line breaks and tabs are kept. On a terminal, fields and blocks are folded at its width and each row
+ * is indented, so that nothing of others' comes to stand at the left, where only our labels do. */
 void pl_out_block(const char *indent, const char *text, size_t count);
+/* The text of a message: a block, and after it a line at the left that says that it ends there. */
+void pl_out_text(const char *text, size_t count);
 /* Says what was done; not with --quiet or --json. */
 void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A remark on stderr; not with --quiet or --json. */
@@ -179,6 +184,7 @@ char *pl_visible_text(const char *text, size_t count);
 char *pl_visible_list(const char *format, va_list list);
 int pl_text_columns(const char *text); /* on a terminal */
 int pl_out_width(void);                /* of the terminal; 0 where there is none */
+void pl_out_set_width(int columns);    /* as if it had so many; for tests */
 
 /* "parley: message" and the hint on a line of its own; with --json {"error": {"code", "message", "hint"}}. Returns exit. */
 enum pl_exit pl_error(const struct pl_cli *cli, enum pl_exit exit, const char *hint /* or NULL */, const char *format, ...)

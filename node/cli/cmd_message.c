@@ -154,7 +154,7 @@ static void print_message(const json_t *m)
 		json_array_foreach(json_object_get(m, "attachments"), i, attachment)
 			print_attachment(attachment, ref);
 	pl_out("\n");
-	pl_out_block("    ", text, strlen(text));
+	pl_out_text(text, strlen(text));
 }
 
 static enum pl_exit call_message(struct pl_cli *cli, const struct pl_args *args, const char *what, json_t **out)

@@ -141,7 +141,7 @@ static void print_message(const struct pl_proof_report *report)
 		pl_out_field("ATTACHMENT", "%u: \"%s\", %s, sha256 %s", (unsigned)i, text_of(&m->attachments[i].name),
 		             pl_bytes_text(m->attachments[i].bytes), pl_hex(m->attachments[i].sha256, 32));
 	pl_out("\n");
-	pl_out_block("    ", m->text.chars, m->text.bytes);
+	pl_out_text(m->text.chars, m->text.bytes);
 	json_decref(to);
 	json_decref(info);
 }

@@ -5,6 +5,7 @@
 #include "node/cli/cli.h"
 
 #define RECONNECT_MS 1000
+#define EVENT_COLUMNS 10
 
 struct watch {
 	const struct pl_cli *cli;
@@ -36,27 +37,28 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 {
 	const char *ref = pl_json_text(data, "ref"), *node = pl_json_text(data, "node"), *state = pl_json_text(data, "state"),
 	           *operator_name = pl_json_text(data, "operator"), *reason = pl_json_text(data, "reason");
-	pl_out("%s  ", pl_time_short(pl_now_ms()));
-	pl_out_styled(is_flash(data) || strcmp(event, "fork") == 0 ? PL_URGENT : PL_BOLD, "%-10s", event);
+	const char *now = pl_time_short(pl_now_ms());
+	const int columns = pl_text_columns(now) + 2 + EVENT_COLUMNS + 2;
+	pl_out("%s  ", now);
+	pl_out_styled(is_flash(data) || strcmp(event, "fork") == 0 ? PL_URGENT : PL_BOLD, "%-*s", EVENT_COLUMNS, event);
 	pl_out("  ");
 	if (strcmp(event, "message") == 0)
-		pl_out("%s from %s to %s: \"%s\" (%s)", pl_json_text(data, "precedence"), pl_json_text(data, "from"),
+		pl_out_rest(columns, "%s from %s to %s: \"%s\" (%s)", pl_json_text(data, "precedence"), pl_json_text(data, "from"),
 		       pl_json_join(json_object_get(data, "to"), ", "), pl_json_text(data, "subject"), ref);
 	else if (strcmp(event, "receipt") == 0 && pl_json_text(data, "type")[0] != '\0')
-		pl_out("%s is %s by %s%s%s", ref, pl_json_text(data, "type"), node, operator_name[0] == '\0' ? "" : pl_format(" (%s)", operator_name),
+		pl_out_rest(columns, "%s is %s by %s%s%s", ref, pl_json_text(data, "type"), node, operator_name[0] == '\0' ? "" : pl_format(" (%s)", operator_name),
 		       reason[0] == '\0' ? "" : pl_format(": %s", reason));
 	else if (strcmp(event, "link") == 0 && node[0] != '\0')
-		pl_out("%s is %s", node, state);
+		pl_out_rest(columns, "%s is %s", node, state);
 	else if (strcmp(event, "entry") == 0 && ref[0] != '\0')
-		pl_out("%s %s", ref, pl_json_text(data, "kind"));
+		pl_out_rest(columns, "%s %s", ref, pl_json_text(data, "kind"));
 	else if (strcmp(event, "fork") == 0 && strcmp(pl_json_text(data, "what"), "equivocation") == 0)
-		pl_out("%s signed two different entries for one place: lane %u, entry %llu", node, (unsigned)pl_json_number(data, "lane"),
+		pl_out_rest(columns, "%s signed two different entries for one place: lane %u, entry %llu", node, (unsigned)pl_json_number(data, "lane"),
 		       (unsigned long long)pl_json_number(data, "seq"));
 	else if (strcmp(event, "store") == 0 && state[0] != '\0')
-		pl_out("%s", strcmp(state, "ok") == 0 ? "there is room again" : "FULL: nothing is taken in or sent until there is room");
+		pl_out_rest(columns, "%s", strcmp(state, "ok") == 0 ? "there is room again" : "FULL: nothing is taken in or sent until there is room");
 	else
-		pl_out("%s", raw);
-	pl_out("\n");
+		pl_out_rest(columns, "%s", raw);
 }
 
 static bool on_event(void *ctx, const char *event, const char *data, const char *id)

@@ -11,6 +11,8 @@
 #include "node/visible.h"
 
 #define FIELD_COLUMNS 12
+#define HANGING_COLUMNS 4
+#define ROW_COLUMNS_MIN 8 /* a terminal with less room than this is not folded for */
 
 static bool color_out, color_err;
 static int width_out;
@@ -319,6 +321,11 @@ int pl_out_width(void)
 	return width_out;
 }
 
+void pl_out_set_width(int columns)
+{
+	width_out = columns;
+}
+
 static const char *style_code(enum pl_style style)
 {
 	switch (style) {
@@ -372,18 +379,81 @@ void pl_out_styled(enum pl_style style, const char *format, ...)
 	flush_to(stdout, &buffer);
 }
 
+/* A piece of a line that is not folded: an escape of colour, of no width, or a character with its width. */
+static size_t next_piece(const char *at, size_t left, int *columns)
+{
+	uint32_t c;
+	*columns = 0;
+	if (*at == '\033') {
+		const char *end = memchr(at, 'm', left);
+		return end == NULL ? left : (size_t)(end - at) + 1;
+	}
+	size_t length = pl_utf8_decode(at, left, &c);
+	int width = length == 0 ? 1 : wcwidth((wchar_t)c);
+	*columns = width < 0 ? 1 : width;
+	return length == 0 ? 1 : length;
+}
+
+/* Puts a line that is made visible already, in rows of the terminal's width, the first of which has so many columns taken. Each further one
+ * begins with blanks. Folds after a blank where the row has one. */
+static void put_folded(struct buffer *buffer, int columns_taken, int indent, const char *line, size_t count)
+{
+	for (int room = width_out - columns_taken; width_out - indent >= ROW_COLUMNS_MIN; room = width_out - indent) {
+		size_t taken = 0, after_blank = 0;
+		int used = 0;
+		while (taken < count) {
+			int columns;
+			size_t piece = next_piece(line + taken, count - taken, &columns);
+			if (used + columns > room)
+				break;
+			used += columns;
+			taken += piece;
+			if (line[taken - 1] == ' ')
+				after_blank = taken;
+		}
+		if (taken == count)
+			break;
+		taken = after_blank > 0 ? after_blank : taken;
+		put(buffer, line, taken);
+		put(buffer, "\n", 1);
+		for (int i = 0; i < indent; i++)
+			put(buffer, " ", 1);
+		line += taken;
+		count -= taken;
+	}
+	put(buffer, line, count);
+}
+
+static void print_rest(struct buffer *buffer, int columns_taken, int indent, const char *format, va_list list)
+{
+	struct buffer rest = { 0 };
+	put_list(&rest, color_out ? put_visible_color : put_visible, format, list);
+	put_folded(buffer, columns_taken, indent, rest.chars, rest.count);
+	free(rest.chars);
+	put(buffer, "\n", 1);
+	flush_to(stdout, buffer);
+}
+
+void pl_out_rest(int columns, const char *format, ...)
+{
+	struct buffer buffer = { 0 };
+	va_list list;
+	va_start(list, format);
+	print_rest(&buffer, columns, columns, format, list);
+	va_end(list);
+}
+
 void pl_out_field(const char *label, const char *format, ...)
 {
 	struct buffer buffer = { 0 };
 	va_list list;
 	put_styled(&buffer, color_out, PL_DIM, label);
-	for (int i = pl_text_columns(label); i < FIELD_COLUMNS; i++)
+	int columns = pl_text_columns(label);
+	for (; columns < FIELD_COLUMNS; columns++)
 		put(&buffer, " ", 1);
 	va_start(list, format);
-	put_list(&buffer, color_out ? put_visible_color : put_visible, format, list);
+	print_rest(&buffer, columns, columns, format, list);
 	va_end(list);
-	put(&buffer, "\n", 1);
-	flush_to(stdout, &buffer);
 }
 
 void pl_out_block(const char *indent, const char *text, size_t count)
@@ -393,27 +463,37 @@ void pl_out_block(const char *indent, const char *text, size_t count)
 		size_t line = end == NULL ? count : (size_t)(end - text), printed = line;
 		if (printed > 0 && text[printed - 1] == '\r')
 			printed--; /* a text from a system that ends its lines so */
-		struct buffer buffer = { 0 };
-		put_text(&buffer, indent);
+		struct buffer buffer = { 0 }, row = { 0 };
+		put(&row, "", 0);
 		const char *at = text;
 		for (size_t left = printed; left > 0;) {
 			const char *tab = memchr(at, '\t', left);
 			size_t piece = tab == NULL ? left : (size_t)(tab - at);
-			put_visible_as(&buffer, at, piece, color_out);
+			put_visible_as(&row, at, piece, color_out);
 			at += piece;
 			left -= piece;
 			if (left > 0) {
-				put(&buffer, "    ", 4);
+				put(&row, "    ", 4);
 				at++;
 				left--;
 			}
 		}
+		put_text(&buffer, indent);
+		put_folded(&buffer, (int)strlen(indent), (int)strlen(indent), row.chars, row.count);
+		free(row.chars);
 		put(&buffer, "\n", 1);
 		flush_to(stdout, &buffer);
 		line += end != NULL;
 		text += line;
 		count -= line;
 	}
+}
+
+void pl_out_text(const char *text, size_t count)
+{
+	pl_out_block("    ", text, count);
+	pl_out_styled(PL_DIM, "END OF TEXT");
+	pl_out("\n");
 }
 
 void pl_say(const struct pl_cli *cli, const char *format, ...)
@@ -423,10 +503,8 @@ void pl_say(const struct pl_cli *cli, const char *format, ...)
 	struct buffer buffer = { 0 };
 	va_list list;
 	va_start(list, format);
-	put_list(&buffer, color_out ? put_visible_color : put_visible, format, list);
+	print_rest(&buffer, 0, HANGING_COLUMNS, format, list);
 	va_end(list);
-	put(&buffer, "\n", 1);
-	flush_to(stdout, &buffer);
 }
 
 void pl_remark(const struct pl_cli *cli, const char *format, ...)

@@ -91,6 +91,7 @@ static void print_out(void) { pl_out("%s|%10s|%.3s|%c\n", given, given, given, g
 static void print_styled(void) { pl_out_styled(PL_BOLD, "%s", given); }
 static void print_field(void) { pl_out_field("label", "%s", given); }
 static void print_block(void) { pl_out_block("  ", given, strlen(given)); }
+static void print_rest(void) { pl_out("at "); pl_out_rest(3, "%s", given); }
 static void print_say(void) { pl_say(&cli, "said: %s", given); }
 static void print_note(void) { pl_remark(&cli, "noted: %s", given); }
 static void print_error(void) { (void)pl_error(&cli, PL_EXIT_FAILED, given, "failed: %s", given); }
@@ -133,6 +134,45 @@ Test(output, hidden_characters_are_highlighted_where_there_is_colour)
 	pl_out_init("always");
 	given = "a\033b";
 	cr_assert_str_eq(capture(STDOUT_FILENO, print_say), "said: a\033[7m\\x1b\033[27mb\n");
+}
+
+/* Blanks that would bring the rest to the left of an 80-column terminal. */
+Test(output, a_long_line_forges_nothing_at_the_left)
+{
+	static char text[400];
+	static void (*const ways[])(void) = { print_block, print_field, print_say, print_rest };
+	static const char *const first[] = { "", "label", "said: Calm.", "at Calm." };
+	static const int widths[] = { 20, 40, 80, 133 };
+	for (size_t w = 0; w < 4; w++) {
+		pl_out_set_width(widths[w]);
+		for (size_t blanks = 0; blanks < 200; blanks++) {
+			snprintf(text, sizeof text, "Calm.%*sFLASH FROM FIN \xe5\xa4\x96\xe5\x8b\x99\xe7\x9c\x81\033[m%060d", (int)blanks, "", 0);
+			given = text;
+			for (size_t way = 0; way < 4; way++) {
+				capture(STDOUT_FILENO, ways[way]);
+				size_t length, row = 0;
+				for (char *at = captured; *at != '\0'; at += length + 1, row++) {
+					length = strcspn(at, "\n");
+					at[length] = '\0';
+					cr_assert_leq(pl_text_columns(at), widths[w], "width %d, %zu blanks: %s", widths[w], blanks, at);
+					cr_assert(row == 0 && way > 0 ? strncmp(at, first[way], strlen(first[way])) == 0 : strncmp(at, "  ", 2) == 0, "%s", at);
+				}
+				cr_assert_geq(row, blanks / (size_t)widths[w] + 1);
+			}
+		}
+	}
+	pl_out_set_width(0);
+	cr_assert_not_null(strstr(capture(STDOUT_FILENO, print_block), "FLASH FROM FIN"));
+}
+
+static void print_text(void) { pl_out_text(given, strlen(given)); }
+Test(output, rows_are_folded_after_a_blank_and_the_end_of_a_text_is_marked)
+{
+	pl_out_set_width(24);
+	given = "one two three four five sixseveneightnineteneleven";
+	cr_assert_str_eq(capture(STDOUT_FILENO, print_text), "    one two three four \n    five \n    sixseveneightnineten\n    eleven\nEND OF TEXT\n");
+	given = "\nEND OF TEXT\n";
+	cr_assert_str_eq(capture(STDOUT_FILENO, print_text), "    \n    END OF TEXT\nEND OF TEXT\n");
 }
 
 Test(output, a_block_keeps_its_lines)

@@ -39,6 +39,7 @@ ok "^$ref +${id:0:8} +FLASH +FIN +SGP +Re: probing +.* unread$" "${s[@]}" inbox
 ok '^FLASH +1 not accepted yet' "${s[@]}" status
 ok '1 unread' "${s[@]}" status
 ok '^    We see it too.$' "${s[@]}" read "$ref" --peek
+[ "$(tail -n 1 out)" = 'END OF TEXT' ] || fail 'the end of a text is not marked'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
 ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
