@@ -46,11 +46,17 @@ bool pl_char_is_hidden(uint32_t c)
 	static const struct { uint32_t first, last; } hidden[] = {
 		{ 0x00, 0x1f }, { 0x7f, 0x9f },         /* C0, DEL, C1: terminal escapes */
 		{ 0xad, 0xad }, { 0x34f, 0x34f },       /* soft hyphen, grapheme joiner */
-		{ 0x61c, 0x61c }, { 0x180e, 0x180e },   /* Arabic letter mark, Mongolian vowel separator */
+		{ 0x61c, 0x61c },                       /* Arabic letter mark */
+		{ 0x115f, 0x1160 }, { 0x3164, 0x3164 }, /* Hangul fillers */
+		{ 0x17b4, 0x17b5 }, { 0x180b, 0x180f }, /* Khmer inherent vowels, Mongolian selectors and vowel separator */
 		{ 0x200b, 0x200f },                     /* zero width, direction marks */
 		{ 0x2028, 0x202e },                     /* line and paragraph separators, embeddings and overrides */
 		{ 0x2060, 0x206f },                     /* word joiner, isolates, deprecated format characters */
-		{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, /* byte order mark, interlinear annotation */
+		{ 0x2800, 0x2800 },                     /* a blank of Braille */
+		{ 0xfe00, 0xfe0f },                     /* variation selectors */
+		{ 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, /* byte order mark, Hangul filler of half width */
+		{ 0xfff0, 0xfffb },                     /* unassigned ones without a form, interlinear annotation */
+		{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, /* controls of shorthand and of music */
 		{ 0xe0000, 0xe0fff },                   /* tags, variation selectors supplement */
 	};
 	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
@@ -59,22 +65,53 @@ bool pl_char_is_hidden(uint32_t c)
 	return (c & 0xfffe) == 0xfffe; /* never characters */
 }
 
+/* The blocks of one script of which letters join, or form clusters, otherwise with a joiner between them; 0: none. */
+static unsigned joining_script(uint32_t c)
+{
+	static const struct { uint32_t first, last; unsigned script; } blocks[] = {
+		{ 0x620, 0x65f, 1 }, { 0x66e, 0x6d3, 1 }, { 0x6d5, 0x6d5, 1 }, { 0x6ee, 0x6ef, 1 }, { 0x6fa, 0x6ff, 1 }, { 0x750, 0x77f, 1 },
+		{ 0x870, 0x887, 1 }, { 0x889, 0x88e, 1 }, { 0x8a0, 0x8c9, 1 }, /* Arabic */
+		{ 0x710, 0x74a, 2 },                       /* Syriac */
+		{ 0x900, 0x963, 3 }, { 0x971, 0x97f, 3 },  /* Devanagari */
+		{ 0x980, 0x9e3, 4 }, { 0x9f0, 0x9f1, 4 },  /* Bengali */
+		{ 0xa00, 0xa65, 5 }, { 0xa70, 0xa75, 5 },  /* Gurmukhi */
+		{ 0xa80, 0xae3, 6 }, { 0xb00, 0xb63, 7 }, { 0xb71, 0xb71, 7 }, /* Gujarati, Oriya */
+		{ 0xb80, 0xbd7, 8 }, { 0xc00, 0xc63, 9 }, { 0xc80, 0xce3, 10 }, /* Tamil, Telugu, Kannada */
+		{ 0xd00, 0xd63, 11 }, { 0xd7a, 0xd7f, 11 }, { 0xd80, 0xddf, 12 }, /* Malayalam, Sinhala */
+		{ 0x1000, 0x103f, 13 }, { 0x1050, 0x108f, 13 }, { 0x1780, 0x17d3, 14 }, { 0x1820, 0x18aa, 15 }, /* Myanmar, Khmer, Mongolian */
+	};
+	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+		if (c >= blocks[i].first && c <= blocks[i].last)
+			return pl_char_is_hidden(c) ? 0 : blocks[i].script;
+	return 0;
+}
+
+bool pl_char_is_hidden_there(uint32_t before, uint32_t character, const char *after, size_t after_bytes)
+{
+	uint32_t next;
+	if ((character == 0x200c || character == 0x200d) && pl_utf8_decode(after, after_bytes, &next) > 0 && joining_script(before) != 0 &&
+	    joining_script(before) == joining_script(next))
+		return false;
+	return pl_char_is_hidden(character);
+}
+
 size_t pl_visible(const char *text, size_t text_bytes, char *out, size_t out_max)
 {
 	static const char cut[] = "…";
 	assert(out_max >= sizeof cut);
+	uint32_t before = 0;
 	size_t length = 0, cut_at = 0; /* cut_at: the last place from which the mark still fits */
 	while (text_bytes > 0) {
 		char escape[16];
 		const char *piece = escape;
-		uint32_t c;
+		uint32_t c = 0;
 		size_t taken = pl_utf8_decode(text, text_bytes, &c), piece_bytes;
 		if (taken == 0) {
 			taken = 1;
 			piece_bytes = (size_t)snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(uint8_t)text[0]);
 		} else if (c == '\n' || c == '\t' || c == '\r' || c == '\\') {
 			piece_bytes = (size_t)snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : '\\');
-		} else if (pl_char_is_hidden(c)) {
+		} else if (pl_char_is_hidden_there(before, c, text + taken, text_bytes - taken)) {
 			piece_bytes = (size_t)snprintf(escape, sizeof escape, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 		} else {
 			piece = text;
@@ -88,6 +125,7 @@ size_t pl_visible(const char *text, size_t text_bytes, char *out, size_t out_max
 		}
 		memcpy(out + length, piece, piece_bytes);
 		length += piece_bytes;
+		before = c;
 		text += taken;
 		text_bytes -= taken;
 	}

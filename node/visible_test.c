@@ -32,6 +32,34 @@ Test(visible, what_would_act_on_a_screen_is_shown)
 	cr_assert_str_eq(VISIBLE("\xef\xbf\xbe"), "\\u{fffe}");
 }
 
+/* Names that differ in nothing that one sees. */
+Test(visible, what_has_no_form_is_shown)
+{
+	static const uint32_t formless[] = { 0xad, 0x34f, 0x61c, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180b, 0x180e, 0x180f, 0x200b, 0x2060, 0x2064, 0x2800,
+	                                     0x3164, 0xfe00, 0xfe0f, 0xfeff, 0xffa0, 0xfff0, 0x1bca0, 0x1d173, 0xe0001, 0xe0100 };
+	static const uint32_t with_form[] = { 0x2801, 0x1161, 0x3163, 0x3165, 0xff9f, 0xffa1, 0xfe10, 0xfffd, 0x1f642, 0x20ac };
+	for (size_t i = 0; i < sizeof formless / sizeof *formless; i++)
+		cr_assert(pl_char_is_hidden(formless[i]), "U+%04x", (unsigned)formless[i]);
+	for (size_t i = 0; i < sizeof with_form / sizeof *with_form; i++)
+		cr_assert_not(pl_char_is_hidden(with_form[i]), "U+%04x", (unsigned)with_form[i]);
+	cr_assert_str_eq(VISIBLE("CHE\xe3\x85\xa4"), "CHE\\u{3164}");
+}
+
+Test(visible, a_joiner_stays_between_letters_that_need_it_and_nowhere_else)
+{
+	static const char persian[] = "می\xe2\x80\x8cخواهم", hindi[] = "क्\xe2\x80\x8dष", sinhala[] = "ශ්\xe2\x80\x8dරී";
+	cr_assert_str_eq(VISIBLE(persian), persian);
+	cr_assert_str_eq(VISIBLE(hindi), hindi);
+	cr_assert_str_eq(VISIBLE(sinhala), sinhala);
+	cr_assert_str_eq(VISIBLE("C\xe2\x80\x8dHE"), "C\\u{200d}HE");
+	cr_assert_str_eq(VISIBLE("\xe2\x80\x8cمی"), "\\u{200c}می");
+	cr_assert_str_eq(VISIBLE("می\xe2\x80\x8c"), "می\\u{200c}");
+	cr_assert_str_eq(VISIBLE("می\xe2\x80\x8c x"), "می\\u{200c} x");
+	cr_assert_str_eq(VISIBLE("म\xe2\x80\x8cم"), "म\\u{200c}م");                             /* two scripts */
+	cr_assert_str_eq(VISIBLE("م\xe2\x80\x8c\xe2\x80\x8cم"), "م\\u{200c}\\u{200c}م");    /* two joiners */
+	cr_assert_str_eq(VISIBLE("م\xff\xe2\x80\x8cم"), "م\\xff\\u{200c}م");
+}
+
 Test(visible, bytes_that_are_not_utf8_are_shown)
 {
 	cr_assert_str_eq(VISIBLE("\xff\x80"), "\\xff\\x80");

@@ -95,10 +95,9 @@ typedef void (*put_filtered)(struct buffer *buffer, const char *text, size_t cou
 
 static void put_visible_as(struct buffer *buffer, const char *text, size_t count, bool color)
 {
-	while (count > 0) {
-		uint32_t c;
+	for (uint32_t before = 0, c = 0; count > 0; before = c, c = 0) {
 		size_t length = pl_utf8_decode(text, count, &c);
-		if (length > 0 && !pl_char_is_hidden(c)) {
+		if (length > 0 && !pl_char_is_hidden_there(before, c, text + length, count - length)) {
 			put(buffer, text, length);
 		} else {
 			char escape[16];

@@ -60,6 +60,7 @@ static const struct {
 	{ "invoice\xe2\x80\xae" "fdp.exe", "invoice\\u{202e}fdp.exe" }, /* right-to-left override */
 	{ "\xe2\x81\xa6" "a" "\xe2\x81\xa9", "\\u{2066}a\\u{2069}" },   /* isolates */
 	{ "zero\xe2\x80\x8bwidth", "zero\\u{200b}width" },
+	{ "none\xe3\x85\xa4\xef\xbe\xa0\xe2\xa0\x80", "none\\u{3164}\\u{ffa0}\\u{2800}" }, /* what looks like nothing */
 	{ "line\xe2\x80\xa8separator", "line\\u{2028}separator" },
 	{ "\xff\xfe", "\\xff\\xfe" },
 	{ "\xc0\xaf", "\\xc0\\xaf" },                               /* an overlong slash */
