@@ -230,28 +230,33 @@ static bool sendable(const struct session *s, int class)
 
 static int next_class(struct session *s)
 {
+	bool may[PL_CLASSES];
+	int64_t turns = 0;
+
 	if (sendable(s, PL_CLASS_FLASH))
 		return PL_CLASS_FLASH;
-	for (int turn = 0; turn < 2; turn++) {
-		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
-			if (sendable(s, class) && s->out[class].deficit > 0)
-				return class;
+	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+		may[class] = sendable(s, class);
+		if (may[class] && s->out[class].deficit > 0)
+			return class;
+	}
+	/* All that have something have used their turn up: a new one. Whole turns, as many as the least in debt needs. */
+	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+		if (!may[class]) {
+			s->out[class].deficit = 0;
+			continue;
 		}
-		/* All that have something have used their turn up: a new one. Whole turns, as many as the deepest in debt needs. */
-		int64_t turns = 0;
-		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
-			if (!sendable(s, class)) {
-				s->out[class].deficit = 0;
-				continue;
-			}
-			const int64_t need = -s->out[class].deficit / (QUANTUM * weight[class]) + 1;
-			if (turns == 0 || need < turns)
-				turns = need;
-		}
-		for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
-			if (sendable(s, class))
-				s->out[class].deficit += turns * QUANTUM * weight[class];
-		}
+		const int64_t need = -s->out[class].deficit / (QUANTUM * weight[class]) + 1;
+		if (turns == 0 || need < turns)
+			turns = need;
+	}
+	for (int class = PL_CLASS_LANE0; turns > 0 && class < PL_CLASSES; class++) {
+		if (may[class])
+			s->out[class].deficit += turns * QUANTUM * weight[class];
+	}
+	for (int class = PL_CLASS_LANE0; turns > 0 && class < PL_CLASSES; class++) {
+		if (may[class] && s->out[class].deficit > 0)
+			return class;
 	}
 	return -1;
 }

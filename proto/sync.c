@@ -31,9 +31,8 @@ void pl_frontier_start(struct pl_engine *e, struct session *s)
 /* As many FRONTIER frames as there is room for; the rest when the control queue has emptied. */
 void pl_frontier_continue(struct pl_engine *e, struct session *s)
 {
-	uint8_t payload[PL_ITEM_BYTES * 128];
-
-	while (s->frontier_next != UINT32_MAX && PL_CONTROL_BYTES - s->control_count >= PL_FRAME_HEADER_BYTES + sizeof payload) {
+	while (s->frontier_next != UINT32_MAX && PL_CONTROL_BYTES - s->control_count >= PL_FRAME_HEADER_BYTES + PL_ITEM_BYTES * 128) {
+		uint8_t payload[PL_ITEM_BYTES * 128]; /* in here: that it is set to zero first would be most of what a step costs */
 		uint32_t index = s->frontier_next, items = 0;
 		for (; index < e->lanes_count && items < 128; index++) {
 			if (e->lanes[index].durable_seq == 0)
