@@ -23,13 +23,18 @@ until_true 'CHE has what FIN has' frontiers_are_equal FIN CHE
 stop CHE TERM
 
 step '2. the disk of CHE flips a bit of two bodies and a header'
-# flip COLUMN N: inverts a bit of that column of message N (FIN alone has sent any), in the file itself
+# flip COLUMN N: inverts a bit of that column of message N (FIN alone has sent any), in the file itself: where eight bytes from near its end stand
+# there once, and are neither cut by the end of a page nor by what grep takes for the end of a line
 flip() {
-  local column=$1 piece at
-  piece=$("$sql" CHE/store.db "SELECT substr($column, -20, 12) FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq LIMIT 1 OFFSET $(($2 - 1))")
-  at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$piece")" CHE/store.db | cut -d: -f1) || broken "$column of message $2 is not in the file"
-  [[ $at =~ ^[0-9]+$ ]] || broken "$column of message $2 is not in the file once: $at"
-  printf "\\x$(printf '%02x' $((0x${piece:0:2} ^ 0x10)))" | dd of=CHE/store.db bs=1 seek="$at" conv=notrunc status=none
+  local column=$1 back piece at
+  for back in {20..60}; do
+    piece=$("$sql" CHE/store.db "SELECT substr($column, -$back, 8) FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq LIMIT 1 OFFSET $(($2 - 1))")
+    at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$piece")" CHE/store.db | cut -d: -f1) || continue
+    [[ $at =~ ^[0-9]+$ ]] || continue
+    printf "\\x$(printf '%02x' $((0x${piece:0:2} ^ 0x10)))" | dd of=CHE/store.db bs=1 seek="$at" conv=notrunc status=none
+    return
+  done
+  broken "$column of message $2 is not in the file"
 }
 [ ! -s CHE/store.db-wal ] || broken 'the store of CHE was not put in order when it ended'
 flip body 2
