@@ -291,7 +291,7 @@ Test(hostile, sixty_four_half_open_handshakes_and_no_more_and_members_go_on)
 		links[i] = world_raw_connect_from(w, CHE, 1000 + i);
 	world_run_ms(w, 10);
 	for (uint32_t i = 0; i < 70; i++)
-		cr_assert_eq(world_raw_open(w, links[i]), i < PL_HANDSHAKES_MAX, "connection %u", i);
+		cr_assert_eq(world_raw_open(w, links[i]), i >= 70 - PL_HANDSHAKES_MAX, "connection %u: those that came first give way", i);
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK);
 	world_run_ms(w, 50);
 	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
@@ -302,6 +302,53 @@ Test(hostile, sixty_four_half_open_handshakes_and_no_more_and_members_go_on)
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "g", 1), PL_OK);
 	world_run_ms(w, 50);
 	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);
+	world_free(w);
+}
+
+/* As many hosts as it takes connect, say nothing, and come again whenever they are cut. */
+Test(hostile, a_crowd_that_says_nothing_keeps_no_member_out)
+{
+	struct world *w = network();
+	uint32_t links[PL_HANDSHAKES_MAX] = { 0 };
+	struct pl_peer_info info;
+	bool back = false;
+
+	world_cut(w, SGP, CHE);
+	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
+		links[i] = world_raw_connect_from(w, CHE, 1000 + i);
+	world_heal(w, SGP, CHE);
+	struct member *eve = member_dial(w, EVE, CHE);
+	cr_assert_not_null(eve, "one that has never been here");
+	for (int ms = 0; ms < 2 * PL_BACKOFF_HELD_MS_MAX && !back; ms += 50) {
+		for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++) {
+			if (world_raw_open(w, links[i]))
+				continue;
+			world_raw_close(w, links[i]);
+			links[i] = world_raw_connect_from(w, CHE, 1000 + i);
+		}
+		world_run_ms(w, 50);
+		pl_engine_peer(world_engine(w, CHE), SGP, &info);
+		back = info.state == PL_SESSION_LIVE;
+	}
+	cr_assert(back);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile, who_comes_from_where_a_member_was_is_not_pushed_out)
+{
+	struct world *w = network();
+	uint32_t crowd[PL_HANDSHAKES_MAX];
+
+	member_free(live(w, CHE));
+	const uint32_t silent_member = world_raw_connect_from(w, CHE, WORLD_TEST_ADDRESS + EVE), first = world_raw_connect_from(w, CHE, 999);
+	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
+		crowd[i] = world_raw_connect_from(w, CHE, 1000 + i);
+	world_run_ms(w, 10);
+	cr_assert(world_raw_open(w, silent_member));
+	cr_assert_not(world_raw_open(w, first));
+	cr_assert_not(world_raw_open(w, crowd[0]));
+	cr_assert(world_raw_open(w, crowd[1]));
 	world_free(w);
 }
 

@@ -130,6 +130,30 @@ static void send_handshake(struct pl_engine *e, struct conn *conn, const uint8_t
 	conn->sending = true;
 }
 
+static bool is_address_of_member(const struct pl_engine *e, uint64_t address_hash)
+{
+	for (uint16_t node = 0; node < e->nodes; node++) {
+		if (e->peers[node].linked && e->peers[node].address_hash == address_hash)
+			return true;
+	}
+	return false;
+}
+
+/* Who connects and says nothing costs an attacker next to nothing: of those the oldest gives way, so that members, who speak at once, get in. */
+static struct conn *conn_that_gives_way(const struct pl_engine *e)
+{
+	struct conn *oldest = NULL;
+
+	for (uint16_t i = 0; i < e->conns_max; i++) {
+		struct conn *c = &e->conns[i];
+		if (c->link == PL_LINK_NONE || c->session != PL_NONE16 || c->outbound || c->spoken || (oldest && oldest->age <= c->age))
+			continue;
+		if (!is_address_of_member(e, c->address_hash))
+			oldest = c;
+	}
+	return oldest;
+}
+
 void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash)
 {
 	const bool outbound = peer != PL_NODE_NONE;
@@ -146,7 +170,15 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 			same_address += c->address_hash == address_hash;
 		}
 	}
-	const bool refused = !outbound && (handshakes >= PL_HANDSHAKES_MAX || same_address >= PL_HANDSHAKES_PER_ADDRESS_MAX);
+	bool refused = !outbound && same_address >= PL_HANDSHAKES_PER_ADDRESS_MAX;
+	/* PROTOCOL: "When there are 64, a new one takes the place of the oldest that has not sent a whole first message and does not come from where a
+	 * member has had a link from; if there is none, the new one is closed." */
+	if (!outbound && !refused && handshakes >= PL_HANDSHAKES_MAX) {
+		conn = conn_that_gives_way(e);
+		refused = conn == NULL;
+		if (conn)
+			conn_drop(e, conn, NULL);
+	}
 	if (!conn || refused || e->draining || e->store_failed || !e->started) {
 		pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = link;
 		if (outbound)
@@ -154,7 +186,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 		return;
 	}
 	*conn = (struct conn){ .link = link, .peer = peer, .session = PL_NONE16, .outbound = outbound, .since_ms = e->now_ms,
-	                       .address_hash = address_hash };
+	                       .address_hash = address_hash, .age = e->conns_count++ };
 	pl_random(e, conn->ephemeral_secret);
 	pl_timer(e, e->now_ms + PL_HANDSHAKE_MS_MAX);
 	if (!outbound) {
@@ -346,6 +378,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	e->peers[node].session = conn->session;
 	e->peers[node].dialling = false;
 	e->peers[node].linked = true;
+	e->peers[node].address_hash = conn->address_hash;
 	e->counters.handshakes_ok++;
 	pl_timer(e, e->now_ms + PL_PING_MS);
 	hello_send(e, s);
@@ -394,6 +427,7 @@ static size_t handshake_bytes(struct pl_engine *e, struct conn *conn, const uint
 		conn_drop(e, conn, handshake_failure(err, conn->outbound));
 		return count;
 	}
+	conn->spoken |= complete;
 	if (out_bytes > 0)
 		send_handshake(e, conn, out, out_bytes);
 	if (pl_handshake_is_done(&conn->handshake))

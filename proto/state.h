@@ -97,7 +97,8 @@ struct conn {
 	uint16_t session;
 	bool outbound;
 	bool sending; /* a handshake message is on its way out */
-	uint64_t since_ms, address_hash;
+	bool spoken;  /* a whole message has come */
+	uint64_t since_ms, address_hash, age; /* of two, the older one has the lower age */
 	struct pl_handshake handshake;
 	uint8_t ephemeral_secret[32];
 };
@@ -190,6 +191,7 @@ struct peer {
 	uint16_t session;
 	uint8_t courier_key[32];
 	uint64_t backoff_ms, dial_at_ms, heard_ms, state_since_ms;
+	uint64_t address_hash; /* of its last link, in this run */
 	uint64_t refusals_since_ms;
 	uint32_t refusals; /* of what it sent; here, since it would not help to dial again */
 	struct pl_peer_info totals; /* the counters of past and present sessions */
@@ -263,6 +265,7 @@ struct pl_engine {
 	struct lane *lanes;
 	struct peer *peers;
 	struct conn *conns;
+	uint64_t conns_count; /* so far */
 	struct session *sessions;
 	uint64_t *acked; /* [peer][lane index] */
 	struct flash *flashes;
