@@ -12,7 +12,7 @@
 #define MESSAGE_FIELDS 15
 #define MESSAGE_TOKENS (1 + MESSAGE_FIELDS + 3 * PL_RECIPIENTS_MAX + 7 * PL_ATTACHMENTS_MAX)
 #define RECEIPTS_TOKENS (3 + 7 * PL_RECEIPTS_PER_ENTRY_MAX)
-#define EPOCH_KEY_TOKENS 6
+#define EPOCH_KEY_TOKENS (7 + 3 * PL_NODES_MAX)
 #define CHANNEL_ROOT_TOKENS 6
 #define INDICATORS_TOKENS (4 + PL_BULK_ITEMS_MAX)
 
@@ -410,12 +410,27 @@ enum pl_err pl_receipts_write(const struct pl_receipt *receipts, size_t count, u
 
 /* --- epoch keys --- */
 
+static void take_acks(struct pl_mp_cursor *cursor, struct pl_epoch_key *out)
+{
+	out->acks_count = (uint16_t)pl_mp_enter_array(cursor, 0, PL_NODES_MAX);
+	for (uint16_t i = 0; i < out->acks_count && cursor->err == PL_OK; i++) {
+		struct pl_epoch_ack *ack = &out->acks[i];
+
+		pl_mp_enter_array(cursor, 2, 2);
+		ack->node = (uint16_t)pl_mp_take_uint(cursor, PL_NODES_MAX - 1);
+		ack->number = take_between(cursor, 1, UINT64_MAX);
+		/* PROTOCOL: "Acknowledgements are listed in ascending order of node index, each node once." */
+		if (cursor->err == PL_OK && i > 0 && ack->node <= out->acks[i - 1].node)
+			cursor->err = ack->node == out->acks[i - 1].node ? PL_ERR_EXISTS : PL_ERR_FORMAT;
+	}
+}
+
 enum pl_err pl_epoch_key_read(const uint8_t *bytes, size_t count, struct pl_epoch_key *out)
 {
 	struct pl_mp_token tokens[EPOCH_KEY_TOKENS];
 	struct pl_mp_cursor cursor;
 	struct pl_epoch_key key;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_EPOCH_KEY_BODY_BYTES_MAX, 5, tokens, EPOCH_KEY_TOKENS);
+	enum pl_err err = start_read(&cursor, bytes, count, PL_EPOCH_KEY_BODY_BYTES_MAX, 6, tokens, EPOCH_KEY_TOKENS);
 
 	if (err != PL_OK)
 		return err;
@@ -423,6 +438,7 @@ enum pl_err pl_epoch_key_read(const uint8_t *bytes, size_t count, struct pl_epoc
 	key.valid_from_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
 	key.valid_until_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
 	pl_mp_take_fixed(&cursor, key.public_key, sizeof(key.public_key));
+	take_acks(&cursor, &key);
 	err = pl_mp_finish(&cursor);
 	if (err != PL_OK)
 		return err;
@@ -441,11 +457,19 @@ enum pl_err pl_epoch_key_write(const struct pl_epoch_key *key, uint8_t *out, siz
 	struct pl_epoch_key read;
 	enum pl_err err;
 
-	start_write(&writer, out, out_max, 5);
+	if (key->acks_count > PL_NODES_MAX)
+		return PL_ERR_LIMIT;
+	start_write(&writer, out, out_max, 6);
 	pl_mp_put_uint(&writer, key->number);
 	pl_mp_put_uint(&writer, key->valid_from_ms);
 	pl_mp_put_uint(&writer, key->valid_until_ms);
 	pl_mp_put_bin(&writer, key->public_key, sizeof(key->public_key));
+	pl_mp_put_array(&writer, key->acks_count);
+	for (uint16_t i = 0; i < key->acks_count; i++) {
+		pl_mp_put_array(&writer, 2);
+		pl_mp_put_uint(&writer, key->acks[i].node);
+		pl_mp_put_uint(&writer, key->acks[i].number);
+	}
 	err = writer.err == PL_OK ? pl_epoch_key_read(out, writer.count, &read) : writer.err;
 	if (err == PL_OK)
 		*out_bytes = writer.count;

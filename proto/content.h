@@ -3,7 +3,7 @@
  * All are canonical msgpack arrays whose first element is a format version (1), but for the attachment chunk. Readers borrow: pointers in
  * the structs point into the bytes given and live as long as these. Text is UTF-8 without NUL; what is shown as a line (names, subjects,
  * reasons) is one, see text.h. Writers refuse what readers would, with the same errors: PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_VERSION,
- * PL_ERR_LIMIT (longer, larger or more than limits.h allows), PL_ERR_EXISTS (an addressee or attachment stands twice); and PL_ERR_FULL.
+ * PL_ERR_LIMIT (longer, larger or more than limits.h allows), PL_ERR_EXISTS (an addressee, attachment or node twice); and PL_ERR_FULL.
  *
  * To add a kind: enum pl_kind (entry.h), a struct with its two functions here, a section in PROTOCOL.md, a case in content_test.c.
  */
@@ -93,11 +93,20 @@ PL_MUST_CHECK enum pl_err pl_receipts_write(const struct pl_receipt *receipts, s
 PL_MUST_CHECK enum pl_err pl_receipts_read(const uint8_t *bytes, size_t count, struct pl_receipt out[PL_RECEIPTS_PER_ENTRY_MAX],
                                            size_t *out_count);
 
-/* Body of a PL_KIND_EPOCH_KEY entry, in the clear: [1, number, valid_from_ms, valid_until_ms, public key (1216)]. */
+/* What the author promises with its own new key: entries of its feed from this one on are sealed to no older key of that node. */
+struct pl_epoch_ack {
+	uint16_t node;   /* index in the charter; whether it has so many nodes is for the caller to say */
+	uint64_t number; /* of that node's key, 1.. */
+};
+
+/* Body of a PL_KIND_EPOCH_KEY entry, in the clear:
+ * [1, number, valid_from_ms, valid_until_ms, public key (1216), [[node, number]...]] */
 struct pl_epoch_key {
 	uint64_t number; /* 1.., one more at each new key of this node */
 	uint64_t valid_from_ms, valid_until_ms;
 	uint8_t public_key[PL_EPOCH_PUBLIC_BYTES];
+	uint16_t acks_count;
+	struct pl_epoch_ack acks[PL_NODES_MAX]; /* by node, ascending */
 };
 PL_MUST_CHECK enum pl_err pl_epoch_key_write(const struct pl_epoch_key *key, uint8_t *out, size_t out_max, size_t *out_bytes);
 PL_MUST_CHECK enum pl_err pl_epoch_key_read(const uint8_t *bytes, size_t count, struct pl_epoch_key *out);

@@ -101,6 +101,10 @@ static struct pl_epoch_key epoch_key(void)
 	struct pl_epoch_key key = { .number = 7, .valid_from_ms = 1795521600000, .valid_until_ms = 1795521600000 + PL_EPOCH_KEY_VALID_MS };
 
 	memset(key.public_key, 0x66, sizeof(key.public_key));
+	key.acks_count = 3;
+	key.acks[1] = (struct pl_epoch_ack){ 5, 300 };
+	key.acks[2] = (struct pl_epoch_ack){ 700, 1 };
+	key.acks[0] = (struct pl_epoch_ack){ 0, 9 };
 	return key;
 }
 
@@ -558,7 +562,47 @@ Test(content, epoch_keys)
 	key.valid_until_ms = UINT64_MAX;
 	key.valid_from_ms = UINT64_MAX - 5;
 	cr_assert_eq(pl_epoch_key_write(&key, buffer, sizeof(buffer), &n), PL_OK);
+
+	/* the largest that there can be */
+	key.acks_count = PL_NODES_MAX;
+	for (uint16_t i = 0; i < PL_NODES_MAX; i++)
+		key.acks[i] = (struct pl_epoch_ack){ i, UINT64_MAX - i };
+	cr_assert_eq(pl_epoch_key_write(&key, buffer, sizeof(buffer), &n), PL_OK);
 	cr_assert_leq(n, PL_EPOCH_KEY_BODY_BYTES_MAX);
+	cr_assert_eq(read_epoch_key(buffer, n), PL_OK);
+	cr_assert_eq(epoch_key_out.acks_count, PL_NODES_MAX);
+	cr_assert_eq(epoch_key_out.acks[767].number, UINT64_MAX - 767);
+	key.acks_count++;
+	cr_assert_eq(pl_epoch_key_write(&key, buffer, sizeof(buffer), &n), PL_ERR_LIMIT);
+}
+
+/* The good value with one acknowledgement changed. */
+static enum pl_err with_ack(uint16_t i, uint16_t node, uint64_t number)
+{
+	struct pl_epoch_key key = epoch_key();
+	size_t n;
+
+	key.acks[i] = (struct pl_epoch_ack){ node, number };
+	return pl_epoch_key_write(&key, buffer, sizeof(buffer), &n);
+}
+
+Test(content, acknowledgements)
+{
+	cr_assert_eq(read_epoch_key(buffer, write_epoch_key(buffer, sizeof(buffer))), PL_OK);
+	cr_assert_eq(epoch_key_out.acks_count, 3);
+	cr_assert_eq(epoch_key_out.acks[1].node, 5);
+	cr_assert_eq(epoch_key_out.acks[1].number, 300);
+	cr_assert_eq(epoch_key_out.acks[2].node, 700);
+
+	cr_assert_eq(with_ack(1, 5, 1), PL_OK);
+	cr_assert_eq(with_ack(1, 0, 1), PL_ERR_EXISTS);
+	cr_assert_eq(with_ack(1, 700, 1), PL_ERR_EXISTS);
+	cr_assert_eq(with_ack(1, 701, 1), PL_ERR_FORMAT, "out of order");
+	cr_assert_eq(with_ack(0, 6, 1), PL_ERR_FORMAT, "out of order");
+	cr_assert_eq(with_ack(2, 767, 1), PL_OK);
+	cr_assert_eq(with_ack(2, 768, 1), PL_ERR_LIMIT);
+	cr_assert_eq(with_ack(2, 767, 0), PL_ERR_FORMAT);
+	cr_assert_eq(with_ack(2, 767, UINT64_MAX), PL_OK);
 }
 
 Test(content, channel_roots)

@@ -214,8 +214,8 @@ Test(entry, an_empty_lane_has_no_head)
 Test(entry, body_limits)
 {
 	static const struct { uint8_t lane, kind, flags; uint32_t max; } cases[] = {
-		{ 0, PL_KIND_EPOCH_KEY, 0, 2048 },
-		{ 0, PL_KIND_EPOCH_KEY, PL_FLAG_FLASH, 2048 },
+		{ 0, PL_KIND_EPOCH_KEY, 0, 12288 },
+		{ 0, PL_KIND_EPOCH_KEY, PL_FLAG_FLASH, 12288 },
 		{ 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, 81920 },
 		{ 0, PL_KIND_MESSAGE, 0, 147456 },
 		{ 1, PL_KIND_MESSAGE, 0, 147456 },

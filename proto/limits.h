@@ -27,7 +27,7 @@
 #define PL_PLAINTEXT_BYTES_MAX 65536 /* the largest padding class of an envelope */
 #define PL_BODY_BYTES_MAX 147456     /* 64 slots + 64 KiB + prefix, rounded up to 144 KiB */
 #define PL_FLASH_BODY_BYTES_MAX 81920 /* 64 slots + 4 KiB + prefix, rounded up to 80 KiB */
-#define PL_EPOCH_KEY_BODY_BYTES_MAX 2048 /* an X-Wing public key of 1,216 bytes and a few numbers, in the clear */
+#define PL_EPOCH_KEY_BODY_BYTES_MAX 12288 /* an X-Wing public key of 1,216 bytes, and 13 bytes at most for each of 768 nodes, in the clear */
 #define PL_BULK_ITEMS_MAX 256        /* indicators in one bulk entry */
 #define PL_BULK_BODY_BYTES 65536     /* a bulk entry is closed here; one larger object may stand alone */
 #define PL_OBJECT_BYTES_MAX 131040   /* one STIX object: with its wrapping it fits 128 KiB of padded plaintext, and so a body */

@@ -229,13 +229,19 @@ static void check_receipts(void)
 
 static void check_epoch_key(void)
 {
-	struct pl_epoch_key key = { number("number", 0), number("from", 0), number("until", 0), { 0 } }, read;
+	static struct pl_epoch_key key, read;
 	size_t count;
+
+	key = (struct pl_epoch_key){ number("number", 0), number("from", 0), number("until", 0), { 0 },
+	                             (uint16_t)pl_vectors_count(v, "ack_node"), { { 0 } } };
+	for (uint16_t i = 0; i < key.acks_count; i++)
+		key.acks[i] = (struct pl_epoch_ack){ (uint16_t)number("ack_node", i), number("ack_number", i) };
 
 	copy_hex("public_key", 0, key.public_key, sizeof(key.public_key));
 	OK(pl_epoch_key_write(&key, out, sizeof(out), &count));
 	expect("plain", out, count);
 	OK(pl_epoch_key_read(out, count, &read));
+	cr_assert_eq(read.acks_count, key.acks_count);
 }
 
 static void check_channel_root(void)
@@ -380,12 +386,12 @@ Test(content_vectors, all)
 		{ "charter", check_charter, 1, 0 },
 		{ "message", check_message, 2, 0 },
 		{ "receipts", check_receipts, 1, 0 },
-		{ "epoch_key", check_epoch_key, 1, 0 },
+		{ "epoch_key", check_epoch_key, 2, 0 },
 		{ "channel_root", check_channel_root, 1, 0 },
 		{ "indicators", check_indicators, 1, 0 },
 		{ "chunk", check_chunk, 1, 0 },
 		{ "entry", check_entry, 3, 0 },
-		{ "refuse", check_refusal, 55, 0 },
+		{ "refuse", check_refusal, 63, 0 },
 	};
 	const size_t kinds_count = sizeof(kinds) / sizeof(kinds[0]);
 

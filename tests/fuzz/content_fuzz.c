@@ -69,12 +69,15 @@ static void receipts(const uint8_t *data, size_t size, uint8_t *out)
 
 static void epoch_key(const uint8_t *data, size_t size, uint8_t *out)
 {
-	struct pl_epoch_key key;
+	static struct pl_epoch_key key;
 	size_t count;
 
 	if (pl_epoch_key_read(data, size, &key) != PL_OK)
 		return;
 	PL_FUZZ_CHECK(key.valid_from_ms < key.valid_until_ms);
+	PL_FUZZ_CHECK(key.acks_count <= PL_NODES_MAX);
+	for (uint16_t i = 0; i < key.acks_count; i++)
+		PL_FUZZ_CHECK(key.acks[i].node < PL_NODES_MAX && key.acks[i].number > 0 && (i == 0 || key.acks[i - 1].node < key.acks[i].node));
 	PL_FUZZ_CHECK(pl_epoch_key_write(&key, out, size, &count) == PL_OK && count == size && memcmp(out, data, size) == 0);
 }
 

@@ -211,9 +211,10 @@ case('receipts', *[f for m, e, t, w, o, r in receipts for f in
                    (('message_id', m), ('entry_id', e), ('type', t), ('time', w), ('operator', text(o)), ('reason', text(r)))],
      ('plain', pack([1, [[m, e, t, w, text(o), text(r)] for m, e, t, w, o, r in receipts]])))
 
-epoch_key = pack([1, 256, NOW, NOW + 172800000, bytes(range(256)) * 4 + bytes(192)])
-case('epoch_key', ('number', 256), ('from', NOW), ('until', NOW + 172800000), ('public_key', bytes(range(256)) * 4 + bytes(192)),
-     ('plain', epoch_key))
+for acks in ([], [(0, 1), (1, 300), (700, 2**32)]):
+    epoch_key = pack([1, 256, NOW, NOW + 172800000, bytes(range(256)) * 4 + bytes(192), [[n, k] for n, k in acks]])
+    case('epoch_key', ('number', 256), ('from', NOW), ('until', NOW + 172800000), ('public_key', bytes(range(256)) * 4 + bytes(192)),
+         *[f for n, k in acks for f in (('ack_node', n), ('ack_number', k))], ('plain', epoch_key))
 
 case('channel_root', ('channel_id', seed(0x51)[:16]), ('number', 1), ('audience', 'all'), ('root', seed(0x52)),
      ('plain', pack([1, seed(0x51)[:16], 1, text('all'), seed(0x52)])))
@@ -302,8 +303,16 @@ refuse('receipts', 'format', 'none', pack([1, []]))
 refuse('receipts', 'format', 'an operator in a stored receipt', pack([1, [[seed(1)[:16], seed(2), 1, NOW, text('x'), text('')]]]))
 refuse('receipts', 'format', 'a message id in a failed receipt', pack([1, [[seed(1)[:16], seed(2), 5, NOW, text(''), text('')]]]))
 refuse('receipts', 'limit', 'type 6', pack([1, [[seed(1)[:16], seed(2), 6, NOW, text(''), text('')]]]))
-refuse('epoch_key', 'limit', 'valid for over 48 hours', pack([1, 1, NOW, NOW + 172800001, bytes(1216)]))
-refuse('epoch_key', 'format', 'a short key', pack([1, 1, NOW, NOW + 1, bytes(1215)]))
+refuse('epoch_key', 'limit', 'valid for over 48 hours', pack([1, 1, NOW, NOW + 172800001, bytes(1216), []]))
+refuse('epoch_key', 'format', 'a short key', pack([1, 1, NOW, NOW + 1, bytes(1215), []]))
+refuse('epoch_key', 'format', 'no list of acknowledgements', pack([1, 1, NOW, NOW + 1, bytes(1216)]))
+for error, why, acks in [
+    ('exists', 'a node acknowledged twice', [[3, 1], [3, 2]]), ('format', 'acknowledgements out of order', [[4, 1], [3, 1]]),
+    ('limit', 'a node index that no charter has', [[768, 1]]), ('format', 'key 0 acknowledged', [[3, 0]]),
+    ('format', 'an acknowledgement without a number', [[3]]), ('limit', 'an acknowledgement of three elements', [[3, 1, 1]]),
+    ('limit', '769 acknowledgements', [[i, 1] for i in range(769)]),
+]:
+    refuse('epoch_key', error, why, pack([1, 1, NOW, NOW + 1, bytes(1216), acks]))
 refuse('channel_root', 'format', 'another audience', pack([1, bytes(16), 1, text('eu'), bytes(32)]))
 refuse('indicators', 'format', 'no TLP', pack([1, 0, [b'{}']]))
 refuse('indicators', 'format', 'an empty object', pack([1, 1, [b'']]))
