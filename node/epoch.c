@@ -19,17 +19,16 @@ static const uint8_t *find_current(const struct pl_epoch *epoch, uint16_t node, 
 {
 	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
 	if (node == pl_core_self(epoch->core)) {
-		for (size_t i = epoch->own_count; i-- > 0;) {
-			const struct pl_own_key *own = &epoch->own[i];
-			if (own->secret && is_current(&own->info, wall_ms)) {
-				*out = own->info;
-				return own->public_key;
-			}
-		}
-		return NULL;
+		/* CRYPTO: "A node seals to itself under its newest key alone." */
+		const struct pl_own_key *own = epoch->own_count ? &epoch->own[epoch->own_count - 1] : NULL;
+		if (!own || own->info.number != epoch->last_number || !is_current(&own->info, wall_ms))
+			return NULL;
+		*out = own->info;
+		return own->public_key;
 	}
 	const struct pl_other_keys *others = node < PL_NODES_MAX ? epoch->others[node] : NULL;
-	for (size_t i = 0; others && i < others->count; i++) {
+	/* CRYPTO: "Nothing is sealed to a key older than the one acknowledged, whatever the clock says." */
+	for (size_t i = 0; others && i < others->count && others->keys[i].info.number >= epoch->floors[node]; i++) {
 		if (is_current(&others->keys[i].info, wall_ms)) {
 			*out = others->keys[i].info;
 			return others->keys[i].public_key;
@@ -48,10 +47,14 @@ bool pl_epoch_current(const struct pl_epoch *epoch, uint16_t node, struct pl_epo
 	return true;
 }
 
-const uint8_t *pl_epoch_current_public(const struct pl_epoch *epoch, uint16_t node)
+const uint8_t *pl_epoch_current_public(const struct pl_epoch *epoch, uint16_t node, struct pl_epoch_info *out)
 {
-	struct pl_epoch_info info;
-	return find_current(epoch, node, &info);
+	return find_current(epoch, node, out);
+}
+
+uint64_t pl_epoch_secrets_since_ms(const struct pl_epoch *epoch)
+{
+	return epoch->own_count ? epoch->own[0].info.valid_from_ms : pl_core_wall_ms(epoch->core);
 }
 
 size_t pl_epoch_secrets_at(const struct pl_epoch *epoch, uint64_t time_ms, struct pl_envelope_key out[PL_EPOCH_OWN_MAX])
@@ -85,7 +88,9 @@ static void tell(struct pl_epoch *epoch, uint16_t node)
 struct learn {
 	struct pl_apply apply;
 	struct pl_epoch *epoch;
-	struct pl_epoch_key key;
+	struct pl_epoch_info info;
+	uint8_t public_key[PL_EPOCH_PUBLIC_BYTES];
+	struct pl_ack_seen seen;
 };
 
 static void learn_dropped(struct pl_apply *apply)
@@ -95,7 +100,7 @@ static void learn_dropped(struct pl_apply *apply)
 
 static enum pl_err learn_work(struct pl_apply *apply, sqlite3 *db)
 {
-	const struct learn *learn = (const struct learn *)(const void *)apply;
+	struct learn *learn = (struct learn *)(void *)apply;
 	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT OR IGNORE INTO epoch_other (node, number, valid_from, valid_until, public, seq)"
 	                                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
 	sqlite3_stmt *prune = pl_store_prepare(db, "DELETE FROM epoch_other WHERE node = ?1 AND number NOT IN"
@@ -103,17 +108,18 @@ static enum pl_err learn_work(struct pl_apply *apply, sqlite3 *db)
 	if (!insert || !prune)
 		return pl_store_sql_err(db);
 	sqlite3_bind_int(insert, 1, apply->node);
-	pl_db_bind_u64(insert, 2, learn->key.number);
-	pl_db_bind_u64(insert, 3, learn->key.valid_from_ms);
-	pl_db_bind_u64(insert, 4, learn->key.valid_until_ms);
-	pl_db_bind_blob(insert, 5, learn->key.public_key, sizeof(learn->key.public_key));
+	pl_db_bind_u64(insert, 2, learn->info.number);
+	pl_db_bind_u64(insert, 3, learn->info.valid_from_ms);
+	pl_db_bind_u64(insert, 4, learn->info.valid_until_ms);
+	pl_db_bind_blob(insert, 5, learn->public_key, sizeof(learn->public_key));
 	pl_db_bind_u64(insert, 6, apply->seq);
 	enum pl_err err = pl_db_run(insert);
 	if (err != PL_OK)
 		return err;
 	sqlite3_bind_int(prune, 1, apply->node);
 	sqlite3_bind_int(prune, 2, PL_EPOCH_KEPT_PER_NODE);
-	return pl_db_run(prune);
+	err = pl_db_run(prune);
+	return err == PL_OK ? pl_epoch_ack_keep(&learn->seen, apply->node, db) : err;
 }
 
 static enum pl_err remember(struct pl_epoch *epoch, uint16_t node, const struct pl_epoch_info *info, const uint8_t *public_key)
@@ -129,13 +135,21 @@ static enum pl_err remember(struct pl_epoch *epoch, uint16_t node, const struct 
 	return PL_OK;
 }
 
+static void log_fault(const struct pl_epoch *epoch, uint16_t node, uint64_t seq, const char *what, const char *fault)
+{
+	char name[PL_NODE_NAME_BYTES];
+	pl_charter_node_name(pl_core_charter(epoch->core), node, name);
+	PL_LOG(PL_LOG_WARNING, "epoch", what, PL_F_STR("node", name), PL_F_U64("seq", seq), PL_F_STR("reason", fault));
+}
+
 static void learn_done(struct pl_apply *apply)
 {
 	struct learn *learn = (struct learn *)(void *)apply;
 	struct pl_epoch *epoch = learn->epoch;
-	struct pl_epoch_info info = { learn->key.number, learn->key.valid_from_ms, learn->key.valid_until_ms };
 	uint16_t node = apply->node;
-	if (remember(epoch, node, &info, learn->key.public_key) != PL_OK)
+	if (learn->seen.fault)
+		log_fault(epoch, node, apply->seq, "an acknowledgement of an encryption key does not count", learn->seen.fault);
+	if (remember(epoch, node, &learn->info, learn->public_key) != PL_OK)
 		PL_LOG(PL_LOG_ERROR, "epoch", "no memory for another node's encryption key");
 	else if (!epoch->stopped)
 		tell(epoch, node);
@@ -144,13 +158,14 @@ static void learn_done(struct pl_apply *apply)
 
 static enum pl_err own_work(struct pl_apply *apply, sqlite3 *db)
 {
-	const struct learn *learn = (const struct learn *)(const void *)apply;
+	struct learn *learn = (struct learn *)(void *)apply;
 	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE epoch_own SET seq = ?2 WHERE number = ?1 AND seq = 0");
 	if (!statement)
 		return pl_store_sql_err(db);
-	pl_db_bind_u64(statement, 1, learn->key.number);
+	pl_db_bind_u64(statement, 1, learn->info.number);
 	pl_db_bind_u64(statement, 2, apply->seq);
-	return pl_db_run(statement);
+	enum pl_err err = pl_db_run(statement);
+	return err == PL_OK ? pl_epoch_ack_keep(&learn->seen, apply->node, db) : err;
 }
 
 static void own_done(struct pl_apply *apply)
@@ -159,7 +174,7 @@ static void own_done(struct pl_apply *apply)
 	struct pl_epoch *epoch = learn->epoch;
 	for (size_t i = 0; i < epoch->own_count; i++) {
 		struct pl_own_key *own = &epoch->own[i];
-		if (own->info.number != learn->key.number || own->seq != 0)
+		if (own->info.number != learn->info.number || own->seq != 0)
 			continue;
 		own->seq = apply->seq;
 		PL_LOG(PL_LOG_INFO, "epoch", "encryption key published", PL_F_U64("number", own->info.number));
@@ -181,6 +196,9 @@ static const char *find_fault(const struct pl_epoch *epoch, uint16_t node, const
 		return "its validity is empty or too long";
 	if (others && others->count && key->number <= others->keys[0].info.number)
 		return "its number does not follow the one before";
+	/* PROTOCOL: "A node index in an acknowledgement is below the number of the charter's nodes." They ascend. */
+	if (key->acks_count > 0 && key->acks[key->acks_count - 1].node >= pl_core_charter(epoch->core)->nodes_count)
+		return "it acknowledges a key of a node that is not in the charter";
 	return NULL;
 }
 
@@ -197,21 +215,25 @@ static bool is_known(const struct pl_epoch *epoch, uint16_t node, const struct p
 void pl_epoch_entry(struct pl_epoch *epoch, const struct pl_store_entry *entry)
 {
 	struct learn *learn = calloc(1, sizeof(*learn));
+	struct pl_epoch_key key;
+	struct pl_header header;
 	bool own = entry->node == pl_core_self(epoch->core);
-	enum pl_err err = learn ? pl_epoch_key_read(entry->body, entry->body_bytes, &learn->key) : PL_ERR_MEMORY;
-	bool again = err == PL_OK && !own && is_known(epoch, entry->node, &learn->key);
-	const char *fault = err != PL_OK ? pl_err_str(err) : own || again ? NULL : find_fault(epoch, entry->node, &learn->key);
+	enum pl_err err = learn ? pl_header_decode(entry->header, &header) : PL_ERR_MEMORY;
+	if (err == PL_OK)
+		err = pl_epoch_key_read(entry->body, entry->body_bytes, &key);
+	bool again = err == PL_OK && !own && is_known(epoch, entry->node, &key);
+	const char *fault = err != PL_OK ? pl_err_str(err) : own || again ? NULL : find_fault(epoch, entry->node, &key);
 	if (fault || again) {
-		char name[PL_NODE_NAME_BYTES];
-		pl_charter_node_name(pl_core_charter(epoch->core), entry->node, name);
 		if (fault)
-			PL_LOG(PL_LOG_WARNING, "epoch", "an encryption key was not taken up", PL_F_STR("node", name), PL_F_U64("seq", entry->seq),
-			       PL_F_STR("reason", fault));
+			log_fault(epoch, entry->node, entry->seq, "an encryption key was not taken up", fault);
 		free(learn);
 		pl_apply_skip(epoch->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	learn->epoch = epoch;
+	learn->info = (struct pl_epoch_info){ key.number, key.valid_from_ms, key.valid_until_ms };
+	memcpy(learn->public_key, key.public_key, sizeof(learn->public_key));
+	pl_epoch_ack_find(epoch, &key, &header, &learn->seen);
 	learn->apply = (struct pl_apply){ .node = entry->node, .lane = entry->lane, .seq = entry->seq, .dropped = learn_dropped,
 	                                  .work = own ? own_work : learn_work, .done = own ? own_done : learn_done };
 	pl_apply(epoch->applier, &learn->apply);
@@ -258,6 +280,8 @@ enum pl_err pl_epoch_new(struct pl_core *core, struct pl_applier *applier, struc
 	enum pl_err err = pl_epoch_load_own(epoch, db, why, why_max);
 	if (err == PL_OK)
 		err = load_others(epoch, db);
+	if (err == PL_OK)
+		err = pl_epoch_ack_load(epoch, db);
 	if (err != PL_OK) {
 		if (err == PL_ERR_DECRYPT)
 			snprintf(why, why_max, "the encryption keys do not open with this node's key: %s.epoch and the key file do not belong together",

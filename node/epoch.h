@@ -3,7 +3,8 @@
  *
  * An **epoch key** is an X-Wing key pair, numbered from 1. It is drawn at random, its secret is sealed in a file (epoch_file.h) and durable
  * before its public part leaves in an entry on lane 0, and it is wiped when nothing sealed to it can still be under way, at the latest
- * PL_EPOCH_KEY_KEEP_MS after its validity. So whoever takes this node's disk and passphrase cannot read what was wiped.
+ * PL_EPOCH_KEY_KEEP_MS after its validity. So whoever takes this node's disk and passphrase cannot read what was wiped. Others say what
+ * they will seal to no longer by acknowledgements, in the entries of their own keys.
  *
  * Other parts never see a secret: they hand over what is to be sealed or opened. The work is done on libuv's threads, what is urgent first.
  */
@@ -31,6 +32,8 @@ struct pl_epoch_info {
 	uint64_t number, valid_from_ms, valid_until_ms;
 };
 bool pl_epoch_current(const struct pl_epoch *epoch, uint16_t node, struct pl_epoch_info *out /* or NULL */); /* false: there is none */
+/* When the oldest own key was made whose secret is still kept; there is one where there is a current one. */
+uint64_t pl_epoch_secrets_since_ms(const struct pl_epoch *epoch);
 /* What to do when a key of a node was learned, for work that waited for it. At most 4 listeners. */
 void pl_epoch_listen(struct pl_epoch *epoch, void (*learned)(void *ctx, uint16_t node), void *ctx);
 
@@ -42,7 +45,8 @@ struct pl_seal {
 	uint16_t nodes[PL_SLOTS_MAX];
 	const uint8_t *plain;  /* the caller's until done */
 	size_t plain_bytes;
-	/* Loop thread, perhaps before pl_epoch_seal() returns. Takes envelope over (free()), wipes cek. */
+	/* Loop thread, perhaps before pl_epoch_seal() returns. Takes envelope over (free()), wipes cek. If it is to be an entry, it is given
+	 * to pl_core_submit() before this returns, and afterwards never: later entries of this node's feed may acknowledge newer keys. */
 	void (*done)(struct pl_seal *seal);
 	void *ctx;
 

@@ -14,6 +14,7 @@
 
 /* --- wiping --- */
 
+/* CRYPTO: "A secret is wiped 14 days after the end of its validity at the latest." */
 static bool is_spent(const struct pl_epoch *epoch, const struct pl_own_key *own)
 {
 	return pl_core_wall_ms(epoch->core) >= own->info.valid_until_ms + PL_EPOCH_KEY_KEEP_MS;
@@ -28,6 +29,7 @@ struct save_job {
 	struct pl_epoch_record records[PL_EPOCH_OWN_MAX]; /* all that the file is to hold */
 	uint64_t wiped[PL_EPOCH_OWN_MAX];
 	struct pl_own_key made; /* number 0: none */
+	uint64_t acked[PL_NODES_MAX]; /* with made: what its entry will acknowledge */
 };
 
 static bool is_recorded(const struct save_job *save, uint64_t number)
@@ -70,6 +72,10 @@ static enum pl_err save_work(struct pl_job *job, sqlite3 *db)
 	enum pl_err err = pl_epoch_file_write(save->path, save->records, save->records_count, job->why, sizeof(job->why));
 	if (err == PL_OK)
 		err = mark_wiped(save, db);
+	if (err == PL_OK)
+		err = pl_epoch_ack_prune(db);
+	if (err == PL_OK && made->number != 0)
+		err = pl_epoch_ack_record(db, save->acked);
 	if (err != PL_OK || made->number == 0)
 		return err;
 	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO epoch_own (number, valid_from, valid_until, public, seq) VALUES"
@@ -114,6 +120,7 @@ static void save_done(struct pl_job *job)
 			struct pl_own_key *own = &epoch->own[epoch->own_count++];
 			*own = save->made;
 			epoch->last_number = own->info.number;
+			memcpy(epoch->acked, save->acked, sizeof(epoch->acked));
 			if (!epoch->stopped)
 				publish(epoch, own);
 		} else {
@@ -147,13 +154,14 @@ void pl_epoch_wipe_due(struct pl_epoch *epoch)
 	struct save_job *save = NULL;
 	for (size_t i = 0; i < epoch->own_count; i++) {
 		struct pl_own_key *own = &epoch->own[i];
-		if (!is_spent(epoch, own)) {
+		bool is_out_of_use = own->info.number < epoch->settled;
+		if (!is_out_of_use && !is_spent(epoch, own)) {
 			own->spent_since_ms = 0;
 			continue;
 		}
 		if (own->spent_since_ms == 0)
 			own->spent_since_ms = now_ms ? now_ms : 1;
-		if (now_ms - own->spent_since_ms < SETTLE_MS)
+		if (!is_out_of_use && now_ms - own->spent_since_ms < SETTLE_MS)
 			continue;
 		if (!save && !(save = calloc(1, sizeof(*save))))
 			return;
@@ -195,12 +203,14 @@ static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *e
 		retry_soon(epoch);
 }
 
-/* Only once the secret is durable: what others seal to it can then be opened after any crash. */
+/* Only once the secret is durable: what others seal to it can then be opened after any crash. CRYPTO: "What an entry acknowledges is
+ * durable before the entry is published." */
 static void publish(struct pl_epoch *epoch, const struct pl_own_key *own)
 {
 	struct pl_epoch_key key = { .number = own->info.number, .valid_from_ms = own->info.valid_from_ms,
 	                            .valid_until_ms = own->info.valid_until_ms };
 	memcpy(key.public_key, own->public_key, sizeof(key.public_key));
+	pl_epoch_ack_fill(epoch, &key);
 	uint8_t body[PL_EPOCH_KEY_BODY_BYTES_MAX];
 	size_t body_bytes;
 	enum pl_err err = pl_epoch_key_write(&key, body, sizeof(body), &body_bytes);
@@ -227,6 +237,7 @@ static void make(struct pl_epoch *epoch)
 	save->made.info = (struct pl_epoch_info){ epoch->last_number + 1, wall_ms, wall_ms + PL_EPOCH_KEY_VALID_MS };
 	save->made.secret = secret;
 	crypto_kem_xwing_keypair(save->made.public_key, secret);
+	pl_epoch_ack_raise(epoch, save->acked);
 	save_keys(epoch, save);
 }
 
@@ -236,12 +247,13 @@ void pl_epoch_tick(struct pl_epoch *epoch)
 		return;
 	uv_timer_start(&epoch->timer, on_timer, TICK_MS, TICK_MS);
 	pl_epoch_wipe_due(epoch);
+	pl_epoch_ack_check(epoch);
 	if (epoch->saving || epoch->submitting)
 		return;
 	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
 	const struct pl_own_key *newest = epoch->own_count ? &epoch->own[epoch->own_count - 1] : NULL;
-	/* Also when the newest one is from the future: the clock was wrong when it was made. */
-	bool due = !newest || wall_ms >= newest->info.valid_from_ms + PL_EPOCH_KEY_MS ||
+	/* Also when the newest one is from the future: the clock was wrong when it was made. Or gone: the file is older than the store. */
+	bool due = !newest || newest->info.number != epoch->last_number || wall_ms >= newest->info.valid_from_ms + PL_EPOCH_KEY_MS ||
 	           newest->info.valid_from_ms > wall_ms + PL_CLOCK_SKEW_FLAG_MS;
 	if (due)
 		make(epoch);

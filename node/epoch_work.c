@@ -19,9 +19,13 @@ static struct pl_envelope_ctx context(const struct pl_epoch *epoch, uint16_t aut
 
 /* --- sealing --- */
 
-struct seal_work {
+struct pl_seal_work {
 	uv_work_t request;
+	struct pl_epoch *epoch;
+	struct pl_seal_work *next;
 	struct pl_seal *seal;
+	uint16_t nodes_count, nodes[PL_SLOTS_MAX];
+	uint64_t numbers[PL_SLOTS_MAX]; /* of the keys sealed to, by slot */
 	struct pl_envelope_ctx ctx;
 	uint8_t seed[32];
 	struct pl_envelope_recipient recipients[PL_SLOTS_MAX];
@@ -30,7 +34,7 @@ struct seal_work {
 
 static void seal_run(uv_work_t *request)
 {
-	struct seal_work *work = request->data;
+	struct pl_seal_work *work = request->data;
 	struct pl_seal *seal = work->seal;
 	size_t envelope_max = pl_envelope_bytes(seal->nodes_count, seal->plain_bytes);
 	seal->err = PL_ERR_LIMIT;
@@ -50,34 +54,51 @@ static void seal_run(uv_work_t *request)
 	}
 }
 
+uint64_t pl_epoch_sealing(const struct pl_epoch *epoch, uint16_t node)
+{
+	uint64_t lowest = UINT64_MAX;
+	for (const struct pl_seal_work *work = epoch->sealing; work; work = work->next)
+		for (uint16_t i = 0; i < work->nodes_count; i++)
+			if (work->nodes[i] == node && work->numbers[i] < lowest)
+				lowest = work->numbers[i];
+	return lowest;
+}
+
 static void seal_finish(uv_work_t *request, int status)
 {
-	struct seal_work *work = request->data;
+	struct pl_seal_work *work = request->data;
 	struct pl_seal *seal = work->seal;
+	struct pl_seal_work **link = &work->epoch->sealing;
 	if (status != 0)
 		seal->err = PL_ERR_STATE;
 	sodium_memzero(work->seed, sizeof(work->seed));
+	seal->done(seal); /* the envelope is in the feed now, or never will be */
+	while (*link != work)
+		link = &(*link)->next;
+	*link = work->next;
 	free(work);
-	seal->done(seal);
 }
 
 void pl_epoch_seal(struct pl_epoch *epoch, struct pl_seal *seal)
 {
 	seal->envelope = NULL;
 	seal->err = PL_OK;
-	struct seal_work *work = NULL;
+	struct pl_seal_work *work = NULL;
 	if (seal->nodes_count == 0 || seal->nodes_count > PL_SLOTS_MAX)
 		seal->err = PL_ERR_LIMIT;
 	else if (!(work = malloc(sizeof(*work) + (size_t)seal->nodes_count * PL_EPOCH_PUBLIC_BYTES)))
 		seal->err = PL_ERR_MEMORY;
 	for (uint16_t i = 0; seal->err == PL_OK && i < seal->nodes_count; i++) {
-		const uint8_t *public_key = pl_epoch_current_public(epoch, seal->nodes[i]);
+		struct pl_epoch_info info;
+		const uint8_t *public_key = pl_epoch_current_public(epoch, seal->nodes[i], &info);
 		if (!public_key) {
 			seal->err = PL_ERR_NO_KEY;
 			seal->missing = seal->nodes[i];
 			break;
 		}
 		memcpy(work->public_keys[i], public_key, PL_EPOCH_PUBLIC_BYTES);
+		work->nodes[i] = seal->nodes[i];
+		work->numbers[i] = info.number;
 		work->recipients[i] = (struct pl_envelope_recipient){ work->public_keys[i], pl_core_courier_key(epoch->core, seal->nodes[i]) };
 	}
 	if (seal->err != PL_OK) {
@@ -86,7 +107,11 @@ void pl_epoch_seal(struct pl_epoch *epoch, struct pl_seal *seal)
 		return;
 	}
 	work->request.data = work;
+	work->epoch = epoch;
 	work->seal = seal;
+	work->nodes_count = seal->nodes_count;
+	work->next = epoch->sealing;
+	epoch->sealing = work;
 	work->ctx = context(epoch, pl_core_self(epoch->core), seal->kind);
 	randombytes_buf(work->seed, sizeof(work->seed));
 	if (seal->nodes_count <= INLINE_SLOTS_MAX || uv_queue_work(pl_core_loop(epoch->core), &work->request, seal_run, seal_finish) != 0) {

@@ -9,6 +9,7 @@ const struct pl_migration pl_migrations[] = {
 	{2, "hotline", pl_schema_hotline},
 	{3, "indicator", pl_schema_indicator},
 	{4, "message", pl_schema_message},
+	{5, "epoch", pl_schema_epoch},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

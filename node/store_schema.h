@@ -38,6 +38,7 @@ extern const char pl_schema_base[];
 extern const char pl_schema_hotline[];
 extern const char pl_schema_indicator[];
 extern const char pl_schema_message[];
+extern const char pl_schema_epoch[];
 
 /* The last number in the list. */
 int pl_schema_latest(void);

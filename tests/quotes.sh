@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 protocol_min=60 # quotations there are at least: a check that finds none is broken
-crypto_min=10
+crypto_min=18
 
 # TREE: prints DOCUMENT<TAB>FILE<TAB>SENTENCE for every quotation in its source.
 quotations() {

@@ -117,8 +117,10 @@ static void print_status(const json_t *status)
 	             (unsigned long long)pl_json_number(status, "pid"));
 	pl_out_field("store", "%s, %s%s", entries_text(pl_json_number(store, "entries")), pl_bytes_text(pl_json_number(store, "bytes")),
 	             strcmp(pl_json_text(store, "state"), "ok") == 0 ? "" : "; FULL: nothing is taken in or sent until there is room");
-	if (json_is_object(key))
+	if (json_is_object(key)) {
 		pl_out_field("own key", "number %llu, valid until %s", (unsigned long long)pl_json_number(key, "number"), time_of(key, "valid_until"));
+		pl_out_field("", "what was sealed to this node since %s can be opened here", time_of(key, "secrets_since"));
+	}
 	print_certificates(status);
 	if (flash > 0) {
 		pl_out_styled(PL_URGENT, "%-12s", "FLASH");
