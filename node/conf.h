@@ -26,6 +26,7 @@ struct pl_peer_conf { /* peer = CHE 192.0.2.7:7100: dial this node there, whatev
 
 struct pl_conf {
 	char dir[PL_PATH_BYTES_MAX];
+	bool new_store; /* not of the file: `parleyd --new-store` */
 	/* paths in the file are relative to dir */
 	char charter_file[PL_PATH_BYTES_MAX];    /* charter = charter.plc */
 	char key_file[PL_PATH_BYTES_MAX];        /* key = node.key */

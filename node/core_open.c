@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "node/core_impl.h"
 #include "node/log.h"
@@ -198,13 +199,49 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	return err;
 }
 
+/* KEY.used stands beside the key from the first start on, and under a name that no `rm store.db*` meets. Where it stands and the store does not, the
+ * node has signed entries that it does not know any more; a new store would sign other ones for their places, and that is equivocation. */
+static enum pl_err check_store_is_there(const struct pl_core *core, const char *mark, char *why, size_t why_max)
+{
+	struct stat st;
+	char wal[PL_PATH_BYTES_MAX + 8];
+
+	if (lstat(mark, &st) != 0)
+		return PL_OK;
+	snprintf(wal, sizeof wal, "%s-wal", core->conf->store_file);
+	if ((stat(core->conf->store_file, &st) == 0 && st.st_size > 0) || (stat(wal, &st) == 0 && st.st_size > 0))
+		return PL_OK;
+	if (core->conf->new_store)
+		return pl_store_make_frozen(core->conf->store_file, core->charter->network_id, core->keys->node_id,
+		                            "The store of this node was lost, and made anew by parleyd --new-store.", why, why_max);
+	return pl_why(why, why_max, PL_ERR_REFUSED,
+	              "%s is missing, and %s says that this node has had a store: put it back, with its .feed and .epoch, or correct `store` in "
+	              "parley.conf; if it is lost for good, parleyd --new-store starts a node that receives and relays but signs nothing",
+	              core->conf->store_file, mark);
+}
+
+/* Durable before the first entry is signed. */
+static enum pl_err mark_used(const char *mark, char *why, size_t why_max)
+{
+	static const char text[] = "This node has signed entries, which stand in its store. Keep this file: without it parleyd does not notice that the store\n"
+				   "is gone, and would sign others in their places. OPERATING.md, \"Backups\".\n";
+	struct stat st;
+
+	return lstat(mark, &st) == 0 ? PL_OK : pl_file_write_new(mark, 0600, (const uint8_t *)text, sizeof text - 1, why, why_max);
+}
+
 static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 {
-	char frozen[256];
-	enum pl_err err = pl_store_open(core->conf->store_file, core->charter->network_id, core->keys->node_id, &core->store, why, why_max);
+	char frozen[256], mark[PL_PATH_BYTES_MAX + 8];
+	snprintf(mark, sizeof mark, "%s.used", core->conf->key_file);
+	enum pl_err err = check_store_is_there(core, mark, why, why_max);
+	if (err == PL_OK)
+		err = pl_store_open(core->conf->store_file, core->charter->network_id, core->keys->node_id, &core->store, why, why_max);
 
 	if (err == PL_OK)
 		err = pl_store_check_charter(core->store, core->charter, why, why_max);
+	if (err == PL_OK)
+		err = mark_used(mark, why, why_max);
 	if (err != PL_OK)
 		return err;
 	core->feeds = calloc((size_t)core->charter->nodes_count * PL_LANES, sizeof *core->feeds);

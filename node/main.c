@@ -36,11 +36,12 @@ struct daemon {
 
 static void usage(FILE *out)
 {
-	fputs("Usage: parleyd [--dir DIR] [--check]\n"
+	fputs("Usage: parleyd [--dir DIR] [--check] [--new-store]\n"
 	      "Runs this node of a Parley network. See parleyd(8), parley.conf(5).\n"
 	      "\n"
 	      "  -d, --dir DIR   the node's folder, made by `parley init` (default: $PARLEY_DIR, else /var/lib/parley)\n"
 	      "  -c, --check     read the configuration, say whether it is right, and exit\n"
+	      "  -n, --new-store where the store is lost: make a new one, and receive and relay, but sign nothing\n"
 	      "  -h, --help      show this\n"
 	      "  -V, --version   show the version\n"
 	      "\n"
@@ -182,22 +183,25 @@ out:
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "dir", required_argument, NULL, 'd' }, { "check", no_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
+		{ "dir", required_argument, NULL, 'd' }, { "check", no_argument, NULL, 'c' }, { "new-store", no_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	static struct daemon daemon;
 	const char *dir = getenv("PARLEY_DIR");
 	char why[512];
-	bool check = false;
+	bool check = false, new_store = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "d:chV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "d:cnhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':
 			dir = optarg;
 			break;
 		case 'c':
 			check = true;
+			break;
+		case 'n':
+			new_store = true;
 			break;
 		case 'h':
 			usage(stdout);
@@ -233,6 +237,7 @@ int main(int argc, char **argv)
 		free(conf);
 		return EXIT_NO_START;
 	}
+	conf->new_store = new_store;
 	if (check) {
 		printf("%s/parley.conf: ok\n", dir);
 		free(conf);

@@ -231,7 +231,7 @@ static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why
 }
 
 /* The sidecar is made before the store, and names it by the same random number. */
-static enum pl_err make_store(struct pl_store *store, const char *sidecar_path, char *why, size_t why_max)
+static enum pl_err make_store(struct pl_store *store, const char *sidecar_path, const char *frozen, char *why, size_t why_max)
 {
 	static const uint64_t none[PL_LANES];
 	uint8_t incarnation[PL_INCARNATION_BYTES];
@@ -249,6 +249,9 @@ static enum pl_err make_store(struct pl_store *store, const char *sidecar_path, 
 		err = write_meta(store, "node_id", store->node_id, PL_NODE_ID_BYTES, why, why_max);
 	if (!err)
 		err = write_meta(store, "incarnation", incarnation, PL_INCARNATION_BYTES, why, why_max);
+	/* In one transaction with the rest: no moment, and no crash, leaves a store that may author. */
+	if (!err && frozen)
+		err = write_meta(store, "feed_frozen", (const uint8_t *)frozen, (int)strlen(frozen), why, why_max);
 	return err ? err : exec(store, "COMMIT", why, why_max);
 }
 
@@ -264,7 +267,7 @@ static enum pl_err bring_forward(struct pl_store *store, int version, char *why,
 	return err ? err : exec(store, "COMMIT", why, why_max);
 }
 
-static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_max)
+static enum pl_err open_checked(struct pl_store *store, const char *made_frozen, char *why, size_t why_max)
 {
 	uint8_t incarnation[PL_INCARNATION_BYTES];
 	char sidecar_path[PATH_MAX + 8];
@@ -275,6 +278,8 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 		err = connect_db(store, why, why_max);
 	if (!err)
 		err = check_identity(store, &version, why, why_max);
+	if (!err && made_frozen && version != 0)
+		err = pl_why(why, why_max, PL_ERR_EXISTS, "%s is a store already.", store->path);
 	if (err)
 		return err;
 
@@ -285,7 +290,7 @@ static enum pl_err open_checked(struct pl_store *store, char *why, size_t why_ma
 	err = exec(store, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	                  "PRAGMA journal_size_limit=67108864;", why, why_max);
 	if (!err)
-		err = version == 0 ? make_store(store, sidecar_path, why, why_max) : bring_forward(store, version, why, why_max);
+		err = version == 0 ? make_store(store, sidecar_path, made_frozen, why, why_max) : bring_forward(store, version, why, why_max);
 	if (!err && pl_sql_prepare_all(store) != PL_OK)
 		err = say_sql(store, why, why_max);
 	if (!err)
@@ -314,8 +319,8 @@ void pl_store_free(struct pl_store *store)
 	free(store);
 }
 
-enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
-                          struct pl_store **out, char *why, size_t why_max)
+static enum pl_err open_store(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
+                              const char *made_frozen, struct pl_store **out, char *why, size_t why_max)
 {
 	struct pl_store *store;
 	enum pl_err err;
@@ -340,13 +345,30 @@ enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES
 		free(store);
 		return pl_why(why, why_max, PL_ERR_MEMORY, "There is not enough memory to open %s.", path);
 	}
-	err = open_checked(store, why, why_max);
+	err = open_checked(store, made_frozen, why, why_max);
 	if (err) {
 		pl_store_free(store);
 		return err;
 	}
 	*out = store;
 	return PL_OK;
+}
+
+enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
+                          struct pl_store **out, char *why, size_t why_max)
+{
+	return open_store(path, network_id, node_id, NULL, out, why, why_max);
+}
+
+enum pl_err pl_store_make_frozen(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
+                                 const char *reason, char *why, size_t why_max)
+{
+	struct pl_store *store;
+	enum pl_err err = open_store(path, network_id, node_id, reason, &store, why, why_max);
+
+	if (!err)
+		pl_store_free(store);
+	return err;
 }
 
 enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl_charter *charter, char *why, size_t why_max)

@@ -67,6 +67,11 @@ struct pl_store_callbacks {
 PL_MUST_CHECK enum pl_err pl_store_open(const char *path, const uint8_t network_id[PL_ID_BYTES], const uint8_t node_id[PL_NODE_ID_BYTES],
                                         struct pl_store **out, char *why, size_t why_max);
 
+/* Makes a store where there is none, of which the feed is frozen from its first moment, with this sentence for the reason; does not leave it open. For
+ * a node whose store is lost: it has signed entries that nobody here knows. PL_ERR_EXISTS if there is a store; else as above. */
+PL_MUST_CHECK enum pl_err pl_store_make_frozen(const char *path, const uint8_t network_id[PL_ID_BYTES],
+                                               const uint8_t node_id[PL_NODE_ID_BYTES], const char *reason, char *why, size_t why_max);
+
 /* Node indices of the store mean the same nodes as in this charter. PL_ERR_REFUSED. */
 PL_MUST_CHECK enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl_charter *charter, char *why, size_t why_max);
 

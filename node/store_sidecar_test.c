@@ -269,3 +269,16 @@ Test(store_sidecar, killed_at_any_time_goes_on)
 		cr_assert_eq(state_after_open(), PL_OK, "round %d: %s", round, f.why);
 	}
 }
+
+/* For a node whose store is lost: from its first moment, and for good. */
+Test(store_sidecar, a_store_can_be_made_frozen)
+{
+	char why[256] = "";
+
+	cr_assert_eq(pl_store_make_frozen(f.path, sample_network, sample_self, "It was lost.", why, sizeof(why)), PL_OK, "%s", why);
+	for (int start = 0; start < 2; start++) {
+		cr_assert_eq(state_after_open(), PL_ERR_FORK);
+		cr_assert_str_eq(f.why, "It was lost.");
+	}
+	cr_assert_eq(pl_store_make_frozen(f.path, sample_network, sample_self, "Again.", why, sizeof(why)), PL_ERR_EXISTS);
+}

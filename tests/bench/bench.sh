@@ -85,7 +85,7 @@ stop() { # STATE
   kill "${pid[$1]}"
   wait "${pid[$1]}" 2>/dev/null || true
 }
-forget() { rm -f "$1"/store.db*; }
+forget() { rm -f "$1"/store.db* "$1"/node.key.used; }
 until_linked() { # STATE
   local i
   for ((i = 0; i < 600; i++)); do

@@ -196,6 +196,24 @@ no_start 'another node|other node' EST
 start SGP
 mend store.db
 
+# A store that is gone is not made anew by itself: its places would be signed twice.
+mkdir away
+mv EST/store.db* away/
+no_start 'store.db is missing, and EST/node.key.used says that this node has had a store.*--new-store' EST
+[ ! -e EST/store.db ] || fail 'a store was made in the place of one that is missing'
+: >EST/store.db
+no_start 'store.db is missing' EST
+rm EST/store.db
+"$parleyd" --dir EST --new-store >>EST.log 2>&1 </dev/null &
+pids[EST]=$!
+until_true 'EST answers with a new store' answers EST
+ok 'FROZEN|frozen' --dir EST status --json
+input=short bad 5 'not sent: conflicts' --dir EST send --to SGP --subject 'Twice'
+"$call" FIN/parley.sock GET /metrics | grep -q '^parley_forks_total 0$' || broken 'EST has signed a place twice'
+stop EST TERM
+rm EST/store.db*
+mv away/store.db* EST/
+
 spoil node.key
 cp FIN/node.key EST/node.key
 no_start 'another node|other node' EST

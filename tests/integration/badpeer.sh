@@ -103,7 +103,7 @@ step '2. a node with another charter'
 ok '' charter new --name 'Other network' FIN.sheet CHE.sheet SGP.sheet EST.sheet --out other.plc --quiet
 for state in FIN CHE SGP EST; do ok '' charter sign other.plc --root $state.key "${with_pass[@]}"; done
 cp other.plc EST/charter.plc
-rm -f EST/store.db*
+rm -f EST/store.db* EST/node.key.used
 lines=$(wc -l <CHE.log)
 start EST
 until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: another charter or key, or it is not a Parley node"' EST.log
