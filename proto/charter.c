@@ -102,7 +102,7 @@ static enum pl_err read_signatures(const struct pl_bytes *list, struct pl_signat
 }
 
 static enum pl_err check_founding(const struct pl_bytes *list, const uint8_t network_id[PL_ID_BYTES], const struct pl_member *member,
-                                  bool *is_signed)
+                                  bool *is_signed, uint8_t *count)
 {
 	struct pl_signatures signatures;
 	uint8_t signed_keys;
@@ -110,9 +110,12 @@ static enum pl_err check_founding(const struct pl_bytes *list, const uint8_t net
 
 	if (err == PL_OK)
 		err = pl_signatures_check(PL_LABEL_CHARTER, sizeof(PL_LABEL_CHARTER), network_id, &signatures, &member->root, &signed_keys);
-	if (err == PL_OK)
-		*is_signed = pl_signatures_meet_threshold(&signatures, &member->root);
-	return err;
+	if (err != PL_OK)
+		return err;
+	*is_signed = pl_signatures_meet_threshold(&signatures, &member->root);
+	for (*count = 0; signed_keys != 0; signed_keys &= (uint8_t)(signed_keys - 1))
+		(*count)++;
+	return PL_OK;
 }
 
 static void name_fault(char at[PL_MEMBER_CODE_BYTES + 1], const char *code)
@@ -173,7 +176,7 @@ enum pl_err pl_charter_read_unsigned(const uint8_t *document, size_t document_by
 	for (uint16_t i = 0; i < view.members_count; i++) {
 		err = read_member(&view, i, out);
 		if (err == PL_OK)
-			err = check_founding(&view.signatures[i], out->network_id, &out->members[i], &signed_by[i]);
+			err = check_founding(&view.signatures[i], out->network_id, &out->members[i], &signed_by[i], &out->signatures[i]);
 		if (err != PL_OK) {
 			name_fault(at, out->members[i].code);
 			return err;

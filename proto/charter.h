@@ -30,6 +30,7 @@ struct pl_charter {
 	char name[PL_NAME_BYTES_MAX + 1];
 	uint16_t members_count, nodes_count;
 	struct pl_member members[PL_MEMBERS_MAX];
+	uint8_t signatures[PL_MEMBERS_MAX]; /* of the charter, by this many of the member's root keys */
 	struct pl_charter_node nodes[PL_NODES_MAX];
 };
 

@@ -19,6 +19,7 @@ static json_t *charter_json(const struct pl_charter *charter, const bool signed_
 		const struct pl_member *member = &charter->members[i];
 		json_t *item = pl_paper_member_json(member, charter->nodes + member->first_node);
 		json_object_set_new(item, "signed", json_boolean(signed_by[i]));
+		json_object_set_new(item, "signatures", json_integer(charter->signatures[i]));
 		json_array_append_new(members, item);
 	}
 	return json_pack("{s:s, s:s, s:I, s:s, s:b, s:o}", "network_id", pl_hex(charter->network_id, PL_ID_BYTES), "name", charter->name, "epoch",

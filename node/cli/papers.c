@@ -70,9 +70,13 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 char *pl_paper_codes(const struct pl_charter *charter, const bool signed_by[PL_MEMBERS_MAX], bool wanted)
 {
 	char *list = pl_format("%s", "");
-	for (uint16_t i = 0; i < charter->members_count; i++)
-		if (signed_by[i] == wanted)
-			list = pl_format("%s%s%s", list, list[0] == '\0' ? "" : ", ", charter->members[i].code);
+	for (uint16_t i = 0; i < charter->members_count; i++) {
+		if (signed_by[i] != wanted)
+			continue;
+		list = pl_format("%s%s%s", list, list[0] == '\0' ? "" : ", ", charter->members[i].code);
+		if (!wanted && charter->signatures[i] > 0)
+			list = pl_format("%s (%u of %u root keys)", list, (unsigned)charter->signatures[i], (unsigned)charter->members[i].root.threshold);
+	}
 	return list;
 }
 

@@ -33,7 +33,7 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 /* A charter file; signed_by may be NULL to demand every signature. */
 enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, struct pl_bytes *bytes, struct pl_charter **out,
                                    bool signed_by[PL_MEMBERS_MAX]);
-/* "FIN, SGP": the members that have signed, or those that have not. */
+/* "FIN, SGP": the members that have signed, or those that have not, with what they have of it: "CHE (1 of 2 root keys), SGP". */
 char *pl_paper_codes(const struct pl_charter *charter, const bool signed_by[PL_MEMBERS_MAX], bool wanted);
 
 /* signed_keys: a bit for each root key that has signed the sheet; for all of them pass 0xff. */
