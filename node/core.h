@@ -23,7 +23,12 @@
 
 struct pl_core;
 
-/* --- the daemon's life, for main.c ---
+/* --- the daemon's life, for main.c --- */
+
+/* What pl_core_new() finds of folder, charter, keys and peers, without starting anything: for --check. passphrase: NULL leaves the keys alone. */
+PL_MUST_CHECK enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, char *why, size_t why_max);
+
+/*
  * Opens everything that DIR names: configuration, charter, keys, store, engine; listens; starts the application. conf is borrowed for its life. why gets a sentence on
  * error. on_failed comes, in a turn of its own making, when the daemon cannot go on: the log says why, and the caller stops it. */
 PL_MUST_CHECK enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char *passphrase, void (*on_failed)(void *ctx),

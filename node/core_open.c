@@ -136,7 +136,7 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 		const struct pl_peer_conf *peer = &core->conf->peers[i];
 		const uint16_t node = pl_charter_find_name(core->charter, peer->node_name);
 		if (node == PL_NODE_NONE || node == core->self) {
-			snprintf(why, why_max, "parley.conf: peer %s %s", peer->node_name,
+			snprintf(why, why_max, "%s/parley.conf: peer %s %s", core->conf->dir, peer->node_name,
 			         node == core->self ? "is this node itself" : "is not in the charter; expected a node's name such as CHE or CHE.2");
 			return PL_ERR_UNKNOWN;
 		}
@@ -268,6 +268,44 @@ static void start_links(struct pl_core *core)
 	}
 }
 
+/* Whoever may write there may put another charter or store in the place of this node's. */
+static enum pl_err check_folder(const struct pl_conf *conf, char *why, size_t why_max)
+{
+	struct stat st;
+
+	if (stat(conf->dir, &st) == 0 && (st.st_mode & 022) != 0)
+		return pl_why(why, why_max, PL_ERR_REFUSED, "%s: others on this machine may write there (mode %03o): chmod go-w %s", conf->dir,
+		              (unsigned)st.st_mode & 0777, conf->dir);
+	return PL_OK;
+}
+
+enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, char *why, size_t why_max)
+{
+	struct pl_core *core = calloc(1, sizeof *core);
+	enum pl_err err = check_folder(conf, why, why_max);
+
+	if (!core) {
+		snprintf(why, why_max, "out of memory");
+		return PL_ERR_MEMORY;
+	}
+	core->conf = conf;
+	core->self = PL_NODE_NONE;
+	if (err == PL_OK)
+		err = read_charter(core, why, why_max);
+	if (err == PL_OK && passphrase)
+		err = read_keys(core, passphrase, why, why_max);
+	if (err == PL_OK)
+		err = read_peers(core, why, why_max);
+	sodium_free(core->keys);
+	sodium_free(core->courier_keys);
+	free(core->courier_pointers);
+	free(core->addresses);
+	free(core->charter);
+	free(core->charter_document);
+	free(core);
+	return err;
+}
+
 enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char *passphrase, void (*on_failed)(void *ctx), void *ctx,
                         struct pl_core **out, char *why, size_t why_max)
 {
@@ -291,7 +329,8 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 
 	const struct pl_net_callbacks net_callbacks = pl_core_net_callbacks(core);
 	const struct pl_store_callbacks store_callbacks = pl_core_store_callbacks(core);
-	if ((err = read_charter(core, why, why_max)) != PL_OK || (err = read_keys(core, passphrase, why, why_max)) != PL_OK ||
+	if ((err = check_folder(conf, why, why_max)) != PL_OK || (err = read_charter(core, why, why_max)) != PL_OK ||
+	    (err = read_keys(core, passphrase, why, why_max)) != PL_OK ||
 	    (err = read_peers(core, why, why_max)) != PL_OK || (err = start_store(core, why, why_max)) != PL_OK ||
 	    (err = pl_verifier_new(loop, core->charter->network_id, pl_core_verified, core, &core->verifier)) != PL_OK ||
 	    (err = pl_net_new(loop, &net_callbacks, &core->net)) != PL_OK)

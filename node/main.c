@@ -40,7 +40,7 @@ static void usage(FILE *out)
 	      "Runs this node of a Parley network. See parleyd(8), parley.conf(5).\n"
 	      "\n"
 	      "  -d, --dir DIR   the node's folder, made by `parley init` (default: $PARLEY_DIR, else /var/lib/parley)\n"
-	      "  -c, --check     read the configuration, say whether it is right, and exit\n"
+	      "  -c, --check     say whether configuration, charter, keys and peers are right, and exit\n"
 	      "  -n, --new-store where the store is lost: make a new one, and receive and relay, but sign nothing\n"
 	      "  -h, --help      show this\n"
 	      "  -V, --version   show the version\n"
@@ -131,6 +131,26 @@ static enum pl_err get_passphrase(const struct pl_conf *conf, char *out, char *w
 	return pl_passphrase_get(NULL, "Passphrase of the node's key", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 }
 
+/* All that the start would look at, short of the store and the network. Where there is no passphrase and nobody to ask, the keys stay closed. */
+static int check(const struct pl_conf *conf)
+{
+	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
+	enum pl_err err = passphrase ? get_passphrase(conf, passphrase, why, sizeof why) : PL_ERR_MEMORY;
+	const bool without_key = err == PL_ERR_NO_KEY;
+
+	if (err == PL_OK || without_key)
+		err = pl_core_check(conf, without_key ? NULL : passphrase, why, sizeof why);
+	sodium_free(passphrase);
+	if (err != PL_OK) {
+		fprintf(stderr, "parleyd: %s\n", why);
+		return EXIT_NO_START;
+	}
+	printf("%s/parley.conf: ok\n", conf->dir);
+	if (without_key)
+		printf("%s: not opened, since no passphrase is at hand here\n", conf->key_file);
+	return 0;
+}
+
 static int run(struct daemon *daemon, const struct pl_conf *conf)
 {
 	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
@@ -189,7 +209,7 @@ int main(int argc, char **argv)
 	static struct daemon daemon;
 	const char *dir = getenv("PARLEY_DIR");
 	char why[512];
-	bool check = false, new_store = false;
+	bool check_only = false, new_store = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "d:cnhV", options, NULL)) != -1) {
@@ -198,7 +218,7 @@ int main(int argc, char **argv)
 			dir = optarg;
 			break;
 		case 'c':
-			check = true;
+			check_only = true;
 			break;
 		case 'n':
 			new_store = true;
@@ -238,10 +258,10 @@ int main(int argc, char **argv)
 		return EXIT_NO_START;
 	}
 	conf->new_store = new_store;
-	if (check) {
-		printf("%s/parley.conf: ok\n", dir);
+	if (check_only) {
+		const int checked = check(conf);
 		free(conf);
-		return 0;
+		return checked;
 	}
 	pl_log_open(2, conf->log_level, conf->log_json);
 	if (pl_lock_take(conf->dir, &lock, why, sizeof why) != PL_OK) {

@@ -131,6 +131,12 @@ no_start() {
   grep -qE "^parleyd: .*$pattern" err || fail "parleyd --dir $dir: says nothing like \"$pattern\""
   sed 's/^/   /' err
 }
+# --check finds what the start would
+no_check() {
+  code=0
+  setsid -w timeout -k 5 60 "$parleyd" --dir EST --check >out 2>err </dev/null || code=$?
+  [ $code -eq 3 ] && [ ! -s out ] && grep -qE "^parleyd: .*$1" err || fail "parleyd --check: exit code $code; says nothing like \"$1\""
+}
 # EST is a whole node, to be spoilt. Each time one thing is wrong, and is put right again; in the end it starts.
 printf 'wrong horse battery\n' >pass2
 chmod 600 pass2
@@ -140,6 +146,7 @@ with_line() { # PATTERN LINE: a line in its configuration
   spoil parley.conf
   printf '%s\n' "$2" >>EST/parley.conf
   no_start "$1" EST
+  [ "${3:-}" != check ] || no_check "$1"
   mend parley.conf
 }
 launch EST
@@ -154,8 +161,14 @@ sums >sums
 
 sed -i "s|^passphrase_file = .*|passphrase_file = $work/pass2|" EST/parley.conf
 no_start 'wrong passphrase' EST
+no_check 'wrong passphrase'
 sed -i '/^passphrase_file = /d' EST/parley.conf
 no_start 'passphrase' EST # no terminal to ask at
+setsid -w "$parleyd" --dir EST --check >out 2>err </dev/null || fail 'parleyd --check needs a passphrase'
+grep -q 'EST/node.key: not opened' out || fail 'parleyd --check does not say that it has not opened the keys'
+printf 'passphrase_file = nowhere\n' >>EST/parley.conf
+no_check 'nowhere'
+sed -i '/^passphrase_file = /d' EST/parley.conf
 PARLEY_PASSPHRASE='wrong horse' no_start 'wrong passphrase' EST
 printf 'passphrase_file = %s\n' "$work/pass" >>EST/parley.conf
 sums >sums
@@ -167,6 +180,7 @@ bad 7 'missing: SGP' charter verify unsigned.plc
 spoil charter.plc
 cp unsigned.plc EST/charter.plc
 no_start 'lacks valid signatures of SGP' EST
+no_check 'lacks valid signatures of SGP'
 ok '' charter sign unsigned.plc --root SGP.key "${with_pass[@]}"
 cp unsigned.plc EST/charter.plc # signed by all now, but of another moment: another network than the one of the store
 no_start 'another network|other network' EST
@@ -176,6 +190,7 @@ head -c 1000 saved >EST/charter.plc
 no_start 'not a valid charter' EST
 rm EST/charter.plc
 no_start 'charter.plc.*parley init' EST
+no_check 'charter.plc.*parley init'
 make_charter without.plc 'Test network' FIN CHE SGP
 cp without.plc EST/charter.plc
 no_start 'is not in the charter' EST
@@ -231,8 +246,13 @@ with_line 'parley.conf:[0-9]+: ' 'links_max = 0'
 with_line 'parley.conf:[0-9]+: ' 'no equals sign'
 with_line 'parley.conf:[0-9]+: ' 'listen = nowhere'
 with_line 'listen|numeric' 'listen = example.invalid:7100'
-with_line 'XXX' 'peer = XXX 127.0.0.1:7100'
-with_line 'itself' 'peer = EST 127.0.0.1:7100'
+with_line 'EST/parley.conf: peer XXX' 'peer = XXX 127.0.0.1:7100' check
+with_line 'itself' 'peer = EST 127.0.0.1:7100' check
+chmod 777 EST
+no_start 'others on this machine may write there .mode 777.: chmod go-w EST' EST
+no_check 'others on this machine'
+chmod 700 EST
+"$parleyd" --dir EST --check >out 2>err </dev/null && grep -q '^EST/parley.conf: ok$' out || fail 'parleyd --check does not take a folder that is right'
 with_line 'parley.conf:[0-9]+: .* at most 107' "socket = /tmp/$(printf %0200d 0)"
 with_line "cannot listen on $hub: the port is in use" "listen = $hub"
 run "${f[@]}" status
