@@ -37,7 +37,7 @@ bool pl_check_may_go(const struct pl_engine *e, const struct session *s)
 static bool is_next(const struct pl_engine *e, const struct session *s, const struct check *check, const struct pl_wire *wire, uint8_t flags,
                     struct candidate *c)
 {
-	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_NEXT || (wire->header.lane == 2 && (flags & PL_FRAME_CATCHUP)))
+	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_NEXT || pl_is_of_run(e, s, wire, flags))
 		return false;
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 	const struct lane *lane = &e->lanes[index];

@@ -4,6 +4,13 @@
 
 #include "proto/state.h"
 
+/* PROTOCOL: "So do two entries of one lane of which the second is the next after the first by its seq, and does not name the id of the first as its
+ * prev." */
+static bool breaks_chain(const struct pl_header *first, const struct pl_header *second, const uint8_t first_id[PL_ID_BYTES])
+{
+	return first->lane == second->lane && second->seq == first->seq + 1 && memcmp(second->prev, first_id, PL_ID_BYTES) != 0;
+}
+
 /* PROTOCOL: "Two different entries of one author and generation with the same lane and seq, or with the same gseq, prove equivocation." */
 static bool headers_prove_fork(const struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
 {
@@ -15,10 +22,10 @@ static bool headers_prove_fork(const struct pl_engine *e, uint16_t node, const u
 	if (memcmp(ha.author, e->charter->nodes[node].certificate.node_id, PL_NODE_ID_BYTES) != 0 ||
 	    memcmp(hb.author, ha.author, PL_NODE_ID_BYTES) != 0 || ha.generation != hb.generation)
 		return false;
-	if (!(ha.lane == hb.lane && ha.seq == hb.seq) && ha.gseq != hb.gseq)
-		return false;
 	pl_entry_id(e->network_id, a, id_a);
 	pl_entry_id(e->network_id, b, id_b);
+	if (!(ha.lane == hb.lane && ha.seq == hb.seq) && ha.gseq != hb.gseq && !breaks_chain(&ha, &hb, id_a) && !breaks_chain(&hb, &ha, id_b))
+		return false;
 	return memcmp(id_a, id_b, PL_ID_BYTES) != 0 && pl_entry_verify(e->network_id, a) == PL_OK && pl_entry_verify(e->network_id, b) == PL_OK;
 }
 
@@ -107,8 +114,9 @@ static void suspicion_load(struct pl_engine *e, struct suspicion *x)
 	fx->load.token = x->token;
 	fx->load.node = x->node;
 	fx->load.lane = x->lane;
-	fx->load.from = fx->load.to = x->seq;
-	fx->load.max_bytes = 1;
+	fx->load.from = x->seq;
+	fx->load.to = x->seq + 1; /* ours of that place may be vouched for by the next, and not signed well itself */
+	fx->load.max_bytes = 2 * (PL_ENTRY_HEADER_BYTES + PL_BODY_BYTES_MAX);
 }
 
 /* A free place, or that of the oldest check: of this peer's, where it has its share, so that it takes none from others. */
@@ -206,8 +214,10 @@ bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_
 		if (!x->used || x->token != token)
 			continue;
 		x->used = false;
-		if (count > 0 && headers_prove_fork(e, x->node, entries[0].header, x->header))
-			fork_proven(e, x->node, entries[0].header, x->header);
+		for (size_t k = 0; k < count; k++) {
+			if (headers_prove_fork(e, x->node, entries[k].header, x->header))
+				fork_proven(e, x->node, entries[k].header, x->header);
+		}
 		return true;
 	}
 	return false;

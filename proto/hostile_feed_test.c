@@ -1208,6 +1208,42 @@ Test(hostile_feed, two_branches_shown_to_two_nodes_meet_when_they_do)
 	}
 }
 
+/* Bulk is vouched for by what comes after it. So EVE signs the first entry of one branch badly: it alone proves nothing. */
+Test(hostile_feed, a_branch_that_begins_with_a_bad_signature_is_proven_by_what_vouches_for_it)
+{
+	for (int fin_first = 0; fin_first < 2; fin_first++) {
+		struct world *w = network();
+		world_cut(w, FIN, CHE);
+		world_cut(w, SGP, CHE);
+		struct member *at_fin = live(w, FIN);
+		struct author author = { .node = EVE }, fork = author;
+		const struct made run[2] = { next_spoilt(w, &author, 2), author_next(w, &author, 2, 0, 20) }, other = author_next(w, &fork, 2, 0, 21);
+		member_entry(at_fin, &run[0], PL_FRAME_CATCHUP);
+		member_entry(at_fin, &run[1], PL_FRAME_CATCHUP);
+		member_flush(at_fin);
+		member_run_ms(at_fin, 20);
+		cr_assert_eq(world_durable(w, FIN, EVE, 2), 0, "nobody has asked");
+		member_run_ms(at_fin, 62000);
+		announce(at_fin, &run[1]);
+		answer(at_fin, run, 2);
+		struct member *at_sgp = live(w, SGP);
+		member_entry(at_sgp, &other, 0);
+		member_flush(at_sgp);
+		member_run_ms(at_sgp, 20);
+		cr_assert_eq(world_durable(w, FIN, EVE, 2), 2);
+		cr_assert_eq(world_durable(w, SGP, EVE, 2), 1);
+		member_free(at_fin);
+		member_free(at_sgp);
+		world_heal(w, fin_first ? FIN : SGP, CHE);
+		world_run_ms(w, 20000);
+		world_heal(w, fin_first ? SGP : FIN, CHE);
+		world_run_ms(w, 20000);
+		for (uint16_t node = 0; node < 3; node++)
+			cr_assert_eq(world_proofs(w, node), 1, "%d: node %u", fin_first, node);
+		world_free(w);
+	}
+}
+
 static void put_proof(uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES], uint16_t node, const struct made *a, const struct made *b)
 {
 	pl_put16(payload, node);
@@ -1914,7 +1950,7 @@ Test(hostile_feed, flash_entries_from_the_future_do_not_slow_real_ones_down)
 		/* of everybody, each at another place; nobody checks a signature before it can be an entry's turn */
 		struct pl_header h = { .kind = PL_KIND_MESSAGE, .flags = PL_FLAG_FLASH, .generation = 1, .seq = (uint64_t)i + 2, .gseq = 1000 };
 		h.prev[0] = 1;
-		const struct made made = make_entry(w, (uint16_t)(i % 4), h, "soon", 4);
+		const struct made made = spoilt(make_entry(w, (uint16_t)(i % 4), h, "soon", 4));
 		member_entry(eve, &made, PL_FRAME_FLASH);
 	}
 	member_flush(eve);

@@ -265,6 +265,9 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	/* PROTOCOL: "If prev is not the id of the receiver's head, one of the two is on another branch, and the receiver asks for the predecessor in
 	 * full." */
 	if (memcmp(wire->header.prev, lane->have_id, PL_ID_BYTES) != 0) {
+		pl_candidate(e, wire, &c);
+		if (lane->have_seq > 0 && may_stand(e, &c) && signature_holds(e, s, &c))
+			pl_suspect(e, s, c.node, c.entry_header, c.header.lane, lane->have_seq);
 		if (lane->have_seq > 0)
 			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
 		pl_refuse(e, s, wire, "does not continue the chain that we have");
@@ -454,6 +457,15 @@ bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire
 	return true;
 }
 
+/* PROTOCOL: "What is flagged catch-up, and answers no WANT that is open, is verified by itself." */
+bool pl_is_of_run(const struct pl_engine *e, const struct session *s, const struct pl_wire *wire, uint8_t flags)
+{
+	const struct lane *lane = &e->lanes[pl_lane_index(wire->node, wire->header.lane)];
+
+	return wire->header.lane == 2 && (flags & PL_FRAME_CATCHUP) && wire->form == PL_WIRE_FORM_NEXT && lane->fetch_session == s - e->sessions &&
+	       wire->header.seq <= lane->fetch_to;
+}
+
 /* A run of bulk that answers a WANT is chained first, and only its last signature is checked. PROTOCOL: "Of bulk that answers a WANT, a run of up
  * to 256 entries may be verified by the last of them." Returns what the run cost; 0 if there was none, or it cannot be vouched for so: then
  * its entries are looked at one by one. */
@@ -474,8 +486,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
-		if (!(flags & PL_FRAME_CATCHUP) || wire.form != PL_WIRE_FORM_NEXT || wire.node != first.node ||
-		    wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
+		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
 		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0)
 			break;
 		pl_candidate(e, &wire, &c);
@@ -543,7 +554,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 		const bool taken = full || (!e->lanes[pl_lane_index(wire.node, wire.header.lane)].frozen &&
 		                            !pl_is_shunned(e, s, wire.node, wire.header.lane));
 		uint32_t run = 0;
-		if (taken && !full && wire.header.lane == 2 && (flags & PL_FRAME_CATCHUP))
+		if (taken && pl_is_of_run(e, s, &wire, flags))
 			run = in_queue_run_batch(e, s);
 		if (run == 0) {
 			if (taken)

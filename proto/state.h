@@ -344,6 +344,8 @@ bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t 
 
 /* Rebuilds an entry from its wire form. */
 void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct candidate *out);
+/* Whether this may be verified by a later entry of its run. The node is one of the charter. */
+bool pl_is_of_run(const struct pl_engine *e, const struct session *s, const struct pl_wire *wire, uint8_t flags);
 /* The item at an offset of the in queue; false at its end. */
 bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
 
