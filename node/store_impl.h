@@ -167,6 +167,8 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof);
 enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks);
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load);
+/* Whether the row at the place of this entry is that entry, to the byte. */
+bool pl_sql_has_entry(sqlite3 *db, const struct pl_store_entry *entry);
 /* Overwrites the row at the place of this entry. PL_ERR_UNKNOWN: there is none. */
 enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_probe(struct pl_store *store);

@@ -9,12 +9,17 @@ struct repair {
 	struct pl_job job;
 	struct pl_store *store;
 	struct pl_store_entry entry;
+	bool was_right;
 	uint8_t body[];
 };
 
 static enum pl_err replace(struct pl_job *job, sqlite3 *db)
 {
-	return pl_sql_replace_entry(db, &((struct repair *)job->ctx)->entry);
+	struct repair *repair = job->ctx;
+
+	/* It may have come twice: damage that was found before the first was written is reported after it. */
+	repair->was_right = pl_sql_has_entry(db, &repair->entry);
+	return repair->was_right ? PL_OK : pl_sql_replace_entry(db, &repair->entry);
 }
 
 static void replaced(struct pl_job *job)
@@ -24,7 +29,7 @@ static void replaced(struct pl_job *job)
 
 	if (!job->err) {
 		uv_mutex_lock(&store->mutex);
-		store->stats.repaired++;
+		store->stats.repaired += !repair->was_right;
 		uv_mutex_unlock(&store->mutex);
 		if (store->callbacks.repaired)
 			store->callbacks.repaired(store->callbacks.ctx, repair->entry.node, repair->entry.lane, repair->entry.seq);

@@ -117,8 +117,10 @@ Test(store_rot, an_entry_that_comes_back_takes_the_place_of_the_damaged_one)
 		cr_assert_eq(f.damaged, i + 1);
 		cr_assert_eq(f.damaged_seq, seq);
 		cr_assert_arr_eq(f.damaged_id, chain.entries[seq].id, PL_ID_BYTES, "%s", sql);
+		/* twice, as when damage was found twice before it was put right: said twice, counted once */
 		cr_assert_eq(pl_store_repair(f.store, &chain.entries[seq]), PL_OK);
-		fixture_await(&f, &f.repaired, i + 1);
+		cr_assert_eq(pl_store_repair(f.store, &chain.entries[seq]), PL_OK);
+		fixture_await(&f, &f.repaired, 2 * i + 2);
 		load_chain(1);
 		cr_assert_eq(chain.loaded, CHAIN);
 		pl_store_stats(f.store, &stats);

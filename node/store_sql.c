@@ -125,6 +125,24 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 	return finish(store, s);
 }
 
+bool pl_sql_has_entry(sqlite3 *db, const struct pl_store_entry *entry)
+{
+	sqlite3_stmt *s = pl_store_prepare(db, "SELECT 1 FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3 AND id = ?4 AND header = ?5 AND body = ?6");
+	bool has;
+
+	if (!s)
+		return false;
+	sqlite3_bind_int(s, 1, entry->node);
+	sqlite3_bind_int(s, 2, entry->lane);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)entry->seq);
+	sqlite3_bind_blob(s, 4, entry->id, PL_ID_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 5, entry->header, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob64(s, 6, entry->body, entry->body_bytes, SQLITE_STATIC);
+	has = sqlite3_step(s) == SQLITE_ROW;
+	sqlite3_reset(s);
+	return has;
+}
+
 enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry)
 {
 	/* Not what the index holds, which the disk may have changed only here: SQLite would find that the two disagree, and give up the database. */

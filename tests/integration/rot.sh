@@ -54,7 +54,7 @@ done | sort -u >texts
 [ "$(wc -l <texts)" -eq 5 ] || broken 'SGP does not have five different messages'
 counted() { [ "$("$call" CHE/parley.sock GET /metrics | sed -n "s/^$1 //p")" = "$2" ]; }
 check 'CHE counts what has come back' counted parley_store_repaired_total 3
-[ "$(grep -c 'an entry that the disk had changed has come back from a peer' CHE.log)" -eq 3 ] || broken 'CHE does not log what has come back'
+[ "$(sed -n 's/.*an entry that the disk had changed has come back from a peer.* entry=//p' CHE.log | sort -u | wc -l)" -eq 3 ] || broken 'CHE does not log what has come back'
 
 step '4. CHE holds again what FIN holds'
 for state in FIN CHE SGP; do stop $state TERM; done
