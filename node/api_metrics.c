@@ -143,6 +143,9 @@ static void store(struct pl_metrics *metrics, const struct pl_app *app)
 	value(metrics, "parley_store_entries", PL_METRIC_GAUGE, "Entries held.", stats.entries);
 	value(metrics, "parley_store_bytes", PL_METRIC_GAUGE, "Size of the store on disk.", stats.file_bytes);
 	value(metrics, "parley_store_writable", PL_METRIC_GAUGE, "0 while the disk is full.", stats.writable);
+	value(metrics, "parley_store_free_bytes", PL_METRIC_GAUGE, "Left on the file system of the store.", pl_core_room(app->core).free_bytes);
+	value(metrics, "parley_store_room_lanes", PL_METRIC_GAUGE, "Lanes that there is room for: 3 all, 2 no bulk, 1 urgent messages alone.",
+	      pl_core_room(app->core).lanes);
 	value(metrics, "parley_store_queue_bytes", PL_METRIC_GAUGE, "Bytes that wait to be committed.",
 	      pl_store_queue_bytes(pl_core_store(app->core)));
 	value(metrics, "parley_store_commits_total", PL_METRIC_COUNTER, "Transactions committed.", stats.commits);

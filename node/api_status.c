@@ -111,8 +111,8 @@ static void on_status(struct pl_request *request, void *ctx)
 	json_t *node = json_pack("{so so ss ss}", "name", pl_api_node(charter, self), "id",
 	                         pl_api_hex(charter->nodes[self].certificate.node_id, PL_NODE_ID_BYTES), "member", pl_api_member(charter, self),
 	                         "label", charter->nodes[self].certificate.label);
-	json_t *store = json_pack("{ss sI sI}", "state", stats.writable ? "ok" : "full", "entries", (json_int_t)stats.entries, "bytes",
-	                          (json_int_t)stats.file_bytes);
+	json_t *store = json_pack("{ss sI sI sI}", "state", pl_api_store_state(core), "entries", (json_int_t)stats.entries, "bytes",
+	                          (json_int_t)stats.file_bytes, "free_bytes", (json_int_t)pl_core_room(core).free_bytes);
 	json_t *frontier = json_pack("{so so}", "root", pl_api_hex(root, sizeof(root)), "lanes", lanes_json(app));
 	json_t *messages = json_pack("{sI sI}", "unread", (json_int_t)counts.unread, "unanswered_flash", (json_int_t)counts.unanswered_flash);
 	pl_reply_json(request, 200, json_pack("{ss so so so so sI si so so so so so}", "version", PL_VERSION, "network", network, "node", node, "certificates",

@@ -103,9 +103,18 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 	}
 }
 
-void pl_app_store(struct pl_app *app, bool writable)
+const char *pl_api_store_state(const struct pl_core *core)
 {
-	pl_http_publish(pl_core_http(app->core), "store", json_pack("{ss}", "state", writable ? "ok" : "full"));
+	static const char *const by_lanes[] = { "full", "urgent_only", "no_bulk", "ok" };
+	struct pl_store_stats stats;
+
+	pl_store_stats(pl_core_store((struct pl_core *)(uintptr_t)core), &stats);
+	return by_lanes[stats.writable ? pl_core_room(core).lanes : 0];
+}
+
+void pl_app_store(struct pl_app *app)
+{
+	pl_http_publish(pl_core_http(app->core), "store", json_pack("{ss}", "state", pl_api_store_state(app->core)));
 }
 
 void pl_app_stop(struct pl_app *app)

@@ -105,6 +105,12 @@ const struct pl_charter *pl_core_charter(const struct pl_core *core)
 	return &core->fix->net->charter;
 }
 
+struct pl_core_room pl_core_room(const struct pl_core *core)
+{
+	(void)core;
+	return (struct pl_core_room){ .free_bytes = 1, .lanes = PL_LANES };
+}
+
 struct pl_bytes pl_core_charter_document(const struct pl_core *core)
 {
 	return (struct pl_bytes){ core->fix->net->document, core->fix->net->document_bytes };

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "node/room.h"
 #include "node/visible.h"
 
 #define FILE_NAME "parley.conf"
@@ -63,6 +64,9 @@ static const struct key keys[] = {
 	    .summary = "The least important lines that are logged."),
 	KEY(TYPE_FORMAT, log_json, .name = "log_format", .form = "text or json", .default_text = "text",
 	    .summary = "Log lines for people, or one JSON object a line."),
+	KEY(TYPE_U64, reserve_bytes, .name = "reserve_bytes", .default_text = TEXT_OF(PL_ROOM_RESERVE_BYTES), .min = 0, .max = UINT64_C(1) << 50,
+	    .summary = "Room on the disk that bulk may not use: with less left, indicators and attachments wait; with half of it, all but urgent "
+	               "messages. At most a tenth of the file system is kept so."),
 	KEY(TYPE_U16, links_max, .name = "links_max", .default_text = TEXT_OF(PL_LINKS_MAX), .min = 1, .max = PL_LINKS_MAX,
 	    .summary = "Links to other nodes at once. Memory grows with it."),
 	KEY(TYPE_U32, flash_per_minute, .name = "quota_flash_per_minute", .default_text = TEXT_OF(PL_FLASH_PER_MINUTE), .min = 1, .max = 6000,

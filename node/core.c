@@ -274,6 +274,42 @@ void pl_core_event(struct pl_core *core, struct pl_event *event)
 	arm(core);
 }
 
+/* --- room on the disk --- */
+
+struct pl_core_room pl_core_room(const struct pl_core *core) { return core->room; }
+
+static void on_room_timer(uv_timer_t *timer)
+{
+	pl_core_read_clocks(timer->data);
+	pl_core_look_for_room(timer->data);
+}
+
+void pl_core_look_for_room(struct pl_core *core)
+{
+	uint64_t free_bytes, total_bytes;
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { PL_LANES } };
+
+	uv_timer_start(&core->room_timer, on_room_timer, PL_ROOM_LOOK_MS, 0);
+	/* Where it cannot be known, a full disk shows when it is written to. */
+	if (pl_room_look(core->conf->store_file, &free_bytes, &total_bytes) == PL_OK) {
+		event.room.lanes = pl_room_lanes(free_bytes, total_bytes, core->conf->reserve_bytes, core->room.lanes);
+		core->room.free_bytes = free_bytes;
+	}
+	if (event.room.lanes == core->room.lanes)
+		return;
+	if (event.room.lanes < core->room.lanes)
+		PL_LOG(PL_LOG_WARNING, "store", event.room.lanes == PL_LANES - 1 ? "little room on the disk: indicators and attachments wait" :
+		                                                                   "little room on the disk: all but urgent messages waits",
+		       PL_F_U64("free_bytes", core->room.free_bytes), PL_F_U64("reserve_bytes", core->conf->reserve_bytes));
+	else
+		PL_LOG(PL_LOG_INFO, "store", "more room on the disk", PL_F_U64("free_bytes", core->room.free_bytes),
+		       PL_F_U64("lanes", event.room.lanes));
+	core->room.lanes = event.room.lanes;
+	pl_core_event(core, &event);
+	if (core->app)
+		pl_app_store(core->app);
+}
+
 /* --- verifier --- */
 
 void pl_core_verified(void *ctx, uint32_t token, uint32_t good)
@@ -411,7 +447,7 @@ static void store_failed(void *ctx, enum pl_err err, const char *why)
 	if (err != PL_ERR_DISK_FULL && err != PL_ERR_MEMORY)
 		pl_core_fail(core, why);
 	else
-		pl_app_store(core->app, false);
+		pl_app_store(core->app);
 }
 
 static void store_ready(void *ctx)
@@ -422,7 +458,7 @@ static void store_ready(void *ctx)
 	pl_core_read_clocks(core);
 	PL_LOG(PL_LOG_INFO, "store", "takes entries again");
 	pl_core_event(core, &event);
-	pl_app_store(core->app, true);
+	pl_app_store(core->app);
 	pl_feed_start(core);
 }
 
@@ -526,6 +562,7 @@ static void finish(uv_timer_t *timer)
 	core->stopped = true;
 	submissions_fail(core, PL_ERR_STATE);
 	uv_close((uv_handle_t *)&core->timer, NULL);
+	uv_close((uv_handle_t *)&core->room_timer, NULL);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	if (core->on_stopped)
 		core->on_stopped(core->on_stopped_ctx);
@@ -548,6 +585,7 @@ void pl_core_stop(struct pl_core *core, void (*on_stopped)(void *ctx), void *ctx
 	if (core->http)
 		pl_http_shutdown(core->http);
 	uv_idle_stop(&core->idle);
+	uv_timer_stop(&core->room_timer);
 	/* In a turn of its own: a stop may come from within the store's callbacks. */
 	uv_timer_start(&core->timer, finish, 0, 0);
 }

@@ -48,6 +48,12 @@ struct pl_bytes pl_core_charter_document(const struct pl_core *core); /* what it
 const struct pl_conf *pl_core_conf(const struct pl_core *core);
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core);
 uint16_t pl_core_self(const struct pl_core *core);
+/* What the disk still takes; room.h. */
+struct pl_core_room {
+	uint64_t free_bytes; /* 0: not known */
+	uint8_t lanes;       /* from lane 0 up */
+};
+struct pl_core_room pl_core_room(const struct pl_core *core);
 uint64_t pl_core_wall_ms(const struct pl_core *core); /* unix ms, read once per loop turn */
 uint64_t pl_core_now_ms(const struct pl_core *core);  /* monotonic */
 void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1]); /* of the link, or the first to dial; or "" */

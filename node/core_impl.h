@@ -5,6 +5,7 @@
 #include "node/app.h"
 #include "node/core.h"
 #include "node/net.h"
+#include "node/room.h"
 #include "node/verifier.h"
 
 /* A submission that waits to be durable. */
@@ -56,7 +57,8 @@ struct pl_core {
 	struct pl_http *http;
 	struct pl_app *app;
 
-	uv_timer_t timer;
+	uv_timer_t timer, room_timer;
+	struct pl_core_room room;
 	uv_idle_t idle;
 	uint64_t now_ms, wall_ms;
 	bool stepping, stopping, stopped;
@@ -70,6 +72,7 @@ struct pl_core {
 
 /* --- core.c --- */
 void pl_core_read_clocks(struct pl_core *core);
+void pl_core_look_for_room(struct pl_core *core);
 void pl_core_verified(void *ctx, uint32_t token, uint32_t good);
 void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);

@@ -322,8 +322,10 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	core->late_last = &core->late;
 	core->submissions_last = &core->submissions;
 	uv_timer_init(loop, &core->timer);
+	uv_timer_init(loop, &core->room_timer);
 	uv_idle_init(loop, &core->idle);
-	core->timer.data = core->idle.data = core;
+	core->timer.data = core->room_timer.data = core->idle.data = core;
+	core->room.lanes = PL_LANES;
 	uv_update_time(loop);
 	pl_core_read_clocks(core); /* for what the application notes of its start */
 
@@ -344,6 +346,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	    (err = pl_store_start(core->store, loop, &store_callbacks)) != PL_OK)
 		goto failed;
 	pl_core_read_clocks(core);
+	pl_core_look_for_room(core);
 	start_links(core);
 	pl_feed_start(core);
 	pl_app_start(core->app);
@@ -361,6 +364,7 @@ failed:
 		pl_verifier_close(core->verifier);
 	core->verifier = NULL;
 	uv_close((uv_handle_t *)&core->timer, NULL);
+	uv_close((uv_handle_t *)&core->room_timer, NULL);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);
 	core->stopped = true;

@@ -133,6 +133,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	e->network_id = config->charter->network_id;
 	e->self = config->self;
 	e->generation = pl_generation_of(e, e->self);
+	e->lanes_with_room = PL_LANES;
 	for (uint16_t i = 0; i < e->nodes; i++) {
 		e->peers[i].session = PL_NONE16;
 		if (config->courier_keys && config->courier_keys[i]) {
@@ -259,6 +260,17 @@ static void restore(struct pl_engine *e, const struct pl_event *event)
 	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
 }
 
+static void room(struct pl_engine *e, uint8_t lanes)
+{
+	const uint8_t before = e->lanes_with_room;
+
+	e->lanes_with_room = lanes;
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		if (index % PL_LANES >= before && index % PL_LANES < lanes)
+			pl_lane_pump(e, index, 0);
+	}
+}
+
 /* Bulk is taken in in ticks alone, one slice of one link at a time: whatever else has come in, a FLASH among it, is looked at before. */
 static void bulk_run(struct pl_engine *e)
 {
@@ -348,6 +360,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	case PL_EV_STORE_READY:
 		e->store_failed = false;
 		e->timer_ms = e->now_ms;
+		break;
+	case PL_EV_ROOM:
+		room(e, event->room.lanes);
 		break;
 	case PL_EV_LOADED:
 		if (!pl_fork_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))

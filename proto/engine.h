@@ -68,6 +68,8 @@ enum pl_event_type {
 	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
 	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void */
 	PL_EV_STORE_READY,   /* the store takes entries again */
+	PL_EV_ROOM,          /* for how many lanes the store has room, from lane 0 up; all until this comes. What comes of others waits with its holders,
+	                      * and own entries are refused with PL_ERR_DISK_FULL */
 	PL_EV_LOADED,        /* answer to PL_FX_LOAD */
 	PL_EV_VERIFIED,      /* answer to PL_FX_VERIFY */
 	PL_EV_DAMAGED,       /* the store has found that an entry is no longer what was stored; comes before the LOADED that goes without it */
@@ -103,6 +105,7 @@ struct pl_event {
 			uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; /* out */
 		} submit;
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
+		struct { uint8_t lanes; } room;
 		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
 		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
 		struct { uint16_t node; uint8_t lane; uint64_t seq; uint8_t id[PL_ID_BYTES]; } damaged; /* id: which entry has to stand there */
@@ -114,7 +117,7 @@ struct pl_event {
 /* On an error the event was not taken; what time has brought about meanwhile may still give effects. PL_ERR_FULL: effects of the step before
  * are not carried out yet, and nothing at all was done. Only PL_EV_SUBMIT has others: PL_ERR_FULL while too much is on its way to the disk (put
  * it again after PL_EV_STORED), PL_ERR_REFUSED (no such lane, or not for this kind or these flags), PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not
- * started, draining, the store failed), PL_ERR_FORK (this feed is frozen: a peer had entries of ours that we had not; the node was restored from
+ * started, draining, the store failed), PL_ERR_DISK_FULL (no room for this lane: PL_EV_ROOM), PL_ERR_FORK (this feed is frozen: a peer had entries of ours that we had not; the node was restored from
  * a copy and must open a new generation).
  * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */
 PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_event *event);

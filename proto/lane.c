@@ -277,6 +277,12 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 		pl_refuse(e, s, wire, "gseq goes back");
 		return;
 	}
+	/* PROTOCOL: "A receiver whose store has no room left for a lane takes nothing of it and asks for nothing of it; who pushes it is choked." */
+	if (!pl_has_room(e, wire->header.lane)) {
+		pl_fetch_cancel(e, index);
+		pl_choke(s, index);
+		return;
+	}
 	if (!quota_allows(e, wire))
 		return;
 	pl_candidate(e, wire, &c);
@@ -486,8 +492,9 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
-		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane || wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
-		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0)
+		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane ||
+		    wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
+		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0 || !pl_has_room(e, wire.header.lane))
 			break;
 		pl_candidate(e, &wire, &c);
 		if (!may_stand(e, &c))
@@ -600,6 +607,8 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	struct lane *lane = &e->lanes[pl_lane_index(e->self, lane_number)];
 	if (e->self_behind || lane->frozen)
 		return PL_ERR_FORK;
+	if (!pl_has_room(e, lane_number))
+		return PL_ERR_DISK_FULL;
 	if (e->storing_bytes >= 2 * PL_STORING_BYTES_MAX)
 		return PL_ERR_FULL;
 	if (!pl_bucket_take(&lane->quota, e->now_ms, e->config.quota[lane_number].bytes_per_s, e->config.quota[lane_number].bytes_burst,

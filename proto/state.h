@@ -261,6 +261,7 @@ struct pl_engine {
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
+	uint8_t lanes_with_room; /* in the store, from lane 0 up */
 
 	struct lane *lanes;
 	struct peer *peers;
@@ -304,6 +305,7 @@ static inline bool pl_bulk_may_go(const struct pl_engine *e)
 {
 	return e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed;
 }
+static inline bool pl_has_room(const struct pl_engine *e, uint8_t lane) { return lane < e->lanes_with_room; }
 static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node)
 {
 	return e->charter->nodes[node].certificate.generation;

@@ -922,6 +922,8 @@ void world_drain(struct world *w, uint16_t node)
 	assert(step(w, node, &event) == PL_OK);
 }
 
+enum pl_err world_step(struct world *w, uint16_t node, struct pl_event *event) { return step(w, node, event); }
+
 void world_store_forgets(struct world *w, uint16_t node, bool forgets) { w->nodes[node].store_forgets = forgets; }
 
 void world_rot(struct world *w, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq)

@@ -59,6 +59,8 @@ void world_store_fails(struct world *world, uint16_t node, bool fails);
 /* Adds an entry to a node's store behind its engine's back, as a forking author would: signs it as author with other content. */
 void world_forge(struct world *world, uint16_t holder, uint16_t author, uint8_t lane, uint64_t seq, const void *body, uint32_t body_bytes);
 
+/* Puts an event into a node's engine, and carries out what comes of it. */
+enum pl_err world_step(struct world *world, uint16_t node, struct pl_event *event);
 struct pl_engine *world_engine(struct world *world, uint16_t node);
 uint64_t world_durable(struct world *world, uint16_t node, uint16_t author, uint8_t lane);
 /* Virtual ms at which an entry became known (accepted) and durable there; 0 if it is not. */

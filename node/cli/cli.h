@@ -201,6 +201,7 @@ void pl_table_print(struct pl_table *table);
 char *pl_hex(const uint8_t *bytes, size_t count);
 char *pl_hex_groups(const uint8_t *bytes, size_t count); /* "9f2c 41aa …": for people to compare */
 char *pl_bytes_text(uint64_t bytes);                     /* "3.4 MiB" */
+const char *pl_store_remark(const char *state);          /* of a store that has no room: "; FULL: …"; else "" */
 char *pl_count_text(uint64_t count);                     /* "1,204" */
 char *pl_number_of(uint64_t count, const char *one, const char *many); /* "1 entry", "1,204 entries" */
 char *pl_upper(const char *text);                        /* ASCII letters only */

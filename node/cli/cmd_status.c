@@ -116,7 +116,7 @@ static void print_status(const json_t *status)
 	             pl_duration_text(pl_json_number(status, "uptime_s") * 1000),
 	             (unsigned long long)pl_json_number(status, "pid"));
 	pl_out_field("store", "%s, %s%s", entries_text(pl_json_number(store, "entries")), pl_bytes_text(pl_json_number(store, "bytes")),
-	             strcmp(pl_json_text(store, "state"), "ok") == 0 ? "" : "; FULL: nothing is taken in or sent until there is room");
+	             pl_store_remark(pl_json_text(store, "state")));
 	if (json_is_object(key)) {
 		pl_out_field("own key", "number %llu, valid until %s", (unsigned long long)pl_json_number(key, "number"), time_of(key, "valid_until"));
 		pl_out_field("", "what was sealed to this node since %s can be opened here", time_of(key, "secrets_since"));

@@ -56,7 +56,7 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 		pl_out_rest(columns, "%s signed two different entries for one place: lane %u, entry %llu", node, (unsigned)pl_json_number(data, "lane"),
 		       (unsigned long long)pl_json_number(data, "seq"));
 	else if (strcmp(event, "store") == 0 && state[0] != '\0')
-		pl_out_rest(columns, "%s", strcmp(state, "ok") == 0 ? "there is room again" : "FULL: nothing is taken in or sent until there is room");
+		pl_out_rest(columns, "the store: %s", strcmp(state, "ok") == 0 ? "there is room again" : pl_store_remark(state) + strlen("; "));
 	else
 		pl_out_rest(columns, "%s", raw);
 }

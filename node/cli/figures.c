@@ -33,6 +33,15 @@ char *pl_bytes_text(uint64_t bytes)
 	return pl_format("%.1f %s", value, units[unit]);
 }
 
+const char *pl_store_remark(const char *state)
+{
+	if (strcmp(state, "full") == 0)
+		return "; FULL: nothing is taken in or sent until there is room";
+	if (strcmp(state, "urgent_only") == 0)
+		return "; LITTLE ROOM: nothing but urgent messages is taken in or sent until there is more";
+	return strcmp(state, "no_bulk") == 0 ? "; LITTLE ROOM: indicators and attachments wait until there is more" : "";
+}
+
 char *pl_count_text(uint64_t count)
 {
 	char digits[24], out[32];

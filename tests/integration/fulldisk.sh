@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A full disk: first the one of a node that sends, then the one of a node that relays. Sending fails with a sentence about it, what was
-# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. The disk is a tmpfs of a few MB, in a mount namespace
+# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. With little room bulk waits and messages do not. The disk is a tmpfs of a few MB, in a mount namespace
 # of this test alone; where neither root nor a user namespace may mount one, the test is skipped.
 #
 # Usage: tests/integration/fulldisk.sh   in the build directory; see scenario.sh
@@ -26,7 +26,10 @@ f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
 # fill STATE: takes all room that is left on its disk
 fill() { dd if=/dev/zero of="$1/filler" bs=4096 status=none 2>/dev/null || true; }
 make_room() { rm "$1/filler"; }
+# leave STATE KIB: takes all room but so much
+leave() { dd if=/dev/zero of="$1/filler" bs=1024 count=$(($(df -k --output=avail "$1" | tail -1) - $2)) status=none; }
 is_full() { ask "$1" status && [ "$(answer store.state)" = full ]; }
+is_in() { ask "$1" status && [ "$(answer store.state)" = "$2" ]; }
 is_well() { ask "$1" status && [ "$(answer store.state)" = ok ]; }
 # send_one NODE TO NAME N: says whether it was acknowledged; if so its reference and text are in NAME.sent
 send_one() {
@@ -98,7 +101,22 @@ until_true 'what has waited is at SGP' all_there SGP relayed
 right_and_once SGP relayed
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 
-step '3. a daemon that starts on a full disk'
+step '3. little room at CHE: bulk waits, messages do not'
+leave CHE 900 # of 12 MiB a tenth is kept for messages
+until_true 'CHE takes no bulk' is_in CHE no_bulk
+ok 'LITTLE ROOM: indicators and attachments wait' "${c[@]}" status
+bad 1 'no room|disk' "${c[@]}" indicator import "$top/tests/samples/tidegate.json" --tlp green
+ok '' "${f[@]}" indicator import "$top/tests/samples/tidegate.json" --tlp green
+for m in 1 2 3; do check 'FIN sends on' send_one FIN SGP beside $m flash; done
+until_true 'it is at SGP' all_there SGP beside
+ok 'LITTLE ROOM' "${c[@]}" status
+check 'the indicators wait' [ "$(ask CHE indicator list && answer total)" -eq 0 ]
+make_room CHE
+until_true 'CHE finds that there is room' is_well CHE
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+check 'the indicators are there' [ "$(ask CHE indicator list && answer total)" -gt 0 ]
+
+step '4. a daemon that starts on a full disk'
 stop FIN TERM
 check "FIN ends with 0, not $ended" [ "$ended" -eq 0 ]
 fill FIN
