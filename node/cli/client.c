@@ -11,6 +11,7 @@
 
 #define CONNECT_MS_MAX 5000
 #define CALL_MS_MAX 60000              /* a call that carries no file: the slowest waits for a disk */
+#define ASK_MS_MAX 10000               /* one that only asks */
 #define STALL_S_MAX 60                 /* a transfer that moves nothing for so long is given up */
 #define REPLY_BYTES_MAX (64u << 20)    /* of a JSON answer */
 #define EVENT_BYTES_MAX (1u << 20)     /* of one server-sent event */
@@ -108,13 +109,13 @@ void pl_client_free(struct pl_client *client)
 enum pl_exit pl_unreachable(struct pl_cli *cli)
 {
 	const char *socket = cli->client->socket;
+	const char *start = cli->socket != NULL ? "start its parleyd, or name another socket" : pl_format("start it: parleyd --dir %s", cli->dir);
 	struct stat st;
 	if (stat(socket, &st) != 0 && errno == ENOENT)
-		return pl_error(cli, PL_EXIT_UNREACHABLE, pl_format("start it: parleyd --dir %s", cli->dir), "parleyd does not run: there is no %s",
-		                socket);
+		return pl_error(cli, PL_EXIT_UNREACHABLE, start, "parleyd does not run: there is no %s", socket);
 	if (access(socket, W_OK) != 0 && errno == EACCES)
 		return pl_error(cli, PL_EXIT_UNREACHABLE, "run this as the user that parleyd runs as", "%s: may not be opened by this user", socket);
-	return pl_error(cli, PL_EXIT_UNREACHABLE, pl_format("start it: parleyd --dir %s", cli->dir), "parleyd does not answer on %s", socket);
+	return pl_error(cli, PL_EXIT_UNREACHABLE, start, "parleyd does not answer on %s", socket);
 }
 
 /* --- one exchange --- */
@@ -285,8 +286,8 @@ static enum pl_exit perform(struct exchange *exchange)
 	case CURLE_SEND_ERROR:
 	case CURLE_PARTIAL_FILE: return pl_unreachable(exchange->cli);
 	case CURLE_OPERATION_TIMEDOUT:
-		return pl_error(exchange->cli, PL_EXIT_TIMEOUT, "`parley status` shows whether it is well",
-		                "parleyd accepted the call and did not answer in time");
+		return pl_error(exchange->cli, PL_EXIT_TIMEOUT, "it is stopped, or waits for its disk; its log and `ps` say more",
+		                "parleyd runs, and does not answer");
 	case CURLE_WRITE_ERROR:
 		if (exchange->sink_failed)
 			return PL_EXIT_FAILED; /* said when the sink is closed */
@@ -316,7 +317,7 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 	json_decref(body);
 	enum pl_exit exit = begin(&exchange, cli, method, path);
 	if (exit == PL_EXIT_OK) {
-		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)CALL_MS_MAX);
+		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)(strcmp(method, "GET") == 0 ? ASK_MS_MAX : CALL_MS_MAX));
 		if (text != NULL)
 			set_body(&exchange, "application/json", text, strlen(text));
 		else if (strcmp(method, "POST") == 0)

@@ -98,18 +98,35 @@ static char *with_passphrase_file(const struct pl_args *args, const char *text)
 	return out;
 }
 
+/* Before anything is made. */
+static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *listen = pl_args_get(args, "listen"), *peer;
+	char why[PL_WHY_BYTES];
+	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL;)
+		if (pl_conf_check("peer", peer, why, sizeof why) != PL_OK)
+			return pl_error(cli, PL_EXIT_INPUT, "--peer 'CHE 192.0.2.7:7100'", "--peer: %s", why);
+	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof why) != PL_OK)
+		return pl_error(cli, PL_EXIT_INPUT, "--listen 0.0.0.0:7100", "--listen: %s", why);
+	return PL_EXIT_OK;
+}
+
+/* Keys that stand there say whose they are by the label that they get where none is given; a charter says it for certain. */
+static enum pl_exit check_owner(const struct pl_cli *cli, const struct pl_args *args, const struct folder *folder)
+{
+	const char *state = pl_args_get(args, "state"), *label = folder->node.comment;
+	if (state == NULL || strlen(label) < 5 || label[3] != '-' || !pl_member_code_is_valid(label, 3) || strncmp(label, state, 3) == 0)
+		return PL_EXIT_OK;
+	return pl_error(cli, PL_EXIT_REFUSED, "give another --dir", "%s: holds the keys of \"%s\", not of %s", folder->dir, label, state);
+}
+
 static enum pl_exit make_conf(const struct pl_cli *cli, const struct pl_args *args, struct folder *folder)
 {
 	const char *listen = pl_args_get(args, "listen"), *peer, *peers[PL_NODES_MAX];
 	size_t peers_count = 0;
 	char why[PL_WHY_BYTES];
-	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL && peers_count < PL_NODES_MAX;) {
-		if (pl_conf_check("peer", peer, why, sizeof why) != PL_OK)
-			return pl_error(cli, PL_EXIT_INPUT, "--peer 'CHE 192.0.2.7:7100'", "--peer \"%s\": %s", peer, why);
+	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL && peers_count < PL_NODES_MAX;)
 		peers[peers_count++] = peer;
-	}
-	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof why) != PL_OK)
-		return pl_error(cli, PL_EXIT_INPUT, "--listen 0.0.0.0:7100", "--listen \"%s\": %s", listen, why);
 	if (is_there(folder->conf)) {
 		if (listen != NULL || peers_count > 0)
 			pl_remark(cli, "%s stands there already and is kept: --listen and --peer are not written into it", folder->conf);
@@ -182,6 +199,8 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 	if (exit == PL_EXIT_OK && label != NULL)
 		exit = pl_paper_check_name(cli, "label of a node", label);
 	if (exit == PL_EXIT_OK)
+		exit = check_addresses(cli, args);
+	if (exit == PL_EXIT_OK)
 		exit = make_folder(cli, cli->dir);
 	if (exit != PL_EXIT_OK)
 		return exit;
@@ -192,6 +211,8 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 	struct pl_charter *charter = NULL;
 	char name[PL_NODE_NAME_BYTES] = "";
 	exit = make_keys(cli, args, &folder);
+	if (exit == PL_EXIT_OK)
+		exit = check_owner(cli, args, &folder);
 	if (exit == PL_EXIT_OK)
 		exit = make_conf(cli, args, &folder);
 	if (exit == PL_EXIT_OK && pl_args_has(args, "charter"))
@@ -213,7 +234,8 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 		if (charter != NULL)
 			pl_out_field("node", "%s in \"%s\", network %s", name, charter->name, pl_hex_groups(charter->network_id, PL_ID_BYTES));
 		else if (!is_there(folder.charter))
-			pl_out_field("next", "the charter: `parley init --dir %s --charter FILE.plc`, once every founder has signed it", folder.dir);
+			pl_out_field("next", "`parley key certify --node %s` puts it into its member's sheet; then, once every founder has signed the charter, "
+			             "`parley init --dir %s --charter FILE.plc`", folder.pub, folder.dir);
 	}
 	json_decref(folder.made);
 	return PL_EXIT_OK;

@@ -92,7 +92,9 @@ bad 2 'says whose node' init --dir fin "${p[@]}"
 bad 6 'three capitals' init --state fin --dir fin "${p[@]}"
 absent fin/node.key
 bad 6 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
-bad 6 'peer "CHE"' init --state FIN --dir fin --peer CHE "${p[@]}"
+[ "$(grep -c '' err)" -eq 1 ] && ! grep -q '127.0.0.1.*"127.0.0.1"' err || fail 'init says twice what is wrong'
+bad 6 'CHE' init --state FIN --dir fin --peer CHE "${p[@]}"
+absent fin/node.key fin/node.pub
 bad 4 'no/fin: cannot be created' init --state FIN --dir no/fin "${p[@]}"
 bad 6 'pass2: is not a folder' init --state FIN --dir pass2 "${p[@]}"
 mkdir -m 777 open
@@ -108,6 +110,9 @@ ok '^node id' init --state FIN --dir fin "${p[@]}"
 grep -q 'stands there already and is kept' err || fail 'init does not say that it keeps keys'
 ok '"made":\[\]' init --dir fin --listen 127.0.0.1:9 --json
 for f in node.key node.pub parley.conf; do same fin/$f fin.kept/$f; done
+ok 'next +`parley key certify --node swe/node.pub`' init --state SWE --dir swe "${p[@]}"
+bad 5 'swe: holds the keys of "SWE-1", not of FIN' init --state FIN --dir swe "${p[@]}"
+rm -r swe
 rm fin/node.pub fin/parley.conf
 ok 'made +fin/node.pub' init --dir fin --passphrase-file pass
 same fin/node.pub fin.kept/node.pub
@@ -281,6 +286,8 @@ absent x.proof x.bin x.json
 bad 3 'has no parley.conf' --dir zeros status
 bad 3 'no node in this folder' status
 bad 3 'does not run: there is no nowhere' --socket nowhere status
+run --socket nowhere status
+! grep -q /var/lib/parley err || fail 'the hint names a folder that nobody has named'
 bad 6 'longer than the 107 bytes' --socket "$(printf %0200d 0)" status
 cp fin/parley.conf conf.kept
 echo 'lissen = 127.0.0.1:1' >>fin/parley.conf
