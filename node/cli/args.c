@@ -191,6 +191,8 @@ static enum pl_exit parse_option(struct parser *parser, int argc, char *const *a
 			return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(parser->args), "--%s needs a %s", option->name, option->value_name);
 		value = argv[++*at];
 	}
+	if (option->value == PL_VALUE_CHOICE && !is_choice(option->choices, value) && is_choice(option->choices, pl_lower(value)))
+		value = pl_lower(value); /* FLASH is flash */
 	enum pl_exit exit = check_value(parser, option, value);
 	return exit != PL_EXIT_OK ? exit : take_option(parser, option, value);
 }

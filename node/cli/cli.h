@@ -205,6 +205,7 @@ const char *pl_store_remark(const char *state);          /* of a store that has 
 char *pl_count_text(uint64_t count);                     /* "1,204" */
 char *pl_number_of(uint64_t count, const char *one, const char *many); /* "1 entry", "1,204 entries" */
 char *pl_upper(const char *text);                        /* ASCII letters only */
+char *pl_lower(const char *text);                        /* likewise */
 char *pl_duration_text(uint64_t ms);                     /* "850 ms", "12 s", "3 h 12 min" */
 
 /* --- times --- */

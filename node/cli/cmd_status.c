@@ -70,22 +70,32 @@ static void print_frontier(const json_t *status)
 {
 	const json_t *frontier = json_object_get(status, "frontier");
 	uint64_t missing = 0;
+	const char *self = pl_json_text(json_object_get(status, "node"), "name");
 	char *frozen = pl_format("%s", "");
+	bool own = false;
 	size_t i;
 	json_t *lane;
 	json_array_foreach(json_object_get(frontier, "lanes"), i, lane) {
 		uint64_t durable = pl_json_number(lane, "durable"), wanted = pl_json_number(lane, "wanted");
 		missing += wanted > durable ? wanted - durable : 0;
-		if (json_is_true(json_object_get(lane, "frozen")))
+		if (json_is_true(json_object_get(lane, "frozen")) && strcmp(pl_json_text(lane, "node"), self) == 0)
+			own = true;
+		else if (json_is_true(json_object_get(lane, "frozen")))
 			frozen = pl_format("%s%s%s/%u", frozen, frozen[0] == '\0' ? "" : ", ", pl_json_text(lane, "node"),
 			                   (unsigned)pl_json_number(lane, "lane"));
 	}
 	pl_out_field("frontier", "%s", hex_text_groups(pl_json_text(frontier, "root")));
 	if (missing > 0)
 		pl_out_field("", "%s known of, not here yet", entries_text(missing));
+	if (own) {
+		pl_out_styled(PL_RED, "%-12s", "FROZEN");
+		pl_out_rest(12, "this node receives and relays, but signs nothing: its store is not its newest. The log says why (\"feed\"); what to do stands "
+		                "in OPERATING.md, \"Backups\"");
+	}
 	if (frozen[0] != '\0') {
 		pl_out_styled(PL_RED, "%-12s", "FROZEN");
-		pl_out("%s: two different entries stand in one place, or the feed is behind its own past\n", frozen);
+		pl_out_rest(12, "%s: its node has signed two different entries for one place, and nothing more of it is taken. The proof is kept and goes to "
+		                "all; ask that member, over another channel, what has happened to its node", frozen);
 	}
 }
 
@@ -130,20 +140,44 @@ static void print_status(const json_t *status)
 	print_frontier(status);
 }
 
+/* What an operator has to act on, for --check: the first of it. */
+static enum pl_exit check_status(const struct pl_cli *cli, const json_t *status, const json_t *peers)
+{
+	const char *self = pl_json_text(json_object_get(status, "node"), "name"),
+	           *warning = pl_json_text(json_object_get(status, "certificates"), "warning");
+	size_t i, up = 0, count = json_array_size(json_object_get(peers, "peers"));
+	json_t *item;
+	if (strcmp(pl_json_text(json_object_get(status, "store"), "state"), "ok") != 0)
+		return pl_error(cli, PL_EXIT_FAILED, NULL, "the store is full");
+	json_array_foreach(json_object_get(json_object_get(status, "frontier"), "lanes"), i, item)
+		if (json_is_true(json_object_get(item, "frozen")))
+			return pl_error(cli, PL_EXIT_FAILED, NULL, strcmp(pl_json_text(item, "node"), self) == 0 ? "this node's feed is frozen (%s)" : "the feed of %s is frozen",
+			                pl_json_text(item, "node"));
+	json_array_foreach(json_object_get(peers, "peers"), i, item)
+		up += is_up(item);
+	if (count > 0 && up == 0)
+		return pl_error(cli, PL_EXIT_FAILED, NULL, "there is no link to any other node");
+	return warning[0] == '\0' ? PL_EXIT_OK : pl_error(cli, PL_EXIT_FAILED, NULL, "%s", warning);
+}
+
 static enum pl_exit run_status(struct pl_cli *cli, const struct pl_args *args)
 {
-	(void)args;
 	json_t *status, *peers, *peer;
 	size_t i;
 	enum pl_exit exit = pl_call(cli, "GET", "/v1/status", NULL, &status);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	if (cli->json) {
+	if (cli->json && !pl_args_has(args, "check")) {
 		pl_out_json(status);
 		return PL_EXIT_OK;
 	}
 	exit = pl_call(cli, "GET", "/v1/peers", NULL, &peers);
-	if (exit == PL_EXIT_OK) {
+	if (exit == PL_EXIT_OK && pl_args_has(args, "check")) {
+		if (cli->json)
+			pl_out_json(json_incref(status));
+		exit = check_status(cli, status, peers);
+		json_decref(peers);
+	} else if (exit == PL_EXIT_OK) {
 		print_status(status);
 		pl_out("\n");
 		json_array_foreach(json_object_get(peers, "peers"), i, peer)
@@ -243,7 +277,7 @@ static void print_feed(const json_t *entries)
 
 static enum pl_exit run_feed(struct pl_cli *cli, const struct pl_args *args)
 {
-	const char *author = pl_args_get(args, "author");
+	const char *author = pl_args_get(args, "author") == NULL ? NULL : pl_upper(pl_args_get(args, "author"));
 	uint64_t limit = pl_args_number(args, "limit", FEED_LIMIT), after = pl_args_number(args, "after", 0);
 	if (author == NULL && (pl_args_has(args, "lane") || pl_args_has(args, "after")))
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--lane and --after go with --author: a lane belongs to a node");
@@ -273,6 +307,10 @@ static enum pl_exit run_feed(struct pl_cli *cli, const struct pl_args *args)
 	return exit;
 }
 
+static const struct pl_option status_options[] = {
+	{ .name = "check", .help = "print nothing if all is well; else say what is not, and end with 1" },
+	{ 0 },
+};
 static const struct pl_option feed_options[] = {
 	{ .name = "author", .value = PL_VALUE_MEMBER, .value_name = "NODE",
 	  .help = "entries of this node, from the first on; without it the newest of all" },
@@ -285,10 +323,11 @@ static const struct pl_option feed_options[] = {
 };
 
 const struct pl_command pl_commands_status[] = {
-	{ .name = "status", .summary = "is the node well, is it linked, is anything held back", .run = run_status,
+	{ .name = "status", .summary = "is the node well, is it linked, is anything held back", .options = status_options, .run = run_status,
 	  .details = "For each other node it says whether there is a link, and how many entries (messages, receipts, keys, indicators) this "
 	             "node holds for it. What is held is in the store and goes out by itself, directly or through others.\n"
-	             "It also says when the first certificate of the network ends; from 60 days before as a warning." },
+	             "It also says when the first certificate of the network ends; from 60 days before as a warning.\n"
+	             "--check is for monitoring: the store is not full, no feed is frozen, there is a link, and no certificate ends soon." },
 	{ .name = "peers", .summary = "links to the other nodes", .run = run_peers,
 	  .details = "HELD counts entries that this node has and the other has not acknowledged. KEY UNTIL is how long messages can be sealed "
 	             "to it with the key that is known here." },

@@ -65,7 +65,9 @@ static bool on_event(void *ctx, const char *event, const char *data, const char 
 {
 	struct watch *watch = ctx;
 	snprintf(watch->last_id, sizeof watch->last_id, "%s", id);
-	if (!is_wanted(watch->args, event))
+	if (strcmp(event, "missed") == 0)
+		pl_remark(watch->cli, "parleyd cannot say any more what happened meanwhile; `parley inbox` and `parley status` show how things stand");
+	if (!is_wanted(watch->args, event) || (strcmp(event, "missed") == 0 && !watch->cli->json))
 		return true;
 	struct pl_block *scope = pl_scope_begin();
 	json_t *document = json_loads(data, JSON_DECODE_ANY, NULL);

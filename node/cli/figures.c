@@ -84,6 +84,15 @@ char *pl_upper(const char *text)
 	return out;
 }
 
+char *pl_lower(const char *text)
+{
+	char *out = pl_format("%s", text);
+	for (char *at = out; *at != '\0'; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
+	return out;
+}
+
 /* --- times --- */
 
 int64_t pl_now_ms(void)

@@ -28,6 +28,10 @@ ok '^\{"entries":\[.*"ref":"FIN/0/1".*\],"next":null\}$' "${f[@]}" feed --author
 bad 2 'go with --author' "${f[@]}" feed --lane 0
 bad 2 'goes with --lane' "${f[@]}" feed --author FIN --after 3
 bad 4 'SWE' "${f[@]}" feed --author SWE
+ok '^FIN/0/1 +epoch-key' "${f[@]}" feed --author fin
+ok '^MESSAGE' "${f[@]}" inbox --precedence FLASH
+ok '' "${f[@]}" status --check
+[ ! -s out ] && [ ! -s err ] || fail 'status --check has something to say where all is well'
 
 # --- a message, and all that can be done with it ---
 printf 'We see it too.\n\tCall \033[2Jus.\n' >text
@@ -114,6 +118,7 @@ bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
 for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
 eventually '^CHE +down since .*[1-9][0-9]* entr(y|ies) held for it, not lost' "${f[@]}" status
 eventually '^CHE +down since' "${s[@]}" status
+bad 1 'there is no link to any other node' "${f[@]}" status --check
 start CHE
 eventually 'Held 3' "${s[@]}" inbox
 grep -q 'Held 1' out && grep -q 'Held 2' out || fail 'a message was lost'
@@ -185,6 +190,10 @@ ok '' --dir END init --charter short.plc --quiet
 start END
 ok '^CERTIFICATE +the certificate of SWE ends on .*, in 29 days: nothing renews it' --dir END status
 until_true 'the log warns of the end' grep -qE "warning.*the network's end is near.*in 29 days" END.log
+bad 1 'the certificate of SWE ends' --dir END status --check
+kill -STOP "${pids[END]}"
+bad 8 'parleyd runs, and does not answer' --dir END status
+kill -CONT "${pids[END]}"
 stop END TERM
 
 # --- a daemon that is asked to stop ---
