@@ -126,6 +126,10 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 		*code = "feed_frozen";
 		*hint = "Other nodes hold entries of this node that it lacks itself: it was restored from a copy. OPERATING.md, \"Backups\".";
 		return 409;
+	case PL_ERR_EXPIRED:
+		*code = "certificate_invalid";
+		*hint = "By the clock of this node its certificate is not valid now: set the clock right, or install a charter with a certificate that is.";
+		return 409;
 	case PL_ERR_NO_KEY: *code = "no_epoch_key"; return 409;
 	case PL_ERR_LIMIT: *code = "too_large"; return 413;
 	case PL_ERR_FULL:

@@ -246,13 +246,22 @@ static void quota_take(struct pl_engine *e, const struct candidate *c)
 	                     PL_ENTRY_HEADER_BYTES + c->header.body_bytes);
 }
 
-/* What can be said of a header by itself, and of its generation and charter epoch. */
+/* PROTOCOL: "An entry whose claimed time lies outside the validity of its author's certificate is refused." Otherwise it could be shown, and its
+ * author deny it: no proof of it would verify. */
+static bool is_certified(const struct pl_engine *e, uint16_t node, uint64_t time_ms)
+{
+	const struct pl_certificate *certificate = &e->charter->nodes[node].certificate;
+
+	return time_ms >= certificate->valid_from_ms && time_ms <= certificate->valid_until_ms;
+}
+
+/* What can be said of a header by itself, and of its generation, charter epoch and time. */
 static bool may_stand(const struct pl_engine *e, const struct candidate *c)
 {
 	struct pl_header header;
 
 	return c->header.generation == pl_generation_of(e, c->node) && c->header.charter_epoch <= e->charter->epoch &&
-	       pl_header_decode(c->entry_header, &header) == PL_OK;
+	       is_certified(e, c->node, c->header.time_ms) && pl_header_decode(c->entry_header, &header) == PL_OK;
 }
 
 /* The next entry of its lane, to be verified by itself. */
@@ -607,6 +616,9 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	struct lane *lane = &e->lanes[pl_lane_index(e->self, lane_number)];
 	if (e->self_behind || lane->frozen)
 		return PL_ERR_FORK;
+	/* Signed, it would stand in the way of all that follow. */
+	if (!is_certified(e, e->self, e->wall_ms))
+		return PL_ERR_EXPIRED;
 	if (!pl_has_room(e, lane_number))
 		return PL_ERR_DISK_FULL;
 	if (e->storing_bytes >= 2 * PL_STORING_BYTES_MAX)

@@ -378,6 +378,8 @@ struct made make_entry(struct world *w, uint16_t node, struct pl_header header, 
 	memcpy(made.body, body, body_bytes);
 	memcpy(header.author, world_charter(w)->nodes[node].certificate.node_id, PL_NODE_ID_BYTES);
 	header.body_bytes = body_bytes;
+	if (header.time_ms == 0)
+		header.time_ms = world_wall(w);
 	pl_body_hash(made.body, body_bytes, header.body_hash);
 	pl_header_encode(&header, made.entry_header);
 	pl_entry_sign(world_charter(w)->network_id, world_config(w, node)->sign_secret, made.entry_header);

@@ -81,7 +81,7 @@ struct made {
 
 /* The next entry of a lane, as it should be. */
 struct made author_next(struct world *world, struct author *author, uint8_t lane, uint8_t flags, uint32_t body_bytes);
-/* An entry with this header: author, body hash and length are filled in. */
+/* An entry with this header: author, body hash and length are filled in, and the time where it is 0. */
 struct made make_entry(struct world *world, uint16_t node, struct pl_header header, const void *body, uint32_t body_bytes);
 /* Sends it, in pieces where it does not fit a record. flags: PL_FRAME_FLASH, PL_FRAME_CATCHUP. */
 void member_entry(struct member *member, const struct made *made, uint8_t flags);
