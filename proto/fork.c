@@ -115,7 +115,8 @@ static void suspicion_load(struct pl_engine *e, struct suspicion *x)
 	fx->load.node = x->node;
 	fx->load.lane = x->lane;
 	fx->load.from = x->seq;
-	fx->load.to = x->seq + 1; /* ours of that place may be vouched for by the next, and not signed well itself */
+	/* ours of that place may be vouched for by the next, and not signed well itself */
+	fx->load.to = x->seq < e->lanes[pl_lane_index(x->node, x->lane)].durable_seq ? x->seq + 1 : x->seq;
 	fx->load.max_bytes = 2 * (PL_ENTRY_HEADER_BYTES + PL_BODY_BYTES_MAX);
 }
 

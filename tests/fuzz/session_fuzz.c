@@ -254,17 +254,25 @@ static void hear_piece(struct party *p, const struct pl_frame *frame)
 		hear_entry(p, p->pieces[class].bytes, p->pieces[class].total, frame->flags, frame->lane);
 }
 
+static bool continues_another(const struct pl_header *next, const struct pl_header *last, const uint8_t last_id[PL_ID_BYTES])
+{
+	return next->lane == last->lane && next->seq == last->seq + 1 && memcmp(next->prev, last_id, PL_ID_BYTES) != 0;
+}
+
 static void check_proof(uint16_t node, const uint8_t *a, const uint8_t *b)
 {
 	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
+	struct pl_header ha, hb;
 
 	PL_FUZZ_CHECK(node != VICTIM && node < NODES); /* its key signs nothing twice */
 	PL_FUZZ_CHECK(pl_entry_verify(charter.network_id, a) == PL_OK && pl_entry_verify(charter.network_id, b) == PL_OK);
 	PL_FUZZ_CHECK(memcmp(a + PL_AUTHOR_OFFSET, charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES) == 0);
 	PL_FUZZ_CHECK(memcmp(b + PL_AUTHOR_OFFSET, charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES) == 0);
-	PL_FUZZ_CHECK(pl_get64(a + 24) == pl_get64(b + 24) || (a[1] == b[1] && pl_get64(a + 16) == pl_get64(b + 16)));
+	PL_FUZZ_CHECK(pl_header_decode(a, &ha) == PL_OK && pl_header_decode(b, &hb) == PL_OK);
 	pl_entry_id(charter.network_id, a, id_a);
 	pl_entry_id(charter.network_id, b, id_b);
+	PL_FUZZ_CHECK(ha.gseq == hb.gseq || (ha.lane == hb.lane && ha.seq == hb.seq) || continues_another(&ha, &hb, id_b) ||
+	              continues_another(&hb, &ha, id_a));
 	PL_FUZZ_CHECK(memcmp(id_a, id_b, PL_ID_BYTES) != 0);
 }
 
