@@ -5,6 +5,7 @@
 
 #include "crypto/bytes.h"
 #include "proto/handshake.h"
+#include "proto/state.h"
 #include "tests/world.h"
 
 enum { FIN, CHE, SGP };
@@ -864,6 +865,26 @@ Test(engine, a_courier_key_is_used_by_both_or_there_is_no_link)
 		cr_assert_eq(info.state == PL_SESSION_LIVE, both == 1, "both %d: state %s", both, pl_session_state_name(info.state));
 		world_free(w);
 	}
+}
+
+Test(engine, a_session_keeps_no_ephemeral_secret)
+{
+	struct world *w = chain();
+	static const uint8_t zeros[32];
+	int looked_at = 0;
+
+	world_run_ms(w, 100);
+	for (uint16_t node = 0; node < 3; node++) {
+		const struct pl_engine *e = world_engine(w, node);
+		for (uint16_t i = 0; i < e->conns_max; i++) {
+			if (e->conns[i].link == PL_LINK_NONE || e->conns[i].session == PL_NONE16)
+				continue;
+			cr_assert_arr_eq(e->conns[i].ephemeral_secret, zeros, sizeof zeros);
+			looked_at++;
+		}
+	}
+	cr_assert_eq(looked_at, 4, "both ends of two links");
+	world_free(w);
 }
 
 Test(engine, pings_keep_an_idle_link_alive)

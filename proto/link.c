@@ -374,6 +374,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader.stream.cipher) != PL_OK)
 		assert(!"the handshake is done");
 	pl_noise_wipe(&conn->handshake.noise);
+	pl_wipe(conn->ephemeral_secret, sizeof conn->ephemeral_secret); /* with it and what crossed the wire, the session could be read */
 	conn->session = (uint16_t)(s - e->sessions);
 	e->peers[node].session = conn->session;
 	e->peers[node].dialling = false;
