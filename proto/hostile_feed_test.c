@@ -685,13 +685,13 @@ Test(hostile_feed, heads_are_compared_whole)
 		struct pl_want want;
 		member_entry(eve, &one, 0);
 		member_entry(eve, &two, 0);
-		member_item(eve, types[type], PL_FRAME_LAST, EVE, 1, 2, two.id);
+		member_item(eve, types[type], types[type] == PL_FRAME_FRONTIER ? PL_FRAME_LAST : 0, EVE, 1, 2, two.id);
 		member_flush(eve);
 		member_run_ms(eve, 20);
 		cr_assert_not(member_asked(eve, EVE, 1, &want));
 		memcpy(head, one.id, sizeof head);
 		head[PL_ID_BYTES - 1] ^= 1;
-		member_item(eve, types[type], PL_FRAME_LAST, EVE, 1, 1, head);
+		member_item(eve, types[type], types[type] == PL_FRAME_FRONTIER ? PL_FRAME_LAST : 0, EVE, 1, 1, head);
 		member_flush(eve);
 		member_run_ms(eve, 20);
 		cr_assert(member_asked(eve, EVE, 1, &want) && want.flags == PL_WANT_FULL && want.from == 1, "frame %u", types[type]);

@@ -150,6 +150,33 @@ Test(hostile, unknown_frames_end_the_link_unless_they_are_optional)
 	world_free(w);
 }
 
+Test(hostile, a_flag_or_a_lane_that_a_frame_does_not_have_ends_the_link)
+{
+	struct world *w = network();
+	static const uint8_t payload[40];
+	static const struct {
+		uint8_t type, size, flags; /* those that it has */
+	} frames[] = { { PL_FRAME_PONG, 8, 0 }, { PL_FRAME_PING, 40, 0 }, { PL_FRAME_CREDIT, 4, 0 }, { PL_FRAME_HAVE, 0, 0 }, { PL_FRAME_ACK, 0, 0 },
+		       { PL_FRAME_FRONTIER, 0, PL_FRAME_LAST }, { PL_FRAME_CANCEL, 4, 0 }, { PL_FRAME_CHOKE, 4, 0 } };
+
+	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
+		for (int bit = 0; bit < 9; bit++) {
+			struct member *eve = live(w, CHE);
+			const uint8_t flags = bit < 8 ? (uint8_t)(1 << bit) : 0;
+			member_frame(eve, frames[i].type, flags, bit == 8, payload, frames[i].size);
+			if (bit < 8 && (flags & (PL_FRAME_OPTIONAL | frames[i].flags))) {
+				member_flush(eve);
+				member_run_ms(eve, 10);
+				cr_assert(member_is_open(eve), "type %u, flag %u", frames[i].type, flags);
+				member_free(eve);
+			} else {
+				check_ended(w, eve, PL_BYE_FAULT, "flag or lane");
+			}
+		}
+	}
+	world_free(w);
+}
+
 Test(hostile, control_frames_of_another_size_end_the_link)
 {
 	struct world *w = network();

@@ -611,11 +611,32 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 	session_end(e, s);
 }
 
+/* PROTOCOL: "A flag that its type does not have, or a lane where it means nothing, ends the link." */
+static bool frame_fits_type(const struct pl_frame *frame)
+{
+	uint8_t flags = PL_FRAME_OPTIONAL;
+	const bool is_entry = frame->type == PL_FRAME_ENTRY || frame->type == PL_FRAME_FRAG;
+
+	if (frame->type > PL_FRAME_CHOKE)
+		return true; /* unknown */
+	if (is_entry)
+		flags |= PL_FRAME_FLASH | PL_FRAME_CATCHUP;
+	if (frame->type == PL_FRAME_FRAG)
+		flags |= PL_FRAME_FIRST;
+	if (frame->type == PL_FRAME_FRAG || frame->type == PL_FRAME_FRONTIER)
+		flags |= PL_FRAME_LAST;
+	return (frame->flags & ~flags) == 0 && (is_entry || frame->lane == 0);
+}
+
 static void frame_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
 	/* PROTOCOL: "Before HELLO nothing but BYE is allowed." */
 	if (s->state == PL_SESSION_HELLO && frame->type != PL_FRAME_HELLO && frame->type != PL_FRAME_BYE) {
 		pl_session_fault(e, s, "frame before hello");
+		return;
+	}
+	if (!frame_fits_type(frame)) {
+		pl_session_fault(e, s, "frame with a flag or a lane that it does not have");
 		return;
 	}
 	switch ((enum pl_frame_type)frame->type) {

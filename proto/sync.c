@@ -155,7 +155,7 @@ static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, ui
 
 	want.generation = pl_generation_of(e, want.node);
 	pl_want_write(&want, payload);
-	if (!pl_control(s, PL_FRAME_WANT, 0, want.lane, payload, sizeof payload))
+	if (!pl_control(s, PL_FRAME_WANT, 0, 0, payload, sizeof payload))
 		return false;
 	if (!(flags & PL_WANT_FULL))
 		s->choked[index] &= (uint8_t)~CHOKED_BY_US; /* who answers pushes again */
