@@ -847,6 +847,17 @@ Test(engine, who_is_not_in_the_charter_or_out_of_date_gets_no_link)
 	cr_assert_neq(info.state, PL_SESSION_LIVE);
 	cr_assert_str_eq(world_last_detail(w, 1, PL_NOTE_HANDSHAKE_FAILED), "its certificate is not valid now");
 	world_free(w);
+
+	/* who is hung up on is not told why: what may be the matter is named */
+	w = world_new(2, 1);
+	world_play(w, 1);
+	world_link(w, 0, 1);
+	world_start(w);
+	world_run_ms(w, 10);
+	world_raw_close(w, world_raw_dialled(w, 1));
+	world_run_ms(w, 10);
+	cr_assert(strstr(world_last_detail(w, 0, PL_NOTE_HANDSHAKE_FAILED), "clocks"));
+	world_free(w);
 }
 
 Test(engine, a_courier_key_is_used_by_both_or_there_is_no_link)

@@ -768,7 +768,8 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 	} else if (conn) {
 		if (conn->outbound) {
 			e->counters.handshakes_failed++;
-			pl_note(e, PL_NOTE_HANDSHAKE_FAILED, link, conn->peer, "the peer hung up: another charter or key, or it is not a Parley node");
+			pl_note(e, PL_NOTE_HANDSHAKE_FAILED, link, conn->peer,
+			        "the peer hung up: clocks more than 10 minutes apart, another charter or key, or it is not a Parley node");
 			back_off(e, &e->peers[conn->peer]);
 		}
 		conn_forget(conn);

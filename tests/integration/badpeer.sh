@@ -106,7 +106,7 @@ cp other.plc EST/charter.plc
 rm -f EST/store.db* EST/node.key.used
 lines=$(wc -l <CHE.log)
 start EST
-until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: another charter or key, or it is not a Parley node"' EST.log
+until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: clocks more than 10 minutes apart, another charter or key, or it is not a Parley node"' EST.log
 until_true 'CHE says what is the matter' said "$handshake\"not a handshake of this network\""
 check 'EST has no link' is_unlinked EST CHE
 ok '^CHE +down since|^CHE +.*tries again' --dir EST status
