@@ -117,8 +117,8 @@ static void print_report(const struct pl_proof_report *report)
 		enum pl_proof_finding finding = report->steps[step].finding;
 		pl_out_styled(finding == PL_PROOF_GOOD ? PL_GREEN : finding == PL_PROOF_BAD ? PL_RED : PL_YELLOW, "%-6s",
 		              finding == PL_PROOF_GOOD ? "good" : finding == PL_PROOF_BAD ? "BAD" : finding == PL_PROOF_OPEN ? "open" : "-");
-		pl_out("%-11s %s\n", pl_proof_step_name((enum pl_proof_step)step),
-		       finding == PL_PROOF_NOT_REACHED ? "not looked at" : report->steps[step].text);
+		pl_out("%-11s ", pl_proof_step_name((enum pl_proof_step)step));
+		pl_out_rest(18, "%s", finding == PL_PROOF_NOT_REACHED ? "not looked at" : report->steps[step].text);
 	}
 }
 

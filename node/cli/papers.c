@@ -57,7 +57,7 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 	char why[PL_WHY_BYTES];
 	uint8_t *bytes;
 	size_t count;
-	enum pl_err err = pl_file_read(path, bytes_max, &bytes, &count, why, sizeof why);
+	enum pl_err err = pl_file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, bytes_max, &bytes, &count, why, sizeof why);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	uint8_t *kept = pl_alloc(count + 1);

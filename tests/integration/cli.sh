@@ -272,6 +272,7 @@ same fin/charter.plc net.plc
 bad 4 'none.proof' verify none.proof
 bad 6 'not a proof' verify pass2
 bad 6 'not a proof' verify net.plc
+input=net.plc bad 6 'not a proof' verify -
 bad 6 'more than' verify large
 bad 2 'give one' verify net.plc --network "$id" --charter net.plc
 bad 2 '64 hexadecimal digits' verify net.plc --network zz
