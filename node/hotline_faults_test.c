@@ -319,3 +319,26 @@ Test(hotline_faults, a_message_comes_again_only_so_often)
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_refused"), 2);
 	fix_free(fix);
 }
+
+Test(hotline_faults, a_message_whose_precedence_is_not_that_of_its_entry_is_refused)
+{
+	static const struct { uint8_t lane, flags, precedence; bool is_shown; } cases[] = {
+		{ 1, 0, PL_FLASH, false }, { 0, 0, PL_FLASH, false }, { 0, PL_FLAG_FLASH, PL_FLASH, true },
+		{ 1, 0, PL_IMMEDIATE, false }, { 0, PL_FLAG_FLASH, PL_IMMEDIATE, false }, { 0, 0, PL_IMMEDIATE, true },
+		{ 0, 0, PL_PRIORITY, false }, { 0, PL_FLAG_FLASH, PL_ROUTINE, false }, { 1, 0, PL_PRIORITY, true }, { 1, 0, PL_ROUTINE, true },
+	};
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	int64_t shown = 0;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct forgery forgery = { .lane = cases[i].lane, .flags = cases[i].flags, .precedence = cases[i].precedence, .sender = "FIN",
+		                           .id_byte = (uint8_t)(i + 1), .sent_ms = 1800000000000, .text = "Alarm" };
+		forge_as(fix, FIN, SGP, &forgery);
+		shown += cases[i].is_shown;
+		cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), shown, "case %zu", i);
+	}
+	json_t *status = get(fix, SGP, 200, "/v1/status", "", "");
+	fix_expect(status, "messages.unanswered_flash", "1");
+	json_decref(status);
+	fix_free(fix);
+}

@@ -47,25 +47,40 @@ static inline json_t *with(json_t *message, const char *name, json_t *value)
 	return message;
 }
 
-/* A message as a faulty author would make it: opened entries say what it holds. With so many empty attachments. */
-static inline uint64_t forge_with(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text,
-                                  uint8_t attachments_count)
+/* What a faulty author makes of a message: opened entries say what it holds. */
+struct forgery {
+	uint8_t lane, flags, id_byte, precedence, attachments_count; /* empty attachments */
+	uint64_t sent_ms;
+	const char *sender, *text;
+};
+
+static inline uint64_t forge_as(struct fix *fix, uint16_t author, uint16_t to, const struct forgery *forgery)
 {
-	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = 1800000000000, .operator_name = { "X", 1 }, .subject = { "S", 1 },
-	                              .text = { text, strlen(text) }, .recipients_count = 1, .attachments_count = attachments_count };
+	struct pl_message message = { .precedence = forgery->precedence, .sent_ms = forgery->sent_ms, .operator_name = { "X", 1 },
+	                              .subject = { "S", 1 }, .text = { forgery->text, strlen(forgery->text) }, .recipients_count = 1,
+	                              .attachments_count = forgery->attachments_count };
 	uint8_t plain[4096];
 	size_t plain_bytes;
-	memset(message.id, id_byte, sizeof(message.id));
-	strcpy(message.sender, sender);
+	memset(message.id, forgery->id_byte, sizeof(message.id));
+	strcpy(message.sender, forgery->sender);
 	memcpy(message.recipients[0].code, pl_api_member(fix_charter(fix), to), 4);
-	for (uint8_t i = 0; i < attachments_count; i++) {
+	for (uint8_t i = 0; i < message.attachments_count; i++) {
 		message.attachments[i] = (struct pl_attachment){ .id = { i + 1 }, .name = { "f", 1 }, .media_type = { "a/b", 3 } };
 		crypto_hash_sha256(message.attachments[i].sha256, NULL, 0);
 	}
 	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
-	uint64_t seq = fix_forge_sealed(fix, author, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ author, to }, 2, plain, plain_bytes);
+	uint64_t seq = fix_forge_sealed(fix, author, forgery->lane, PL_KIND_MESSAGE, forgery->flags, (uint16_t[]){ author, to }, 2, plain,
+	                                plain_bytes);
 	fix_settle(fix);
 	return seq;
+}
+
+static inline uint64_t forge_with(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text,
+                                  uint8_t attachments_count)
+{
+	struct forgery forgery = { .lane = 1, .id_byte = id_byte, .precedence = PL_ROUTINE, .attachments_count = attachments_count,
+	                           .sent_ms = 1800000000000, .sender = sender, .text = text };
+	return forge_as(fix, author, to, &forgery);
 }
 
 static inline uint64_t forge(struct fix *fix, uint16_t author, uint16_t to, uint8_t id_byte, const char *sender, const char *text)

@@ -349,8 +349,14 @@ struct incoming {
 };
 
 /* Why a message that opened is not shown; NULL if it is. */
-static const char *find_fault(const struct pl_hotline *hotline, uint16_t author, const struct pl_message *message)
+static const char *find_fault(const struct pl_hotline *hotline, uint16_t author, const struct pl_header *header,
+                              const struct pl_message *message)
 {
+	/* PROTOCOL: "A message stands where its precedence belongs: FLASH in lane 0 with the flag, immediate in lane 0 without it, priority and
+	 * routine in lane 1." Quotas of FLASH count flags, and who reads the message is alarmed by its precedence. */
+	bool is_flash = message->precedence == PL_FLASH;
+	if (is_flash != ((header->flags & PL_FLAG_FLASH) != 0) || header->lane != (message->precedence >= PL_IMMEDIATE ? 0 : 1))
+		return "its precedence is not that of its entry";
 	/* PROTOCOL, "Message": its sender is the member whose node authored the entry. */
 	if (strcmp(message->sender, pl_api_member(hotline->charter, author)) != 0)
 		return "it is sent in the name of another member than its author's";
@@ -377,7 +383,7 @@ static void opened(struct pl_open *open)
 		if (pl_message_read(keep->plain, keep->plain_bytes, &keep->message) != PL_OK)
 			keep->refused = "what it holds is not a message";
 		else
-			keep->refused = find_fault(hotline, open->entry.node, &keep->message);
+			keep->refused = find_fault(hotline, open->entry.node, &open->header, &keep->message);
 		/* An own one that was not being sent: the daemon ended before it was kept. Who had got it is not known any more. */
 		uint16_t nodes[PL_NODES_MAX];
 		keep->more = !keep->refused && open->entry.node == hotline->self &&
