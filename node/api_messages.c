@@ -6,6 +6,7 @@
 
 #define LIST_MAX 200u
 #define LIST_DEFAULT 50u
+#define TIMES_APART_MS_MAX 60000u
 #define SEND_BODY_BYTES_MAX 524288u /* 60,000 bytes of text, each perhaps as \u00xx */
 
 /* --- items --- */
@@ -29,12 +30,15 @@ json_t *pl_message_item(const struct pl_hotline *hotline, const struct pl_messag
 		pl_charter_node_name(charter, states[i].node, name);
 		json_object_set_new(receipts, name, json_string(pl_receipt_state_name(states[i].state)));
 	}
-	return json_pack("{so so so ss ss so so ss so so so sb sb si sb so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
+	/* PROTOCOL: "Where they differ from the entry's author and time, by more than a minute, the reader says so." */
+	uint64_t apart_ms = row->sent_ms > row->entry_ms ? row->sent_ms - row->entry_ms : row->entry_ms - row->sent_ms;
+	return json_pack("{so so so ss ss so so ss so so so sb so sb sb si sb so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
 	                 pl_api_ref(charter, row->node, row->lane, row->seq), "entry_id",
 	                 pl_api_hex(row->entry_id, sizeof(row->entry_id)), "box", row->box == PL_BOX_IN ? "in" : "out", "from",
 	                 row->message.sender, "to", recipients_json(&row->message, 0), "info", recipients_json(&row->message, 1), "precedence",
 	                 pl_precedence_name(row->precedence), "subject", pl_api_text(&row->message.subject), "sent", pl_api_time(row->sent_ms),
-	                 "received", pl_api_time(row->received_ms), "unread", row->unread, "accepted", row->accepted, "attachments",
+	                 "entry_time", pl_api_time(row->entry_ms), "times_differ", apart_ms > TIMES_APART_MS_MAX, "received",
+	                 pl_api_time(row->received_ms), "unread", row->unread, "accepted", row->accepted, "attachments",
 	                 row->attachments, "exercise", row->exercise, "receipts", receipts);
 }
 

@@ -342,3 +342,25 @@ Test(hotline_faults, a_message_whose_precedence_is_not_that_of_its_entry_is_refu
 	json_decref(status);
 	fix_free(fix);
 }
+
+Test(hotline_faults, a_time_that_is_not_that_of_the_entry_is_told)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	static const struct { int64_t off_ms; const char *differ; } cases[] = { { 0, "false" }, { -50000, "false" }, { 50000, "false" },
+		{ -70000, "true" }, { 70000, "true" } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct forgery forgery = { .lane = 1, .precedence = PL_ROUTINE, .sender = "FIN", .id_byte = (uint8_t)(i + 1), .text = "When",
+		                           .sent_ms = (uint64_t)((int64_t)fix_wall(fix) + cases[i].off_ms) };
+		struct fix_stream *stream = fix_follow(fix, SGP);
+		forge_as(fix, FIN, SGP, &forgery);
+		char expected[40];
+		snprintf(expected, sizeof(expected), "\"times_differ\":%s", cases[i].differ);
+		cr_assert(strstr(fix_heard(fix, stream), expected), "case %zu: %s", i, fix_heard(fix, stream));
+		fix_unfollow(stream);
+		json_t *list = get(fix, SGP, 200, "/v1/messages", "", "?limit=1");
+		fix_expect(list, "messages.0.times_differ", cases[i].differ);
+		json_decref(list);
+	}
+	fix_free(fix);
+}

@@ -46,7 +46,7 @@ struct pl_message_row {
 	uint64_t seq;
 	uint8_t entry_id[PL_ID_BYTES];
 	uint8_t box, precedence, attachments;
-	uint64_t sent_ms, received_ms;
+	uint64_t sent_ms, received_ms, entry_ms; /* entry_ms: of its first entry, as that claims */
 	bool exercise, unread, accepted;
 	/* Opened. The texts of message point into head, and its text into text; text is NULL in a list. */
 	uint8_t *head, *text;
@@ -57,7 +57,9 @@ void pl_message_row_wipe(struct pl_message_row *row); /* any thread */
 
 /* Columns of hotline_message that pl_message_row_take() wants, in its order. */
 #define PL_MESSAGE_COLUMNS \
-	"n, id, node, lane, seq, entry_id, box, precedence, attachments, sent, received, exercise, unread, accepted, head"
+	"n, id, node, lane, seq, entry_id, box, precedence, attachments, sent, received, exercise, unread, accepted, head," \
+	" (SELECT header FROM entry WHERE entry.node = hotline_message.node AND entry.lane = hotline_message.lane" \
+	" AND entry.seq = hotline_message.seq)"
 PL_MUST_CHECK enum pl_err pl_message_row_take(const struct pl_hotline *hotline, sqlite3_stmt *statement, struct pl_message_row *out);
 
 /* The message's n. Errors as of pl_hotline_evidence(). */
@@ -87,7 +89,7 @@ struct pl_keep {
 	struct pl_apply apply;
 	struct pl_hotline *hotline;
 	uint8_t entry_id[PL_ID_BYTES];
-	uint64_t received_ms, decrypted_ms;
+	uint64_t received_ms, decrypted_ms, entry_ms;
 	uint8_t *plain; /* owned; message points into it. NULL: only a refusal */
 	size_t plain_bytes;
 	struct pl_message message;

@@ -265,7 +265,7 @@ static void publish(const struct pl_keep *keep)
 	struct pl_message_row row = { .n = keep->n, .node = keep->apply.node, .lane = keep->apply.lane, .seq = keep->apply.seq,
 	                              .box = keep->box,
 	                              .precedence = keep->message.precedence, .attachments = keep->message.attachments_count,
-	                              .sent_ms = keep->message.sent_ms, .received_ms = keep->received_ms,
+	                              .sent_ms = keep->message.sent_ms, .received_ms = keep->received_ms, .entry_ms = keep->entry_ms,
 	                              .exercise = keep->message.exercise != 0, .unread = keep->box == PL_BOX_IN, .message = keep->message };
 	memcpy(row.id, keep->message.id, sizeof(row.id));
 	memcpy(row.entry_id, keep->entry_id, sizeof(row.entry_id));
@@ -332,6 +332,7 @@ struct pl_keep *pl_keep_new(struct pl_hotline *hotline, const struct pl_store_en
 	                                 .done = keep_done, .dropped = keep_dropped };
 	memcpy(keep->entry_id, entry->id, sizeof(keep->entry_id));
 	keep->received_ms = entry->received_ms;
+	keep->entry_ms = pl_header_time(entry->header);
 	keep->decrypted_ms = pl_core_wall_ms(hotline->core);
 	return keep;
 }

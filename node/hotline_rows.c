@@ -80,6 +80,9 @@ enum pl_err pl_message_row_take(const struct pl_hotline *hotline, sqlite3_stmt *
 	row.accepted = sqlite3_column_int(statement, 13) != 0;
 	if (row.node >= hotline->charter->nodes_count)
 		return PL_ERR_CORRUPT;
+	if (sqlite3_column_bytes(statement, 15) != PL_ENTRY_HEADER_BYTES)
+		return PL_ERR_CORRUPT;
+	row.entry_ms = pl_header_time(sqlite3_column_blob(statement, 15));
 	err = pl_hotline_open(hotline, "hotline_message", "head", row.id, sizeof(row.id), statement, 14, &row.head, &row.head_bytes);
 	if (err == PL_OK)
 		err = pl_message_read(row.head, row.head_bytes, &row.message);
@@ -103,7 +106,7 @@ enum pl_err pl_message_load(const struct pl_hotline *hotline, sqlite3 *db, uint6
 	struct pl_message_row row;
 	err = pl_message_row_take(hotline, statement, &row);
 	if (err == PL_OK) {
-		err = pl_hotline_open(hotline, "hotline_message", "text", row.id, sizeof(row.id), statement, 15, &row.text, &row.text_bytes);
+		err = pl_hotline_open(hotline, "hotline_message", "text", row.id, sizeof(row.id), statement, 16, &row.text, &row.text_bytes);
 		if (err != PL_OK)
 			pl_message_row_wipe(&row);
 	}

@@ -90,6 +90,7 @@ static inline uint8_t pl_header_kind(const uint8_t *header) { return header[2]; 
 static inline uint8_t pl_header_flags(const uint8_t *header) { return header[3]; }
 static inline uint64_t pl_header_seq(const uint8_t *header) { return pl_get64(header + 16); }
 static inline uint64_t pl_header_gseq(const uint8_t *header) { return pl_get64(header + 24); }
+static inline uint64_t pl_header_time(const uint8_t *header) { return pl_get64(header + 32); }
 static inline const uint8_t *pl_header_author(const uint8_t *header) { return header + PL_AUTHOR_OFFSET; }
 static inline const uint8_t *pl_header_prev(const uint8_t *header) { return header + 72; }
 static inline const uint8_t *pl_header_body_hash(const uint8_t *header) { return header + 136; }

@@ -127,7 +127,7 @@ static void print_message(const json_t *m)
 {
 	const char *precedence = pl_json_text(m, "precedence"), *ref = pl_json_text(m, "ref"), *text = pl_json_text(m, "text"),
 	           *operator_name = pl_json_text(m, "operator"), *reply_to = pl_json_text(m, "reply_to");
-	int64_t sent_ms, expires_ms, received_ms;
+	int64_t sent_ms, expires_ms, received_ms, entry_ms;
 	pl_out_styled(pl_precedence_style(precedence), "%s", pl_upper(precedence));
 	pl_out("\n");
 	if (json_is_true(json_object_get(m, "exercise"))) {
@@ -142,6 +142,10 @@ static void print_message(const json_t *m)
 	pl_out_field("NUMBER", "%s, message %s", ref, pl_json_text(m, "id"));
 	if (pl_json_time(m, "sent", &sent_ms))
 		pl_out_field("DATE-TIME", "%s", pl_time_full(sent_ms));
+	if (json_is_true(json_object_get(m, "times_differ")) && pl_json_time(m, "entry_time", &entry_ms)) {
+		pl_out_styled(PL_YELLOW, "TIMES DIFFER");
+		pl_out(": its entry was signed at %s\n", pl_time_full(entry_ms));
+	}
 	if (pl_json_time(m, "received", &received_ms))
 		pl_out_field("RECEIVED", "%s", pl_time_full(received_ms));
 	if (reply_to[0] != '\0')
