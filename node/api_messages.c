@@ -202,7 +202,7 @@ struct list_call {
 	struct pl_hotline *hotline;
 	struct pl_request *request;
 	int box, precedence; /* 0, -1: all */
-	bool unread, has_after;
+	bool unread, unaccepted, has_after;
 	struct pl_message_key after;
 	char *after_name;
 	uint64_t limit;
@@ -223,9 +223,9 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 	if (err != PL_OK)
 		return err;
 	/* One statement for each set of filters, so that each goes by its own index; newest first. */
-	char sql[400];
-	snprintf(sql, sizeof(sql), "SELECT " PL_MESSAGE_COLUMNS " FROM hotline_message WHERE n < ?1%s%s%s ORDER BY n DESC LIMIT ?2",
-	         call->unread ? " AND unread = 1" : "", call->box ? " AND box = ?3" : "", call->precedence >= 0 ? " AND precedence = ?4" : "");
+	char sql[600];
+	snprintf(sql, sizeof(sql), "SELECT " PL_MESSAGE_COLUMNS " FROM hotline_message WHERE n < ?1%s%s%s%s ORDER BY n DESC LIMIT ?2",
+	         call->unread ? " AND unread = 1" : "", call->unaccepted ? " AND box = 1 AND accepted = 0" : "", call->box ? " AND box = ?3" : "", call->precedence >= 0 ? " AND precedence = ?4" : "");
 	sqlite3_stmt *statement = pl_store_prepare(db, sql);
 	if (!statement)
 		return pl_store_job_err(job, db);
@@ -278,7 +278,8 @@ static void list_done(struct pl_job *job)
 static void on_list(struct pl_request *request, void *ctx)
 {
 	struct pl_hotline *hotline = ctx;
-	const char *box = pl_request_query(request, "box"), *unread = pl_request_query(request, "unread");
+	const char *box = pl_request_query(request, "box"), *unread = pl_request_query(request, "unread"),
+	           *accepted = pl_request_query(request, "accepted");
 	const char *precedence = pl_request_query(request, "precedence"), *after = pl_request_query(request, "after");
 	uint64_t limit = LIST_DEFAULT;
 	if (!pl_request_query_u64(request, "limit", 1, LIST_MAX, &limit))
@@ -291,6 +292,10 @@ static void on_list(struct pl_request *request, void *ctx)
 	}
 	if (unread && strcmp(unread, "true") != 0 && strcmp(unread, "false") != 0) {
 		pl_reply_error(request, 400, "bad_request", NULL, "unread is true or false");
+		return;
+	}
+	if (accepted && strcmp(accepted, "false") != 0) {
+		pl_reply_error(request, 400, "bad_request", NULL, "accepted can only be false: what nobody has accepted here");
 		return;
 	}
 	if (precedence && precedence_number < 0) {
@@ -307,6 +312,7 @@ static void on_list(struct pl_request *request, void *ctx)
 	call->box = box_number;
 	call->precedence = precedence_number;
 	call->unread = unread && strcmp(unread, "true") == 0;
+	call->unaccepted = accepted != NULL;
 	call->limit = limit;
 	call->has_after = after != NULL;
 	enum pl_err err = after ? pl_message_key_parse(hotline, after, &call->after) : PL_OK;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include "node/cli/messages.h"
 #include "node/visible.h"
 #include "proto/content.h"
+#include "proto/text.h"
 
 #define INBOX_LIMIT 50
 #define INBOX_LIMIT_MAX 1000000
@@ -79,6 +81,8 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 		char *path = pl_path("/v1/messages?box=%s&limit=%llu", box == NULL ? "in" : box, (unsigned long long)(limit < PAGE ? limit : PAGE));
 		if (pl_args_has(args, "unread"))
 			path = pl_format("%s&unread=true", path);
+		if (pl_args_has(args, "unaccepted"))
+			path = pl_format("%s&accepted=false", path);
 		if (precedence != NULL)
 			path = pl_format("%s%s", path, pl_path("&precedence=%s", precedence));
 		if (next != NULL)
@@ -116,7 +120,9 @@ static void print_attachment(const json_t *attachment, const char *ref)
 	pl_out_field("ATTACHMENT", "%u: \"%s\", %s, %s", (unsigned)n, pl_json_text(attachment, "name"), pl_json_text(attachment, "type"),
 	             pl_bytes_text(pl_json_number(attachment, "bytes")));
 	pl_out_field("", "sha256 %s", pl_json_text(attachment, "sha256"));
-	if (is_complete)
+	if (json_is_true(json_object_get(attachment, "damaged")))
+		pl_out_field("", "DAMAGED: what came is not what the message says; ask its sender to send it again");
+	else if (is_complete)
 		pl_out_field("", "parley attachment %s %u -o FILE", ref, (unsigned)n);
 	else
 		pl_out_field("", "on its way: %s of %s parts are here", pl_count_text(pl_json_number(attachment, "have_chunks")),
@@ -161,34 +167,51 @@ static void print_message(const json_t *m)
 	pl_out_text(text, strlen(text));
 }
 
+static enum pl_exit check_operator(const struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *operator_name = pl_args_get(args, "operator");
+	if (operator_name != NULL && !pl_text_is_name(operator_name, strlen(operator_name)))
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--operator is one line of 1 to %d bytes of UTF-8", PL_NAME_BYTES_MAX);
+	return PL_EXIT_OK;
+}
+
 static enum pl_exit call_message(struct pl_cli *cli, const struct pl_args *args, const char *what, json_t **out)
 {
 	const char *id = pl_args_operand(args, 0), *operator_name = pl_args_get(args, "operator");
+	enum pl_exit exit = check_operator(cli, args);
+	if (exit != PL_EXIT_OK)
+		return exit;
 	json_t *body = json_object();
-	if (operator_name != NULL) {
-		if (!pl_utf8_is_valid(operator_name, strlen(operator_name))) {
-			json_decref(body);
-			return pl_error(cli, PL_EXIT_USAGE, NULL, "--operator is not UTF-8");
-		}
+	if (operator_name != NULL)
 		json_object_set_new(body, "operator", json_string(operator_name));
-	}
 	return pl_call(cli, "POST", pl_path("/v1/messages/%s/%s", id, what), body, out);
 }
 
 static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
 {
-	json_t *message;
-	enum pl_exit exit = pl_args_has(args, "peek") ? pl_call(cli, "GET", pl_path("/v1/messages/%s", pl_args_operand(args, 0)), NULL, &message)
-	                                              : call_message(cli, args, "read", &message);
+	json_t *message, *marked = NULL;
+	enum pl_exit exit = check_operator(cli, args);
+	if (exit == PL_EXIT_OK)
+		exit = pl_call(cli, "GET", pl_path("/v1/messages/%s", pl_args_operand(args, 0)), NULL, &message);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	if (cli->json) {
-		pl_out_json(message);
-		return PL_EXIT_OK;
+	bool is_own = strcmp(pl_json_text(message, "box"), "in") != 0;
+	if (cli->json)
+		pl_out_json(json_incref(message));
+	else
+		print_message(message);
+	/* Shown first: a receipt says that somebody could read it. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		exit = pl_error(cli, PL_EXIT_FAILED, is_own ? NULL : "it is not marked as read, and its sender gets no receipt",
+		                "the message cannot be written out: %s", strerror(errno));
+	if (exit == PL_EXIT_OK && !pl_args_has(args, "peek") && !is_own) {
+		exit = call_message(cli, args, "read", &marked);
+		if (exit != PL_EXIT_OK)
+			pl_remark(cli, "the message was shown, but is not marked as read; its sender gets no receipt until it is read again");
 	}
-	print_message(message);
+	json_decref(marked);
 	json_decref(message);
-	return PL_EXIT_OK;
+	return exit;
 }
 
 static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
@@ -211,7 +234,7 @@ static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 
 void pl_print_receipts(const json_t *reply)
 {
-	static const char *const columns[] = { "NODE", "RECEIPT", "TIME", ">AFTER", "*BY" };
+	static const char *const columns[] = { "NODE", "RECEIPT", "TIME", ">AFTER", "*BY, OR WHY NOT" };
 	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
 	int64_t sent_ms = 0, time_ms;
 	bool has_sent = pl_json_time(reply, "sent", &sent_ms);
@@ -233,7 +256,7 @@ void pl_print_receipts(const json_t *reply)
 			pl_table_cell(table, PL_PLAIN, "%s", has_time ? pl_time_short(time_ms) : "-");
 			pl_table_cell(table, PL_PLAIN, "%s", !has_time || !has_sent ? "" : time_ms < sent_ms ? "clocks differ"
 			              : pl_duration_text((uint64_t)(time_ms - sent_ms)));
-			pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(receipt, "operator"));
+			pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(receipt, strcmp(type, "failed") == 0 ? "reason" : "operator"));
 		}
 	}
 	pl_table_print(table);
@@ -325,6 +348,7 @@ static enum pl_exit run_attachment(struct pl_cli *cli, const struct pl_args *arg
 
 static const struct pl_option inbox_options[] = {
 	{ .name = "unread", .letter = 'u', .help = "unread messages only" },
+	{ .name = "unaccepted", .help = "only what nobody has accepted here" },
 	{ .name = "box", .value = PL_VALUE_CHOICE, .value_name = "BOX", .choices = "in|out|all",
 	  .help = "received, sent or both; in if not given" },
 	{ .name = "precedence", .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
@@ -361,7 +385,8 @@ const struct pl_command pl_commands_message[] = {
 	{ .name = "inbox", .summary = "list messages, the newest first", .options = inbox_options, .run = run_inbox,
 	  .details = "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
 	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
-	  .run = run_read },
+	  .run = run_read,
+	  .details = "The receipt goes out once the message has been written to stdout." },
 	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_ID }, .options = operator_options,
 	  .run = run_accept },
 	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },

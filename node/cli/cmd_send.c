@@ -68,6 +68,8 @@ static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *ar
 			return check_text(cli, args, out, bytes_max);
 		}
 		enum pl_exit exit = pl_paper_read(cli, path, bytes_max, out);
+		if (exit == PL_EXIT_OK && out->count == 0)
+			pl_remark(cli, "%s is empty: only what else is given goes", path);
 		return exit != PL_EXIT_OK ? exit : check_text(cli, args, out, bytes_max);
 	}
 	if (isatty(STDIN_FILENO))
@@ -77,6 +79,8 @@ static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *ar
 	if (ferror(stdin))
 		return pl_error(cli, PL_EXIT_FAILED, NULL, "stdin: cannot be read: %s", strerror(errno));
 	*out = (struct pl_bytes){ bytes, count };
+	if (count == 0)
+		pl_remark(cli, "there is no text: only what else is given goes");
 	return check_text(cli, args, out, bytes_max);
 }
 
@@ -151,8 +155,8 @@ static enum pl_exit check_attachments(const struct pl_cli *cli, const struct pl_
 		total += (uint64_t)st.st_size;
 		if (total > PL_ATTACHMENT_BYTES_MAX)
 			return pl_error(cli, PL_EXIT_INPUT, "send them in several messages, or make them smaller",
-			                "%s: with it the attachments have %s; a message takes %s", path, pl_bytes_text(total),
-			                pl_bytes_text(PL_ATTACHMENT_BYTES_MAX));
+			                "%s: with it the attachments have %s bytes; a message takes %s, which is %s bytes", path, pl_count_text(total),
+			                pl_bytes_text(PL_ATTACHMENT_BYTES_MAX), pl_count_text(PL_ATTACHMENT_BYTES_MAX));
 	}
 	return PL_EXIT_OK;
 }
@@ -180,6 +184,17 @@ static enum pl_exit upload_attachments(struct pl_cli *cli, const struct pl_args 
 	return PL_EXIT_OK;
 }
 
+static void print_attached(const struct pl_args *args)
+{
+	const char *path;
+	unsigned n = 1;
+	for (size_t at = 0; (path = pl_args_each(args, "attach", &at)) != NULL; n++) {
+		struct stat st;
+		const char *size = stat(path, &st) == 0 ? pl_bytes_text((uint64_t)st.st_size) : "?";
+		pl_out_field("attached", "%u: \"%s\", %s; it follows the message", n, base_name(path), size);
+	}
+}
+
 /* --- waiting --- */
 
 static int level_of(const char *state)
@@ -191,7 +206,7 @@ static int level_of(const char *state)
 }
 
 /* The members of which no node has got so far; of a member with several nodes one is enough. "" when all have. */
-static char *missing_members(const json_t *receipts, int level, const char **failed)
+static char *missing_members(const json_t *receipts, int level, const json_t **failed)
 {
 	char *missing = pl_format("%s", "");
 	size_t i, j;
@@ -207,16 +222,29 @@ static char *missing_members(const json_t *receipts, int level, const char **fai
 			has_reached |= level_of(pl_json_text(other, "state")) >= level;
 		}
 		if (strcmp(pl_json_text(recipient, "state"), "failed") == 0 && !has_reached)
-			*failed = pl_json_text(recipient, "node");
+			*failed = recipient;
 		if (is_first && !has_reached)
 			missing = pl_format("%s%s%s", missing, missing[0] == '\0' ? "" : ", ", member);
 	}
 	return missing;
 }
 
+/* Why a recipient did not take it, in its own words. */
+static const char *reason_of(const json_t *recipient)
+{
+	const char *reason = "";
+	size_t i;
+	json_t *receipt;
+	json_array_foreach(json_object_get(recipient, "receipts"), i, receipt)
+		if (strcmp(pl_json_text(receipt, "type"), "failed") == 0)
+			reason = pl_json_text(receipt, "reason");
+	return reason[0] == '\0' ? "it does not say why" : reason;
+}
+
 static enum pl_exit wait_for(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out)
 {
-	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref"), *failed = NULL;
+	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref");
+	const json_t *failed = NULL;
 	int level = level_of(level_name);
 	int64_t end_ms = pl_ticks_ms() + (int64_t)pl_args_number(args, "timeout", WAIT_S) * 1000;
 	char *path = pl_path("/v1/messages/%s/receipts", ref); /* not its id, under which a recipient may have sent something */
@@ -230,7 +258,8 @@ static enum pl_exit wait_for(struct pl_cli *cli, const struct pl_args *args, con
 		if (missing[0] == '\0')
 			return PL_EXIT_OK;
 		if (failed != NULL)
-			return pl_error(cli, PL_EXIT_FAILED, "send it again", "%s holds %s and could not decrypt it", failed, ref);
+			return pl_error(cli, PL_EXIT_FAILED, pl_format("`parley receipts %s` shows what becomes of it", ref),
+			                "%s holds %s and has not taken it: %s", pl_json_text(failed, "node"), ref, reason_of(failed));
 		if (pl_ticks_ms() >= end_ms)
 			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`", ref),
 			                "%s is sent, but not %s yet by %s", ref, level_name, missing);
@@ -302,7 +331,7 @@ enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_field("sent", "%s to %s, message %s", pl_json_text(sent, "ref"), pl_json_join(json_object_get(sent, "to"), ", "),
 		             pl_json_text(sent, "id"));
 		pl_out_field("", "%s on this node's disk; it goes on by itself", pl_bytes_text(pl_json_number(sent, "bytes")));
-		(void)fflush(stdout);
+		print_attached(args);
 	}
 	if (pl_args_has(args, "wait"))
 		exit = wait_for(cli, args, sent, &receipts);

@@ -134,7 +134,7 @@ static void print_status(const json_t *status)
 	print_certificates(status);
 	if (flash > 0) {
 		pl_out_styled(PL_URGENT, "%-12s", "FLASH");
-		pl_out("%s not accepted yet: `parley inbox --unread`\n", pl_count_text(flash));
+		pl_out("%s not accepted yet: `parley inbox --unaccepted --precedence flash`\n", pl_count_text(flash));
 	}
 	pl_out_field("messages", "%s unread", unread == 0 ? "none" : pl_count_text(unread));
 	print_frontier(status);

@@ -315,7 +315,7 @@ bad 6 '60,000 bytes' --dir fin send --to SGP --subject S long
 bad 4 'none: cannot be read' --dir fin send --to SGP --subject S --attach none
 bad 6 'is not a file' --dir fin send --to SGP --subject S --attach fin
 truncate -s 16777217 huge
-bad 6 'a message takes 16.0 MiB' --dir fin send --to SGP --subject S --attach huge
+bad 6 '[0-9],[0-9]{3} bytes; a message takes 16.0 MiB, which is 16,777,216 bytes' --dir fin send --to SGP --subject S --attach huge
 many=()
 for i in $(seq 17); do many+=(--attach pass); done
 bad 6 'at most 16 attachments' --dir fin send --to SGP --subject S "${many[@]}"

@@ -44,12 +44,21 @@ ok '^FLASH +1 not accepted yet' "${s[@]}" status
 ok '1 unread' "${s[@]}" status
 ok '^    We see it too.$' "${s[@]}" read "$ref" --peek
 [ "$(tail -n 1 out)" = 'END OF TEXT' ] || fail 'the end of a text is not marked'
+# what nobody could read is not said to be read
+code=0
+"$parley" "${s[@]}" read "$ref" >/dev/full 2>err || code=$?
+[ "$code" -eq 1 ] && grep -q 'not marked as read' err || fail 'read does not say that it could not show the message'
+bad 2 'one line of 1 to 64 bytes' "${s[@]}" read "$ref" --operator $'a\nb'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
 ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
 run "${s[@]}" inbox --unread
 grep -q "$ref" out && fail 'a message that was read is listed as unread'
+ok '^FLASH +1 not accepted yet: `parley inbox --unaccepted --precedence flash`$' "${s[@]}" status
+ok "^$ref .* read$" "${s[@]}" inbox --unaccepted --precedence flash
 ok "^accepted: $ref from FIN, \"Re: probing\"" "${s[@]}" accept "$ref" --operator 'Lim Ah Kow'
+run "${s[@]}" inbox --unaccepted
+grep -q "$ref" out && fail 'a message that was accepted is listed as not accepted'
 eventually '^SGP +accepted +.*Lim Ah Kow$' "${f[@]}" receipts "$ref"
 for receipt in stored decrypted read; do grep -qE "^SGP +$receipt " out || fail "there is no receipt \"$receipt\""; done
 grep -qE '^round trip +[0-9]' out && grep -qE '^relays +CHE holds it, sealed$' out || fail 'receipts does not tell the round trip and the relay'
@@ -92,6 +101,10 @@ bad 2 'not the number' "${c[@]}" attachment "$ref2" one -o no.bin
 raw=1 run "${c[@]}" attachment "$ref2" 1 -o -
 cmp -s out data.bin || fail 'an attachment on stdout is not the attachment'
 absent no.bin
+head -c 100 data.bin >part.bin
+run "${f[@]}" send --to SGP --subject 'File alone' --attach part.bin
+[ "$code" -eq 0 ] && grep -qE '^attached +1: "part.bin", 100 B; it follows the message$' out && grep -q 'there is no text' err ||
+  fail 'send does not tell of the attachment and of the lack of a text'
 echo later >later
 input=later run "${f[@]}" send --to SGP --subject 'Not read' --wait read --timeout 1
 [ "$code" -eq 8 ] && grep -q 'not read yet by SGP' err && grep -q '^sent ' out || fail 'send --wait does not end in time'
