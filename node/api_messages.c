@@ -145,7 +145,7 @@ static bool take_list(struct pl_request *request, const json_t *body, const char
 static bool take_draft(struct pl_request *request, json_t *body, struct pl_draft *draft, const char ***lists)
 {
 	static const char *const names[] = { "to", "info", "precedence", "subject", "text", "expires", "reply_to", "attachments", "exercise",
-	                                     "operator", NULL };
+	                                     "operator", "id", NULL };
 	const char *expires;
 	if (!pl_api_only_known(request, body, names) || !take_list(request, body, "to", PL_RECIPIENTS_MAX, &lists[0], &draft->to_count) ||
 	    !take_list(request, body, "info", PL_RECIPIENTS_MAX, &lists[1], &draft->info_count) ||
@@ -155,6 +155,7 @@ static bool take_draft(struct pl_request *request, json_t *body, struct pl_draft
 	    !pl_api_take_string(request, body, "text", "", &draft->text) ||
 	    !pl_api_take_string(request, body, "operator", pl_request_user(request), &draft->operator_name) ||
 	    !pl_api_take_string(request, body, "reply_to", NULL, &draft->reply_to) ||
+	    !pl_api_take_string(request, body, "id", NULL, &draft->id) ||
 	    !pl_api_take_string(request, body, "expires", NULL, &expires))
 		return false;
 	draft->to = lists[0];

@@ -51,6 +51,14 @@ static enum pl_err count_rows(sqlite3 *db, const char *sql, uint64_t *count)
 	return PL_OK;
 }
 
+static enum pl_err count_own_left(struct pl_hotline *hotline, sqlite3 *db, uint8_t lane)
+{
+	char sql[240];
+	snprintf(sql, sizeof(sql), "SELECT coalesce(max(seq), 0) FROM entry WHERE node = %u AND lane = %u AND seq >"
+	                           " coalesce((SELECT seq FROM applied WHERE node = %u AND lane = %u), 0)", hotline->self, lane, hotline->self, lane);
+	return count_rows(db, sql, &hotline->own_left[lane]);
+}
+
 enum pl_err pl_hotline_new(struct pl_core *core, struct pl_applier *applier, struct pl_epoch *epoch, struct pl_hotline **out, char *why,
                            size_t why_max)
 {
@@ -76,6 +84,8 @@ enum pl_err pl_hotline_new(struct pl_core *core, struct pl_applier *applier, str
 		                 &hotline->counts.unanswered_flash);
 	if (err == PL_OK)
 		err = pl_receipts_load(hotline, db);
+	for (uint8_t lane = 0; err == PL_OK && lane < 2; lane++)
+		err = count_own_left(hotline, db, lane);
 	if (err != PL_OK) {
 		snprintf(why, why_max, "the messages cannot be read from the store: %s", pl_err_str(err));
 		pl_hotline_free(hotline);

@@ -32,6 +32,7 @@ struct pl_hotline {
 	bool resuming;
 	struct pl_owed *owed;        /* hotline_receipts.c: authors to whom receipts are due */
 	uv_timer_t owed_timer;
+	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
 	bool pumping, cleaning, checking; /* hotline_upload.c, hotline_chunks.c */
 	uv_timer_t pump_timer;
 };
@@ -108,6 +109,8 @@ void pl_hotline_receive(struct pl_hotline *hotline, const struct pl_store_entry 
 /* Fills in place and entry; the caller sets the rest and calls pl_hotline_keep(). NULL without memory. */
 struct pl_keep *pl_keep_new(struct pl_hotline *hotline, const struct pl_store_entry *entry);
 void pl_hotline_keep(struct pl_keep *keep);
+/* Whether both say the same. Attachments have an id of their own in each entry; nothing else may differ. */
+PL_MUST_CHECK enum pl_err pl_message_is_same(const struct pl_message *first, const struct pl_message *again, bool *is);
 
 /* --- hotline_send.c, hotline_resume.c --- */
 
@@ -126,6 +129,7 @@ struct pl_draft {
 	const char *const *to, *const *info, *const *attachments; /* member codes; tokens of uploads */
 	const char *precedence, *subject, *text, *operator_name;
 	const char *reply_to; /* NULL: none */
+	const char *id;       /* NULL: a new one */
 	uint64_t expires_ms;  /* 0: never */
 	bool exercise;
 };
@@ -160,6 +164,9 @@ struct pl_sending {
 	char *reply_to;
 	struct pl_message_key reply_to_key;
 	uint8_t lane, flags;
+	bool has_id;                 /* chosen by the client, who may be saying it again */
+	bool is_repeat;              /* it was said before: sent tells of that time */
+	struct pl_sending *waits_for; /* another call that says the same at this moment */
 
 	uint16_t nodes[PL_NODES_MAX];
 	size_t nodes_count, nodes_done;

@@ -154,8 +154,7 @@ static enum pl_err insert_copy(struct pl_keep *keep, sqlite3 *db, unsigned *enve
 	return err;
 }
 
-/* Whether two entries carry the same message. Attachments have an id of their own in each entry; nothing else may differ. */
-static enum pl_err is_same(const struct pl_message *first, const struct pl_message *again, bool *is)
+enum pl_err pl_message_is_same(const struct pl_message *first, const struct pl_message *again, bool *is)
 {
 	uint8_t *plain = malloc(2 * PL_PLAINTEXT_BYTES_MAX);
 	size_t bytes[2] = { 0, 0 };
@@ -179,7 +178,7 @@ static enum pl_err judge_again(struct pl_keep *keep, sqlite3 *db)
 	enum pl_err err = pl_message_load(keep->hotline, db, keep->n, &row);
 	if (err != PL_OK)
 		return err;
-	err = is_same(&row.message, &keep->message, &is);
+	err = pl_message_is_same(&row.message, &keep->message, &is);
 	/* PROTOCOL: "What comes again under its id equals the first in all but the ids of attachments." */
 	if (err == PL_OK && !is)
 		keep->refused = "its message id belongs to a message that says something else";

@@ -24,6 +24,8 @@ size_t pl_hotline_audience(const struct pl_hotline *hotline, const struct pl_mes
 	return count;
 }
 
+static void prepare(struct pl_sending *sending);
+
 /* --- ends --- */
 
 static void sending_free(struct pl_sending *sending)
@@ -33,6 +35,13 @@ static void sending_free(struct pl_sending *sending)
 		link = &(*link)->next;
 	if (*link)
 		*link = sending->next;
+	struct pl_sending *other = sending->hotline->sendings;
+	while (other && other->waits_for != sending)
+		other = other->next;
+	if (other) { /* each is waited for by one at most */
+		other->waits_for = NULL;
+		prepare(other);
+	}
 	pl_wipe_free(sending->operator_name, sending->message.operator_name.bytes);
 	pl_wipe_free(sending->subject, sending->message.subject.bytes);
 	pl_wipe_free(sending->text, sending->message.text.bytes);
@@ -243,6 +252,37 @@ void pl_sending_next(struct pl_sending *sending)
 
 /* --- what the draft names in the store --- */
 
+/* A message of this id is here: whether this call says the same again, of which attachments are compared by their number. */
+static enum pl_err take_repeat(struct pl_sending *sending, sqlite3 *db, uint64_t n)
+{
+	struct pl_message_row row;
+	enum pl_err err = pl_message_load(sending->hotline, db, n, &row);
+	if (err != PL_OK)
+		return err;
+	struct pl_message again = sending->message;
+	again.sent_ms = row.sent_ms;
+	bool is = again.attachments_count == row.message.attachments_count;
+	memcpy(again.attachments, row.message.attachments, sizeof(again.attachments));
+	if (is)
+		err = pl_message_is_same(&row.message, &again, &is);
+	struct pl_sent sent = { .ref = { row.node, row.lane, row.seq }, .time_ms = row.sent_ms };
+	memcpy(sent.id, row.id, sizeof(sent.id));
+	memcpy(sent.entry_id, row.entry_id, sizeof(sent.entry_id));
+	pl_message_row_wipe(&row);
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT body_bytes FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3");
+	if (err != PL_OK || !statement)
+		return err != PL_OK ? err : pl_store_sql_err(db);
+	sqlite3_bind_int(statement, 1, sent.ref.node);
+	sqlite3_bind_int(statement, 2, sent.ref.lane);
+	pl_db_bind_u64(statement, 3, sent.ref.seq);
+	if (pl_db_step(statement, &err) == 1)
+		sent.bytes = (size_t)sqlite3_column_int64(statement, 0);
+	pl_db_reset(statement);
+	sending->sent = sent;
+	sending->is_repeat = is;
+	return err != PL_OK || is ? err : PL_ERR_EXISTS;
+}
+
 static enum pl_err prepare_work(struct pl_job *job, sqlite3 *db)
 {
 	struct pl_sending *sending = job->ctx;
@@ -263,6 +303,16 @@ static enum pl_err prepare_work(struct pl_job *job, sqlite3 *db)
 		message->has_reply_to = 1;
 		memcpy(message->reply_to, row.id, sizeof(row.id));
 		pl_message_row_wipe(&row);
+	}
+	if (sending->has_id) {
+		uint64_t n;
+		enum pl_err err = pl_message_find_of(db, hotline->self, message->id, &n);
+		if (err == PL_OK) {
+			err = take_repeat(sending, db, n);
+			snprintf(job->why, sizeof(job->why), "id");
+		}
+		if (err != PL_ERR_UNKNOWN)
+			return err;
 	}
 	uint64_t bytes = 0;
 	for (uint8_t i = 0; i < message->attachments_count; i++) {
@@ -291,27 +341,50 @@ static enum pl_err prepare_work(struct pl_job *job, sqlite3 *db)
 static void prepared(struct pl_job *job)
 {
 	struct pl_sending *sending = job->ctx;
+	if (job->err == PL_OK && sending->is_repeat) {
+		tell_sent(sending);
+		sending_free(sending);
+		return;
+	}
 	if (job->err == PL_OK) {
 		pl_sending_next(sending);
 		return;
 	}
 	char why[sizeof(job->why)];
 	memcpy(why, job->why, sizeof(why));
-	if (strcmp(why, "reply_to") == 0)
+	if (strcmp(why, "reply_to") == 0) {
 		refuse_with(sending, 422, "unknown_message", "reply_to names a message that this node can show.",
 		            "there is no message %s here to reply to",
 		            sending->reply_to);
-	else if (strcmp(why, "bytes") == 0)
+	} else if (strcmp(why, "id") == 0 && job->err == PL_ERR_EXISTS) {
+		sending->message.attachments_count = 0; /* what that message has taken stays taken */
+		refuse_with(sending, 409, "id_in_use", "Choose a new one at random for each message.",
+		            "a message that says something else was sent under this id");
+	} else if (strcmp(why, "bytes") == 0) {
 		refuse_with(sending, 413, "attachments_too_large", NULL, "the attachments of a message are at most %u bytes together",
 		            (unsigned)PL_ATTACHMENT_BYTES_MAX);
-	else if (job->err == PL_ERR_UNKNOWN)
+	} else if (job->err == PL_ERR_UNKNOWN) {
 		refuse_with(sending, 422, "unknown_attachment", "An upload is kept for an hour; POST /v1/attachments gives a token.",
 		            "%s: there is no upload with this token", why);
-	else if (job->err == PL_ERR_EXISTS)
+	} else if (job->err == PL_ERR_EXISTS) {
 		refuse_with(sending, 409, "attachment_in_use", "Upload the file again for another message.", "%s: another message has this upload",
 		            why);
-	else
+	} else {
 		refuse_err(sending, job->err);
+	}
+}
+
+static void prepare(struct pl_sending *sending)
+{
+	struct pl_hotline *hotline = sending->hotline;
+	if (hotline->stopped) {
+		sending->message.attachments_count = 0;
+		refuse_err(sending, PL_ERR_STATE);
+		return;
+	}
+	sending->job = (struct pl_job){ .work = prepare_work, .done = prepared, .ctx = sending, .writes = true,
+	                                .urgent = sending->flags & PL_FLAG_FLASH };
+	pl_store_run(hotline->store, &sending->job);
 }
 
 /* --- the draft --- */
@@ -402,6 +475,31 @@ static bool check_recipients(struct pl_sending *sending, const struct pl_draft *
 		if (pl_epoch_current(hotline->epoch, sending->nodes[i], NULL))
 			sending->nodes[kept++] = sending->nodes[i];
 	sending->nodes_count = kept;
+	return true;
+}
+
+static bool check_id(struct pl_sending *sending, const struct pl_draft *draft)
+{
+	struct pl_hotline *hotline = sending->hotline;
+	size_t bytes = 0;
+	const char *end = NULL;
+	sending->has_id = draft->id != NULL;
+	if (!draft->id) {
+		randombytes_buf(sending->message.id, sizeof(sending->message.id));
+		return true;
+	}
+	if (sodium_hex2bin(sending->message.id, PL_MESSAGE_ID_BYTES, draft->id, strlen(draft->id), NULL, &bytes, &end) != 0 || *end != '\0' ||
+	    bytes != PL_MESSAGE_ID_BYTES) {
+		refuse_with(sending, 422, "bad_new_id", "32 hex digits, chosen at random.", "\"%.40s\" cannot be the id of a message", draft->id);
+		return false;
+	}
+	/* Until it is known what was sent before the daemon ended, nobody can say whether this is new. */
+	for (uint8_t lane = 0; lane < 2; lane++) {
+		if (pl_applier_place(hotline->applier, hotline->self, lane) >= hotline->own_left[lane])
+			continue;
+		refuse_with(sending, 503, "not_ready", "Try again in a moment.", "this node still looks at what it sent before it was started");
+		return false;
+	}
 	return true;
 }
 
@@ -499,11 +597,10 @@ void pl_hotline_send(struct pl_hotline *hotline, const struct pl_draft *draft, p
 	sending->done = done;
 	sending->ctx = ctx;
 	sending->message.sent_ms = pl_core_wall_ms(hotline->core);
-	randombytes_buf(sending->message.id, sizeof(sending->message.id));
 	memcpy(sending->message.sender, pl_api_member(hotline->charter, hotline->self), PL_MEMBER_CODE_BYTES);
 	sending->next = hotline->sendings;
 	hotline->sendings = sending;
-	if (!check_texts(sending, draft) || !check_recipients(sending, draft) || !check_references(sending, draft))
+	if (!check_id(sending, draft) || !check_texts(sending, draft) || !check_recipients(sending, draft) || !check_references(sending, draft))
 		return;
 	if (!sending->operator_name || !sending->subject || !sending->text || (draft->reply_to && !sending->reply_to) ||
 	    (draft->attachments_count > 0 && !sending->metas)) {
@@ -511,11 +608,15 @@ void pl_hotline_send(struct pl_hotline *hotline, const struct pl_draft *draft, p
 		refuse_err(sending, PL_ERR_MEMORY);
 		return;
 	}
-	if (!sending->reply_to && sending->message.attachments_count == 0) {
-		pl_sending_next(sending);
+	struct pl_sending *other = sending->has_id ? sending->next : NULL;
+	while (other && memcmp(other->message.id, sending->message.id, sizeof(other->message.id)) != 0)
+		other = other->next;
+	if (other) { /* the latest of those that say the same now: it is waited for by nobody else */
+		sending->waits_for = other;
 		return;
 	}
-	sending->job = (struct pl_job){ .work = prepare_work, .done = prepared, .ctx = sending, .writes = true,
-	                                .urgent = sending->flags & PL_FLAG_FLASH };
-	pl_store_run(hotline->store, &sending->job);
+	if (sending->has_id || sending->reply_to || sending->message.attachments_count > 0)
+		prepare(sending);
+	else
+		pl_sending_next(sending);
 }

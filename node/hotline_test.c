@@ -421,3 +421,57 @@ Test(hotline, a_message_to_more_than_63_nodes_goes_in_several_envelopes, .timeou
 	free(text);
 	fix_free(fix);
 }
+
+Test(hotline, a_call_that_is_said_again_under_its_id_sends_nothing_again)
+{
+	static const char id[] = "00112233445566778899aabbccddeeff";
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	json_t *first = fix_call(fix, FIN, "POST", "/v1/messages", with(draft("SGP", "priority", "Once"), "id", json_string(id)), 201);
+	fix_expect(first, "id", id);
+	for (int restarted = 0; restarted < 2; restarted++) {
+		json_t *again = fix_call(fix, FIN, "POST", "/v1/messages", with(draft("SGP", "priority", "Once"), "id", json_string(id)), 201);
+		cr_assert(json_equal(first, again), "the answer is the one of the first time");
+		json_decref(again);
+		json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", with(draft("SGP", "priority", "Other"), "id", json_string(id)), 409);
+		fix_expect(error, "error.code", "id_in_use");
+		json_decref(error);
+		fix_settle(fix);
+		fix_stop(fix, FIN);
+		fix_start(fix, FIN);
+		fix_settle(fix);
+	}
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry WHERE kind = 2 AND node = 1"), 1);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", with(draft("SGP", "priority", "Once"), "id", json_string("0011")), 422);
+	fix_expect(error, "error.code", "bad_new_id");
+	json_decref(error);
+	json_decref(first);
+	fix_free(fix);
+}
+
+Test(hotline, a_call_that_was_cut_off_by_the_end_of_the_daemon_can_be_said_again)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	fix_deliver(fix, FIN, false);
+	json_t *body = with(draft("SGP", "priority", "Before the end"), "id", json_string("00112233445566778899aabbccddeeff"));
+	char *text = json_dumps(body, 0);
+	fix_post_and_stop(fix, FIN, "/v1/messages", text);
+	free(text);
+	fix_start(fix, FIN);
+	/* The entry is there, and nobody has looked at it. */
+	json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", json_incref(body), 503);
+	fix_expect(error, "error.code", "not_ready");
+	json_decref(error);
+	fix_stop(fix, FIN);
+	fix_deliver(fix, FIN, true);
+	fix_start(fix, FIN);
+	fix_settle(fix);
+	json_t *again = fix_call(fix, FIN, "POST", "/v1/messages", body, 201);
+	fix_expect(again, "ref", "FIN/1/1");
+	json_decref(again);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), 1);
+	fix_free(fix);
+}

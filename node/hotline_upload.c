@@ -184,7 +184,9 @@ enum pl_err pl_upload_take(const struct pl_hotline *hotline, sqlite3 *db, const 
 		return err;
 	uint8_t *meta = NULL;
 	size_t meta_bytes = 0;
-	bool complete = sqlite3_column_int(look, 0) != 0, taken = sqlite3_column_type(look, 1) != SQLITE_NULL;
+	/* Taken for this very message: by a call that was cut off. */
+	bool complete = sqlite3_column_int(look, 0) != 0, taken = sqlite3_column_type(look, 1) != SQLITE_NULL &&
+	     (sqlite3_column_bytes(look, 1) != PL_MESSAGE_ID_BYTES || memcmp(sqlite3_column_blob(look, 1), message_id, PL_MESSAGE_ID_BYTES) != 0);
 	err = !complete ? PL_ERR_UNKNOWN : taken ? PL_ERR_EXISTS : PL_OK;
 	if (err == PL_OK)
 		err = pl_hotline_open(hotline, "hotline_upload", "meta", token, PL_TOKEN_BYTES, look, 2, &meta, &meta_bytes);
