@@ -7,11 +7,13 @@
 
 #include "node/http_impl.h"
 #include "node/log.h"
+#include "proto/limits.h"
 
 #define BODY_ROOM_BYTES 65536
 #define PIECE_BYTES 32768
-/* A body that nobody wants is read to its end up to this size, so that a client that sends before it reads comes to read the refusal. */
-#define UNWANTED_BYTES_MAX (1 << 20)
+/* A body that nobody wants is read to its end up to this size, the largest that any call takes, so that a client that sends before it reads
+ * comes to read the refusal instead of a broken pipe. */
+#define UNWANTED_BYTES_MAX PL_ATTACHMENT_BYTES_MAX
 
 /* --- connections --- */
 
