@@ -44,7 +44,7 @@ export PARLEY_PASSPHRASE='correct horse battery'
 descriptors() { find "/proc/${pids[CHE]}/fd" -mindepth 1 2>/dev/null | wc -l; }
 descriptors_before=$(descriptors)
 told=0
-said() { tail -n +$((lines + 1)) CHE.log | grep -qE -- "$1"; }
+said() { tail -n +$((lines + 1)) CHE.log | grep -E -- "$1" >/dev/null; }
 # story NAME PATTERN: CHE hangs up at once, and says this in its log
 story() {
   lines=$(wc -l <CHE.log)

@@ -141,7 +141,7 @@ answer() { "$pick" "$@" <answer.json 2>/dev/null; }
 is_linked() { ask "$1" peers && [ "$(answer "peers.node=$2.state")" = live ]; }
 is_unlinked() { ask "$1" peers && [ "$(answer "peers.node=$2.state")" != live ]; }
 has_key_of() { ask "$1" peers && [ "$(answer "peers.node=$2.epoch_key_valid_until")" != null ]; }
-is_followed() { "$call" "$1/parley.sock" GET /metrics 2>/dev/null | grep -qE '^parley_http_event_streams [1-9]'; }
+is_followed() { "$call" "$1/parley.sock" GET /metrics 2>/dev/null | grep -E '^parley_http_event_streams [1-9]' >/dev/null; }
 frontier() { ask "$1" status && answer frontier.root; }
 frontiers_are_equal() {
   local state first one
