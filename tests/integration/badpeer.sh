@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 . "$(dirname "$0")/network.sh"
-. "$(dirname "$0")/load.sh"
+. "$top/tests/integration/load.sh"
 rawpeer=$(realpath "${PARLEY_RAWPEER:-$build/tests/integration/rawpeer}")
 relay=$(realpath "${PARLEY_RELAY:-$build/tests/integration/relay}")
 echo "badpeer.sh: seed $seed"

@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 . "$(dirname "$0")/network.sh"
-. "$(dirname "$0")/load.sh"
+. "$top/tests/integration/load.sh"
 sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 echo "kill.sh: seed $seed"
 
