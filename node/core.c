@@ -118,7 +118,7 @@ static void log_note(const struct pl_core *core, const struct pl_effect *fx)
 	}
 }
 
-static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool is_authored)
+static struct pl_store_entry entry_of(const struct pl_core *core, const struct pl_effect *fx)
 {
 	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
 	                                .gseq = fx->store.gseq, .received_ms = core->wall_ms, .body = fx->store.body,
@@ -126,6 +126,13 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool i
 
 	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
 	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
+	return entry;
+}
+
+static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool is_authored)
+{
+	const struct pl_store_entry entry = entry_of(core, fx);
+
 	/* Signed here, and come from a peer: proof, not just a claim, that this node has been further than its store. */
 	if (entry.node == core->self && !is_authored)
 		pl_store_freeze_feed(core->store, "A peer sent entries that this node has signed and did not hold: its store was restored from a copy.");
@@ -139,11 +146,8 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool i
 /* Where that does not work, the damage is found again when the entry is next read. */
 static void repair_entry(struct pl_core *core, const struct pl_effect *fx)
 {
-	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .seq = fx->store.seq, .gseq = fx->store.gseq,
-	                                .body = fx->store.body, .body_bytes = fx->store.body_bytes };
+	const struct pl_store_entry entry = entry_of(core, fx);
 
-	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
-	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
 	if (pl_store_repair(core->store, &entry) != PL_OK)
 		PL_LOG(PL_LOG_ERROR, "store", "an entry that has come back cannot be put in its place");
 }

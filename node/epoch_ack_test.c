@@ -5,40 +5,8 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "node/app_fixture.h"
+#include "node/epoch_fixture.h"
 #include "node/epoch_impl.h"
-
-#define DAY_MS PL_EPOCH_KEY_MS
-
-enum { CHE, FIN, SGP };
-
-static struct pl_epoch *epoch_of(struct fix *fix, uint16_t node)
-{
-	return fix_app(fix, node)->epoch;
-}
-
-static uint64_t number_at(struct fix *fix, uint16_t node, uint16_t of)
-{
-	struct pl_epoch_info info;
-	return pl_epoch_current(epoch_of(fix, node), of, &info) ? info.number : 0;
-}
-
-/* What the timer does every minute. */
-static void tick(struct fix *fix, unsigned nodes)
-{
-	for (uint16_t node = 0; node < nodes; node++)
-		pl_epoch_start(epoch_of(fix, node));
-	fix_settle(fix);
-}
-
-/* Each node makes a key a day, all at the same time. */
-static void pass_days(struct fix *fix, unsigned nodes, unsigned days)
-{
-	for (unsigned day = 0; day < days; day++) {
-		fix_advance(fix, DAY_MS);
-		tick(fix, nodes);
-	}
-}
 
 static int64_t oldest(struct fix *fix, uint16_t node)
 {

@@ -4,32 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "node/app_fixture.h"
-
-#define DAY_MS PL_EPOCH_KEY_MS
-
-enum { CHE, FIN, SGP };
-
-static struct pl_epoch *epoch_of(struct fix *fix, uint16_t node)
-{
-	return fix_app(fix, node)->epoch;
-}
-
-static uint64_t number_at(struct fix *fix, uint16_t node, uint16_t of)
-{
-	struct pl_epoch_info info;
-	return pl_epoch_current(epoch_of(fix, node), of, &info) ? info.number : 0;
-}
-
-static void pass_days(struct fix *fix, unsigned nodes, unsigned days)
-{
-	for (unsigned day = 0; day < days; day++) {
-		fix_advance(fix, DAY_MS);
-		for (uint16_t node = 0; node < nodes; node++)
-			pl_epoch_start(epoch_of(fix, node));
-		fix_settle(fix);
-	}
-}
+#include "node/epoch_fixture.h"
 
 static void send_text(struct fix *fix, uint16_t from, const char *to, int status)
 {

@@ -71,10 +71,7 @@ static void run(void *ctx)
 			continue;
 		}
 		uv_mutex_unlock(&verifier->mutex);
-		for (uint16_t i = 0; i < request->count; i++) {
-			const bool holds = pl_entry_verify(verifier->network_id, request->headers + (size_t)i * PL_ENTRY_HEADER_BYTES) == PL_OK;
-			request->good |= (uint32_t)holds << i;
-		}
+		request->good = pl_entries_verify(verifier->network_id, request->headers, request->count);
 		uv_mutex_lock(&verifier->mutex);
 		push(&verifier->done, request);
 		uv_async_send(&verifier->async);

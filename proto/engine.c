@@ -403,11 +403,13 @@ bool pl_engine_next_effect(struct pl_engine *e, struct pl_effect *out)
 
 uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
 {
-	bool waits = e->work_left;
-
-	for (uint16_t i = 0; i < e->sessions_max; i++)
-		waits |= pl_in_queue_waits(e, &e->sessions[i]);
-	return waits ? 0 : e->timer_ms;
+	if (e->work_left)
+		return 0;
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (pl_in_queue_waits(e, &e->sessions[i]))
+			return 0;
+	}
+	return e->timer_ms;
 }
 
 /* --- looking in --- */

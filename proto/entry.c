@@ -1,5 +1,6 @@
 #include "proto/entry.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "crypto/bytes.h"
@@ -170,4 +171,16 @@ enum pl_err pl_entry_verify(const uint8_t network_id[PL_ID_BYTES], const uint8_t
 
 	return pl_sign_verify(PL_LABEL_ENTRY, sizeof(PL_LABEL_ENTRY), parts, 2, entry_header + PL_AUTHOR_OFFSET,
 	                      entry_header + PL_HEADER_BYTES);
+}
+
+uint32_t pl_entries_verify(const uint8_t network_id[PL_ID_BYTES], const uint8_t *entry_headers, uint16_t count)
+{
+	uint32_t good = 0;
+
+	assert(count <= 32);
+	for (uint16_t i = 0; i < count; i++) {
+		if (pl_entry_verify(network_id, entry_headers + (size_t)i * PL_ENTRY_HEADER_BYTES) == PL_OK)
+			good |= (uint32_t)1 << i;
+	}
+	return good;
 }

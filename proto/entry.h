@@ -111,5 +111,7 @@ void pl_entry_sign(const uint8_t network_id[PL_ID_BYTES], const uint8_t secret_k
 
 /* PL_ERR_SIGNATURE unless the header's author signed it. */
 PL_MUST_CHECK enum pl_err pl_entry_verify(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES]);
+/* The same of up to 32 headers, one after the other: bit i is set where the author of header i has signed it. */
+uint32_t pl_entries_verify(const uint8_t network_id[PL_ID_BYTES], const uint8_t *entry_headers, uint16_t count);
 
 #endif

@@ -196,7 +196,7 @@ void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wir
 		return;
 	}
 	pl_candidate(e, wire, &c);
-	if (pl_repair_take(e, c.node, &c.header, c.id, c.entry_header, c.body))
+	if (pl_repair_take(e, &c))
 		return;
 	if (wire->header.seq > lane->have_seq)
 		return; /* what it was to be compared with is void: the store has failed since */

@@ -30,10 +30,9 @@ static bool signature_holds(struct pl_engine *e, const struct session *s, const 
 	return pl_check_verdict(e, s, c->id, &good) ? good : pl_lane_verify(e, c->entry_header) == PL_OK;
 }
 
-/* Returns the header, where the effect keeps it. */
-static const uint8_t *store(struct pl_engine *e, const struct candidate *c)
+const uint8_t *pl_entry_effect(struct pl_engine *e, enum pl_effect_type type, const struct candidate *c)
 {
-	struct effect_slot *slot = pl_effect_add(e, PL_FX_STORE);
+	struct effect_slot *slot = pl_effect_add(e, type);
 	struct pl_effect *fx = &slot->effect;
 
 	memcpy(slot->bytes, c->entry_header, PL_ENTRY_HEADER_BYTES);
@@ -46,8 +45,13 @@ static const uint8_t *store(struct pl_engine *e, const struct candidate *c)
 	fx->store.header = slot->bytes;
 	fx->store.body = c->body;
 	fx->store.body_bytes = c->header.body_bytes;
-	e->storing_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
 	return slot->bytes;
+}
+
+static const uint8_t *store(struct pl_engine *e, const struct candidate *c)
+{
+	e->storing_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
+	return pl_entry_effect(e, PL_FX_STORE, c);
 }
 
 static void remember(struct lane *lane, const struct candidate *c)

@@ -52,25 +52,14 @@ static void forget(struct pl_engine *e, struct repair *r)
 	}
 }
 
-bool pl_repair_take(struct pl_engine *e, uint16_t node, const struct pl_header *header, const uint8_t id[PL_ID_BYTES],
-                    const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body)
+bool pl_repair_take(struct pl_engine *e, const struct candidate *c)
 {
-	struct repair *r = find(e, node, header->lane, header->seq);
+	struct repair *r = find(e, c->node, c->header.lane, c->header.seq);
 
 	/* The id covers header and signature, and with them the body. */
-	if (!r || memcmp(id, r->id, PL_ID_BYTES) != 0)
+	if (!r || memcmp(c->id, r->id, PL_ID_BYTES) != 0)
 		return false;
-	struct effect_slot *slot = pl_effect_add(e, PL_FX_REPAIR);
-	struct pl_effect *fx = &slot->effect;
-	memcpy(slot->bytes, entry_header, PL_ENTRY_HEADER_BYTES);
-	fx->store.node = node;
-	fx->store.lane = header->lane;
-	fx->store.seq = header->seq;
-	fx->store.gseq = header->gseq;
-	memcpy(fx->store.id, id, PL_ID_BYTES);
-	fx->store.header = slot->bytes;
-	fx->store.body = body;
-	fx->store.body_bytes = header->body_bytes;
+	(void)pl_entry_effect(e, PL_FX_REPAIR, c);
 	e->repairs_vain = 0;
 	forget(e, r);
 	return true;

@@ -344,6 +344,8 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
 bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 
+/* An effect that hands an entry to the store. Returns the header, where the effect keeps it. */
+const uint8_t *pl_entry_effect(struct pl_engine *e, enum pl_effect_type type, const struct candidate *c);
 /* Rebuilds an entry from its wire form. */
 void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct candidate *out);
 /* Whether this may be verified by a later entry of its run. The node is one of the charter. */
@@ -416,8 +418,7 @@ void pl_tell_flush(struct pl_engine *e, struct session *s);
 void pl_repair_damaged(struct pl_engine *e, const struct pl_event *event);
 void pl_repair_done(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
 /* An entry in full has come. True if it is one that was damaged here: it goes to the store. */
-bool pl_repair_take(struct pl_engine *e, uint16_t node, const struct pl_header *header, const uint8_t id[PL_ID_BYTES],
-                    const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], const uint8_t *body);
+bool pl_repair_take(struct pl_engine *e, const struct candidate *c);
 void pl_repair_session_live(struct pl_engine *e);
 void pl_repair_timers(struct pl_engine *e);
 

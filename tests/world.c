@@ -405,11 +405,8 @@ static void effects(struct world *w, uint16_t node)
 		case PL_FX_VERIFY: {
 			assert(n->checked_count < CHECKED_MAX);
 			struct checked *checked = &n->checked[n->checked_count++];
-			*checked = (struct checked){ .at_ms = w->now_ms + w->check_ms, .token = fx.verify.token };
-			for (uint16_t i = 0; i < fx.verify.count; i++) {
-				if (pl_entry_verify(w->charter->network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK)
-					checked->good |= (uint32_t)1 << i;
-			}
+			*checked = (struct checked){ .at_ms = w->now_ms + w->check_ms, .token = fx.verify.token,
+			                              .good = pl_entries_verify(w->charter->network_id, fx.verify.headers, fx.verify.count) };
 			break;
 		}
 		case PL_FX_ACKED:

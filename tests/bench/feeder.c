@@ -126,11 +126,7 @@ static void carry_out(void)
 			if (checks_count == sizeof checks / sizeof *checks)
 				fail("too many checks at once");
 			checks[checks_count] = (struct pl_event){ .type = PL_EV_VERIFIED, .verified = { .token = fx.verify.token } };
-			for (uint16_t i = 0; i < fx.verify.count; i++) {
-				if (pl_entry_verify(charter.network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK)
-					checks[checks_count].verified.good |= (uint32_t)1 << i;
-			}
-			checks_count++;
+			checks[checks_count++].verified.good = pl_entries_verify(charter.network_id, fx.verify.headers, fx.verify.count);
 			break;
 		case PL_FX_REPAIR:
 			fail("nothing was damaged");

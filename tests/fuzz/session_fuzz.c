@@ -440,11 +440,9 @@ static void carry_out(void)
 			break;
 		case PL_FX_VERIFY:
 			PL_FUZZ_CHECK(scene.checks_count < CHECKS_MAX && fx.verify.count >= 1 && fx.verify.count <= 32);
-			scene.checks[scene.checks_count] = (struct pending_check){ .token = fx.verify.token };
-			for (uint16_t i = 0; i < fx.verify.count; i++)
-				scene.checks[scene.checks_count].good |=
-					(uint32_t)(pl_entry_verify(charter.network_id, fx.verify.headers + i * PL_ENTRY_HEADER_BYTES) == PL_OK) << i;
-			scene.checks_count++;
+			scene.checks[scene.checks_count++] = (struct pending_check){
+				fx.verify.token, pl_entries_verify(charter.network_id, fx.verify.headers, fx.verify.count)
+			};
 			break;
 		case PL_FX_ACKED:
 			PL_FUZZ_CHECK(fx.acked.seq <= scene.accepted[fx.acked.node][fx.acked.lane]);

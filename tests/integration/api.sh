@@ -12,8 +12,7 @@ conform=$(realpath "${PARLEY_CONFORM:-$build/tests/integration/conform}")
 
 make_chain FIN CHE SGP EST # EST never comes up
 for state in FIN CHE SGP; do launch $state; done
-for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
-until_true 'FIN, CHE and SGP have one another'\''s keys' all_have_keys FIN CHE SGP
+await_network FIN CHE SGP
 
 : >seen
 asked=0

@@ -10,8 +10,7 @@ sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 
 make_chain FIN CHE SGP EST # EST never starts, so nobody knows an encryption key of it
 for state in FIN CHE SGP; do launch $state; done
-for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
-until_true 'FIN, CHE and SGP have one another'\''s keys' all_have_keys FIN CHE SGP
+await_network FIN CHE SGP
 f=(--dir FIN) s=(--dir SGP)
 
 # refuses STATUS CODE PATTERN METHOD PATH [FILE [TYPE]]: the API of FIN, as nobody's command asks it

@@ -36,8 +36,7 @@ for state in FIN CHE SGP; do
   lift_quota $state
   launch $state
 done
-for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
-until_true 'each has the keys of the others' all_have_keys FIN CHE SGP
+await_network FIN CHE SGP
 
 step '1. peers that break the protocol'
 export PARLEY_PASSPHRASE='correct horse battery'

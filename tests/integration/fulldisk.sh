@@ -19,8 +19,7 @@ before_removal() { umount "$work/FIN" "$work/CHE"; }
 for state in FIN CHE; do mount -t tmpfs -o size=12m,mode=0700 tmpfs $state; done
 make_chain FIN CHE SGP
 for state in FIN CHE SGP; do launch $state; done
-for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
-until_true 'each has the keys of the others' all_have_keys FIN CHE SGP
+await_network FIN CHE SGP
 f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
 
 # fill STATE: takes all room that is left on its disk

@@ -148,7 +148,13 @@ frontiers_are_equal() {
   first=$(frontier "$1") || return 1
   for state in "${@:2}"; do one=$(frontier "$state") && [ "$one" = "$first" ] || return 1; done
 }
-# ready A B C: each has the encryption keys of the others
+# STATE...: waits until their daemons, which have been launched, answer and have one another's keys
+await_network() {
+  local state
+  for state; do until_true "parleyd of $state answers" answers "$state"; done
+  until_true 'each has the keys of the others' all_have_keys "$@"
+}
+# A B C: each has the encryption keys of the others
 all_have_keys() {
   local a b
   for a; do

@@ -10,8 +10,7 @@ sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 
 make_chain FIN CHE SGP
 for state in FIN CHE SGP; do launch $state; done
-for state in FIN CHE SGP; do until_true "parleyd of $state answers" answers $state; done
-until_true 'each has the keys of the others' all_have_keys FIN CHE SGP
+await_network FIN CHE SGP
 
 step '1. while SGP is away, CHE keeps five messages of FIN for it'
 stop SGP TERM
