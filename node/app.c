@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/api.h"
+#include "node/api/api.h"
 #include "node/app_parts.h"
 #include "node/log.h"
 

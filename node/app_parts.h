@@ -9,10 +9,10 @@
 
 #include "node/app.h"
 #include "node/apply.h"
-#include "node/channel.h"
-#include "node/epoch.h"
-#include "node/hotline.h"
-#include "node/indicator.h"
+#include "node/indicator/channel.h"
+#include "node/epoch/epoch.h"
+#include "node/hotline/hotline.h"
+#include "node/indicator/indicator.h"
 
 struct pl_app {
 	struct pl_core *core;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "node/db.h"
+#include "node/store/db.h"
 #include "node/log.h"
 
 #define RETRY_MS 1000

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "node/room.h"
+#include "node/store/room.h"
 #include "node/visible.h"
 
 #define FILE_NAME "parley.conf"

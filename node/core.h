@@ -14,10 +14,10 @@
 
 #include "crypto/err.h"
 #include "node/conf.h"
-#include "node/http.h"
+#include "node/http/http.h"
 #include "node/keys.h"
 #include "node/ref.h"
-#include "node/store.h"
+#include "node/store/store.h"
 #include "proto/charter.h"
 #include "proto/engine.h"
 

@@ -5,7 +5,7 @@
 #include "node/app.h"
 #include "node/core.h"
 #include "node/net.h"
-#include "node/room.h"
+#include "node/store/room.h"
 #include "node/verifier.h"
 
 /* A submission that waits to be durable. */

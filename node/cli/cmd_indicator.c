@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "node/cli/papers.h"
-#include "node/stix.h"
+#include "node/indicator/stix.h"
 #include "proto/content.h"
 
 #define BATCH_BYTES (512u << 10) /* a batch takes a moment, so that progress moves and a FLASH finds the daemon free */

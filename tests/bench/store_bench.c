@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "node/store_sample.h"
-#include "node/store_schema.h"
+#include "node/store/store_sample.h"
+#include "node/store/store_schema.h"
 
 #define NODES 8
 #define ROUNDS 3

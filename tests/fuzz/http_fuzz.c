@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "node/http_impl.h"
+#include "node/http/http_impl.h"
 #include "node/log.h"
 
 #define OUT_MAX 262144

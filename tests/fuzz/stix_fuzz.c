@@ -1,7 +1,7 @@
 /* STIX import: the walk of a bundle against jansson reading the same text as one tree, and the check of single objects. */
 #include <jansson.h>
 
-#include "node/stix.h"
+#include "node/indicator/stix.h"
 #include "tests/fuzz/fuzz.h"
 
 enum verdict { NO_JSON, NO_BUNDLE, BUNDLE };

@@ -2,7 +2,7 @@
 # The control API of running daemons, held to openapi.json: each operation is asked for what it gives and for each error that can be brought about;
 # status, media type, form and error code have to be as described. A status that is described and neither seen here nor listed below as one that
 # cannot be brought about fails the test, so does a path or a method that is answered and not described. (That the daemon has no route which
-# the description lacks is seen from within: node/api_test.c.)
+# the description lacks is seen from within: node/api/api_test.c.)
 #
 # Usage: tests/integration/api.sh   in the build directory; see scenario.sh
 set -euo pipefail
@@ -32,7 +32,7 @@ json() { printf '%s' "$1" >request; }
 expect_openapi() {
   "$call" FIN/parley.sock GET /v1/openapi.json >out 2>err || fail 'openapi.json: no answer'
   tail -n +2 out >openapi.json
-  cmp -s openapi.json "$top/node/openapi.json" || fail 'the daemon describes something else than node/openapi.json'
+  cmp -s openapi.json "$top/node/api/openapi.json" || fail 'the daemon describes something else than node/api/openapi.json'
   expect FIN 200 GET /v1/openapi.json
 }
 expect_openapi
@@ -204,8 +204,8 @@ step '6. a description that is wrong is noticed'
 notices() {
   local how=$1 node=$2
   shift 2
-  sed "$how" "$top/node/openapi.json" >wrong.json
-  ! cmp -s wrong.json "$top/node/openapi.json" || fail "$how changes nothing"
+  sed "$how" "$top/node/api/openapi.json" >wrong.json
+  ! cmp -s wrong.json "$top/node/api/openapi.json" || fail "$how changes nothing"
   "$call" "$node/parley.sock" "$@" >out 2>err || fail "$node: $*: no answer"
   if "$conform" wrong.json "$1" "$2" <out >err 2>&1; then fail "$how is not noticed"; fi
 }

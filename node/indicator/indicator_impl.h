@@ -1,0 +1,75 @@
+/* Inside the indicator part; see indicator.h for which file does what. */
+#ifndef PL_NODE_INDICATOR_IMPL_H
+#define PL_NODE_INDICATOR_IMPL_H
+
+#include "node/indicator/indicator.h"
+#include "node/indicator/stix.h"
+#include "proto/content.h"
+
+#define PL_INDICATOR_LANE 2
+
+/* Work for a thread other than the loop's. One at a time for the whole part, in the order given, so that libuv's other threads stay free
+ * for what is urgent. */
+struct pl_aside {
+	void (*run)(struct pl_aside *aside);  /* on another thread */
+	void (*done)(struct pl_aside *aside); /* on the loop's */
+	void *ctx;
+	uv_work_t request;
+	struct pl_indicator_part *part;
+	struct pl_aside *next;
+};
+void pl_aside_queue(struct pl_indicator_part *part, struct pl_aside *aside);
+
+struct pl_import;
+struct pl_waiting_channel;
+
+struct pl_indicator_part {
+	struct pl_core *core;
+	struct pl_applier *applier;
+	struct pl_channels *channels;
+	bool started, stopped;
+	struct pl_indicator_counts counts;
+
+	struct pl_aside *aside_first, *aside_last; /* the first one runs */
+
+	/* indicator.c: channels whose root is here and for which entries may wait */
+	struct pl_waiting_channel *waiting_first;
+	bool draining;
+	uv_timer_t retry;
+
+	/* indicator_import.c */
+	uint64_t own_applied_seq; /* entries of this node up to here are in the tables */
+	struct pl_import *imports;
+};
+
+struct pl_envelope_ctx pl_indicator_ctx(const struct pl_indicator_part *part, uint16_t author);
+
+/* Takes a bundle from the request's body; replies. */
+void pl_indicator_import(struct pl_indicator_part *part, struct pl_request *request, uint8_t tlp, bool strict);
+/* own_applied_seq has gone up. */
+void pl_indicator_import_applied(struct pl_indicator_part *part);
+/* Replies to those that still wait; after the loop has run out, frees them. */
+void pl_indicator_import_stop(struct pl_indicator_part *part);
+void pl_indicator_import_free(struct pl_indicator_part *part);
+
+/* What to look for. An empty string, PL_NODE_NONE and 0 mean all. */
+#define PL_INDICATOR_QUERY_BYTES_MAX 256
+struct pl_indicator_filter {
+	char type[PL_STIX_TYPE_BYTES_MAX + 1];
+	uint16_t author;
+	uint8_t tlp;
+	char query[PL_INDICATOR_QUERY_BYTES_MAX +
+	           1]; /* stands somewhere in the name or in the object's text, in any case of ASCII letters */
+};
+/* These reply. after: 0 for the newest. */
+void pl_indicator_list(struct pl_indicator_part *part, struct pl_request *request, const struct pl_indicator_filter *filter, uint64_t after,
+                       uint64_t limit);
+void pl_indicator_export(struct pl_indicator_part *part, struct pl_request *request, const struct pl_indicator_filter *filter);
+void pl_indicator_show(struct pl_indicator_part *part, struct pl_request *request, const char *id, uint16_t author, bool meta);
+
+/* Sealed columns of table indicator. */
+#define PL_INDICATOR_TABLE "indicator"
+#define PL_INDICATOR_NAME "name"
+#define PL_INDICATOR_OBJECT "object"
+
+#endif

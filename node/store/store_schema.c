@@ -1,0 +1,61 @@
+#include "node/store/store_schema.h"
+
+#include <stdio.h>
+
+#include "node/store/store.h"
+
+const struct pl_migration pl_migrations[] = {
+	{1, "base", pl_schema_base},
+	{2, "hotline", pl_schema_hotline},
+	{3, "indicator", pl_schema_indicator},
+	{4, "message", pl_schema_message},
+	{5, "epoch", pl_schema_epoch},
+};
+const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
+
+/* Rows of entry stand in order of arrival, so that writing always appends to the end of the tree, whatever lane an entry is of; the small
+ * index by place takes the scattered inserts. header and body come last: a query for the columns before them reads no overflow page. */
+const char pl_schema_base[] =
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE node (idx INTEGER PRIMARY KEY, node_id BLOB NOT NULL) STRICT;"
+	"CREATE TABLE entry ("
+	" arrival INTEGER PRIMARY KEY,"
+	" node INTEGER NOT NULL,"
+	" lane INTEGER NOT NULL,"
+	" seq INTEGER NOT NULL,"
+	" gseq INTEGER NOT NULL,"
+	" received_ms INTEGER NOT NULL,"
+	" kind INTEGER NOT NULL,"
+	" flags INTEGER NOT NULL,"
+	" body_bytes INTEGER NOT NULL,"
+	" id BLOB NOT NULL,"
+	" header BLOB NOT NULL,"
+	" body BLOB"
+	") STRICT;"
+	"CREATE UNIQUE INDEX entry_place ON entry (node, lane, seq);"
+	"CREATE TABLE applied (node INTEGER, lane INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (node, lane)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE peer_ack (peer INTEGER, node INTEGER, lane INTEGER, seq INTEGER NOT NULL,"
+	" PRIMARY KEY (peer, node, lane)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE proof (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, header_a BLOB NOT NULL, header_b BLOB NOT NULL,"
+	" UNIQUE (header_a, header_b)) STRICT;";
+
+int pl_schema_latest(void)
+{
+	return pl_migrations[pl_migrations_count - 1].number;
+}
+
+enum pl_err pl_schema_migrate(sqlite3 *db, int from)
+{
+	char pragma[96];
+
+	for (int i = 0; i < pl_migrations_count; i++) {
+		if (pl_migrations[i].number <= from)
+			continue;
+		if (sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL) != SQLITE_OK)
+			return pl_store_sql_err(db);
+		snprintf(pragma, sizeof(pragma), "PRAGMA application_id=%d; PRAGMA user_version=%d", PL_STORE_APPLICATION_ID, pl_migrations[i].number);
+		if (sqlite3_exec(db, pragma, NULL, NULL, NULL) != SQLITE_OK)
+			return pl_store_sql_err(db);
+	}
+	return PL_OK;
+}

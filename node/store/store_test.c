@@ -1,0 +1,691 @@
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "node/store/store_fixture.h"
+#include "node/store/store_schema.h"
+
+static struct fixture f;
+
+static void set_up(void)
+{
+	fixture_init(&f, "/tmp");
+}
+
+static void tear_down(void)
+{
+	fixture_dispose(&f);
+}
+
+TestSuite(store, .init = set_up, .fini = tear_down, .timeout = 30);
+
+/* --- what is stored --- */
+
+Test(store, reports_what_is_durable_and_finds_it_again)
+{
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 300; seq++)
+		for (uint16_t node = 0; node < 3; node++)
+			cr_assert_eq(fixture_append(&f, node, 1, seq, (uint32_t)(seq % 50), false), PL_OK);
+	cr_assert_gt(pl_store_queue_bytes(f.store), 0);
+	fixture_await(&f, &f.stored, 900);
+	cr_assert_eq(pl_store_queue_bytes(f.store), 0);
+	cr_assert_eq(f.stored, 900);
+	fixture_close(&f);
+
+	fixture_start(&f);
+	cr_assert_eq(pl_store_load(f.store, 7, 2, 1, 1, 300, UINT32_MAX), PL_OK);
+	fixture_await(&f, &f.loaded, 1);
+	cr_assert_eq(f.loaded_entries, 300);
+	cr_assert_eq(fixture_append(&f, 2, 1, 300, 10, false), PL_ERR_EXISTS);
+	cr_assert_eq(fixture_append(&f, 2, 1, 302, 10, false), PL_ERR_CHAIN);
+	cr_assert_eq(fixture_append(&f, 2, 1, 301, 10, false), PL_OK);
+	fixture_await(&f, &f.stored, 901);
+}
+
+static struct {
+	uint32_t token;
+	size_t count;
+	struct pl_store_entry expected;
+	uint8_t body[200];
+} loaded;
+
+static void check_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	uint8_t body[200];
+	struct pl_store_entry expected;
+
+	loaded.token = token;
+	loaded.count = count;
+	for (size_t i = 0; i < count; i++) {
+		sample_entry(&expected, body, 200, 5, 2, 10 + i);
+		cr_assert_arr_eq(entries[i].header, expected.header, PL_ENTRY_HEADER_BYTES);
+		cr_assert_eq(entries[i].body_bytes, 200);
+		cr_assert_arr_eq(entries[i].body, body, 200);
+	}
+	((struct fixture *)ctx)->loaded++;
+}
+
+Test(store, loads_a_range_byte_for_byte_and_up_to_the_limit)
+{
+	f.callbacks.loaded = check_loaded;
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 50; seq++)
+		cr_assert_eq(fixture_append(&f, 5, 2, seq, 200, false), PL_OK);
+	fixture_await(&f, &f.stored, 50);
+
+	cr_assert_eq(pl_store_load(f.store, 1, 5, 2, 10, 19, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, 1);
+	cr_assert_eq(loaded.count, 10);
+	cr_assert_eq(loaded.token, 1);
+	cr_assert_eq(pl_store_load(f.store, 2, 5, 2, 10, 19, 3 * (PL_ENTRY_HEADER_BYTES + 200)), PL_OK);
+	fixture_await(&f, &f.loaded, 2);
+	cr_assert_eq(loaded.count, 3);
+	cr_assert_eq(pl_store_load(f.store, 3, 5, 2, 10, 19, 1), PL_OK, "one at least");
+	fixture_await(&f, &f.loaded, 3);
+	cr_assert_eq(loaded.count, 1);
+	cr_assert_eq(pl_store_load(f.store, 4, 5, 2, 51, UINT64_MAX, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, 4);
+	cr_assert_eq(loaded.count, 0);
+	cr_assert_eq(loaded.token, 4);
+}
+
+static size_t heads_seen;
+
+static void check_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq, const uint8_t id[PL_ID_BYTES])
+{
+	struct pl_store_entry expected;
+	uint8_t body[4];
+
+	(void)ctx;
+	cr_assert(node == 0 || node == 767);
+	cr_assert_eq(lane, node == 0 ? 0 : 2);
+	cr_assert_eq(seq, node == 0 ? 3 : 9);
+	sample_entry(&expected, body, 4, node, lane, seq);
+	cr_assert_eq(gseq, expected.gseq);
+	cr_assert_arr_eq(id, expected.id, PL_ID_BYTES);
+	heads_seen++;
+}
+
+Test(store, heads_of_all_lanes_after_restart)
+{
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 9; seq++) {
+		cr_assert_eq(fixture_append(&f, 767, 2, seq, 4, false), PL_OK);
+		if (seq <= 3)
+			cr_assert_eq(fixture_append(&f, 0, 0, seq, 4, seq == 2), PL_OK);
+	}
+	fixture_close(&f);
+	cr_assert_eq(f.stored, 12, "close finishes what is queued, and reports it");
+
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_each_head(f.store, check_head, NULL), PL_OK);
+	cr_assert_eq(heads_seen, 2);
+}
+
+/* --- order --- */
+
+static enum pl_err work_block(struct pl_job *job, sqlite3 *db)
+{
+	(void)db;
+	uv_sem_wait(job->ctx);
+	return PL_OK;
+}
+
+static size_t jobs_done;
+static void count_done(struct pl_job *job)
+{
+	(void)job;
+	jobs_done++;
+}
+
+Test(store, urgent_goes_first_but_never_overtakes_its_own_lane)
+{
+	uv_sem_t gate;
+	struct pl_job block = {.work = work_block, .done = count_done, .ctx = &gate};
+
+	cr_assert_eq(uv_sem_init(&gate, 0), 0);
+	fixture_start(&f);
+	pl_store_run(f.store, &block); /* so that all that follows waits together */
+	for (uint64_t seq = 1; seq <= 100; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 2, seq, 100, false), PL_OK);
+	cr_assert_eq(fixture_append(&f, 2, 0, 1, 100, false), PL_OK);
+	cr_assert_eq(fixture_append(&f, 3, 0, 1, 100, false), PL_OK);
+	cr_assert_eq(fixture_append(&f, 2, 0, 2, 100, false), PL_OK);
+	cr_assert_eq(fixture_append(&f, 2, 0, 3, 100, true), PL_OK);
+	cr_assert_eq(fixture_append(&f, 2, 0, 4, 100, false), PL_OK);
+	uv_sem_post(&gate);
+	fixture_await(&f, &f.stored, 105);
+
+	/* the lane that the urgent entry is of, in its order, is first; unless the bulk had begun, and then one row of it is before */
+	size_t at = f.order[0] >> 56 == 1 ? 1 : 0;
+	cr_assert_eq(f.order[at], (uint64_t)2 << 56 | 1);
+	cr_assert_eq(f.order[at + 1], (uint64_t)2 << 56 | 2);
+	cr_assert_eq(f.order[at + 2], (uint64_t)2 << 56 | 3);
+	uint64_t last[4][3] = {{0}};
+	for (size_t i = 0; i < f.stored; i++) {
+		uint64_t *seq = &last[f.order[i] >> 56][f.order[i] >> 48 & 0xff];
+
+		cr_assert_eq(f.order[i] & 0xffffffffffff, *seq + 1);
+		++*seq;
+	}
+	uv_sem_destroy(&gate);
+}
+
+struct gate {
+	uv_sem_t reached, open;
+};
+
+static enum pl_err work_at_gate(struct pl_job *job, sqlite3 *db)
+{
+	struct gate *gate = job->ctx;
+
+	(void)db;
+	uv_sem_post(&gate->reached);
+	uv_sem_wait(&gate->open);
+	return PL_OK;
+}
+
+Test(store, nothing_overtakes_the_urgent_entries_of_its_own_lane)
+{
+	struct gate gate;
+	struct pl_job block = {.work = work_at_gate, .done = count_done, .ctx = &gate};
+
+	cr_assert_eq(uv_sem_init(&gate.reached, 0), 0);
+	cr_assert_eq(uv_sem_init(&gate.open, 0), 0);
+	fixture_start(&f);
+	pl_store_run(f.store, &block);
+	uv_sem_wait(&gate.reached); /* the worker is past the urgent entries of this turn, and before the others */
+	for (uint64_t seq = 1; seq <= 9; seq++)
+		cr_assert_eq(fixture_append(&f, 2, 0, seq, 100, seq % 3 == 2), PL_OK);
+	cr_assert_eq(fixture_append(&f, 3, 0, 1, 100, false), PL_OK);
+	uv_sem_post(&gate.open);
+	fixture_await(&f, &f.stored, 10);
+
+	uint64_t last = 0;
+	for (size_t i = 0; i < f.stored; i++)
+		if (f.order[i] >> 56 == 2)
+			cr_assert_eq(f.order[i] & 0xffffffffffff, ++last);
+	cr_assert_eq(last, 9);
+	uv_sem_destroy(&gate.reached);
+	uv_sem_destroy(&gate.open);
+}
+
+/* --- jobs --- */
+
+static enum pl_err work_put(struct pl_job *job, sqlite3 *db)
+{
+	sqlite3_stmt *s = pl_store_prepare(db, "INSERT INTO meta (key, value) VALUES (?1, 1)");
+
+	if (!s)
+		return pl_store_job_err(job, db);
+	sqlite3_bind_text(s, 1, job->ctx, -1, SQLITE_STATIC);
+	return sqlite3_step(s) == SQLITE_DONE ? PL_OK : pl_store_job_err(job, db); /* left for the store to reset */
+}
+
+static enum pl_err work_put_and_regret(struct pl_job *job, sqlite3 *db)
+{
+	enum pl_err err = work_put(job, db);
+
+	return err ? err : PL_ERR_REFUSED;
+}
+
+static enum pl_err work_bad_sql(struct pl_job *job, sqlite3 *db)
+{
+	return pl_store_prepare(db, "SELECT nothing FROM nowhere") ? PL_OK : pl_store_job_err(job, db);
+}
+
+static enum pl_err work_count(struct pl_job *job, sqlite3 *db)
+{
+	sqlite3_stmt *s = pl_store_prepare(db, "SELECT count(*) FROM meta WHERE key LIKE 'test%'");
+
+	if (!s || sqlite3_step(s) != SQLITE_ROW)
+		return pl_store_job_err(job, db);
+	*(int *)job->ctx = sqlite3_column_int(s, 0);
+	return PL_OK;
+}
+
+Test(store, jobs_run_in_order_and_roll_back_alone)
+{
+	char a[] = "test a", b[] = "test b", c[] = "test c";
+	int count = -1;
+	struct pl_job jobs[] = {
+		{.work = work_put, .done = count_done, .ctx = a, .writes = true},
+		{.work = work_put_and_regret, .done = count_done, .ctx = b, .writes = true},
+		{.work = work_put, .done = count_done, .ctx = a, .writes = true}, /* the key is taken */
+		{.work = work_bad_sql, .done = count_done},
+		{.work = work_put, .done = count_done, .ctx = c, .writes = true},
+		{.work = work_count, .done = count_done, .ctx = &count},
+	};
+	static const enum pl_err expected[] = {PL_OK, PL_ERR_REFUSED, PL_ERR_EXISTS, PL_ERR_IO, PL_OK, PL_OK};
+
+	fixture_start(&f);
+	for (size_t i = 0; i < 6; i++)
+		pl_store_run(f.store, &jobs[i]);
+	fixture_await(&f, &jobs_done, 6);
+	for (size_t i = 0; i < 6; i++)
+		cr_assert_eq(jobs[i].err, expected[i], "job %zu: %s %s", i, pl_err_str(jobs[i].err), jobs[i].why);
+	cr_assert_str_not_empty(jobs[2].why);
+	cr_assert_eq(count, 2);
+	cr_assert_eq(f.failed, 0, "a job's own mistake is not the store's");
+	cr_assert_eq(fixture_append(&f, 0, 0, 1, 10, true), PL_OK);
+	fixture_await(&f, &f.stored, 1);
+}
+
+/* Jobs that bring themselves again at once, of both classes, and loads without end, while entries are written. */
+static size_t rounds[3], wanted_rounds = 50;
+
+static enum pl_err work_a_while(struct pl_job *job, sqlite3 *db)
+{
+	uint64_t until = uv_hrtime() + 1000000;
+
+	(void)job;
+	(void)db;
+	while (uv_hrtime() < until)
+		;
+	return PL_OK;
+}
+
+static void again(struct pl_job *job)
+{
+	size_t *count = job->ctx;
+
+	if (++*count < 1000000 && (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds))
+		pl_store_run(f.store, job);
+}
+
+static void load_again(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	(void)ctx;
+	(void)entries;
+	(void)count;
+	rounds[2]++;
+	if (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds)
+		cr_assert_eq(pl_store_load(f.store, token, 1, 2, 1, 3000, 65536), PL_OK);
+}
+
+Test(store, nothing_starves)
+{
+	struct pl_job urgent = {.work = work_a_while, .done = again, .ctx = &rounds[0], .urgent = true};
+	struct pl_job job = {.work = work_a_while, .done = again, .ctx = &rounds[1], .writes = true};
+
+	f.callbacks.loaded = load_again;
+	fixture_start(&f);
+	pl_store_run(f.store, &urgent);
+	pl_store_run(f.store, &job);
+	cr_assert_eq(pl_store_load(f.store, 1, 1, 2, 1, 3000, 65536), PL_OK);
+	for (uint64_t seq = 1; seq <= 3000; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 2, seq, 100, false), PL_OK);
+	while (f.stored < 3000 || rounds[0] < wanted_rounds || rounds[1] < wanted_rounds || rounds[2] < wanted_rounds)
+		uv_run(&f.loop, UV_RUN_ONCE);
+	fixture_close(&f); /* the jobs may still be under way, and live here */
+	cr_assert_eq(f.failed, 0);
+}
+
+static void run_again(struct pl_job *job)
+{
+	if (job->err == PL_OK)
+		pl_store_run(f.store, job);
+	else
+		jobs_done++;
+}
+
+Test(store, close_ends_jobs_that_bring_jobs)
+{
+	int count;
+	struct pl_job job = {.work = work_count, .done = run_again, .ctx = &count};
+
+	fixture_start(&f);
+	pl_store_run(f.store, &job);
+	fixture_close(&f);
+	cr_assert_eq(jobs_done, 1);
+	cr_assert_eq(job.err, PL_ERR_STATE);
+}
+
+/* --- custody and proofs --- */
+
+static uint64_t ack_seen[3];
+static void check_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	(void)ctx;
+	cr_assert_eq(node, 9);
+	cr_assert_eq(lane, 2);
+	ack_seen[peer] = seq;
+}
+
+static int proofs_seen;
+static void check_proof(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
+{
+	const uint8_t *const *headers = ctx;
+
+	cr_assert_eq(node, 9);
+	cr_assert_arr_eq(header_a, headers[0], PL_ENTRY_HEADER_BYTES);
+	cr_assert_arr_eq(header_b, headers[1], PL_ENTRY_HEADER_BYTES);
+	proofs_seen++;
+}
+
+Test(store, custody_and_proofs_survive)
+{
+	uint8_t a[PL_ENTRY_HEADER_BYTES] = {1}, b[PL_ENTRY_HEADER_BYTES] = {2};
+	sqlite3_stmt *s;
+
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 100; seq++)
+		pl_store_note_ack(f.store, 1, 9, 2, seq);
+	pl_store_note_ack(f.store, 1, 9, 2, 50); /* an old one does not go back */
+	pl_store_note_ack(f.store, 2, 9, 2, 7);
+	cr_assert_eq(pl_store_add_proof(f.store, 9, a, b), PL_OK);
+	cr_assert_eq(pl_store_add_proof(f.store, 9, a, b), PL_OK);
+	fixture_close(&f);
+
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_each_ack(f.store, check_ack, NULL), PL_OK);
+	cr_assert_eq(ack_seen[1], 100);
+	cr_assert_eq(ack_seen[2], 7);
+	cr_assert_eq(pl_store_each_proof(f.store, check_proof, (const uint8_t *[]){a, b}), PL_OK);
+	cr_assert_eq(proofs_seen, 1);
+	s = pl_store_prepare(pl_store_db(f.store), "UPDATE proof SET header_b = x'0102'");
+	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
+	cr_assert_eq(pl_store_each_proof(f.store, check_proof, NULL), PL_ERR_CORRUPT);
+}
+
+static enum pl_err work_ack(struct pl_job *job, sqlite3 *db)
+{
+	sqlite3_stmt *s = pl_store_prepare(db, "SELECT max(seq) FROM peer_ack");
+
+	if (!s || sqlite3_step(s) != SQLITE_ROW)
+		return pl_store_job_err(job, db);
+	*(int *)job->ctx = sqlite3_column_int(s, 0);
+	return PL_OK;
+}
+
+Test(store, custody_is_written_when_it_is_silent_for_a_second)
+{
+	int seq = 0;
+	struct pl_job job = {.work = work_ack, .done = count_done, .ctx = &seq};
+	struct pl_store_stats stats;
+	const uint64_t until = uv_hrtime() + 10000000000u;
+
+	fixture_start(&f);
+	pl_store_note_ack(f.store, 1, 9, 2, 33);
+	/* Nothing wakes the worker meanwhile: it has to do so by itself. */
+	do {
+		usleep(1000);
+		pl_store_stats(f.store, &stats);
+	} while (stats.commits == 0 && uv_hrtime() < until);
+	cr_assert_gt(stats.commits, 0);
+	pl_store_run(f.store, &job);
+	fixture_await(&f, &jobs_done, 1);
+	cr_assert_eq(seq, 33);
+}
+
+/* --- what is refused --- */
+
+static uint64_t hash_file(const char *path)
+{
+	uint64_t hash = 14695981039346656037u;
+	FILE *file = fopen(path, "rb");
+	int c;
+
+	if (!file)
+		return 0;
+	while ((c = fgetc(file)) != EOF)
+		hash = (hash ^ (unsigned)c) * 1099511628211u;
+	fclose(file);
+	return hash;
+}
+
+/* A store with one entry in it, closed. */
+static void make_store(void)
+{
+	fixture_start(&f);
+	cr_assert_eq(fixture_append(&f, 1, 0, 1, 10, false), PL_OK);
+	fixture_close(&f);
+}
+
+static void exec_on_file(const char *sql)
+{
+	sqlite3 *db;
+
+	cr_assert_eq(sqlite3_open(f.path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+Test(store, file_is_private)
+{
+	struct stat st;
+
+	umask(0);
+	fixture_start(&f);
+	cr_assert_eq(fixture_append(&f, 1, 0, 1, 10, false), PL_OK);
+	fixture_await(&f, &f.stored, 1);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const suffixes[] = {"", "-wal", ".feed"};
+		char name[128];
+
+		snprintf(name, sizeof(name), "%s%s", f.path, suffixes[i]);
+		cr_assert_eq(stat(name, &st), 0, "%s", name);
+		cr_assert_eq(st.st_mode & 0777, 0600, "%s has mode %o", name, st.st_mode & 0777);
+	}
+	fixture_close(&f);
+	chmod(f.path, 0644);
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(stat(f.path, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+}
+
+Test(store, newer_schema_is_refused_untouched)
+{
+	uint64_t before;
+
+	make_store();
+	exec_on_file("PRAGMA user_version = 9999");
+	before = hash_file(f.path);
+	cr_assert_eq(fixture_open(&f), PL_ERR_VERSION);
+	cr_assert_not_null(strstr(f.why, "9999"), "%s", f.why);
+	cr_assert_eq(hash_file(f.path), before);
+}
+
+Test(store, newer_schema_is_refused_untouched_with_its_wal)
+{
+	char wal[128];
+	uint64_t before, wal_before;
+	pid_t pid;
+
+	/* a newer parleyd that was killed: the schema number stands in the WAL only */
+	make_store();
+	pid = fork();
+	if (pid == 0) {
+		sqlite3 *db;
+
+		if (sqlite3_open(f.path, &db) != SQLITE_OK ||
+		    sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA user_version = 9999", NULL, NULL, NULL) != SQLITE_OK)
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(pid, NULL, 0);
+	snprintf(wal, sizeof(wal), "%s-wal", f.path);
+	before = hash_file(f.path);
+	wal_before = hash_file(wal);
+	cr_assert_neq(wal_before, 0);
+	cr_assert_eq(fixture_open(&f), PL_ERR_VERSION, "%s", f.why);
+	cr_assert_eq(hash_file(f.path), before);
+	cr_assert_eq(hash_file(wal), wal_before);
+}
+
+Test(store, other_network_and_other_node_are_refused)
+{
+	static const uint8_t other[32] = "something else";
+	uint64_t before;
+
+	make_store();
+	before = hash_file(f.path);
+	cr_assert_eq(pl_store_open(f.path, other, sample_self, &f.store, f.why, sizeof(f.why)), PL_ERR_NETWORK);
+	cr_assert_eq(pl_store_open(f.path, sample_network, other, &f.store, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	cr_assert_not_null(strstr(f.why, "another node"), "%s", f.why);
+	cr_assert_eq(hash_file(f.path), before);
+}
+
+Test(store, foreign_files_are_refused_untouched)
+{
+	FILE *file;
+	uint64_t before;
+
+	exec_on_file("CREATE TABLE theirs (x)");
+	before = hash_file(f.path);
+	cr_assert_eq(fixture_open(&f), PL_ERR_CORRUPT);
+	cr_assert_not_null(strstr(f.why, "not a Parley store"), "%s", f.why);
+	cr_assert_eq(hash_file(f.path), before);
+
+	file = fopen(f.path, "wb");
+	for (int i = 0; i < 5000; i++)
+		fputs("this is no database\n", file);
+	fclose(file);
+	before = hash_file(f.path);
+	cr_assert_eq(fixture_open(&f), PL_ERR_CORRUPT);
+	cr_assert_not_null(strstr(f.why, "not a Parley store"), "%s", f.why);
+	cr_assert_eq(hash_file(f.path), before);
+	cr_assert_eq(pl_store_open("/nonexistent/store.db", sample_network, sample_self, &f.store, f.why, sizeof(f.why)), PL_ERR_IO);
+}
+
+Test(store, is_open_once)
+{
+	struct pl_store *second;
+	pid_t pid;
+	int status;
+
+	fixture_start(&f);
+	cr_assert_eq(pl_store_open(f.path, sample_network, sample_self, &second, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	cr_assert_not_null(strstr(f.why, "in use"), "%s", f.why);
+	pid = fork();
+	if (pid == 0)
+		_exit(pl_store_open(f.path, sample_network, sample_self, &second, f.why, sizeof(f.why)) == PL_ERR_REFUSED ? 0 : 1);
+	waitpid(pid, &status, 0);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(fixture_append(&f, 1, 0, 1, 10, false), PL_OK);
+	fixture_await(&f, &f.stored, 1);
+}
+
+Test(store, an_index_means_one_node)
+{
+	struct pl_store_entry entry;
+	uint8_t body[8];
+	struct pl_charter *charter = calloc(1, sizeof(*charter));
+
+	make_store();
+	fixture_start(&f);
+	sample_entry(&entry, body, 8, 2, 0, 2);
+	entry.node = 1; /* where another node's entries stand */
+	cr_assert_eq(pl_store_append(f.store, &entry), PL_ERR_REFUSED);
+
+	charter->nodes_count = 2;
+	sample_entry(&entry, body, 8, 1, 0, 1);
+	memcpy(charter->nodes[1].certificate.node_id, entry.header + PL_AUTHOR_OFFSET, PL_NODE_ID_BYTES);
+	cr_assert_eq(pl_store_check_charter(f.store, charter, f.why, sizeof(f.why)), PL_OK);
+	charter->nodes[1].certificate.node_id[0] ^= 1;
+	cr_assert_eq(pl_store_check_charter(f.store, charter, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	charter->nodes[1].certificate.node_id[0] ^= 1;
+	charter->nodes_count = 1;
+	cr_assert_eq(pl_store_check_charter(f.store, charter, f.why, sizeof(f.why)), PL_ERR_REFUSED);
+	free(charter);
+}
+
+/* What a store that is in use somewhere has run is never edited: a change is a new migration. When one is released, add its line here. */
+static const struct {
+	int number;
+	uint64_t hash;
+} released[] = {
+	{1, 0x85a2cb4c595137b5},
+};
+
+Test(store, migrations_are_appended_never_edited)
+{
+	for (size_t i = 0; i < sizeof(released) / sizeof(released[0]); i++) {
+		const struct pl_migration *migration = &pl_migrations[i];
+		uint64_t hash = 14695981039346656037u;
+
+		for (const char *c = migration->sql; *c; c++)
+			hash = (hash ^ (uint8_t)*c) * 1099511628211u;
+		cr_assert_eq(migration->number, released[i].number);
+		cr_assert_eq(hash, released[i].hash, "migration %d now hashes to %#llx", migration->number, (unsigned long long)hash);
+	}
+}
+
+/* A store as the first release left it. */
+Test(store, store_of_an_older_schema_is_brought_forward)
+{
+	struct pl_store_entry entry;
+	uint8_t body[50];
+	sqlite3 *db;
+	sqlite3_stmt *s;
+	char sql[256];
+
+	sample_entry(&entry, body, sizeof(body), 4, 1, 1);
+	cr_assert_eq(sqlite3_open(f.path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, pl_migrations[0].sql, NULL, NULL, NULL), SQLITE_OK);
+	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=1; PRAGMA journal_mode=WAL;"
+	                           "INSERT INTO meta VALUES ('incarnation', randomblob(16));", PL_STORE_APPLICATION_ID);
+	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	s = pl_store_prepare(db, "INSERT INTO meta VALUES ('network_id', ?1), ('node_id', ?2)");
+	sqlite3_bind_blob(s, 1, sample_network, PL_ID_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 2, sample_self, PL_NODE_ID_BYTES, SQLITE_STATIC);
+	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	s = pl_store_prepare(db, "INSERT INTO entry VALUES (1, 4, 1, 1, ?1, 0, ?2, 0, 50, ?3, ?4, ?5)");
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)entry.gseq);
+	sqlite3_bind_int(s, 2, entry.header[2]);
+	sqlite3_bind_blob(s, 3, entry.id, PL_ID_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 4, entry.header, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 5, body, sizeof(body), SQLITE_STATIC);
+	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	s = pl_store_prepare(db, "INSERT INTO node VALUES (4, ?1)");
+	sqlite3_bind_blob(s, 1, entry.header + PL_AUTHOR_OFFSET, PL_NODE_ID_BYTES, SQLITE_STATIC);
+	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+
+	fixture_start(&f); /* with a frozen feed, which does not matter here */
+	cr_assert_eq(pl_store_load(f.store, 1, 4, 1, 1, 1, 1000), PL_OK);
+	fixture_await(&f, &f.loaded, 1);
+	cr_assert_eq(f.loaded_entries, 1);
+	cr_assert_eq(fixture_append(&f, 4, 1, 2, 10, false), PL_OK);
+	fixture_close(&f);
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	s = pl_store_prepare(pl_store_db(f.store), "PRAGMA user_version");
+	cr_assert_eq(sqlite3_step(s), SQLITE_ROW);
+	cr_assert_eq(sqlite3_column_int(s, 0), pl_schema_latest());
+	sqlite3_reset(s);
+}
+
+/* Messages of a store in which ids were unique by themselves. */
+Test(store, messages_are_brought_forward_to_ids_of_their_authors)
+{
+	static const char rows[] =
+		"INSERT INTO hotline_message VALUES (7, x'aa', 3, 1, 1, x'01', 2, 1, 5, 6, 0, 0, 0, 0, 0, x'11', x'22', x'33');"
+		"INSERT INTO hotline_receipt VALUES (1, x'aa', x'01', 4, 2, 1, 5, 6, 1, x'44', x'55'), (2, x'', x'02', 4, 2, 5, 5, 6, 1, x'44', x'55');";
+	sqlite3 *db;
+
+	cr_assert_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(pl_schema_migrate(db, 3), PL_OK);
+	/* The row as it was, and room for another author's; its receipt names its author, the other one stays. */
+	cr_assert_eq(sqlite3_exec(db, "INSERT INTO hotline_message SELECT 8, id, 9, lane, seq, x'03', box, precedence, sent, received, exercise,"
+	                              " attachments, unread, accepted, unfinished, head, text, cek FROM hotline_message"
+	                              " WHERE n = 7 AND box = 2 AND sent = 5 AND received = 6 AND head = x'11' AND cek = x'33'",
+	                          NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 1);
+	cr_assert_eq(sqlite3_exec(db, "DELETE FROM hotline_receipt WHERE (n = 1 AND to_node = 3) OR (n = 2 AND to_node = 2)", NULL, NULL, NULL),
+	             SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 2);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+Test(store, migrations_ascend)
+{
+	for (int i = 1; i < pl_migrations_count; i++)
+		cr_assert_gt(pl_migrations[i].number, pl_migrations[i - 1].number);
+	cr_assert_eq(pl_migrations[0].number, 1);
+}
