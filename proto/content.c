@@ -3,14 +3,12 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "proto/mp.h"
+#include "proto/content_impl.h"
 #include "proto/text.h"
 
 #define CONTENT_VERSION 1
 
 /* Elements of each plaintext at its largest: the token arrays on the stack hold so many and no more. */
-#define MESSAGE_FIELDS 15
-#define MESSAGE_TOKENS (1 + MESSAGE_FIELDS + 3 * PL_RECIPIENTS_MAX + 7 * PL_ATTACHMENTS_MAX)
 #define RECEIPTS_TOKENS (3 + 7 * PL_RECEIPTS_PER_ENTRY_MAX)
 #define EPOCH_KEY_TOKENS (7 + 3 * PL_NODES_MAX)
 #define CHANNEL_ROOT_TOKENS 6
@@ -71,7 +69,7 @@ int pl_tlp_parse(const char *name)
 
 /* --- values that several contents share --- */
 
-static struct pl_text take_text(struct pl_mp_cursor *cursor, size_t bytes_max)
+struct pl_text pl_content_take_text(struct pl_mp_cursor *cursor, size_t bytes_max)
 {
 	struct pl_text text;
 
@@ -80,28 +78,16 @@ static struct pl_text take_text(struct pl_mp_cursor *cursor, size_t bytes_max)
 }
 
 /* PROTOCOL: "What is shown in a list or a title is a line." */
-static struct pl_text take_line(struct pl_mp_cursor *cursor, size_t bytes_max)
+struct pl_text pl_content_take_line(struct pl_mp_cursor *cursor, size_t bytes_max)
 {
-	struct pl_text text = take_text(cursor, bytes_max);
+	struct pl_text text = pl_content_take_text(cursor, bytes_max);
 
 	if (cursor->err == PL_OK && !pl_text_is_line(text.chars, text.bytes))
 		cursor->err = PL_ERR_FORMAT;
 	return text;
 }
 
-static void take_code(struct pl_mp_cursor *cursor, char out[PL_MEMBER_CODE_BYTES + 1])
-{
-	struct pl_text text = take_text(cursor, PL_MEMBER_CODE_BYTES);
-
-	if (cursor->err == PL_OK && !pl_member_code_is_valid(text.chars, text.bytes))
-		cursor->err = PL_ERR_FORMAT;
-	if (cursor->err != PL_OK)
-		text.bytes = 0;
-	memcpy(out, text.chars, text.bytes);
-	out[text.bytes] = 0;
-}
-
-static uint64_t take_between(struct pl_mp_cursor *cursor, uint64_t min, uint64_t max)
+uint64_t pl_content_take_between(struct pl_mp_cursor *cursor, uint64_t min, uint64_t max)
 {
 	uint64_t value = pl_mp_take_uint(cursor, max);
 
@@ -110,25 +96,20 @@ static uint64_t take_between(struct pl_mp_cursor *cursor, uint64_t min, uint64_t
 	return value;
 }
 
-static void put_text(struct pl_mp_writer *writer, struct pl_text text)
+void pl_content_put_text(struct pl_mp_writer *writer, struct pl_text text)
 {
 	pl_mp_put_str(writer, text.chars, text.bytes);
 }
 
-static void put_code(struct pl_mp_writer *writer, const char code[PL_MEMBER_CODE_BYTES + 1])
-{
-	pl_mp_put_str(writer, code, PL_MEMBER_CODE_BYTES);
-}
-
-static void start_write(struct pl_mp_writer *writer, uint8_t *out, size_t out_max, uint32_t fields)
+void pl_content_start_write(struct pl_mp_writer *writer, uint8_t *out, size_t out_max, uint32_t fields)
 {
 	pl_mp_writer_init(writer, out, out_max);
 	pl_mp_put_array(writer, fields);
 	pl_mp_put_uint(writer, CONTENT_VERSION);
 }
 
-static enum pl_err start_read(struct pl_mp_cursor *cursor, const uint8_t *bytes, size_t count, size_t count_max, uint32_t fields,
-                              struct pl_mp_token *tokens, size_t tokens_max)
+enum pl_err pl_content_start_read(struct pl_mp_cursor *cursor, const uint8_t *bytes, size_t count, size_t count_max, uint32_t fields,
+                                  struct pl_mp_token *tokens, size_t tokens_max)
 {
 	size_t tokens_count;
 	enum pl_err err = count > count_max ? PL_ERR_LIMIT : pl_mp_parse(bytes, count, tokens, tokens_max, &tokens_count);
@@ -138,195 +119,6 @@ static enum pl_err start_read(struct pl_mp_cursor *cursor, const uint8_t *bytes,
 	pl_mp_cursor_init(cursor, tokens, tokens_count);
 	pl_mp_enter_versioned(cursor, CONTENT_VERSION, fields);
 	return cursor->err;
-}
-
-/* --- messages --- */
-
-uint32_t pl_chunks_of(uint64_t attachment_bytes)
-{
-	return (uint32_t)(attachment_bytes / PL_CHUNK_BYTES + (attachment_bytes % PL_CHUNK_BYTES != 0));
-}
-
-static void take_recipients(struct pl_mp_cursor *cursor, struct pl_message *out)
-{
-	bool has_action = false;
-
-	out->recipients_count = (uint16_t)pl_mp_enter_array(cursor, 1, PL_RECIPIENTS_MAX);
-	for (uint16_t i = 0; i < out->recipients_count; i++) {
-		struct pl_recipient *recipient = &out->recipients[i];
-
-		pl_mp_enter_array(cursor, 2, 2);
-		take_code(cursor, recipient->code);
-		recipient->info = (uint8_t)pl_mp_take_uint(cursor, 1);
-		has_action |= !recipient->info;
-		if (i == 0 || cursor->err != PL_OK)
-			continue;
-		/* PROTOCOL: "Addressees are listed in ascending order of code, each once." */
-		int order = strcmp(out->recipients[i - 1].code, recipient->code);
-		if (order == 0)
-			cursor->err = PL_ERR_EXISTS;
-		else if (order > 0)
-			cursor->err = PL_ERR_FORMAT;
-	}
-	/* PROTOCOL: "At least one addressee is to act." */
-	if (cursor->err == PL_OK && !has_action)
-		cursor->err = PL_ERR_FORMAT;
-}
-
-/* PROTOCOL: "A file name is a line of 1 to 255 bytes without slash or backslash, and neither . nor .. by itself." */
-static bool is_file_name(struct pl_text name)
-{
-	if (name.bytes == 0 || (name.chars[0] == '.' && (name.bytes == 1 || (name.bytes == 2 && name.chars[1] == '.'))))
-		return false;
-	return !memchr(name.chars, '/', name.bytes) && !memchr(name.chars, '\\', name.bytes);
-}
-
-/* PROTOCOL: "A media type is printable ASCII with a slash in it." */
-static bool is_media_type(struct pl_text type)
-{
-	for (size_t i = 0; i < type.bytes; i++)
-		if (type.chars[i] < 0x20 || type.chars[i] > 0x7e)
-			return false;
-	return type.bytes > 0 && memchr(type.chars, '/', type.bytes);
-}
-
-static void take_attachments(struct pl_mp_cursor *cursor, struct pl_message *out)
-{
-	uint64_t left = PL_ATTACHMENT_BYTES_MAX;
-
-	out->attachments_count = (uint8_t)pl_mp_enter_array(cursor, 0, PL_ATTACHMENTS_MAX);
-	for (uint8_t i = 0; i < out->attachments_count; i++) {
-		struct pl_attachment *attachment = &out->attachments[i];
-
-		pl_mp_enter_array(cursor, 6, 6);
-		pl_mp_take_fixed(cursor, attachment->id, sizeof(attachment->id));
-		attachment->name = take_line(cursor, PL_FILE_NAME_BYTES_MAX);
-		attachment->media_type = take_text(cursor, PL_MEDIA_TYPE_BYTES_MAX);
-		/* PROTOCOL: "All attachments of a message together have at most 16 MiB." */
-		attachment->bytes = pl_mp_take_uint(cursor, left);
-		left -= attachment->bytes;
-		pl_mp_take_fixed(cursor, attachment->sha256, sizeof(attachment->sha256));
-		attachment->chunks = (uint32_t)pl_mp_take_uint(cursor, UINT32_MAX);
-		if (cursor->err != PL_OK)
-			return;
-		/* PROTOCOL: "The number of chunks is the size divided by 49,152, rounded up." */
-		if (!is_file_name(attachment->name) || !is_media_type(attachment->media_type) ||
-		    attachment->chunks != pl_chunks_of(attachment->bytes))
-			cursor->err = PL_ERR_FORMAT;
-		/* PROTOCOL: "No two attachments of a message have one id." */
-		for (uint8_t j = 0; j < i; j++)
-			if (memcmp(out->attachments[j].id, attachment->id, sizeof(attachment->id)) == 0)
-				cursor->err = PL_ERR_EXISTS;
-	}
-}
-
-static void take_reply_to(struct pl_mp_cursor *cursor, struct pl_message *out)
-{
-	size_t count;
-	const uint8_t *bytes = pl_mp_take_bin(cursor, 0, PL_MESSAGE_ID_BYTES, &count);
-
-	/* PROTOCOL: "reply_to is a message id, or has no bytes." */
-	if (count != 0 && count != PL_MESSAGE_ID_BYTES)
-		cursor->err = PL_ERR_FORMAT;
-	out->has_reply_to = cursor->err == PL_OK && count != 0;
-	memset(out->reply_to, 0, sizeof(out->reply_to));
-	if (out->has_reply_to)
-		memcpy(out->reply_to, bytes, count);
-}
-
-enum pl_err pl_message_read(const uint8_t *bytes, size_t count, struct pl_message *out)
-{
-	struct pl_mp_token tokens[MESSAGE_TOKENS];
-	struct pl_mp_cursor cursor;
-	struct pl_message m;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_ENVELOPE_PLAIN_BYTES_MAX, MESSAGE_FIELDS, tokens, MESSAGE_TOKENS);
-
-	if (err != PL_OK)
-		return err;
-	pl_mp_take_fixed(&cursor, m.id, sizeof(m.id));
-	/* PROTOCOL: "A precedence is 1 to 4; deferred (0) and override (5) are not sent." */
-	m.precedence = (uint8_t)take_between(&cursor, PL_ROUTINE, PL_FLASH);
-	m.sent_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
-	m.expires_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
-	/* PROTOCOL: "A message that expires does so after it was sent." */
-	if (cursor.err == PL_OK && m.expires_ms != 0 && m.expires_ms <= m.sent_ms)
-		cursor.err = PL_ERR_FORMAT;
-	take_code(&cursor, m.sender);
-	m.operator_name = take_line(&cursor, PL_NAME_BYTES_MAX);
-	m.subject = take_line(&cursor, PL_SUBJECT_BYTES_MAX);
-	/* PROTOCOL: "The text of a FLASH has at most 3,072 bytes, of any other message 60,000." */
-	m.text = take_text(&cursor, m.precedence == PL_FLASH ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX);
-	take_reply_to(&cursor, &m);
-	m.template_number = (uint32_t)pl_mp_take_uint(&cursor, UINT32_MAX);
-	take_recipients(&cursor, &m);
-	take_attachments(&cursor, &m);
-	m.exercise = pl_mp_take_bool(&cursor);
-	/* PROTOCOL: "The list of signatures is empty in this version." */
-	pl_mp_enter_array(&cursor, 0, 0);
-	err = pl_mp_finish(&cursor);
-	if (err == PL_OK)
-		*out = m;
-	return err;
-}
-
-static void put_recipients(struct pl_mp_writer *writer, const struct pl_message *message)
-{
-	uint16_t order[PL_RECIPIENTS_MAX];
-
-	for (uint16_t i = 0; i < message->recipients_count; i++) {
-		const char *code = message->recipients[i].code;
-		uint16_t place = i;
-
-		for (; place > 0 && memcmp(message->recipients[order[place - 1]].code, code, PL_MEMBER_CODE_BYTES) > 0; place--)
-			order[place] = order[place - 1];
-		order[place] = i;
-	}
-	pl_mp_put_array(writer, message->recipients_count);
-	for (uint16_t i = 0; i < message->recipients_count; i++) {
-		pl_mp_put_array(writer, 2);
-		put_code(writer, message->recipients[order[i]].code);
-		pl_mp_put_uint(writer, message->recipients[order[i]].info);
-	}
-}
-
-enum pl_err pl_message_write(const struct pl_message *message, uint8_t *out, size_t out_max, size_t *out_bytes)
-{
-	struct pl_mp_writer writer;
-	struct pl_message read;
-	enum pl_err err;
-
-	if (message->recipients_count > PL_RECIPIENTS_MAX || message->attachments_count > PL_ATTACHMENTS_MAX)
-		return PL_ERR_LIMIT;
-	start_write(&writer, out, out_max, MESSAGE_FIELDS);
-	pl_mp_put_bin(&writer, message->id, sizeof(message->id));
-	pl_mp_put_uint(&writer, message->precedence);
-	pl_mp_put_uint(&writer, message->sent_ms);
-	pl_mp_put_uint(&writer, message->expires_ms);
-	put_code(&writer, message->sender);
-	put_text(&writer, message->operator_name);
-	put_text(&writer, message->subject);
-	put_text(&writer, message->text);
-	pl_mp_put_bin(&writer, message->reply_to, message->has_reply_to ? PL_MESSAGE_ID_BYTES : 0);
-	pl_mp_put_uint(&writer, message->template_number);
-	put_recipients(&writer, message);
-	pl_mp_put_array(&writer, message->attachments_count);
-	for (uint8_t i = 0; i < message->attachments_count; i++) {
-		const struct pl_attachment *attachment = &message->attachments[i];
-
-		pl_mp_put_array(&writer, 6);
-		pl_mp_put_bin(&writer, attachment->id, sizeof(attachment->id));
-		put_text(&writer, attachment->name);
-		put_text(&writer, attachment->media_type);
-		pl_mp_put_uint(&writer, attachment->bytes);
-		pl_mp_put_bin(&writer, attachment->sha256, sizeof(attachment->sha256));
-		pl_mp_put_uint(&writer, attachment->chunks);
-	}
-	pl_mp_put_bool(&writer, message->exercise);
-	pl_mp_put_array(&writer, 0);
-	err = writer.err == PL_OK ? pl_message_read(out, writer.count, &read) : writer.err;
-	if (err == PL_OK)
-		*out_bytes = writer.count;
-	return err;
 }
 
 /* --- receipts --- */
@@ -356,7 +148,7 @@ enum pl_err pl_receipts_read(const uint8_t *bytes, size_t count, struct pl_recei
 	struct pl_mp_cursor cursor;
 	struct pl_receipt receipts[PL_RECEIPTS_PER_ENTRY_MAX];
 	uint32_t receipts_count;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_ENVELOPE_PLAIN_BYTES_MAX, 2, tokens, RECEIPTS_TOKENS);
+	enum pl_err err = pl_content_start_read(&cursor, bytes, count, PL_ENVELOPE_PLAIN_BYTES_MAX, 2, tokens, RECEIPTS_TOKENS);
 
 	if (err != PL_OK)
 		return err;
@@ -367,10 +159,10 @@ enum pl_err pl_receipts_read(const uint8_t *bytes, size_t count, struct pl_recei
 		pl_mp_enter_array(&cursor, 6, 6);
 		pl_mp_take_fixed(&cursor, receipt->message_id, sizeof(receipt->message_id));
 		pl_mp_take_fixed(&cursor, receipt->entry_id, sizeof(receipt->entry_id));
-		receipt->type = (uint8_t)take_between(&cursor, PL_RECEIPT_STORED, PL_RECEIPT_FAILED);
+		receipt->type = (uint8_t)pl_content_take_between(&cursor, PL_RECEIPT_STORED, PL_RECEIPT_FAILED);
 		receipt->time_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
-		receipt->operator_name = take_line(&cursor, PL_NAME_BYTES_MAX);
-		receipt->reason = take_line(&cursor, PL_REASON_BYTES_MAX);
+		receipt->operator_name = pl_content_take_line(&cursor, PL_NAME_BYTES_MAX);
+		receipt->reason = pl_content_take_line(&cursor, PL_REASON_BYTES_MAX);
 		if (cursor.err == PL_OK)
 			cursor.err = check_receipt(receipt);
 	}
@@ -391,7 +183,7 @@ enum pl_err pl_receipts_write(const struct pl_receipt *receipts, size_t count, u
 
 	if (count > PL_RECEIPTS_PER_ENTRY_MAX)
 		return PL_ERR_LIMIT;
-	start_write(&writer, out, out_max, 2);
+	pl_content_start_write(&writer, out, out_max, 2);
 	pl_mp_put_array(&writer, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
 		pl_mp_put_array(&writer, 6);
@@ -399,8 +191,8 @@ enum pl_err pl_receipts_write(const struct pl_receipt *receipts, size_t count, u
 		pl_mp_put_bin(&writer, receipts[i].entry_id, sizeof(receipts[i].entry_id));
 		pl_mp_put_uint(&writer, receipts[i].type);
 		pl_mp_put_uint(&writer, receipts[i].time_ms);
-		put_text(&writer, receipts[i].operator_name);
-		put_text(&writer, receipts[i].reason);
+		pl_content_put_text(&writer, receipts[i].operator_name);
+		pl_content_put_text(&writer, receipts[i].reason);
 	}
 	err = writer.err == PL_OK ? pl_receipts_read(out, writer.count, read, &read_count) : writer.err;
 	if (err == PL_OK)
@@ -418,7 +210,7 @@ static void take_acks(struct pl_mp_cursor *cursor, struct pl_epoch_key *out)
 
 		pl_mp_enter_array(cursor, 2, 2);
 		ack->node = (uint16_t)pl_mp_take_uint(cursor, PL_NODES_MAX - 1);
-		ack->number = take_between(cursor, 1, UINT64_MAX);
+		ack->number = pl_content_take_between(cursor, 1, UINT64_MAX);
 		/* PROTOCOL: "Acknowledgements are listed in ascending order of node index, each node once." */
 		if (cursor->err == PL_OK && i > 0 && ack->node <= out->acks[i - 1].node)
 			cursor->err = ack->node == out->acks[i - 1].node ? PL_ERR_EXISTS : PL_ERR_FORMAT;
@@ -430,11 +222,11 @@ enum pl_err pl_epoch_key_read(const uint8_t *bytes, size_t count, struct pl_epoc
 	struct pl_mp_token tokens[EPOCH_KEY_TOKENS];
 	struct pl_mp_cursor cursor;
 	struct pl_epoch_key key;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_EPOCH_KEY_BODY_BYTES_MAX, 6, tokens, EPOCH_KEY_TOKENS);
+	enum pl_err err = pl_content_start_read(&cursor, bytes, count, PL_EPOCH_KEY_BODY_BYTES_MAX, 6, tokens, EPOCH_KEY_TOKENS);
 
 	if (err != PL_OK)
 		return err;
-	key.number = take_between(&cursor, 1, UINT64_MAX);
+	key.number = pl_content_take_between(&cursor, 1, UINT64_MAX);
 	key.valid_from_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
 	key.valid_until_ms = pl_mp_take_uint(&cursor, UINT64_MAX);
 	pl_mp_take_fixed(&cursor, key.public_key, sizeof(key.public_key));
@@ -459,7 +251,7 @@ enum pl_err pl_epoch_key_write(const struct pl_epoch_key *key, uint8_t *out, siz
 
 	if (key->acks_count > PL_NODES_MAX)
 		return PL_ERR_LIMIT;
-	start_write(&writer, out, out_max, 6);
+	pl_content_start_write(&writer, out, out_max, 6);
 	pl_mp_put_uint(&writer, key->number);
 	pl_mp_put_uint(&writer, key->valid_from_ms);
 	pl_mp_put_uint(&writer, key->valid_until_ms);
@@ -483,13 +275,13 @@ enum pl_err pl_channel_root_read(const uint8_t *bytes, size_t count, struct pl_c
 	struct pl_mp_token tokens[CHANNEL_ROOT_TOKENS];
 	struct pl_mp_cursor cursor;
 	struct pl_channel_root root;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_ENVELOPE_PLAIN_BYTES_MAX, 5, tokens, CHANNEL_ROOT_TOKENS);
+	enum pl_err err = pl_content_start_read(&cursor, bytes, count, PL_ENVELOPE_PLAIN_BYTES_MAX, 5, tokens, CHANNEL_ROOT_TOKENS);
 
 	if (err != PL_OK)
 		return err;
 	pl_mp_take_fixed(&cursor, root.channel_id, sizeof(root.channel_id));
-	root.number = take_between(&cursor, 1, UINT64_MAX);
-	root.audience = take_text(&cursor, PL_NAME_BYTES_MAX);
+	root.number = pl_content_take_between(&cursor, 1, UINT64_MAX);
+	root.audience = pl_content_take_text(&cursor, PL_NAME_BYTES_MAX);
 	pl_mp_take_fixed(&cursor, root.root, sizeof(root.root));
 	err = pl_mp_finish(&cursor);
 	if (err != PL_OK)
@@ -507,10 +299,10 @@ enum pl_err pl_channel_root_write(const struct pl_channel_root *root, uint8_t *o
 	struct pl_channel_root read;
 	enum pl_err err;
 
-	start_write(&writer, out, out_max, 5);
+	pl_content_start_write(&writer, out, out_max, 5);
 	pl_mp_put_bin(&writer, root->channel_id, sizeof(root->channel_id));
 	pl_mp_put_uint(&writer, root->number);
-	put_text(&writer, root->audience);
+	pl_content_put_text(&writer, root->audience);
 	pl_mp_put_bin(&writer, root->root, sizeof(root->root));
 	err = writer.err == PL_OK ? pl_channel_root_read(out, writer.count, &read) : writer.err;
 	if (err == PL_OK)
@@ -525,12 +317,12 @@ enum pl_err pl_indicators_read(const uint8_t *bytes, size_t count, struct pl_ind
 	struct pl_mp_token tokens[INDICATORS_TOKENS];
 	struct pl_mp_cursor cursor;
 	struct pl_indicators indicators;
-	enum pl_err err = start_read(&cursor, bytes, count, PL_CHANNEL_PLAIN_BYTES_MAX, 3, tokens, INDICATORS_TOKENS);
+	enum pl_err err = pl_content_start_read(&cursor, bytes, count, PL_CHANNEL_PLAIN_BYTES_MAX, 3, tokens, INDICATORS_TOKENS);
 
 	if (err != PL_OK)
 		return err;
 	/* PROTOCOL: "A TLP is 1 to 5; there is no item without one." */
-	indicators.tlp = (uint8_t)take_between(&cursor, PL_TLP_CLEAR, PL_TLP_RED);
+	indicators.tlp = (uint8_t)pl_content_take_between(&cursor, PL_TLP_CLEAR, PL_TLP_RED);
 	indicators.count = (uint16_t)pl_mp_enter_array(&cursor, 1, PL_BULK_ITEMS_MAX);
 	for (uint16_t i = 0; i < indicators.count; i++)
 		indicators.objects[i].chars = (const char *)pl_mp_take_bin(&cursor, 1, PL_OBJECT_BYTES_MAX, &indicators.objects[i].bytes);
@@ -551,7 +343,7 @@ enum pl_err pl_indicators_write(const struct pl_indicators *indicators, uint8_t 
 
 	if (indicators->count > PL_BULK_ITEMS_MAX)
 		return PL_ERR_LIMIT;
-	start_write(&writer, out, out_max, 3);
+	pl_content_start_write(&writer, out, out_max, 3);
 	pl_mp_put_uint(&writer, indicators->tlp);
 	pl_mp_put_array(&writer, indicators->count);
 	for (uint16_t i = 0; i < indicators->count; i++)

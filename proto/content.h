@@ -5,6 +5,8 @@
  * reasons) is one, see text.h. Writers refuse what readers would, with the same errors: PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_VERSION,
  * PL_ERR_LIMIT (longer, larger or more than limits.h allows), PL_ERR_EXISTS (an addressee, attachment or node twice); and PL_ERR_FULL.
  *
+ * content.c reads and writes all but messages, content_message.c messages.
+ *
  * To add a kind: enum pl_kind (entry.h), a struct with its two functions here, a section in PROTOCOL.md, a case in content_test.c.
  */
 #ifndef PL_PROTO_CONTENT_H
