@@ -3,7 +3,8 @@
  * The entry is the truth and the tables follow it: a message that this node sends is sealed to itself too, so what stands in the tables is
  * always what entries say, and a crash between the two is mended by looking at the entry again.
  *
- *   hotline_send.c      a draft is checked, sealed and submitted; hotline_resume.c: goes on with it after a crash
+ *   hotline_draft.c     what an operator wants to send is checked: against the rules, the charter and the store
+ *   hotline_send.c      it is sealed, submitted and kept, envelope by envelope; hotline_resume.c: goes on with it after a crash
  *   hotline_receive.c   a message's entry is opened and kept, whoever wrote it
  *   hotline_receipts.c  receipts that this node owes; hotline_receipts_in.c: those that come
  *   hotline_upload.c    attachments on their way out: staged, then cut into sealed chunks

@@ -112,7 +112,7 @@ void pl_hotline_keep(struct pl_keep *keep);
 /* Whether both say the same. Attachments have an id of their own in each entry; nothing else may differ. */
 PL_MUST_CHECK enum pl_err pl_message_is_same(const struct pl_message *first, const struct pl_message *again, bool *is);
 
-/* --- hotline_send.c, hotline_resume.c --- */
+/* --- hotline_draft.c, hotline_send.c, hotline_resume.c --- */
 
 /* An own message's entry: true if it is of a message that is being sent, which then keeps it. */
 bool pl_hotline_sent_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry);
@@ -181,8 +181,18 @@ struct pl_sending {
 	uint8_t cek[PL_CEK_BYTES];
 };
 
+/* Looks up what the draft names in the store, then goes on to the first envelope. */
+void pl_sending_prepare(struct pl_sending *sending);
 /* Seals, submits and keeps what is left, envelope by envelope; then tells and frees. */
 void pl_sending_next(struct pl_sending *sending);
+/* Tells that the message was not sent, gives its uploads back and frees. */
+__attribute__((format(printf, 5, 6))) void pl_sending_refuse(struct pl_sending *sending, int status, const char *code, const char *hint,
+                                                             const char *format, ...);
+void pl_sending_refuse_err(struct pl_sending *sending, enum pl_err err);
+/* Tells that it was, once. */
+void pl_sending_tell(struct pl_sending *sending);
+/* Those that wait for it are taken up. */
+void pl_sending_free(struct pl_sending *sending);
 
 /* --- hotline_receipts.c, hotline_receipts_in.c --- */
 
