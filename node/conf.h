@@ -1,5 +1,6 @@
 /* The configuration file, DIR/parley.conf: "key = value" lines, # comments. OPERATING.md, "Configuration", documents every key; conf.c's
- * table is the one place that knows them, and a test holds the two together. A new key is a line in that table, a field here and a row there.
+ * table is the one place that knows them, and a test holds the two together. A new key is a line in that table, a field here and a row
+ * there. conf_value.c reads values of each type, conf_template.c writes the file that `parley init` makes.
  *
  * An unknown key, a key that stands twice where once is right, or a bad value is an error with file, line and what was expected.
  */
