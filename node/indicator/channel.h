@@ -8,6 +8,10 @@
  * An **item** is what is sealed under a root, on lane 2; its number is reserved in the store before it is used and never given out
  * twice, since it makes the key. Items overtake their root, being on another lane: such an entry is noted as waiting, the lane goes on,
  * and it is opened when the root comes.
+ *
+ *   channel.c         the part; roots that come in
+ *   channel_roots.c   tables: roots, item numbers, entries that wait
+ *   channel_send.c    roots that go out
  */
 #ifndef PL_NODE_CHANNEL_H
 #define PL_NODE_CHANNEL_H

@@ -4,10 +4,15 @@
  * What is kept of them follows from the entries alone, those of this node included: the import seals and submits, and the objects appear
  * here when their entries come by. Equal bytes are one object; every author that shared it is one of its **providers**.
  *
- *   indicator.c          entries in: opened, checked, kept
- *   indicator_import.c   a bundle out: checked, freed of duplicates, packed, sealed, submitted
- *   indicator_query.c    lists, search, single objects, export, in pieces that keep the store's worker free
- *   api_indicators.c     the routes
+ *   indicator.c           the part, and entries as they come by
+ *   indicator_intake.c    an entry's objects: opened, checked, into the tables
+ *   indicator_waiting.c   entries that came before the root of their channel
+ *   indicator_import.c    a bundle out: checked, freed of duplicates, packed, sealed, submitted
+ *   indicator_query.c     lists, search, single objects; indicator_export.c: the bundle of all; indicator_rows.c: the rows they read
+ *   indicator_aside.c     a thread for what takes long
+ *   stix.c                bundles and their rules
+ *   channel.c             the roots under which entries are sealed
+ *   schema_indicator.c    the tables; api_indicators.c: the routes
  */
 #ifndef PL_NODE_INDICATOR_H
 #define PL_NODE_INDICATOR_H

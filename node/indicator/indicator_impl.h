@@ -21,6 +21,7 @@ struct pl_aside {
 void pl_aside_queue(struct pl_indicator_part *part, struct pl_aside *aside);
 
 struct pl_import;
+struct pl_intake_row;
 struct pl_waiting_channel;
 
 struct pl_indicator_part {
@@ -32,7 +33,7 @@ struct pl_indicator_part {
 
 	struct pl_aside *aside_first, *aside_last; /* the first one runs */
 
-	/* indicator.c: channels whose root is here and for which entries may wait */
+	/* indicator_waiting.c: channels whose root is here and for which entries may wait */
 	struct pl_waiting_channel *waiting_first;
 	bool draining;
 	uv_timer_t retry;
@@ -44,6 +45,50 @@ struct pl_indicator_part {
 
 struct pl_envelope_ctx pl_indicator_ctx(const struct pl_indicator_part *part, uint16_t author);
 
+/* For the log; returns name. */
+const char *pl_indicator_author(const struct pl_indicator_part *part, uint16_t node, char name[PL_NODE_NAME_BYTES]);
+
+/* --- indicator_intake.c --- */
+/* One entry on its way into the tables: fresh from its feed, or after it has waited for its root. */
+struct pl_intake {
+	struct pl_apply apply; /* first: cast back from it */
+	struct pl_aside aside;
+	struct pl_job job;
+	struct pl_indicator_part *part;
+	uint16_t node;
+	uint64_t seq, received_ms;
+	uint8_t header[PL_ENTRY_HEADER_BYTES]; /* of an entry that has waited */
+	uint8_t *body;
+	size_t body_bytes;
+	uint8_t channel_id[PL_CHANNEL_ID_BYTES];
+	uint8_t root[PL_CHANNEL_ROOT_BYTES];
+
+	enum pl_err err; /* of opening */
+	uint8_t tlp;
+	uint16_t objects_count, rows_count;
+	struct pl_intake_row *rows;
+	uint16_t added; /* objects that were not here before */
+};
+
+void pl_intake_free(struct pl_intake *intake);
+/* Another thread: opens the body with root and makes rows of the objects; the result is in err. */
+void pl_intake_run(struct pl_aside *aside);
+/* Worker thread: rows into the tables. */
+PL_MUST_CHECK enum pl_err pl_intake_insert(struct pl_intake *intake, sqlite3 *db);
+/* The rows are durable: counts, log and event. */
+void pl_intake_tell(const struct pl_intake *intake);
+void pl_intake_log_unreadable(const struct pl_intake *intake);
+
+/* --- indicator_waiting.c --- */
+
+/* A root is here for which entries may wait. */
+void pl_indicator_root_came(void *part, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES]);
+/* Opens one entry at a time, until none waits whose root is here. */
+void pl_indicator_drain(struct pl_indicator_part *part);
+void pl_indicator_waiting_free(struct pl_indicator_part *part);
+
+/* --- indicator_import.c --- */
+
 /* Takes a bundle from the request's body; replies. */
 void pl_indicator_import(struct pl_indicator_part *part, struct pl_request *request, uint8_t tlp, bool strict);
 /* own_applied_seq has gone up. */
@@ -51,6 +96,8 @@ void pl_indicator_import_applied(struct pl_indicator_part *part);
 /* Replies to those that still wait; after the loop has run out, frees them. */
 void pl_indicator_import_stop(struct pl_indicator_part *part);
 void pl_indicator_import_free(struct pl_indicator_part *part);
+
+/* --- indicator_query.c, indicator_export.c --- */
 
 /* What to look for. An empty string, PL_NODE_NONE and 0 mean all. */
 #define PL_INDICATOR_QUERY_BYTES_MAX 256

@@ -10,6 +10,10 @@
  *
  * A walk can fail half way (the 900th object is not JSON), so walk once to the end before acting on what was found.
  *
+ *   stix.c          the walk through a bundle
+ *   stix_object.c   the rules for one object
+ *   stix_json.c     JSON without a tree: brackets, members
+ *
  * To add a rule for objects, start at pl_stix_object_read(): import and receipt from other nodes both go through it.
  */
 #ifndef PL_NODE_STIX_H

@@ -1,0 +1,168 @@
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/api/api.h"
+#include "node/indicator/indicator_rows.h"
+#include "node/log.h"
+#include "node/store/db.h"
+
+/* Of the store's worker at a time. */
+#define BYTES_PER_JOB 262144
+
+struct export {
+	struct pl_job job;
+	struct pl_indicator_part *part;
+	struct pl_request *request; /* NULL once its client has gone */
+	struct pl_indicator_filter filter;
+	uint64_t from;
+	bool running, any, end;
+	uint8_t *gathered;
+	size_t gathered_count, gathered_max;
+};
+
+static enum pl_err gather(struct export *export, const void *bytes, size_t count)
+{
+	if (export->gathered_max - export->gathered_count < count) {
+		size_t max = 2 * export->gathered_max + count + 4096;
+		uint8_t *larger = realloc(export->gathered, max);
+		if (larger == NULL)
+			return PL_ERR_MEMORY;
+		export->gathered = larger;
+		export->gathered_max = max;
+	}
+	memcpy(export->gathered + export->gathered_count, bytes, count);
+	export->gathered_count += count;
+	return PL_OK;
+}
+
+static enum pl_err export_row(struct export *export, sqlite3_stmt *row)
+{
+	bool yes;
+	uint8_t *object = NULL;
+	size_t object_bytes = 0;
+	enum pl_err err = pl_indicator_matches(export->part, &export->filter, row, &yes);
+	if (err == PL_OK && yes)
+		err = pl_indicator_open(export->part, row, PL_COLUMN_OBJECT, &object, &object_bytes);
+	if (err == PL_ERR_CORRUPT) {
+		pl_indicator_log_damaged(row);
+		return PL_OK;
+	}
+	if (err != PL_OK || !yes)
+		return err;
+	err = gather(export, export->any ? ",\n" : "\n", export->any ? 2 : 1);
+	if (err == PL_OK)
+		err = gather(export, object, object_bytes);
+	export->any = true;
+	free(object);
+	return err;
+}
+
+static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
+{
+	struct export *export = job->ctx;
+	sqlite3_stmt *row = pl_indicator_select(db, &export->filter, false, export->from, PL_INDICATOR_ROWS_PER_JOB);
+	enum pl_err err = PL_OK;
+	unsigned rows = 0;
+	if (row == NULL)
+		return pl_store_sql_err(db);
+	while (export->gathered_count < BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
+		rows++;
+		err = export_row(export, row);
+		if (err != PL_OK)
+			break;
+		export->from = pl_db_u64(row, PL_COLUMN_N);
+	}
+	export->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && export->gathered_count < BYTES_PER_JOB;
+	pl_db_reset(row);
+	return err;
+}
+
+static void free_export(struct export *export)
+{
+	free(export->gathered);
+	free(export);
+}
+
+static void export_run(struct export *export)
+{
+	export->running = true;
+	pl_store_run(pl_core_store(export->part->core), &export->job);
+}
+
+static void export_done(struct pl_job *job)
+{
+	struct export *export = job->ctx;
+	export->running = false;
+	if (export->request == NULL) {
+		free_export(export);
+		return;
+	}
+	if (job->err != PL_OK || export->part->stopped) {
+		/* the text ends in the middle, so that nobody takes it for all there is */
+		PL_LOG(PL_LOG_WARNING, "indicator", "an export ends early", PL_F_ERR(job->err));
+		pl_reply_stream_end(export->request);
+		free_export(export);
+		return;
+	}
+	if (export->gathered_count == 0 && !export->end) {
+		export_run(export);
+		return;
+	}
+	struct pl_request *request = export->request;
+	bool end = export->end;
+	if (end && gather(export, "\n" PL_STIX_BUNDLE_TAIL, sizeof("\n" PL_STIX_BUNDLE_TAIL) - 1) != PL_OK)
+		export->gathered_count = 0;
+	uint8_t *gathered = export->gathered;
+	size_t count = export->gathered_count;
+	export->gathered = NULL;
+	export->gathered_count = export->gathered_max = 0;
+	if (end)
+		free(export);
+	pl_reply_stream_write(request, gathered, count); /* may ask for more before it returns */
+	free(gathered);
+	if (end)
+		pl_reply_stream_end(request);
+}
+
+static void export_more(struct pl_request *request, void *ctx)
+{
+	struct export *export = ctx;
+	if (export->running)
+		return;
+	if (!export->part->stopped) {
+		export_run(export);
+		return;
+	}
+	free_export(export);
+	pl_reply_stream_end(request);
+}
+
+static void export_gone(struct pl_request *request, void *ctx)
+{
+	struct export *export = ctx;
+	(void)request;
+	export->request = NULL;
+	if (!export->running)
+		free_export(export);
+}
+
+void pl_indicator_export(struct pl_indicator_part *part, struct pl_request *request, const struct pl_indicator_filter *filter)
+{
+	struct export *export = calloc(1, sizeof(*export));
+	uint8_t random[16];
+	char head[PL_STIX_BUNDLE_HEAD_BYTES];
+	if (export == NULL) {
+		pl_api_reply_failed(request, PL_ERR_MEMORY, "the indicators cannot be exported");
+		return;
+	}
+	export->part = part;
+	export->request = request;
+	export->filter = *filter;
+	export->job = (struct pl_job){ .work = export_work, .done = export_done, .ctx = export };
+	randombytes_buf(random, sizeof(random));
+	size_t count = pl_stix_bundle_head(random, head);
+	const struct pl_stream stream = { .more = export_more, .gone = export_gone, .ctx = export };
+	pl_reply_stream_begin(request, 200, PL_STIX_MEDIA_TYPE, &stream);
+	pl_reply_stream_write(request, head, count);
+}
