@@ -71,6 +71,7 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 		s->out[c].bytes = carve(carver, s->out[c].max);
 	}
 	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
+	s->peer_holds = carve(carver, lanes_count * sizeof *s->peer_holds);
 	s->sent = carve(carver, lanes_count * sizeof *s->sent);
 	s->floor = carve(carver, lanes_count * sizeof *s->floor);
 	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);

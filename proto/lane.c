@@ -201,7 +201,7 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
 	if (recent->seq != wire->header.seq || memcmp(recent->scalar, wire->signature + 32, sizeof recent->scalar) == 0) {
 		if (durable_at_peer)
-			pl_acked_up_to(e, s->peer, index, wire->header.seq);
+			pl_acked_up_to(e, s, index, wire->header.seq);
 		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
 		if (pushed && recent->seq == wire->header.seq && recent->copies++ >= PL_EAGER_COPIES) {
 			recent->copies = PL_EAGER_COPIES;
@@ -314,7 +314,7 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 	if (flash)
 		pl_dials_hurry(e, PL_REDIAL_FLASH_MS, PL_NODE_NONE);
 	if (durable_at_peer)
-		pl_acked_up_to(e, s->peer, index, c.header.seq);
+		pl_acked_up_to(e, s, index, c.header.seq);
 	if (kept) {
 		pl_flash_flood(e, kept); /* forward before commit */
 		kept->used = false;
@@ -443,6 +443,8 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 		return;
 	}
 	pl_announced(e, s, index, wire.header.seq);
+	if (!(flags & PL_FRAME_FLASH))
+		pl_holds(s, index, wire.header.seq);
 	if (lane->frozen || e->store_failed)
 		return;
 	if (wire.header.seq > lane->have_seq + 1) {
@@ -532,7 +534,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 		pl_suspect(e, s, same.node, same.entry_header, other_lane, other_seq);
 	if (first.node == e->self)
 		self_is_behind(e, s, first.header.lane, first.header.seq);
-	pl_acked_up_to(e, s->peer, index, lane->have_seq);
+	pl_acked_up_to(e, s, index, lane->have_seq);
 	pl_lane_progress(e, index);
 	return at - s->in_at;
 }
@@ -543,6 +545,8 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 	const struct lane *lane = &e->lanes[index];
 
 	pl_announced(e, s, index, wire->header.seq);
+	if (wire->header.seq > lane->have_seq)
+		pl_holds(s, index, wire->header.seq);
 	if (wire->form == PL_WIRE_FORM_FULL || wire->header.seq <= lane->have_seq)
 		duplicate(e, s, wire, true, (flags & PL_FRAME_CATCHUP) == 0);
 	else if (wire->header.seq > lane->have_seq + 1)
@@ -692,6 +696,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 		}
 	}
 	pl_fork_stored(e, node, lane_number, seq);
+	pl_acked_ahead(e, index);
 	pl_tell_head(e, index, lane_number == 0);
 	pl_dials_hurry(e, PL_BACKOFF_HELD_MS_MAX, node); /* it is held now for whoever is down, but for its author */
 }

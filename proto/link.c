@@ -345,6 +345,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	fresh.in = s->in;
 	fresh.control = s->control;
 	fresh.peer_has = s->peer_has;
+	fresh.peer_holds = s->peer_holds;
 	fresh.sent = s->sent;
 	fresh.floor = s->floor;
 	fresh.want_to = s->want_to;
@@ -365,6 +366,7 @@ static void session_start(struct pl_engine *e, struct conn *conn)
 	fresh.frontier_next = fresh.root_next = UINT32_MAX;
 	*s = fresh;
 	memset(s->peer_has, 0, e->lanes_count * sizeof *s->peer_has);
+	memset(s->peer_holds, 0, e->lanes_count * sizeof *s->peer_holds);
 	memset(s->sent, 0, e->lanes_count * sizeof *s->sent);
 	memset(s->want_to, 0, e->lanes_count * sizeof *s->want_to);
 	memset(s->dirty, 0, e->lanes_count);
@@ -457,7 +459,7 @@ static void roots_run(struct pl_engine *e, struct session *s)
 {
 	for (; s->root_next < e->lanes_count && e->effects_count < PL_EFFECTS_SLICE; s->root_next++) {
 		s->peer_has[s->root_next] = s->floor[s->root_next];
-		pl_acked_up_to(e, s->peer, s->root_next, s->floor[s->root_next]);
+		pl_acked_up_to(e, s, s->root_next, s->floor[s->root_next]);
 	}
 	if (s->root_next < e->lanes_count) {
 		e->work_left = true;

@@ -84,15 +84,17 @@ void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index)
 }
 
 /* The job that there is of a lane, if any. */
-static bool job_of(const struct pl_engine *e, struct session *s, uint32_t index, struct job *job)
+static bool job_of(struct pl_engine *e, struct session *s, uint32_t index, struct job *job)
 {
 	const uint64_t durable = e->lanes[index].durable_seq;
 
 	if (s->want_to[index] > s->sent[index]) {
 		*job = (struct job){ .index = index, .from = s->sent[index] + 1, .to = s->want_to[index], .catchup = true };
 	} else {
-		if (s->peer_has[index] > s->sent[index])
+		if (s->peer_has[index] > s->sent[index]) {
 			s->sent[index] = s->peer_has[index];
+			pl_tell_after_all(e, s, index);
+		}
 		/* A peer that is behind what it was told asks, of whom it likes; only from there on is it pushed. Nobody is pushed its own feed. */
 		if (s->sent[index] < s->floor[index] || s->peer == index / PL_LANES || (s->choked[index] & CHOKED_BY_PEER))
 			return false;
@@ -104,7 +106,7 @@ static bool job_of(const struct pl_engine *e, struct session *s, uint32_t index,
 }
 
 /* Takes the first of those that may have something, and puts it behind the others: each author in turn. */
-static bool job_find(const struct pl_engine *e, struct session *s, uint8_t lane, struct job *job)
+static bool job_find(struct pl_engine *e, struct session *s, uint8_t lane, struct job *job)
 {
 	struct todo *todo = &s->todo[lane];
 

@@ -116,6 +116,9 @@ struct out_queue {
 #define CHOKED_BY_US 1   /* it is to announce this lane, not to push it, until we ask */
 #define CHOKED_BY_PEER 2 /* and we to it */
 
+#define HEAD_UNTOLD 1
+#define HEAD_PUSHED 2 /* the entry itself is to tell it; should the peer come by it another way first, an ACK has to */
+
 /* Nodes whose lane a session may have something of to send: a ring, each node at most once. */
 struct todo {
 	uint16_t *nodes;
@@ -176,10 +179,11 @@ struct session {
 
 	/* per lane index */
 	uint64_t *peer_has; /* announced or sent to us */
+	uint64_t *peer_holds; /* acknowledged to us, and so durable there; may be beyond what we have */
 	uint64_t *sent;     /* queued for it, gapless after what it had */
 	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
-	uint8_t *dirty;     /* head has moved since it was told */
+	uint8_t *dirty;     /* head has moved since it was told: HEAD_UNTOLD, HEAD_PUSHED */
 	uint8_t *queued;    /* stands in todo */
 	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
 	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
@@ -399,7 +403,11 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke(struct session *s, uint32_t index);
-void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t seq);
+void pl_acked_up_to(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
+/* The same, but counted when the head moves next: what it has sent may not be taken in. */
+void pl_holds(struct session *s, uint32_t index, uint64_t seq);
+/* A head has moved: counts what was acknowledged of it before it was here. */
+void pl_acked_ahead(struct pl_engine *e, uint32_t index);
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
 /* Whether this peer has announced something that we lack. */
 bool pl_announced_more(const struct pl_engine *e, const struct session *s);
@@ -413,6 +421,8 @@ void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index);
 void pl_sync_timers(struct pl_engine *e);
 void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
+/* What was to be pushed is not: the peer has it. */
+void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
 
 /* --- repair.c --- */
 void pl_repair_damaged(struct pl_engine *e, const struct pl_event *event);

@@ -75,7 +75,7 @@ static bool item_usable(struct pl_engine *e, struct session *s, const uint8_t *b
 	return item->generation == pl_generation_of(e, item->node);
 }
 
-static bool items_take(struct pl_engine *e, struct session *s, const struct pl_frame *frame, bool durable)
+static bool items_take(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
 	if (frame->payload_bytes % PL_ITEM_BYTES != 0) {
 		pl_session_fault(e, s, "frontier items malformed");
@@ -90,8 +90,8 @@ static bool items_take(struct pl_engine *e, struct session *s, const struct pl_f
 		}
 		const uint32_t index = pl_lane_index(item.node, item.lane);
 		pl_announced(e, s, index, item.seq);
-		if (durable)
-			pl_acked_up_to(e, s->peer, index, item.seq);
+		/* PROTOCOL: "A head in ACK, HAVE or FRONTIER is durable where it comes from, and acknowledges what it names." */
+		pl_acked_up_to(e, s, index, item.seq);
 		compare_head(e, s, &item);
 		if (s->state == PL_SESSION_LIVE)
 			pl_lane_pump(e, index, frame->type == PL_FRAME_FRONTIER ? 0 : PL_HAVE_DELAY_MS);
@@ -101,39 +101,62 @@ static bool items_take(struct pl_engine *e, struct session *s, const struct pl_f
 
 void pl_frontier_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (items_take(e, s, frame, true))
+	if (items_take(e, s, frame))
 		s->frontier_open = (frame->flags & PL_FRAME_LAST) == 0;
 }
 
 void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	(void)items_take(e, s, frame, frame->type == PL_FRAME_ACK);
+	(void)items_take(e, s, frame);
 }
 
-void pl_acked_up_to(struct pl_engine *e, uint16_t peer, uint32_t index, uint64_t seq)
+static void acked_note(struct pl_engine *e, const struct session *s, uint32_t index)
 {
-	uint64_t *acked = &e->acked[peer * e->lanes_count + index];
+	uint64_t *acked = &e->acked[s->peer * e->lanes_count + index];
+	const uint64_t have = e->lanes[index].have_seq, seq = s->peer_holds[index] < have ? s->peer_holds[index] : have;
 
-	/* Custody counts what we hold; what the peer has beyond is announced, not held here. */
-	if (seq > e->lanes[index].have_seq)
-		seq = e->lanes[index].have_seq;
 	if (seq <= *acked)
 		return;
 	*acked = seq;
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_ACKED)->effect;
-	fx->acked.peer = peer;
+	fx->acked.peer = s->peer;
 	fx->acked.node = (uint16_t)(index / PL_LANES);
 	fx->acked.lane = (uint8_t)(index % PL_LANES);
 	fx->acked.seq = seq;
 }
 
+void pl_holds(struct session *s, uint32_t index, uint64_t seq)
+{
+	if (seq > s->peer_holds[index])
+		s->peer_holds[index] = seq;
+}
+
+/* Custody counts what we hold. What the peer holds beyond is counted when it is here too: nobody acknowledges it once more. */
+void pl_acked_up_to(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq)
+{
+	pl_holds(s, index, seq);
+	acked_note(e, s, index);
+}
+
+void pl_acked_ahead(struct pl_engine *e, uint32_t index)
+{
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (e->sessions[i].used)
+			acked_note(e, &e->sessions[i], index);
+	}
+}
+
 /* seq 0 takes back what was announced, down to what we have. */
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq)
 {
-	if (seq == 0)
-		s->peer_has[index] = e->lanes[index].have_seq < s->peer_has[index] ? e->lanes[index].have_seq : s->peer_has[index];
-	else if (seq > s->peer_has[index])
+	const uint64_t have = e->lanes[index].have_seq;
+
+	if (seq == 0) {
+		s->peer_has[index] = have < s->peer_has[index] ? have : s->peer_has[index];
+		s->peer_holds[index] = have < s->peer_holds[index] ? have : s->peer_holds[index];
+	} else if (seq > s->peer_has[index]) {
 		s->peer_has[index] = seq;
+	}
 	pl_todo_add(e, s, index);
 }
 
@@ -409,7 +432,7 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent)
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->state == PL_SESSION_HELLO)
 			continue;
-		s->dirty[index] = 1;
+		s->dirty[index] = HEAD_UNTOLD;
 		pl_todo_add(e, s, index);
 		if (s->state != PL_SESSION_LIVE)
 			continue; /* told when it is */
@@ -422,6 +445,16 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent)
 	}
 }
 
+void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index)
+{
+	if (s->dirty[index] != HEAD_PUSHED)
+		return;
+	s->dirty[index] = HEAD_UNTOLD;
+	if (s->ack_at_ms == 0)
+		s->ack_at_ms = e->now_ms + PL_HAVE_COALESCE_MS;
+	pl_timer(e, s->ack_at_ms);
+}
+
 /* ACK to who holds the entry or is being sent it before its commit, HAVE to who neither holds it nor is pushed it; who is pushed it learns of it
  * by the entry itself. */
 void pl_tell_flush(struct pl_engine *e, struct session *s)
@@ -431,7 +464,7 @@ void pl_tell_flush(struct pl_engine *e, struct session *s)
 
 	s->ack_at_ms = 0;
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
-		const uint8_t *next = memchr(s->dirty + index, 1, e->lanes_count - index);
+		const uint8_t *next = memchr(s->dirty + index, HEAD_UNTOLD, e->lanes_count - index);
 		if (!next)
 			break;
 		index = (uint32_t)(next - s->dirty);
@@ -447,6 +480,8 @@ void pl_tell_flush(struct pl_engine *e, struct session *s)
 			pl_item_write(&item, acks + PL_ITEM_BYTES * acks_count++);
 		else if ((s->choked[index] & CHOKED_BY_PEER) || (s->peer_has[index] < s->floor[index] && s->sent[index] < s->floor[index]))
 			pl_item_write(&item, haves + PL_ITEM_BYTES * haves_count++);
+		else
+			s->dirty[index] = HEAD_PUSHED;
 	}
 	if (acks_count > 0)
 		(void)pl_control(s, PL_FRAME_ACK, 0, 0, acks, PL_ITEM_BYTES * acks_count);
