@@ -1,9 +1,5 @@
-#include "node/app_fixture.h"
-
-#include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,342 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crypto/bytes.h"
+#include "node/app_fixture_impl.h"
 
-#define GIVE_UP_MS 20000
 #define QUIET_MS 40
 #define START_MS (PL_FIXTURE_CREATED_MS + 3600000)
-
-struct submission {
-	struct submission *next;
-	uint8_t lane;
-	uint64_t seq;
-	pl_submit_done done;
-	void *ctx;
-};
-
-/* A copy of an entry, waiting for its turn. */
-struct parcel {
-	struct parcel *next;
-	struct pl_store_entry entry;
-	uint8_t body[];
-};
-
-struct lane {
-	struct parcel *first, *last; /* for the application */
-	bool busy;
-	uint64_t applied;
-};
-
-struct pl_core {
-	struct fix *fix;
-	uint16_t self;
-	bool running, deliver;
-	enum pl_err refuse;
-	char dir[70], store_path[80], socket_path[80];
-	struct pl_store *store;
-	struct pl_http *http;
-	struct pl_engine *engine;
-	void *engine_memory;
-	struct pl_app *app;
-	struct pl_conf conf;
-	struct pl_node_keys keys;
-	struct submission *submissions;
-	struct lane lanes[PL_NODES_MAX][PL_LANES];
-	uint64_t heads[PL_NODES_MAX][PL_LANES]; /* appended to the store */
-	uint8_t *courier[PL_NODES_MAX];
-	unsigned store_failures;
-};
-
-/* What an author has written in a lane. */
-struct log {
-	struct parcel **parcels;
-	size_t count, room;
-};
-
-struct fix {
-	uv_loop_t loop;
-	char dir[64];
-	struct pl_fixture *net;
-	struct pl_core *cores[FIX_NODES_MAX];
-	uint64_t ahead_ms; /* of the loop's own clock */
-	uint64_t begun_ms, wall_off_ms;
-	struct log logs[FIX_NODES_MAX][PL_LANES];
-	bool blocked[FIX_NODES_MAX][PL_LANES][FIX_NODES_MAX]; /* author, lane, to */
-	uint64_t busy; /* counts everything that happens */
-	unsigned barriers;
-	uint8_t cek[PL_CEK_BYTES];
-};
-
-/* --- the core, as the application sees it --- */
-
-uv_loop_t *pl_core_loop(struct pl_core *core)
-{
-	return &core->fix->loop;
-}
-
-struct pl_store *pl_core_store(struct pl_core *core)
-{
-	return core->store;
-}
-
-struct pl_http *pl_core_http(struct pl_core *core)
-{
-	return core->http;
-}
-
-const struct pl_engine *pl_core_engine(const struct pl_core *core)
-{
-	return core->engine;
-}
-
-const struct pl_charter *pl_core_charter(const struct pl_core *core)
-{
-	return &core->fix->net->charter;
-}
-
-struct pl_core_room pl_core_room(const struct pl_core *core)
-{
-	(void)core;
-	return (struct pl_core_room){ .free_bytes = 1, .lanes = PL_LANES };
-}
-
-struct pl_bytes pl_core_charter_document(const struct pl_core *core)
-{
-	return (struct pl_bytes){ core->fix->net->document, core->fix->net->document_bytes };
-}
-
-const struct pl_conf *pl_core_conf(const struct pl_core *core)
-{
-	return &core->conf;
-}
-
-const struct pl_node_keys *pl_core_keys(const struct pl_core *core)
-{
-	return &core->keys;
-}
-
-uint16_t pl_core_self(const struct pl_core *core)
-{
-	return core->self;
-}
-
-uint64_t pl_core_now_ms(const struct pl_core *core)
-{
-	return uv_now(&core->fix->loop) + core->fix->ahead_ms;
-}
-
-uint64_t pl_core_wall_ms(const struct pl_core *core)
-{
-	return fix_wall(core->fix);
-}
-
-void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
-{
-	(void)core;
-	snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "192.0.2.%u:7100", node + 1u);
-}
-
-const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
-{
-	return core->courier[node];
-}
-
-static void step(struct pl_core *core, struct pl_event *event)
-{
-	event->now_ms = pl_core_now_ms(core);
-	event->wall_ms = pl_core_wall_ms(core);
-	randombytes_buf(event->seed, sizeof(event->seed));
-	cr_assert_eq(pl_engine_step(core->engine, event), PL_OK);
-}
-
-static void append(struct pl_core *core, const struct pl_store_entry *entry)
-{
-	core->fix->busy++;
-	core->heads[entry->node][entry->lane] = entry->seq;
-	cr_assert_eq(pl_store_append(core->store, entry), PL_OK);
-}
-
-enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
-                           pl_submit_done done, void *ctx)
-{
-	struct pl_event event = { .type = PL_EV_SUBMIT, .now_ms = pl_core_now_ms(core), .wall_ms = pl_core_wall_ms(core) };
-	struct pl_effect effect;
-	if (core->refuse != PL_OK)
-		return core->refuse;
-	event.submit.lane = lane;
-	event.submit.kind = kind;
-	event.submit.flags = flags;
-	event.submit.body = body;
-	event.submit.body_bytes = body_bytes;
-	enum pl_err err = pl_engine_step(core->engine, &event);
-	if (err != PL_OK)
-		return err;
-	while (pl_engine_next_effect(core->engine, &effect)) {
-		if (effect.type != PL_FX_STORE)
-			continue;
-		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent,
-		                                .seq = effect.store.seq,
-		                                .gseq = effect.store.gseq, .received_ms = event.wall_ms, .body = effect.store.body,
-		                                .body_bytes = effect.store.body_bytes };
-		memcpy(entry.id, effect.store.id, sizeof(entry.id));
-		memcpy(entry.header, effect.store.header, sizeof(entry.header));
-		append(core, &entry);
-	}
-	struct submission *submission = malloc(sizeof(*submission));
-	*submission = (struct submission){ core->submissions, lane, event.submit.seq, done, ctx };
-	core->submissions = submission;
-	return PL_OK;
-}
-
-enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
-{
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3)"
-	                                               " ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
-	if (!statement)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int(statement, 1, node);
-	sqlite3_bind_int(statement, 2, lane);
-	sqlite3_bind_int64(statement, 3, (sqlite3_int64)seq);
-	enum pl_err err = sqlite3_step(statement) == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
-	sqlite3_reset(statement);
-	return err;
-}
-
-static void pump(struct pl_core *core, uint16_t node, uint8_t lane_number)
-{
-	struct lane *lane = &core->lanes[node][lane_number];
-	while (lane->first && !lane->busy && core->deliver && core->running) {
-		struct parcel *parcel = lane->first;
-		lane->first = parcel->next;
-		if (!lane->first)
-			lane->last = NULL;
-		lane->busy = parcel->entry.seq > lane->applied;
-		core->fix->busy++;
-		if (lane->busy)
-			pl_app_entry(core->app, &parcel->entry);
-		free(parcel);
-	}
-}
-
-void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
-{
-	cr_assert(core->lanes[node][lane].busy, "applied without an entry");
-	cr_assert_gt(seq, core->lanes[node][lane].applied);
-	core->lanes[node][lane].applied = seq;
-	core->lanes[node][lane].busy = false;
-	core->fix->busy++;
-	pump(core, node, lane);
-}
-
-static void offer(struct pl_core *core, const struct pl_store_entry *entry)
-{
-	struct lane *lane = &core->lanes[entry->node][entry->lane];
-	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
-	parcel->entry = *entry;
-	parcel->entry.body = parcel->body;
-	parcel->next = NULL;
-	memcpy(parcel->body, entry->body, entry->body_bytes);
-	if (lane->last)
-		lane->last->next = parcel;
-	else
-		lane->first = parcel;
-	lane->last = parcel;
-	pump(core, entry->node, entry->lane);
-}
-
-/* --- the network --- */
-
-static void catch_up(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to)
-{
-	struct pl_core *core = fix->cores[to];
-	const struct log *log = &fix->logs[author][lane];
-	if (!core || !core->running || to == author || fix->blocked[author][lane][to])
-		return;
-	while (core->heads[author][lane] < log->count) {
-		struct pl_store_entry entry = log->parcels[core->heads[author][lane]]->entry;
-		entry.received_ms = fix_wall(fix);
-		append(core, &entry);
-	}
-}
-
-static void publish(struct fix *fix, const struct pl_store_entry *entry)
-{
-	struct log *log = &fix->logs[entry->node][entry->lane];
-	if (log->count == log->room) {
-		log->room = log->room ? 2 * log->room : 16;
-		log->parcels = realloc(log->parcels, log->room * sizeof(log->parcels[0]));
-	}
-	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
-	parcel->entry = *entry;
-	parcel->entry.body = parcel->body;
-	memcpy(parcel->body, entry->body, entry->body_bytes);
-	cr_assert_eq(entry->seq, log->count + 1);
-	log->parcels[log->count++] = parcel;
-	for (uint16_t to = 0; to < fix->net->charter.nodes_count; to++)
-		catch_up(fix, entry->node, entry->lane, to);
-}
-
-static void stored(void *ctx, const struct pl_store_entry *entries, size_t count)
-{
-	struct pl_core *core = ctx;
-	for (size_t i = 0; i < count; i++) {
-		const struct pl_store_entry *entry = &entries[i];
-		core->fix->busy++;
-		if (entry->node == core->self) {
-			struct pl_event event = { .type = PL_EV_STORED };
-			struct pl_effect effect;
-			event.stored.node = entry->node;
-			event.stored.lane = entry->lane;
-			event.stored.seq = entry->seq;
-			event.stored.gseq = entry->gseq;
-			event.stored.id = entry->id;
-			event.stored.bytes = entry->body_bytes;
-			step(core, &event);
-			while (pl_engine_next_effect(core->engine, &effect))
-				;
-			struct submission **link = &core->submissions;
-			while (*link && ((*link)->lane != entry->lane || (*link)->seq != entry->seq))
-				link = &(*link)->next;
-			struct submission *submission = *link;
-			if (submission) {
-				*link = submission->next;
-				submission->done(submission->ctx, PL_OK, entry);
-				free(submission);
-			}
-			publish(core->fix, entry);
-		}
-		offer(core, entry);
-	}
-}
-
-static void failed(void *ctx, enum pl_err err, const char *why)
-{
-	struct pl_core *core = ctx;
-	core->store_failures++;
-	if (err != PL_ERR_DISK_FULL)
-		cr_assert_fail("the store of %s failed: %s", core->dir, why);
-	while (core->submissions) {
-		struct submission *submission = core->submissions;
-		core->submissions = submission->next;
-		submission->done(submission->ctx, err, NULL);
-		free(submission);
-	}
-}
-
-static void ready(void *ctx)
-{
-	struct pl_core *core = ctx;
-	core->fix->busy++;
-}
-
-static void loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
-{
-	(void)ctx;
-	(void)token;
-	(void)entries;
-	(void)count;
-}
 
 /* --- life --- */
 
@@ -386,7 +50,7 @@ static void restore_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, u
 	event.restore.seq = seq;
 	event.restore.gseq = gseq;
 	memcpy(event.restore.id, id, PL_ID_BYTES);
-	step(core, &event);
+	fix_step(core, &event);
 	core->heads[node][lane] = seq;
 }
 
@@ -407,7 +71,7 @@ static void offer_rest(struct pl_core *core)
 		memcpy(entry.id, sqlite3_column_blob(statement, 4), sizeof(entry.id));
 		memcpy(entry.header, sqlite3_column_blob(statement, 5), sizeof(entry.header));
 		core->lanes[entry.node][entry.lane].applied = (uint64_t)sqlite3_column_int64(statement, 7);
-		offer(core, &entry);
+		fix_offer(core, &entry);
 	}
 	sqlite3_reset(statement);
 }
@@ -430,7 +94,7 @@ static enum pl_err open_core(struct fix *fix, uint16_t node, char *why, size_t w
 	             why);
 	cr_assert_eq(pl_store_each_head(core->store, restore_head, core), PL_OK);
 	struct pl_event start = { .type = PL_EV_START };
-	step(core, &start);
+	fix_step(core, &start);
 	cr_assert_eq(pl_http_listen(&fix->loop, core->socket_path, &core->http, why, why_max), PL_OK, "%s", why);
 	return pl_app_new(core, &core->app, why, why_max);
 }
@@ -460,16 +124,17 @@ void fix_start(struct fix *fix, uint16_t node)
 	char why[256] = "";
 	cr_assert_eq(open_core(fix, node, why, sizeof(why)), PL_OK, "%s", why);
 	offer_rest(core);
-	struct pl_store_callbacks callbacks = { .ctx = core, .stored = stored, .failed = failed, .ready = ready, .loaded = loaded };
+	struct pl_store_callbacks callbacks = fix_store_callbacks;
+	callbacks.ctx = core;
 	cr_assert_eq(pl_store_start(core->store, &fix->loop, &callbacks), PL_OK);
 	core->running = true;
 	for (uint16_t n = 0; n < fix->net->charter.nodes_count; n++)
 		for (uint8_t lane = 0; lane < PL_LANES; lane++)
-			pump(core, n, lane);
+			fix_pump(core, n, lane);
 	pl_app_start(core->app);
 	for (uint16_t author = 0; author < fix->net->charter.nodes_count; author++)
 		for (uint8_t lane = 0; lane < PL_LANES; lane++)
-			catch_up(fix, author, lane, node);
+			fix_catch_up(fix, author, lane, node);
 }
 
 void fix_start_all(struct fix *fix, unsigned nodes)
@@ -552,7 +217,7 @@ void fix_free(struct fix *fix)
 	free(fix);
 }
 
-/* --- what tests turn --- */
+/* --- what tests fix_turn --- */
 
 uv_loop_t *fix_loop(struct fix *fix)
 {
@@ -597,7 +262,7 @@ void fix_wall_jump(struct fix *fix, int64_t ms)
 void fix_pass(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to, bool pass)
 {
 	fix->blocked[author][lane][to] = !pass;
-	catch_up(fix, author, lane, to);
+	fix_catch_up(fix, author, lane, to);
 }
 
 void fix_deliver(struct fix *fix, uint16_t node, bool deliver)
@@ -605,7 +270,7 @@ void fix_deliver(struct fix *fix, uint16_t node, bool deliver)
 	fix->cores[node]->deliver = deliver;
 	for (uint16_t n = 0; n < fix->net->charter.nodes_count; n++)
 		for (uint8_t lane = 0; lane < PL_LANES; lane++)
-			pump(fix->cores[node], n, lane);
+			fix_pump(fix->cores[node], n, lane);
 }
 
 void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err)
@@ -719,7 +384,7 @@ static void raise_barriers(struct fix *fix)
 	}
 }
 
-static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
+void fix_turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 {
 	uv_timer_t timer;
 	uv_timer_init(&fix->loop, &timer);
@@ -734,7 +399,7 @@ static void turn(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 			quiet_ms = now_ms;
 		busy = fix->busy;
 		is_done = until ? until(ctx) : now_ms - quiet_ms > QUIET_MS;
-		cr_assert_lt(now_ms - begun_ms, GIVE_UP_MS, "nothing comes to an end");
+		cr_assert_lt(now_ms - begun_ms, FIX_GIVE_UP_MS, "nothing comes to an end");
 	}
 	uv_close((uv_handle_t *)&timer, NULL);
 	uv_run(&fix->loop, UV_RUN_NOWAIT);
@@ -745,114 +410,14 @@ void fix_settle(struct fix *fix)
 	/* Quiet, and quiet still once the stores have been through their queues. */
 	uint64_t busy;
 	do {
-		turn(fix, NULL, NULL);
+		fix_turn(fix, NULL, NULL);
 		busy = fix->busy;
 		raise_barriers(fix);
-		turn(fix, NULL, NULL);
+		fix_turn(fix, NULL, NULL);
 	} while (fix->busy != busy);
 }
 
 void fix_until(struct fix *fix, bool (*until)(void *ctx), void *ctx)
 {
-	turn(fix, until, ctx);
-}
-
-/* --- looking into the store --- */
-
-struct query {
-	struct pl_job job;
-	const char *sql;
-	int64_t value;
-	void *out; /* or a blob of count bytes */
-	size_t count;
-	bool done;
-};
-
-static enum pl_err query_work(struct pl_job *job, sqlite3 *db)
-{
-	struct query *query = job->ctx;
-	sqlite3_stmt *statement;
-	if (sqlite3_prepare_v2(db, query->sql, -1, &statement, NULL) != SQLITE_OK) {
-		fprintf(stderr, "%s: %s\n", query->sql, sqlite3_errmsg(db));
-		return PL_ERR_FORMAT;
-	}
-	query->value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
-	if (query->out && (size_t)sqlite3_column_bytes(statement, 0) == query->count) {
-		memcpy(query->out, sqlite3_column_blob(statement, 0), query->count);
-		query->out = NULL;
-	}
-	sqlite3_finalize(statement);
-	return PL_OK;
-}
-
-static void query_done(struct pl_job *job)
-{
-	((struct query *)job->ctx)->done = true;
-}
-
-static bool query_is_done(void *ctx)
-{
-	return ((struct query *)ctx)->done;
-}
-
-static void run_query(struct fix *fix, uint16_t node, struct query *query)
-{
-	bool writes = strncmp(query->sql, "SELECT", 6) != 0 && strncmp(query->sql, "PRAGMA", 6) != 0;
-	query->job = (struct pl_job){ .work = query_work, .done = query_done, .ctx = query, .writes = writes };
-	pl_store_run(fix->cores[node]->store, &query->job);
-	turn(fix, query_is_done, query);
-	cr_assert_eq(query->job.err, PL_OK, "%s", query->sql);
-}
-
-int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql)
-{
-	struct query query = { .sql = sql };
-	run_query(fix, node, &query);
-	return query.value;
-}
-
-void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value)
-{
-	uint64_t begun_ms = uv_now(&fix->loop);
-	int64_t is;
-	while ((is = fix_sql(fix, node, sql)) != value) {
-		turn(fix, NULL, NULL);
-		cr_assert_lt(uv_now(&fix->loop) - begun_ms, GIVE_UP_MS, "%s stays %lld, and does not become %lld", sql, (long long)is,
-		             (long long)value);
-	}
-	fix_settle(fix);
-}
-
-void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count)
-{
-	struct query query = { .sql = sql, .out = out, .count = count };
-	run_query(fix, node, &query);
-	cr_assert_null(query.out, "%s gives no %zu bytes", sql, count);
-}
-
-unsigned fix_failures(struct fix *fix, uint16_t node)
-{
-	return fix->cores[node]->store_failures;
-}
-
-bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count)
-{
-	static const char *const ends[] = { "", "-wal", ".epoch" };
-	bool found = false;
-	for (int i = 0; i < 3; i++) {
-		char path[128];
-		snprintf(path, sizeof(path), "%s%s", fix->cores[node]->store_path, ends[i]);
-		FILE *file = fopen(path, "rb");
-		if (!file)
-			continue;
-		fseek(file, 0, SEEK_END);
-		size_t size = (size_t)ftell(file);
-		uint8_t *content = malloc(size + 1);
-		rewind(file);
-		cr_assert_eq(fread(content, 1, size, file), size);
-		found |= memmem(content, size, bytes, count) != NULL;
-		free(content);
-		fclose(file);
-	}
-	return found;
+	fix_turn(fix, until, ctx);
 }

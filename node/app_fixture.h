@@ -5,8 +5,10 @@
  * The core is a small one of our own: clocks that the test moves, lanes that it holds back, submissions that it makes fail. What the real
  * core adds (links, catch-up, draining) is not here; tests/integration has it.
  *
- *   app_fixture.c      the core, the network, the nodes' lives, their stores
- *   app_api_fixture.c  calls of the API, events, and the check against openapi.json
+ *   app_fixture.c        the nodes' lives, what a test turns, and waiting
+ *   app_core_fixture.c   the core and the network
+ *   app_store_fixture.c  looking into a node's store
+ *   app_api_fixture.c    calls of the API, events, and the check against openapi.json
  */
 #ifndef PL_NODE_APP_FIXTURE_H
 #define PL_NODE_APP_FIXTURE_H

@@ -1,0 +1,278 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/app_fixture_impl.h"
+
+/* --- the core, as the application sees it --- */
+
+uv_loop_t *pl_core_loop(struct pl_core *core)
+{
+	return &core->fix->loop;
+}
+
+struct pl_store *pl_core_store(struct pl_core *core)
+{
+	return core->store;
+}
+
+struct pl_http *pl_core_http(struct pl_core *core)
+{
+	return core->http;
+}
+
+const struct pl_engine *pl_core_engine(const struct pl_core *core)
+{
+	return core->engine;
+}
+
+const struct pl_charter *pl_core_charter(const struct pl_core *core)
+{
+	return &core->fix->net->charter;
+}
+
+struct pl_core_room pl_core_room(const struct pl_core *core)
+{
+	(void)core;
+	return (struct pl_core_room){ .free_bytes = 1, .lanes = PL_LANES };
+}
+
+struct pl_bytes pl_core_charter_document(const struct pl_core *core)
+{
+	return (struct pl_bytes){ core->fix->net->document, core->fix->net->document_bytes };
+}
+
+const struct pl_conf *pl_core_conf(const struct pl_core *core)
+{
+	return &core->conf;
+}
+
+const struct pl_node_keys *pl_core_keys(const struct pl_core *core)
+{
+	return &core->keys;
+}
+
+uint16_t pl_core_self(const struct pl_core *core)
+{
+	return core->self;
+}
+
+uint64_t pl_core_now_ms(const struct pl_core *core)
+{
+	return uv_now(&core->fix->loop) + core->fix->ahead_ms;
+}
+
+uint64_t pl_core_wall_ms(const struct pl_core *core)
+{
+	return fix_wall(core->fix);
+}
+
+void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
+{
+	(void)core;
+	snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "192.0.2.%u:7100", node + 1u);
+}
+
+const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
+{
+	return core->courier[node];
+}
+
+void fix_step(struct pl_core *core, struct pl_event *event)
+{
+	event->now_ms = pl_core_now_ms(core);
+	event->wall_ms = pl_core_wall_ms(core);
+	randombytes_buf(event->seed, sizeof(event->seed));
+	cr_assert_eq(pl_engine_step(core->engine, event), PL_OK);
+}
+
+static void append(struct pl_core *core, const struct pl_store_entry *entry)
+{
+	core->fix->busy++;
+	core->heads[entry->node][entry->lane] = entry->seq;
+	cr_assert_eq(pl_store_append(core->store, entry), PL_OK);
+}
+
+enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
+                           pl_submit_done done, void *ctx)
+{
+	struct pl_event event = { .type = PL_EV_SUBMIT, .now_ms = pl_core_now_ms(core), .wall_ms = pl_core_wall_ms(core) };
+	struct pl_effect effect;
+	if (core->refuse != PL_OK)
+		return core->refuse;
+	event.submit.lane = lane;
+	event.submit.kind = kind;
+	event.submit.flags = flags;
+	event.submit.body = body;
+	event.submit.body_bytes = body_bytes;
+	enum pl_err err = pl_engine_step(core->engine, &event);
+	if (err != PL_OK)
+		return err;
+	while (pl_engine_next_effect(core->engine, &effect)) {
+		if (effect.type != PL_FX_STORE)
+			continue;
+		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent,
+		                                .seq = effect.store.seq,
+		                                .gseq = effect.store.gseq, .received_ms = event.wall_ms, .body = effect.store.body,
+		                                .body_bytes = effect.store.body_bytes };
+		memcpy(entry.id, effect.store.id, sizeof(entry.id));
+		memcpy(entry.header, effect.store.header, sizeof(entry.header));
+		append(core, &entry);
+	}
+	struct submission *submission = malloc(sizeof(*submission));
+	*submission = (struct submission){ core->submissions, lane, event.submit.seq, done, ctx };
+	core->submissions = submission;
+	return PL_OK;
+}
+
+enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3)"
+	                                               " ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
+	if (!statement)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int(statement, 1, node);
+	sqlite3_bind_int(statement, 2, lane);
+	sqlite3_bind_int64(statement, 3, (sqlite3_int64)seq);
+	enum pl_err err = sqlite3_step(statement) == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
+	sqlite3_reset(statement);
+	return err;
+}
+
+void fix_pump(struct pl_core *core, uint16_t node, uint8_t lane_number)
+{
+	struct lane *lane = &core->lanes[node][lane_number];
+	while (lane->first && !lane->busy && core->deliver && core->running) {
+		struct parcel *parcel = lane->first;
+		lane->first = parcel->next;
+		if (!lane->first)
+			lane->last = NULL;
+		lane->busy = parcel->entry.seq > lane->applied;
+		core->fix->busy++;
+		if (lane->busy)
+			pl_app_entry(core->app, &parcel->entry);
+		free(parcel);
+	}
+}
+
+void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	cr_assert(core->lanes[node][lane].busy, "applied without an entry");
+	cr_assert_gt(seq, core->lanes[node][lane].applied);
+	core->lanes[node][lane].applied = seq;
+	core->lanes[node][lane].busy = false;
+	core->fix->busy++;
+	fix_pump(core, node, lane);
+}
+
+void fix_offer(struct pl_core *core, const struct pl_store_entry *entry)
+{
+	struct lane *lane = &core->lanes[entry->node][entry->lane];
+	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
+	parcel->entry = *entry;
+	parcel->entry.body = parcel->body;
+	parcel->next = NULL;
+	memcpy(parcel->body, entry->body, entry->body_bytes);
+	if (lane->last)
+		lane->last->next = parcel;
+	else
+		lane->first = parcel;
+	lane->last = parcel;
+	fix_pump(core, entry->node, entry->lane);
+}
+
+/* --- the network --- */
+
+void fix_catch_up(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to)
+{
+	struct pl_core *core = fix->cores[to];
+	const struct log *log = &fix->logs[author][lane];
+	if (!core || !core->running || to == author || fix->blocked[author][lane][to])
+		return;
+	while (core->heads[author][lane] < log->count) {
+		struct pl_store_entry entry = log->parcels[core->heads[author][lane]]->entry;
+		entry.received_ms = fix_wall(fix);
+		append(core, &entry);
+	}
+}
+
+static void publish(struct fix *fix, const struct pl_store_entry *entry)
+{
+	struct log *log = &fix->logs[entry->node][entry->lane];
+	if (log->count == log->room) {
+		log->room = log->room ? 2 * log->room : 16;
+		log->parcels = realloc(log->parcels, log->room * sizeof(log->parcels[0]));
+	}
+	struct parcel *parcel = malloc(sizeof(*parcel) + entry->body_bytes);
+	parcel->entry = *entry;
+	parcel->entry.body = parcel->body;
+	memcpy(parcel->body, entry->body, entry->body_bytes);
+	cr_assert_eq(entry->seq, log->count + 1);
+	log->parcels[log->count++] = parcel;
+	for (uint16_t to = 0; to < fix->net->charter.nodes_count; to++)
+		fix_catch_up(fix, entry->node, entry->lane, to);
+}
+
+static void stored(void *ctx, const struct pl_store_entry *entries, size_t count)
+{
+	struct pl_core *core = ctx;
+	for (size_t i = 0; i < count; i++) {
+		const struct pl_store_entry *entry = &entries[i];
+		core->fix->busy++;
+		if (entry->node == core->self) {
+			struct pl_event event = { .type = PL_EV_STORED };
+			struct pl_effect effect;
+			event.stored.node = entry->node;
+			event.stored.lane = entry->lane;
+			event.stored.seq = entry->seq;
+			event.stored.gseq = entry->gseq;
+			event.stored.id = entry->id;
+			event.stored.bytes = entry->body_bytes;
+			fix_step(core, &event);
+			while (pl_engine_next_effect(core->engine, &effect))
+				;
+			struct submission **link = &core->submissions;
+			while (*link && ((*link)->lane != entry->lane || (*link)->seq != entry->seq))
+				link = &(*link)->next;
+			struct submission *submission = *link;
+			if (submission) {
+				*link = submission->next;
+				submission->done(submission->ctx, PL_OK, entry);
+				free(submission);
+			}
+			publish(core->fix, entry);
+		}
+		fix_offer(core, entry);
+	}
+}
+
+static void failed(void *ctx, enum pl_err err, const char *why)
+{
+	struct pl_core *core = ctx;
+	core->store_failures++;
+	if (err != PL_ERR_DISK_FULL)
+		cr_assert_fail("the store of %s failed: %s", core->dir, why);
+	while (core->submissions) {
+		struct submission *submission = core->submissions;
+		core->submissions = submission->next;
+		submission->done(submission->ctx, err, NULL);
+		free(submission);
+	}
+}
+
+static void ready(void *ctx)
+{
+	struct pl_core *core = ctx;
+	core->fix->busy++;
+}
+
+static void loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+{
+	(void)ctx;
+	(void)token;
+	(void)entries;
+	(void)count;
+}
+
+const struct pl_store_callbacks fix_store_callbacks = { .stored = stored, .failed = failed, .ready = ready, .loaded = loaded };
