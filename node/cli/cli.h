@@ -4,10 +4,11 @@
  *   commands.c   the table of commands, and help from it
  *   complete.c   candidates for the shells, from the same table
  *   args.c       options and operands against a command's table
- *   output.c     everything that is printed goes through here: text from others made harmless, colours, errors; memory for strings
+ *   output.c     everything that is printed goes through here: folded at the terminal's width, colours, errors
+ *   text.c       under it: text from others made harmless, formats; memory for strings
  *   table.c figures.c progress.c   columns; numbers, sizes and times for people; the line that shows how far a long job is
  *   files.c      passphrases, and files that a command writes
- *   client.c     HTTP to parleyd over its Unix socket
+ *   client.c client_events.c fields.c   HTTP to parleyd over its Unix socket; what happens there; fields of its answers
  *   cmd_*.c      the commands, each with its entry of the table at the end of its file
  *
  * To add a command: write run_…() in the cmd_ file of its group, add an entry to that file's table and a paragraph to

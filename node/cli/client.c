@@ -1,4 +1,3 @@
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "node/cli/cli.h"
+#include "node/cli/client_impl.h"
 #include "node/conf.h"
 
 #define CONNECT_MS_MAX 5000
@@ -14,20 +13,8 @@
 #define ASK_MS_MAX 10000               /* one that only asks */
 #define STALL_S_MAX 60                 /* a transfer that moves nothing for so long is given up */
 #define REPLY_BYTES_MAX (64u << 20)    /* of a JSON answer */
-#define EVENT_BYTES_MAX (1u << 20)     /* of one server-sent event */
 
-struct pl_client {
-	CURL *curl;
-	char *socket;
-};
-
-struct bytes {
-	char *chars;
-	size_t count, room;
-	bool is_too_long;
-};
-
-static bool append(struct bytes *bytes, const char *chars, size_t count, size_t count_max)
+bool pl_grown_append(struct pl_grown *bytes, const char *chars, size_t count, size_t count_max)
 {
 	if (count > count_max - bytes->count) {
 		bytes->is_too_long = true;
@@ -120,23 +107,7 @@ enum pl_exit pl_unreachable(struct pl_cli *cli)
 
 /* --- one exchange --- */
 
-struct exchange {
-	struct pl_cli *cli;
-	CURL *curl;
-	struct curl_slist *headers;
-	char why[CURL_ERROR_SIZE];
-	const char *body;
-	size_t body_bytes;
-	/* where the answer goes: reply, except that of a success with a sink or events */
-	struct bytes reply;
-	struct pl_sink *sink;
-	bool sink_failed;
-	size_t (*on_success)(struct exchange *exchange, const char *chars, size_t count);
-	void *ctx;
-	struct pl_progress *progress;
-};
-
-static bool is_success(const struct exchange *exchange)
+bool pl_exchange_succeeded(const struct pl_exchange *exchange)
 {
 	long status = 0;
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -145,11 +116,11 @@ static bool is_success(const struct exchange *exchange)
 
 static size_t on_body(char *chars, size_t size, size_t count, void *ctx)
 {
-	struct exchange *exchange = ctx;
+	struct pl_exchange *exchange = ctx;
 	count *= size;
-	if (exchange->on_success != NULL && is_success(exchange))
+	if (exchange->on_success != NULL && pl_exchange_succeeded(exchange))
 		return exchange->on_success(exchange, chars, count);
-	return append(&exchange->reply, chars, count, REPLY_BYTES_MAX) ? count : 0;
+	return pl_grown_append(&exchange->reply, chars, count, REPLY_BYTES_MAX) ? count : 0;
 }
 
 static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
@@ -165,7 +136,7 @@ static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_o
 	return 0;
 }
 
-static enum pl_exit begin(struct exchange *exchange, struct pl_cli *cli, const char *method, const char *path)
+enum pl_exit pl_exchange_begin(struct pl_exchange *exchange, struct pl_cli *cli, const char *method, const char *path)
 {
 	enum pl_exit exit = open_client(cli);
 	if (exit != PL_EXIT_OK)
@@ -187,22 +158,22 @@ static enum pl_exit begin(struct exchange *exchange, struct pl_cli *cli, const c
 	return PL_EXIT_OK;
 }
 
-static void add_header(struct exchange *exchange, const char *header)
+void pl_exchange_header(struct pl_exchange *exchange, const char *header)
 {
 	struct curl_slist *more = curl_slist_append(exchange->headers, header);
 	if (more != NULL)
 		exchange->headers = more;
 }
 
-static void set_body(struct exchange *exchange, const char *media_type, const void *bytes, size_t count)
+static void set_body(struct pl_exchange *exchange, const char *media_type, const void *bytes, size_t count)
 {
 	curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, count > 0 ? bytes : "");
 	curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
-	add_header(exchange, pl_format("Content-Type: %s", media_type));
-	add_header(exchange, "Expect:"); /* no pause to ask whether the body is welcome */
+	pl_exchange_header(exchange, pl_format("Content-Type: %s", media_type));
+	pl_exchange_header(exchange, "Expect:"); /* no pause to ask whether the body is welcome */
 }
 
-static void set_transfer(struct exchange *exchange, struct pl_progress *progress)
+static void set_transfer(struct pl_exchange *exchange, struct pl_progress *progress)
 {
 	curl_easy_setopt(exchange->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(exchange->curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S_MAX);
@@ -213,7 +184,7 @@ static void set_transfer(struct exchange *exchange, struct pl_progress *progress
 	}
 }
 
-static void end(struct exchange *exchange)
+void pl_exchange_end(struct pl_exchange *exchange)
 {
 	free(exchange->reply.chars);
 	curl_slist_free_all(exchange->headers);
@@ -251,7 +222,7 @@ static enum pl_exit exit_of_status(long status)
 	}
 }
 
-static enum pl_exit report_status(const struct exchange *exchange)
+enum pl_exit pl_exchange_report(const struct pl_exchange *exchange)
 {
 	long status = 0;
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -274,12 +245,12 @@ static enum pl_exit report_status(const struct exchange *exchange)
 	return exit;
 }
 
-static enum pl_exit perform(struct exchange *exchange)
+static enum pl_exit perform(struct pl_exchange *exchange)
 {
 	curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, exchange->headers);
 	CURLcode code = curl_easy_perform(exchange->curl);
 	switch ((int)code) {
-	case CURLE_OK: return is_success(exchange) ? PL_EXIT_OK : report_status(exchange);
+	case CURLE_OK: return pl_exchange_succeeded(exchange) ? PL_EXIT_OK : pl_exchange_report(exchange);
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
@@ -300,7 +271,7 @@ static enum pl_exit perform(struct exchange *exchange)
 	return pl_error(exchange->cli, PL_EXIT_FAILED, NULL, "the call to parleyd failed: %s", why);
 }
 
-static enum pl_exit take_json(const struct exchange *exchange, json_t **out)
+static enum pl_exit take_json(const struct pl_exchange *exchange, json_t **out)
 {
 	json_error_t error;
 	*out = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, JSON_ALLOW_NUL, &error);
@@ -312,10 +283,10 @@ static enum pl_exit take_json(const struct exchange *exchange, json_t **out)
 
 enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, json_t *body, json_t **out)
 {
-	struct exchange exchange = { 0 };
+	struct pl_exchange exchange = { 0 };
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
 	json_decref(body);
-	enum pl_exit exit = begin(&exchange, cli, method, path);
+	enum pl_exit exit = pl_exchange_begin(&exchange, cli, method, path);
 	if (exit == PL_EXIT_OK) {
 		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)(strcmp(method, "GET") == 0 ? ASK_MS_MAX : CALL_MS_MAX));
 		if (text != NULL)
@@ -326,7 +297,7 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 	}
 	if (exit == PL_EXIT_OK)
 		exit = take_json(&exchange, out);
-	end(&exchange);
+	pl_exchange_end(&exchange);
 	free(text);
 	return exit;
 }
@@ -334,8 +305,8 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
                            struct pl_progress *progress, json_t **out)
 {
-	struct exchange exchange = { 0 };
-	enum pl_exit exit = begin(&exchange, cli, "POST", path);
+	struct pl_exchange exchange = { 0 };
+	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "POST", path);
 	if (exit == PL_EXIT_OK) {
 		set_body(&exchange, media_type, bytes, count);
 		set_transfer(&exchange, progress);
@@ -343,11 +314,11 @@ enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *med
 	}
 	if (exit == PL_EXIT_OK)
 		exit = take_json(&exchange, out);
-	end(&exchange);
+	pl_exchange_end(&exchange);
 	return exit;
 }
 
-static size_t to_sink(struct exchange *exchange, const char *chars, size_t count)
+static size_t to_sink(struct pl_exchange *exchange, const char *chars, size_t count)
 {
 	exchange->sink_failed = !pl_sink_write(exchange->sink, chars, count);
 	return exchange->sink_failed ? 0 : count;
@@ -355,148 +326,12 @@ static size_t to_sink(struct exchange *exchange, const char *chars, size_t count
 
 enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_sink *sink, struct pl_progress *progress)
 {
-	struct exchange exchange = { .sink = sink, .on_success = to_sink };
-	enum pl_exit exit = begin(&exchange, cli, "GET", path);
+	struct pl_exchange exchange = { .sink = sink, .on_success = to_sink };
+	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "GET", path);
 	if (exit == PL_EXIT_OK) {
 		set_transfer(&exchange, progress);
 		exit = perform(&exchange);
 	}
-	end(&exchange);
+	pl_exchange_end(&exchange);
 	return exit;
-}
-
-/* --- server-sent events (WHATWG HTML, section 9.2) --- */
-
-struct events {
-	void (*on_open)(void *ctx);
-	pl_on_event on_event;
-	void *ctx;
-	struct bytes line, data;
-	char event[64], id[64];
-	bool is_stopped;
-};
-
-static bool take_line(struct events *events)
-{
-	char *line = events->line.chars, *value;
-	size_t count = events->line.count;
-	if (count > 0 && line[count - 1] == '\r')
-		line[--count] = '\0';
-	if (count == 0) {
-		bool goes_on = true;
-		if (events->data.count > 0) {
-			events->data.chars[events->data.count - 1] = '\0'; /* the last line break is not part of it */
-			goes_on = events->on_event(events->ctx, events->event[0] == '\0' ? "message" : events->event, events->data.chars, events->id);
-		}
-		events->data.count = 0;
-		events->event[0] = '\0';
-		return goes_on;
-	}
-	value = strchr(line, ':');
-	if (value == line)
-		return true; /* a comment, that keeps the connection alive */
-	if (value != NULL) {
-		*value++ = '\0';
-		value += *value == ' ';
-	} else {
-		value = line + count;
-	}
-	if (strcmp(line, "event") == 0)
-		snprintf(events->event, sizeof events->event, "%s", value);
-	else if (strcmp(line, "id") == 0)
-		snprintf(events->id, sizeof events->id, "%s", value);
-	else if (strcmp(line, "data") == 0)
-		return append(&events->data, value, strlen(value), EVENT_BYTES_MAX) && append(&events->data, "\n", 1, EVENT_BYTES_MAX);
-	return true;
-}
-
-static size_t to_events(struct exchange *exchange, const char *chars, size_t count)
-{
-	struct events *events = exchange->ctx;
-	for (size_t left = count; left > 0;) {
-		const char *line_end = memchr(chars, '\n', left);
-		size_t piece = line_end == NULL ? left : (size_t)(line_end - chars);
-		if (!append(&events->line, chars, piece, EVENT_BYTES_MAX))
-			return 0;
-		if (line_end == NULL)
-			break;
-		bool goes_on = take_line(events);
-		events->line.count = 0;
-		if (!goes_on) {
-			events->is_stopped = true;
-			return 0;
-		}
-		chars += piece + 1;
-		left -= piece + 1;
-	}
-	return count;
-}
-
-/* The empty line after the headers: from here on nothing that happens is missed. */
-static size_t on_header(char *chars, size_t size, size_t count, void *ctx)
-{
-	struct exchange *exchange = ctx;
-	const struct events *events = exchange->ctx;
-	if (count * size <= 2 && (chars[0] == '\r' || chars[0] == '\n') && is_success(exchange))
-		events->on_open(events->ctx);
-	return count * size;
-}
-
-enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
-                            void *ctx)
-{
-	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx };
-	struct exchange exchange = { .on_success = to_events, .ctx = &events };
-	enum pl_exit exit = begin(&exchange, cli, "GET", "/v1/events");
-	if (exit == PL_EXIT_OK) {
-		add_header(&exchange, "Accept: text/event-stream");
-		if (last_id[0] != '\0')
-			add_header(&exchange, pl_format("Last-Event-ID: %s", last_id));
-		curl_easy_setopt(exchange.curl, CURLOPT_HTTPHEADER, exchange.headers);
-		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-		curl_easy_setopt(exchange.curl, CURLOPT_HEADERFUNCTION, on_header);
-		curl_easy_setopt(exchange.curl, CURLOPT_HEADERDATA, &exchange);
-		CURLcode code = curl_easy_perform(exchange.curl);
-		if (events.is_stopped)
-			exit = PL_EXIT_OK;
-		else if (code == CURLE_OPERATION_TIMEDOUT)
-			exit = PL_EXIT_TIMEOUT;
-		else if (code == CURLE_OK && !is_success(&exchange))
-			exit = report_status(&exchange);
-		else
-			exit = PL_EXIT_UNREACHABLE;
-	}
-	free(events.line.chars);
-	free(events.data.chars);
-	end(&exchange);
-	return exit;
-}
-
-/* --- fields --- */
-
-const char *pl_json_text(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text == NULL ? "" : text;
-}
-
-uint64_t pl_json_number(const json_t *object, const char *key)
-{
-	json_int_t number = json_integer_value(json_object_get(object, key));
-	return number < 0 ? 0 : (uint64_t)number;
-}
-
-bool pl_json_time(const json_t *object, const char *key, int64_t *ms)
-{
-	return pl_time_read(pl_json_text(object, key), ms);
-}
-
-char *pl_json_join(const json_t *strings, const char *separator)
-{
-	char *joined = pl_format("%s", "");
-	size_t i;
-	json_t *string;
-	json_array_foreach(strings, i, string)
-		joined = pl_format("%s%s%s", joined, i > 0 ? separator : "", json_is_string(string) ? json_string_value(string) : "?");
-	return joined;
 }

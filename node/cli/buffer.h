@@ -1,0 +1,24 @@
+/* Text in the making, for text.c and output.c: what a format gives, with every %s of it through a filter. */
+#ifndef PL_NODE_CLI_BUFFER_H
+#define PL_NODE_CLI_BUFFER_H
+
+#include "node/cli/cli.h"
+
+struct pl_buffer { /* all zero at first; chars belong to whoever has the buffer */
+	char *chars;
+	size_t count, room;
+};
+_Noreturn void pl_no_memory(void);
+void pl_put(struct pl_buffer *buffer, const char *chars, size_t count); /* chars end with a zero byte from then on */
+void pl_put_text(struct pl_buffer *buffer, const char *chars);
+char *pl_buffer_keep(struct pl_buffer *buffer); /* its chars in memory of pl_alloc(); the buffer is gone */
+
+typedef void (*pl_put_filtered)(struct pl_buffer *buffer, const char *text, size_t count);
+void pl_put_raw(struct pl_buffer *buffer, const char *text, size_t count);
+void pl_put_visible(struct pl_buffer *buffer, const char *text, size_t count);
+void pl_put_visible_color(struct pl_buffer *buffer, const char *text, size_t count);
+void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count, bool color);
+/* printf of which every %s goes through a filter, and counts columns rather than bytes for its width. */
+void pl_put_list(struct pl_buffer *buffer, pl_put_filtered filter, const char *format, va_list list);
+
+#endif
