@@ -9,6 +9,7 @@
  *   table.c figures.c progress.c   columns; numbers, sizes and times for people; the line that shows how far a long job is
  *   files.c      passphrases, and files that a command writes
  *   client.c client_events.c fields.c   HTTP to parleyd over its Unix socket; what happens there; fields of its answers
+ *   delivery.c   handing a message over, so that it is known in the end whether it was sent
  *   cmd_*.c      the commands, each with its entry of the table at the end of its file
  *
  * To add a command: write run_…() in the cmd_ file of its group, add an entry to that file's table and a paragraph to
@@ -42,6 +43,7 @@ enum pl_exit {
 	PL_EXIT_UNVERIFIED = 7,  /* a signature, proof or charter does not hold */
 	PL_EXIT_TIMEOUT = 8,
 	PL_EXIT_OPEN = 9,        /* all that was looked at holds, and something was left to the reader */
+	PL_EXIT_UNSURE = 10,     /* it may have been done or not: parleyd took the call, and no answer came */
 	PL_EXITS
 };
 const char *pl_exit_code(enum pl_exit exit);    /* "not_found": "code" of an error in JSON */
@@ -261,6 +263,27 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
                            struct pl_progress *progress /* or NULL */, json_t **out);
 enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_sink *sink, struct pl_progress *progress /* or NULL */);
+/* What becomes of a call. */
+enum pl_came {
+	PL_CAME_ANSWER,  /* with a status: done, or refused */
+	PL_CAME_NOBODY,  /* nobody took the call: it is not done */
+	PL_CAME_BREAK,   /* the connection broke: it may have been done */
+	PL_CAME_NOTHING, /* no answer in time: it may have been done, or will be */
+	PL_CAME_TROUBLE, /* none of these; it was said */
+};
+struct pl_answer {
+	enum pl_came came;
+	long status;
+	json_t *document, *error; /* of a success; of a refusal; to be freed */
+};
+/* Like pl_call(), but leaves it to the caller to say what came, with pl_answer_report(), or to ask again. body stays the caller's.
+ * while_waiting: added to what is said after a few seconds, or NULL. Not PL_EXIT_OK: the call could not be made, and that was said. */
+enum pl_exit pl_try(struct pl_cli *cli, const char *method, const char *path, const json_t *body, const char *while_waiting,
+                    int64_t timeout_ms, struct pl_answer *out);
+enum pl_exit pl_try_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
+                          struct pl_progress *progress /* or NULL */, int64_t stall_ms_max, struct pl_answer *out);
+enum pl_exit pl_answer_report(struct pl_cli *cli, const struct pl_answer *answer);
+void pl_answer_dispose(struct pl_answer *answer);
 /* Server-sent events until on_event says false (PL_EXIT_OK), timeout_ms passes (0: never; PL_EXIT_TIMEOUT), or the daemon goes or is not
  * there (PL_EXIT_UNREACHABLE, unsaid). on_open: the stream stands. */
 typedef bool (*pl_on_event)(void *ctx, const char *event, const char *data, const char *id);

@@ -11,7 +11,8 @@
 #define CONNECT_MS_MAX 5000
 #define CALL_MS_MAX 60000              /* a call that carries no file: the slowest waits for a disk */
 #define ASK_MS_MAX 10000               /* one that only asks */
-#define STALL_S_MAX 60                 /* a transfer that moves nothing for so long is given up */
+#define TELL_MS 3000                   /* without an answer for so long: that is said */
+#define STALL_MS_MAX 60000             /* a transfer that moves nothing for so long is given up */
 #define REPLY_BYTES_MAX (64u << 20)    /* of a JSON answer */
 
 bool pl_grown_append(struct pl_grown *bytes, const char *chars, size_t count, size_t count_max)
@@ -123,15 +124,24 @@ static size_t on_body(char *chars, size_t size, size_t count, void *ctx)
 	return pl_grown_append(&exchange->reply, chars, count, REPLY_BYTES_MAX) ? count : 0;
 }
 
-static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+/* curl calls this once a second at least. */
+static int on_transfer(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
-	struct pl_progress *progress = ctx;
-	if (up_total > 0) {
-		pl_progress_at(progress, (uint64_t)up);
-	} else {
+	struct pl_exchange *exchange = ctx;
+	const int64_t now_ms = pl_ticks_ms();
+	if (exchange->moved_ms == 0 || down + up != exchange->moved_bytes) {
+		exchange->moved_ms = now_ms;
+		exchange->moved_bytes = down + up;
+	} else if (!exchange->is_told && now_ms - exchange->moved_ms >= TELL_MS) {
+		exchange->is_told = true;
+		pl_remark(exchange->cli, "still waiting for parleyd%s", exchange->while_waiting == NULL ? "" : exchange->while_waiting);
+	}
+	if (exchange->progress != NULL && up_total > 0) {
+		pl_progress_at(exchange->progress, (uint64_t)up);
+	} else if (exchange->progress != NULL) {
 		if (down_total > 0)
-			progress->total = (uint64_t)down_total;
-		pl_progress_at(progress, (uint64_t)down);
+			exchange->progress->total = (uint64_t)down_total;
+		pl_progress_at(exchange->progress, (uint64_t)down);
 	}
 	return 0;
 }
@@ -173,15 +183,20 @@ static void set_body(struct pl_exchange *exchange, const char *media_type, const
 	pl_exchange_header(exchange, "Expect:"); /* no pause to ask whether the body is welcome */
 }
 
-static void set_transfer(struct pl_exchange *exchange, struct pl_progress *progress)
+static void watch_transfer(struct pl_exchange *exchange)
 {
+	curl_easy_setopt(exchange->curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(exchange->curl, CURLOPT_XFERINFOFUNCTION, on_transfer);
+	curl_easy_setopt(exchange->curl, CURLOPT_XFERINFODATA, exchange);
+}
+
+/* One that moves a file: as long as something moves. */
+static void set_transfer(struct pl_exchange *exchange, struct pl_progress *progress, int64_t stall_ms_max)
+{
+	exchange->progress = progress;
 	curl_easy_setopt(exchange->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(exchange->curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S_MAX);
-	if (progress != NULL) {
-		curl_easy_setopt(exchange->curl, CURLOPT_NOPROGRESS, 0L);
-		curl_easy_setopt(exchange->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-		curl_easy_setopt(exchange->curl, CURLOPT_XFERINFODATA, progress);
-	}
+	curl_easy_setopt(exchange->curl, CURLOPT_LOW_SPEED_TIME, (long)(stall_ms_max < 1000 ? 1 : stall_ms_max / 1000));
+	watch_transfer(exchange);
 }
 
 void pl_exchange_end(struct pl_exchange *exchange)
@@ -222,53 +237,81 @@ static enum pl_exit exit_of_status(long status)
 	}
 }
 
-enum pl_exit pl_exchange_report(const struct pl_exchange *exchange)
+static enum pl_exit report_error(struct pl_cli *cli, long status, const json_t *document)
 {
-	long status = 0;
-	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-	json_t *document = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
 	const json_t *error = json_object_get(document, "error");
 	const char *code = pl_json_text(error, "code"), *message = pl_json_text(error, "message"), *hint = pl_json_text(error, "hint");
 	enum pl_exit exit = exit_of_status(status);
 	for (size_t i = 0; i < sizeof known_errors / sizeof *known_errors; i++) {
 		if (strcmp(known_errors[i].code, code) == 0) {
 			exit = known_errors[i].exit;
-			hint = known_errors[i].hint == NULL || exchange->cli->json ? hint : known_errors[i].hint;
+			hint = known_errors[i].hint == NULL || cli->json ? hint : known_errors[i].hint;
 		}
 	}
 	if (message[0] == '\0')
-		exit = pl_error(exchange->cli, exit, "is this the socket of a parleyd?", "the answer on %s has status %ld and says nothing more",
-		                exchange->cli->client->socket, status);
-	else
-		exit = pl_error_coded(exchange->cli, exit, code, hint[0] == '\0' ? NULL : hint, message);
+		return pl_error(cli, exit, "is this the socket of a parleyd?", "the answer on %s has status %ld and says nothing more",
+		                cli->client->socket, status);
+	return pl_error_coded(cli, exit, code, hint[0] == '\0' ? NULL : hint, message);
+}
+
+enum pl_exit pl_exchange_report(const struct pl_exchange *exchange)
+{
+	long status = 0;
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+	json_t *document = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
+	enum pl_exit exit = report_error(exchange->cli, status, document);
 	json_decref(document);
 	return exit;
 }
 
-static enum pl_exit perform(struct pl_exchange *exchange)
+static const char *trouble_of(const struct pl_exchange *exchange, CURLcode code)
 {
+	return exchange->why[0] == '\0' ? curl_easy_strerror(code) : exchange->why;
+}
+
+/* What has become of it; says nothing. */
+static enum pl_came perform(struct pl_exchange *exchange, CURLcode *code)
+{
+	long asked_bytes = 0;
 	curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, exchange->headers);
-	CURLcode code = curl_easy_perform(exchange->curl);
-	switch ((int)code) {
-	case CURLE_OK: return pl_exchange_succeeded(exchange) ? PL_EXIT_OK : pl_exchange_report(exchange);
+	*code = curl_easy_perform(exchange->curl);
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_REQUEST_SIZE, &asked_bytes);
+	switch ((int)*code) {
+	case CURLE_OK: return PL_CAME_ANSWER;
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
-	case CURLE_PARTIAL_FILE: return pl_unreachable(exchange->cli);
-	case CURLE_OPERATION_TIMEDOUT:
-		return pl_error(exchange->cli, PL_EXIT_TIMEOUT, "it is stopped, or waits for its disk; its log and `ps` say more",
-		                "parleyd runs, and does not answer");
-	case CURLE_WRITE_ERROR:
-		if (exchange->sink_failed)
-			return PL_EXIT_FAILED; /* said when the sink is closed */
-		if (exchange->reply.is_too_long)
-			return pl_error(exchange->cli, PL_EXIT_FAILED, "ask for less with --limit", "the answer has more than %u MiB", REPLY_BYTES_MAX >> 20);
-		break;
-	default: break;
+	case CURLE_PARTIAL_FILE: return asked_bytes == 0 ? PL_CAME_NOBODY : PL_CAME_BREAK;
+	case CURLE_OPERATION_TIMEDOUT: return PL_CAME_NOTHING;
+	default: return PL_CAME_TROUBLE;
 	}
-	const char *why = exchange->why[0] == '\0' ? curl_easy_strerror(code) : exchange->why;
-	return pl_error(exchange->cli, PL_EXIT_FAILED, NULL, "the call to parleyd failed: %s", why);
+}
+
+static enum pl_exit report_silence(struct pl_cli *cli)
+{
+	return pl_error(cli, PL_EXIT_TIMEOUT, "it is stopped, or waits for its disk; its log and `ps` say more", "parleyd runs, and does not answer");
+}
+
+static enum pl_exit report_trouble(const struct pl_exchange *exchange, CURLcode code)
+{
+	if (code == CURLE_WRITE_ERROR && exchange->sink_failed)
+		return PL_EXIT_FAILED; /* said when the sink is closed */
+	if (code == CURLE_WRITE_ERROR && exchange->reply.is_too_long)
+		return pl_error(exchange->cli, PL_EXIT_FAILED, "ask for less with --limit", "the answer has more than %u MiB", REPLY_BYTES_MAX >> 20);
+	return pl_error(exchange->cli, PL_EXIT_FAILED, NULL, "the call to parleyd failed: %s", trouble_of(exchange, code));
+}
+
+static enum pl_exit report(const struct pl_exchange *exchange, enum pl_came came, CURLcode code)
+{
+	switch (came) {
+	case PL_CAME_ANSWER: return pl_exchange_succeeded(exchange) ? PL_EXIT_OK : pl_exchange_report(exchange);
+	case PL_CAME_NOBODY:
+	case PL_CAME_BREAK: return pl_unreachable(exchange->cli);
+	case PL_CAME_NOTHING: return report_silence(exchange->cli);
+	case PL_CAME_TROUBLE: break;
+	}
+	return report_trouble(exchange, code);
 }
 
 static enum pl_exit take_json(const struct pl_exchange *exchange, json_t **out)
@@ -281,41 +324,109 @@ static enum pl_exit take_json(const struct pl_exchange *exchange, json_t **out)
 	return PL_EXIT_OK;
 }
 
-enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, json_t *body, json_t **out)
+/* Asks for a JSON document, with one or with nothing. */
+static enum pl_exit prepare(struct pl_exchange *exchange, struct pl_cli *cli, const char *method, const char *path, const char *text)
 {
-	struct pl_exchange exchange = { 0 };
+	enum pl_exit exit = pl_exchange_begin(exchange, cli, method, path);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	watch_transfer(exchange);
+	if (text != NULL)
+		set_body(exchange, "application/json", text, strlen(text));
+	else if (strcmp(method, "POST") == 0)
+		set_body(exchange, "application/json", "{}", 2);
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit take_answer(struct pl_exchange *exchange, struct pl_answer *out)
+{
+	CURLcode code;
+	out->came = perform(exchange, &code);
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &out->status);
+	if (out->came == PL_CAME_TROUBLE)
+		return report_trouble(exchange, code);
+	if (out->came == PL_CAME_ANSWER && pl_exchange_succeeded(exchange))
+		return take_json(exchange, &out->document);
+	if (out->came == PL_CAME_ANSWER)
+		out->error = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
+	return PL_EXIT_OK;
+}
+
+enum pl_exit pl_try(struct pl_cli *cli, const char *method, const char *path, const json_t *body, const char *while_waiting,
+                    int64_t timeout_ms, struct pl_answer *out)
+{
+	struct pl_exchange exchange = { .while_waiting = while_waiting };
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	enum pl_exit exit = pl_exchange_begin(&exchange, cli, method, path);
+	enum pl_exit exit = prepare(&exchange, cli, method, path, text);
+	*out = (struct pl_answer){ .came = PL_CAME_TROUBLE };
 	if (exit == PL_EXIT_OK) {
-		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)(strcmp(method, "GET") == 0 ? ASK_MS_MAX : CALL_MS_MAX));
-		if (text != NULL)
-			set_body(&exchange, "application/json", text, strlen(text));
-		else if (strcmp(method, "POST") == 0)
-			set_body(&exchange, "application/json", "{}", 2);
-		exit = perform(&exchange);
+		curl_easy_setopt(exchange.curl, CURLOPT_TIMEOUT_MS, (long)(timeout_ms < 1 ? 1 : timeout_ms));
+		exit = take_answer(&exchange, out);
 	}
-	if (exit == PL_EXIT_OK)
-		exit = take_json(&exchange, out);
 	pl_exchange_end(&exchange);
 	free(text);
 	return exit;
 }
 
-enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
-                           struct pl_progress *progress, json_t **out)
+enum pl_exit pl_try_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
+                          struct pl_progress *progress, int64_t stall_ms_max, struct pl_answer *out)
 {
 	struct pl_exchange exchange = { 0 };
 	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "POST", path);
+	*out = (struct pl_answer){ .came = PL_CAME_TROUBLE };
 	if (exit == PL_EXIT_OK) {
 		set_body(&exchange, media_type, bytes, count);
-		set_transfer(&exchange, progress);
-		exit = perform(&exchange);
+		set_transfer(&exchange, progress, stall_ms_max);
+		exit = take_answer(&exchange, out);
 	}
-	if (exit == PL_EXIT_OK)
-		exit = take_json(&exchange, out);
 	pl_exchange_end(&exchange);
 	return exit;
+}
+
+void pl_answer_dispose(struct pl_answer *answer)
+{
+	json_decref(answer->document);
+	json_decref(answer->error);
+	*answer = (struct pl_answer){ .came = PL_CAME_TROUBLE };
+}
+
+enum pl_exit pl_answer_report(struct pl_cli *cli, const struct pl_answer *answer)
+{
+	switch (answer->came) {
+	case PL_CAME_ANSWER: return report_error(cli, answer->status, answer->error);
+	case PL_CAME_NOBODY:
+	case PL_CAME_BREAK: return pl_unreachable(cli);
+	case PL_CAME_NOTHING: return report_silence(cli);
+	case PL_CAME_TROUBLE: break; /* said already */
+	}
+	return PL_EXIT_FAILED;
+}
+
+/* Of an answer: its document, or what is wrong. */
+static enum pl_exit settle(struct pl_cli *cli, enum pl_exit exit, struct pl_answer *answer, json_t **out)
+{
+	if (exit == PL_EXIT_OK && answer->document == NULL)
+		exit = pl_answer_report(cli, answer);
+	else if (exit == PL_EXIT_OK)
+		*out = json_incref(answer->document);
+	pl_answer_dispose(answer);
+	return exit;
+}
+
+enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, json_t *body, json_t **out)
+{
+	struct pl_answer answer;
+	enum pl_exit exit = pl_try(cli, method, path, body, NULL, strcmp(method, "GET") == 0 ? ASK_MS_MAX : CALL_MS_MAX, &answer);
+	json_decref(body);
+	return settle(cli, exit, &answer, out);
+}
+
+enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
+                           struct pl_progress *progress, json_t **out)
+{
+	struct pl_answer answer;
+	enum pl_exit exit = pl_try_bytes(cli, path, media_type, bytes, count, progress, STALL_MS_MAX, &answer);
+	return settle(cli, exit, &answer, out);
 }
 
 static size_t to_sink(struct pl_exchange *exchange, const char *chars, size_t count)
@@ -329,8 +440,10 @@ enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_si
 	struct pl_exchange exchange = { .sink = sink, .on_success = to_sink };
 	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "GET", path);
 	if (exit == PL_EXIT_OK) {
-		set_transfer(&exchange, progress);
-		exit = perform(&exchange);
+		CURLcode code;
+		set_transfer(&exchange, progress, STALL_MS_MAX);
+		enum pl_came came = perform(&exchange, &code);
+		exit = report(&exchange, came, code);
 	}
 	pl_exchange_end(&exchange);
 	return exit;

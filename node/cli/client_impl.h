@@ -31,7 +31,12 @@ struct pl_exchange {
 	bool sink_failed;
 	size_t (*on_success)(struct pl_exchange *exchange, const char *chars, size_t count);
 	void *ctx;
-	struct pl_progress *progress;
+	struct pl_progress *progress; /* or NULL */
+	/* when nothing moves for a while, that is said */
+	const char *while_waiting; /* added to it, or NULL */
+	int64_t moved_ms;
+	curl_off_t moved_bytes;
+	bool is_told;
 };
 enum pl_exit pl_exchange_begin(struct pl_exchange *exchange, struct pl_cli *cli, const char *method, const char *path);
 void pl_exchange_header(struct pl_exchange *exchange, const char *header);

@@ -381,6 +381,9 @@ const struct pl_command pl_commands_message[] = {
 	  .details = "The text comes from FILE, or from stdin with - or without FILE. When the command ends with 0, the message is on this node's "
 	             "disk and goes out by itself, whatever happens to the links. With --wait it ends when every recipient has got as far as "
 	             "that.\n"
+	             "A connection to parleyd that breaks is taken up again when it is back, and the call repeated under the same message id, "
+	             "so that the message goes out once. Exit code 10 says that it may have been sent: look with `parley inbox --box out`, or "
+	             "send it again with --id and the id that was printed.\n"
 	             "    echo 'We see it too. Call us.' | parley send --to SGP --precedence flash --subject 'Re: probing' --wait read" },
 	{ .name = "inbox", .summary = "list messages, the newest first", .options = inbox_options, .run = run_inbox,
 	  .details = "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },

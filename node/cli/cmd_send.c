@@ -1,8 +1,8 @@
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "node/cli/messages.h"
@@ -11,12 +11,8 @@
 #include "proto/content.h"
 #include "proto/text.h"
 
-#define WAIT_S 600         /* --timeout if not given */
-#define POLL_MS_MIN 20     /* a receipt over loopback is back sooner than a person notices */
-#define POLL_MS_MAX 500
-
-static const char *const levels[] = { "stored", "decrypted", "read", "accepted" };
-#define LEVELS (sizeof levels / sizeof *levels)
+#define DELIVERY_S 30 /* how long parleyd may take, if nothing else is said */
+#define ID_BYTES 16
 
 /* --- what is sent, checked before anything is --- */
 
@@ -161,21 +157,15 @@ static enum pl_exit check_attachments(const struct pl_cli *cli, const struct pl_
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit upload_attachments(struct pl_cli *cli, const struct pl_args *args, json_t *tokens)
+static enum pl_exit hand_over_attachments(struct pl_delivery *delivery, const struct pl_args *args, json_t *tokens)
 {
 	const char *path;
 	for (size_t at = 0; (path = pl_args_each(args, "attach", &at)) != NULL;) {
 		struct pl_bytes bytes;
-		struct pl_progress progress;
 		json_t *reply;
-		enum pl_exit exit = pl_paper_read(cli, path, PL_ATTACHMENT_BYTES_MAX, &bytes);
-		if (exit != PL_EXIT_OK)
-			return exit;
-		pl_progress_begin(&progress, cli, pl_format("handing over %s", pl_visible_text(base_name(path), strlen(base_name(path)))), true,
-		                  bytes.count);
-		exit = pl_call_bytes(cli, pl_path("/v1/attachments?name=%s&type=%s", base_name(path), media_type(path)), "application/octet-stream",
-		                     bytes.bytes, bytes.count, &progress, &reply);
-		pl_progress_end(&progress);
+		enum pl_exit exit = pl_paper_read(delivery->cli, path, PL_ATTACHMENT_BYTES_MAX, &bytes);
+		if (exit == PL_EXIT_OK)
+			exit = pl_delivery_attach(delivery, base_name(path), media_type(path), bytes.bytes, bytes.count, &reply);
 		if (exit != PL_EXIT_OK)
 			return exit;
 		json_array_append(tokens, json_object_get(reply, "token"));
@@ -195,87 +185,23 @@ static void print_attached(const struct pl_args *args)
 	}
 }
 
-/* --- waiting --- */
-
-static int level_of(const char *state)
-{
-	for (size_t i = 0; i < LEVELS; i++)
-		if (strcmp(levels[i], state) == 0)
-			return (int)i;
-	return -1;
-}
-
-/* The members of which no node has got so far; of a member with several nodes one is enough. "" when all have. */
-static char *missing_members(const json_t *receipts, int level, const json_t **failed)
-{
-	char *missing = pl_format("%s", "");
-	size_t i, j;
-	json_t *recipient, *other;
-	const json_t *recipients = json_object_get(receipts, "recipients");
-	json_array_foreach(recipients, i, recipient) {
-		const char *member = pl_json_text(recipient, "member");
-		bool has_reached = false, is_first = true;
-		json_array_foreach(recipients, j, other) {
-			if (strcmp(pl_json_text(other, "member"), member) != 0)
-				continue;
-			is_first &= j >= i;
-			has_reached |= level_of(pl_json_text(other, "state")) >= level;
-		}
-		if (strcmp(pl_json_text(recipient, "state"), "failed") == 0 && !has_reached)
-			*failed = recipient;
-		if (is_first && !has_reached)
-			missing = pl_format("%s%s%s", missing, missing[0] == '\0' ? "" : ", ", member);
-	}
-	return missing;
-}
-
-/* Why a recipient did not take it, in its own words. */
-static const char *reason_of(const json_t *recipient)
-{
-	const char *reason = "";
-	size_t i;
-	json_t *receipt;
-	json_array_foreach(json_object_get(recipient, "receipts"), i, receipt)
-		if (strcmp(pl_json_text(receipt, "type"), "failed") == 0)
-			reason = pl_json_text(receipt, "reason");
-	return reason[0] == '\0' ? "it does not say why" : reason;
-}
-
-static enum pl_exit wait_for(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out)
-{
-	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref");
-	const json_t *failed = NULL;
-	int level = level_of(level_name);
-	int64_t end_ms = pl_ticks_ms() + (int64_t)pl_args_number(args, "timeout", WAIT_S) * 1000;
-	char *path = pl_path("/v1/messages/%s/receipts", ref); /* not its id, under which a recipient may have sent something */
-	long pause_ms = POLL_MS_MIN;
-	for (;;) {
-		struct pl_block *scope = pl_scope_begin();
-		enum pl_exit exit = pl_call(cli, "GET", path, NULL, out);
-		if (exit != PL_EXIT_OK)
-			return exit;
-		char *missing = missing_members(*out, level, &failed);
-		if (missing[0] == '\0')
-			return PL_EXIT_OK;
-		if (failed != NULL)
-			return pl_error(cli, PL_EXIT_FAILED, pl_format("`parley receipts %s` shows what becomes of it", ref),
-			                "%s holds %s and has not taken it: %s", pl_json_text(failed, "node"), ref, reason_of(failed));
-		if (pl_ticks_ms() >= end_ms)
-			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`", ref),
-			                "%s is sent, but not %s yet by %s", ref, level_name, missing);
-		json_decref(*out);
-		*out = NULL;
-		pl_scope_end(scope);
-		const struct timespec pause = { .tv_sec = 0, .tv_nsec = pause_ms * 1000000 };
-		(void)nanosleep(&pause, NULL);
-		pause_ms = pause_ms * 3 / 2 < POLL_MS_MAX ? pause_ms * 3 / 2 : POLL_MS_MAX;
-	}
-}
-
 /* --- send --- */
 
-static enum pl_exit compose(struct pl_cli *cli, const struct pl_args *args, json_t *message)
+/* The id under which it is sent once, however often it is asked for: the caller's, or a new one. */
+static enum pl_exit take_id(const struct pl_cli *cli, const char *given, json_t *out)
 {
+	uint8_t id[ID_BYTES];
+	if (given != NULL && (strlen(given) != 2 * ID_BYTES || strspn(given, "0123456789abcdef") != 2 * ID_BYTES))
+		return pl_error(cli, PL_EXIT_USAGE, "as `parley send` has named it, or 32 hex digits of your own, chosen at random",
+		                "--id cannot be \"%s\"", given);
+	randombytes_buf(id, sizeof id);
+	json_object_set_new(out, "id", json_string(given != NULL ? given : pl_hex(id, sizeof id)));
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit compose(struct pl_delivery *delivery, const struct pl_args *args, json_t *message)
+{
+	struct pl_cli *cli = delivery->cli;
 	const char *precedence = pl_args_get(args, "precedence"), *expires = pl_args_get(args, "expires"),
 	           *reply_to = pl_args_get(args, "reply-to"), *operator_name = pl_args_get(args, "operator");
 	json_t *to = json_array(), *info = json_array(), *tokens = json_array();
@@ -284,7 +210,9 @@ static enum pl_exit compose(struct pl_cli *cli, const struct pl_args *args, json
 	json_object_set_new(message, "to", to);
 	json_object_set_new(message, "info", info);
 	json_object_set_new(message, "precedence", json_string(precedence));
-	enum pl_exit exit = take_members(cli, args, "to", to);
+	enum pl_exit exit = take_id(cli, pl_args_get(args, "id"), message);
+	if (exit == PL_EXIT_OK)
+		exit = take_members(cli, args, "to", to);
 	if (exit == PL_EXIT_OK)
 		exit = take_members(cli, args, "info", info);
 	if (exit == PL_EXIT_OK)
@@ -300,7 +228,7 @@ static enum pl_exit compose(struct pl_cli *cli, const struct pl_args *args, json
 	if (exit == PL_EXIT_OK)
 		exit = read_text(cli, args, strcmp(precedence, "flash") == 0 ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX, &text);
 	if (exit == PL_EXIT_OK)
-		exit = upload_attachments(cli, args, tokens);
+		exit = hand_over_attachments(delivery, args, tokens);
 	if (exit == PL_EXIT_OK) {
 		json_object_set_new(message, "text", json_stringn((const char *)text.bytes, text.count));
 		if (pl_args_has(args, "exercise"))
@@ -312,29 +240,29 @@ static enum pl_exit compose(struct pl_cli *cli, const struct pl_args *args, json
 	return exit;
 }
 
+static void print_sent(const struct pl_args *args, const json_t *sent)
+{
+	pl_out_field("sent", "%s to %s, message %s", pl_json_text(sent, "ref"), pl_json_join(json_object_get(sent, "to"), ", "),
+	             pl_json_text(sent, "id"));
+	pl_out_field("", "%s on this node's disk; it goes on by itself", pl_bytes_text(pl_json_number(sent, "bytes")));
+	print_attached(args);
+}
+
 enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
 {
 	json_t *message = json_object(), *sent = NULL, *receipts = NULL;
-	if (pl_args_has(args, "timeout") && !pl_args_has(args, "wait")) {
-		json_decref(message);
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "--timeout goes with --wait");
-	}
-	enum pl_exit exit = compose(cli, args, message);
-	if (exit != PL_EXIT_OK) {
-		json_decref(message);
-		return exit;
-	}
-	exit = pl_call(cli, "POST", "/v1/messages", message, &sent);
+	struct pl_delivery delivery;
+	pl_delivery_begin(&delivery, cli, pl_args_number(args, "timeout", DELIVERY_S));
+	enum pl_exit exit = compose(&delivery, args, message);
+	if (exit == PL_EXIT_OK)
+		exit = pl_delivery_send(&delivery, message, &sent);
+	json_decref(message);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	if (!cli->json && !cli->quiet) {
-		pl_out_field("sent", "%s to %s, message %s", pl_json_text(sent, "ref"), pl_json_join(json_object_get(sent, "to"), ", "),
-		             pl_json_text(sent, "id"));
-		pl_out_field("", "%s on this node's disk; it goes on by itself", pl_bytes_text(pl_json_number(sent, "bytes")));
-		print_attached(args);
-	}
-	if (pl_args_has(args, "wait"))
-		exit = wait_for(cli, args, sent, &receipts);
+	if (!cli->json && !cli->quiet)
+		print_sent(args, sent);
+	if (fflush(stdout) == 0 && pl_args_has(args, "wait"))
+		exit = pl_delivery_wait(cli, args, sent, &receipts);
 	if (cli->json) {
 		if (receipts != NULL)
 			json_object_set(sent, "receipts", receipts);
@@ -342,6 +270,9 @@ enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
 	} else if (receipts != NULL && !cli->quiet) {
 		pl_print_receipts(receipts);
 	}
+	if (exit == PL_EXIT_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		exit = pl_error(cli, PL_EXIT_FAILED, "do not send it again", "it is sent, as %s; only the output cannot be written: %s",
+		                pl_json_text(sent, "ref"), strerror(errno));
 	json_decref(sent);
 	json_decref(receipts);
 	return exit;
@@ -363,7 +294,10 @@ const struct pl_option pl_send_options[] = {
 	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
 	  .help = "end when every recipient has sent this receipt" },
 	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
-	  .help = "how long to wait, 600 if not given; then exit code 8, and the message still goes on" },
+	  .help = "how long to wait: for parleyd, 30 if not given; with --wait for receipts too, 600; then exit code 8, and the message "
+	          "still goes on" },
+	{ .name = "id", .value = PL_VALUE_TEXT, .value_name = "ID",
+	  .help = "send under this message id; what was sent under it is not sent again" },
 	PL_OPTION_OPERATOR,
 	{ 0 },
 };

@@ -46,6 +46,7 @@ const char *pl_exit_code(enum pl_exit exit)
 	case PL_EXIT_UNVERIFIED: return "not_verified";
 	case PL_EXIT_TIMEOUT: return "timeout";
 	case PL_EXIT_OPEN: return "not_compared";
+	case PL_EXIT_UNSURE: return "not_known";
 	case PL_EXITS: break;
 	}
 	return "unknown";
@@ -64,6 +65,7 @@ const char *pl_exit_meaning(enum pl_exit exit)
 	case PL_EXIT_UNVERIFIED: return "a signature, a proof or a charter does not hold";
 	case PL_EXIT_TIMEOUT: return "it did not happen in time";
 	case PL_EXIT_OPEN: return "a proof holds, and its network was not compared with one that is known: give --network";
+	case PL_EXIT_UNSURE: return "nobody knows yet whether it was done: parleyd took the call, and no answer came";
 	case PL_EXITS: break;
 	}
 	return "unknown";

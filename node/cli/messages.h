@@ -10,6 +10,24 @@
 extern const struct pl_option pl_send_options[];
 enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args);
 
+/* Handing a message over to parleyd, so that in the end it is known whether it was sent: what breaks off is asked again, under the message's
+ * own id, as long as there is time. */
+struct pl_delivery {
+	struct pl_cli *cli;
+	int64_t end_ms;
+	long pause_ms;
+	bool was_taken; /* parleyd was there once: it is worth waiting for */
+	bool is_told;
+};
+void pl_delivery_begin(struct pl_delivery *delivery, struct pl_cli *cli, uint64_t timeout_s);
+/* *out: the answer, with its token. */
+enum pl_exit pl_delivery_attach(struct pl_delivery *delivery, const char *name, const char *media_type, const void *bytes, size_t count,
+                                json_t **out);
+/* message: with an id. *out: what POST /v1/messages answers. PL_EXIT_UNSURE: it may have been sent. All that is not OK was said. */
+enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *message, json_t **out);
+/* Until every recipient has got as far as --wait says. *out: the receipts as they stand in the end, or NULL. */
+enum pl_exit pl_delivery_wait(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out);
+
 /* A time of the API as tables show it; "-" where there is none. */
 char *pl_message_time(const json_t *object, const char *key);
 enum pl_style pl_precedence_style(const char *precedence);

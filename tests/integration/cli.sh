@@ -302,7 +302,6 @@ bad 6 'one line' --dir fin send --to SGP --subject $'a\xe2\x80\xaeb'
 bad 6 'at most 256' --dir fin send --to SGP --subject "$(printf %0257d 0)"
 bad 2 'over already' --dir fin send --to SGP --subject S --expires 2020-01-01T00:00:00Z
 bad 2 'cannot be "soon"' --dir fin send --to SGP --subject S --expires soon
-bad 2 'goes with --wait' --dir fin send --to SGP --subject S --timeout 3
 printf 'a\0b' >binary
 bad 6 'zero byte at 1' --dir fin send --to SGP --subject S binary
 printf 'caf\xe9' >latin1

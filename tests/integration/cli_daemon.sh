@@ -209,8 +209,44 @@ bad 8 'parleyd runs, and does not answer' --dir END status
 kill -CONT "${pids[END]}"
 stop END TERM
 
+# --- a daemon that does not answer, or goes: in the end it is known whether a message was sent ---
+echo two >two
+once() { run "${f[@]}" inbox --box out && [ "$(grep -c " $1 " out)" -eq 1 ] || fail "\"$1\" was not sent once"; }
+code=0
+"$parley" "${f[@]}" send --to SGP --subject 'To nowhere' two >/dev/full 2>err || code=$?
+[ "$code" -eq 1 ] && grep -q 'it is sent, as FIN/1/[0-9]*; only the output' err || fail 'send does not say that it could not show what it sent'
+kill -STOP "${pids[FIN]}"
+bad 10 'message [0-9a-f]{32} may have been sent' "${f[@]}" send --to SGP --subject 'Into silence' --timeout 4 two
+code=0
+"$parley" "${f[@]}" send --to SGP --subject 'In doubt' --timeout 4 two >out 2>err || code=$?
+[ "$code" -eq 10 ] && grep -q 'still waiting for parleyd, which has got message' err && grep -q 'parley inbox --box out' err ||
+  fail 'send does not say what is known of a message that parleyd took and did not answer'
+id=$(grep -oE 'message [0-9a-f]{32} may' err | cut -d ' ' -f 2)
+kill -CONT "${pids[FIN]}"
+ok "message $id$" "${f[@]}" send --to SGP --subject 'In doubt' --id "$id" two
+ok "message $id$" "${f[@]}" send --to SGP --subject 'In doubt' --id "$id" two
+once 'In doubt'
+bad 5 'says something else was sent under this id' "${f[@]}" send --to SGP --subject 'Another' --id "$id" two
+bad 2 '32 hex digits' "${f[@]}" send --to SGP --subject S --id "${id:0:31}" two
+for with in '' '--attach data.bin'; do
+  kill -STOP "${pids[FIN]}"
+  # shellcheck disable=SC2086
+  "$parley" "${f[@]}" send --to SGP --subject "Broken off$with" --wait decrypted --timeout 120 $with two >send.out 2>send.err &
+  sender=$!
+  until_true 'send waits for parleyd' grep -q 'still waiting for parleyd' send.err
+  stop FIN KILL
+  until_true 'send tells that parleyd is gone' grep -q 'waiting for it to come back' send.err
+  start FIN
+  wait $sender || { cp send.out out; cp send.err err; fail 'send does not ask again when parleyd is back'; }
+  grep -q '^sent ' send.out || fail 'send does not say that it sent'
+  once "Broken off$with"
+done
+
 # --- a daemon that is asked to stop ---
 stop FIN TERM
+bad 3 'there is no FIN/parley.sock' "${f[@]}" send --to SGP --subject S two
+grep -q 'not sent' err || run "${f[@]}" send --to SGP --subject S two
+grep -q 'the message was not sent' err || fail 'send does not say that nothing was sent'
 bad 3 'there is no FIN/parley.sock' "${f[@]}" status
 no_leftovers
 echo "cli_daemon.sh: $runs runs of parley"
