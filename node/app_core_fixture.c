@@ -94,6 +94,11 @@ static void append(struct pl_core *core, const struct pl_store_entry *entry)
 	cr_assert_eq(pl_store_append(core->store, entry), PL_OK);
 }
 
+uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
+{
+	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
+}
+
 enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
                            pl_submit_done done, void *ctx)
 {

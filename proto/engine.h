@@ -123,6 +123,9 @@ struct pl_event {
  * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */
 PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_event *event);
 
+/* How long after the last step PL_EV_SUBMIT of such an entry would still be PL_ERR_QUOTA: 0 if it is within quota now. */
+uint64_t pl_engine_quota_wait_ms(const struct pl_engine *engine, uint8_t lane, uint8_t flags, uint32_t body_bytes);
+
 enum pl_effect_type {
 	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN */
 	PL_FX_SEND,   /* write these bytes; answer PL_EV_SENT. At most one is outstanding on a link (but a handshake message follows on the answer

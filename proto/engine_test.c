@@ -564,12 +564,19 @@ Test(engine, over_quota_an_entry_waits_with_its_holder)
 
 Test(engine, an_author_over_its_flash_quota_is_told)
 {
+	static const char big[PL_FLASH_BODY_BYTES_MAX];
 	struct world *w = chain();
 	int sent = 0;
 
 	while (sent <= PL_FLASH_BURST && world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1) == PL_OK)
 		sent++;
 	cr_assert_eq(sent, PL_FLASH_BURST);
+	/* Asking again costs nothing, and not of the lane's bytes either: with the text of another precedence it goes. */
+	for (int i = 0; i < 200; i++)
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, big, sizeof big), PL_ERR_QUOTA);
+	uint64_t wait_ms = pl_engine_quota_wait_ms(world_engine(w, FIN), 0, PL_FLAG_FLASH, 1);
+	cr_assert(wait_ms > 5000 && wait_ms <= 6000, "ten a minute: %llu ms", (unsigned long long)wait_ms);
+	cr_assert_eq(pl_engine_quota_wait_ms(world_engine(w, FIN), 0, 0, 100000), 0);
 	world_run_ms(w, 6100);
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_OK, "ten a minute");
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1), PL_ERR_QUOTA);

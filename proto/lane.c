@@ -100,11 +100,16 @@ static struct flash *flash_keep(struct pl_engine *e, const struct candidate *c, 
 	return flash;
 }
 
+static uint64_t flash_wait_ms(const struct pl_engine *e, struct pl_bucket *bucket)
+{
+	/* counted in sixtieths, since the bucket's rate is per second */
+	return pl_bucket_wait_ms(bucket, e->now_ms, e->config.flash_per_minute, (uint64_t)e->config.flash_burst * 60, 60);
+}
+
 /* PROTOCOL: "A FLASH is given to every link whose peer is not known to hold it, before it is committed, as long as its author keeps to 10 a
  * minute with a burst of 20; beyond that it spreads as other entries of lane 0 do." */
 static bool flash_within_quota(struct pl_engine *e, uint16_t node)
 {
-	/* counted in sixtieths, since the bucket's rate is per second */
 	if (pl_bucket_take(&e->flash_quota[node], e->now_ms, e->config.flash_per_minute, (uint64_t)e->config.flash_burst * 60, 60))
 		return true;
 	e->counters.quota_waits++;
@@ -608,6 +613,16 @@ void pl_credit_give(struct session *s)
 
 /* --- authoring --- */
 
+uint64_t pl_engine_quota_wait_ms(const struct pl_engine *e, uint8_t lane_number, uint8_t flags, uint32_t body_bytes)
+{
+	const struct pl_quota *quota = &e->config.quota[lane_number];
+	struct pl_bucket bytes = e->lanes[pl_lane_index(e->self, lane_number)].quota, flash = e->flash_quota[e->self];
+	const uint64_t bytes_ms = pl_bucket_wait_ms(&bytes, e->now_ms, quota->bytes_per_s, quota->bytes_burst, PL_ENTRY_HEADER_BYTES + body_bytes);
+	const uint64_t flash_ms = (flags & PL_FLAG_FLASH) == 0 ? 0 : flash_wait_ms(e, &flash);
+
+	return bytes_ms > flash_ms ? bytes_ms : flash_ms;
+}
+
 enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 {
 	const uint8_t lane_number = event->submit.lane, kind = event->submit.kind, flags = event->submit.flags;
@@ -631,11 +646,15 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 		return PL_ERR_DISK_FULL;
 	if (e->storing_bytes >= 2 * PL_STORING_BYTES_MAX)
 		return PL_ERR_FULL;
-	if (!pl_bucket_take(&lane->quota, e->now_ms, e->config.quota[lane_number].bytes_per_s, e->config.quota[lane_number].bytes_burst,
-	                    PL_ENTRY_HEADER_BYTES + event->submit.body_bytes))
+	if (pl_engine_quota_wait_ms(e, lane_number, flags, event->submit.body_bytes) > 0) {
+		e->counters.quota_waits++;
 		return PL_ERR_QUOTA;
-	if ((flags & PL_FLAG_FLASH) && !flash_within_quota(e, e->self))
-		return PL_ERR_QUOTA;
+	}
+	/* Both have room: neither is charged for what the other refuses. */
+	(void)pl_bucket_take(&lane->quota, e->now_ms, e->config.quota[lane_number].bytes_per_s, e->config.quota[lane_number].bytes_burst,
+	                     PL_ENTRY_HEADER_BYTES + event->submit.body_bytes);
+	if (flags & PL_FLAG_FLASH)
+		(void)flash_within_quota(e, e->self);
 
 	c.header = (struct pl_header){ .lane = lane_number, .kind = kind, .flags = flags, .charter_epoch = e->charter->epoch,
 	                               .generation = e->generation, .body_bytes = event->submit.body_bytes, .seq = lane->have_seq + 1,

@@ -116,7 +116,7 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 	switch ((int)err) {
 	case PL_ERR_QUOTA:
 		*code = "quota";
-		*hint = "This node is over its quota; other nodes would not take the entry in. Try again in a minute.";
+		*hint = "This node is over its quota; other nodes would not take the entry in. Try again in a moment.";
 		return 429;
 	case PL_ERR_DISK_FULL:
 		*code = "disk_full";

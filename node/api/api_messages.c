@@ -100,7 +100,10 @@ struct send_call {
 static void send_done(void *ctx, const struct pl_refusal *refusal, const struct pl_sent *sent)
 {
 	struct send_call *call = ctx;
-	if (refusal) {
+	if (refusal && refusal->retry_after_ms > 0) {
+		pl_reply_json(call->request, refusal->status, json_pack("{s{ss ss ss* sI}}", "error", "code", refusal->code, "message",
+		              refusal->message, "hint", refusal->hint, "retry_after_ms", (json_int_t)refusal->retry_after_ms));
+	} else if (refusal) {
 		pl_reply_error(call->request, refusal->status, refusal->code, refusal->hint, "%s", refusal->message);
 	} else {
 		pl_reply_json(call->request, 201, json_pack("{so so so so sO sI sb}", "id", pl_api_hex(sent->id, sizeof(sent->id)), "ref",

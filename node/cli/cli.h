@@ -195,6 +195,9 @@ enum pl_exit pl_error(const struct pl_cli *cli, enum pl_exit exit, const char *h
 /* The same with a code of its own, as errors of the API have. */
 enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const char *code, const char *hint, const char *message);
 
+/* An error of the API, as it is: for --json. */
+enum pl_exit pl_error_object(enum pl_exit exit, const json_t *error);
+
 /* Columns: a header each; '<' or '>' before it says how it is aligned, '*' that this one gives way when the terminal is too narrow. */
 struct pl_table;
 struct pl_table *pl_table_new(const char *const *columns, size_t columns_count);

@@ -251,7 +251,7 @@ static enum pl_exit report_error(struct pl_cli *cli, long status, const json_t *
 	if (message[0] == '\0')
 		return pl_error(cli, exit, "is this the socket of a parleyd?", "the answer on %s has status %ld and says nothing more",
 		                cli->client->socket, status);
-	return pl_error_coded(cli, exit, code, hint[0] == '\0' ? NULL : hint, message);
+	return cli->json ? pl_error_object(exit, error) : pl_error_coded(cli, exit, code, hint[0] == '\0' ? NULL : hint, message);
 }
 
 enum pl_exit pl_exchange_report(const struct pl_exchange *exchange)

@@ -294,6 +294,15 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 	return exit;
 }
 
+enum pl_exit pl_error_object(enum pl_exit exit, const json_t *error)
+{
+	(void)fflush(stdout);
+	json_t *document = json_pack("{s:O}", "error", error);
+	print_json(stderr, document);
+	json_decref(document);
+	return exit;
+}
+
 enum pl_exit pl_error(const struct pl_cli *cli, enum pl_exit exit, const char *hint, const char *format, ...)
 {
 	struct pl_buffer buffer = { 0 };

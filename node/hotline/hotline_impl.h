@@ -137,6 +137,7 @@ struct pl_refusal {
 	int status; /* of HTTP */
 	const char *code, *hint; /* static */
 	char message[320];
+	uint64_t retry_after_ms; /* 0: not known */
 };
 struct pl_sent {
 	uint8_t id[PL_MESSAGE_ID_BYTES], entry_id[PL_ID_BYTES];

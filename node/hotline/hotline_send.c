@@ -74,6 +74,23 @@ void pl_sending_refuse_err(struct pl_sending *sending, enum pl_err err)
 	pl_sending_refuse(sending, status, code, hint, "the message was not sent: %s", pl_err_str(err));
 }
 
+/* Over quota, and for how long: a person at a keyboard can wait six seconds, or send it as something else. */
+static void refuse_quota(struct pl_sending *sending)
+{
+	const struct pl_core *core = sending->hotline->core;
+	const uint32_t bytes = (uint32_t)sending->seal.envelope_bytes;
+	struct pl_refusal refusal = { .retry_after_ms = pl_core_quota_wait_ms(core, sending->lane, sending->flags, bytes) };
+	refusal.status = pl_api_status_of(PL_ERR_QUOTA, &refusal.code, &refusal.hint);
+	const bool is_flash = (sending->flags & PL_FLAG_FLASH) && pl_core_quota_wait_ms(core, sending->lane, 0, bytes) == 0;
+	if (is_flash)
+		refusal.hint = "With precedence immediate it goes now.";
+	snprintf(refusal.message, sizeof(refusal.message), "the message was not sent: %s; the next can go in %llu s",
+	         is_flash ? "this node has sent as many FLASH messages as its quota allows" :
+	                    "this node has sent as much of this precedence as its quota allows",
+	         (unsigned long long)(refusal.retry_after_ms + 999) / 1000);
+	refuse(sending, &refusal);
+}
+
 void pl_sending_tell(struct pl_sending *sending)
 {
 	if (sending->done)
@@ -85,6 +102,10 @@ void pl_sending_tell(struct pl_sending *sending)
  * it. */
 static void stumble(struct pl_sending *sending, enum pl_err err)
 {
+	if (sending->envelope == 0 && err == PL_ERR_QUOTA) {
+		refuse_quota(sending);
+		return;
+	}
 	if (sending->envelope == 0) {
 		pl_sending_refuse_err(sending, err);
 		return;

@@ -101,6 +101,24 @@ static json_t *of_bytes(size_t count)
 	return json;
 }
 
+Test(hotline, a_flash_over_quota_is_refused_with_the_time_until_the_next)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start(fix, FIN);
+	fix_start(fix, CHE);
+	fix_settle(fix);
+	for (int i = 0; i < PL_FLASH_BURST; i++)
+		json_decref(fix_call(fix, FIN, "POST", "/v1/messages", draft("CHE", "flash", "x"), 201));
+	json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", draft("CHE", "flash", "x"), 429);
+	fix_expect(error, "error.code", "quota");
+	fix_expect(error, "error.hint", "With precedence immediate it goes now.");
+	json_int_t wait_ms = json_integer_value(json_object_get(json_object_get(error, "error"), "retry_after_ms"));
+	cr_assert(wait_ms > 0 && wait_ms <= 6000);
+	json_decref(error);
+	json_decref(fix_call(fix, FIN, "POST", "/v1/messages", draft("CHE", "immediate", "x"), 201));
+	fix_free(fix);
+}
+
 Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 {
 	struct fix *fix = fix_new(3, 1);

@@ -209,8 +209,18 @@ bad 8 'parleyd runs, and does not answer' --dir END status
 kill -CONT "${pids[END]}"
 stop END TERM
 
-# --- a daemon that does not answer, or goes: in the end it is known whether a message was sent ---
+# --- more FLASH messages than the quota allows ---
 echo two >two
+for ((n = 0; n < 21; n++)); do
+  run "${f[@]}" send --to SGP --precedence flash --subject "Flash $n" two
+  [ "$code" -eq 0 ] || break
+done
+[ $n -le 20 ] || fail 'the quota of FLASH messages is not held'
+bad 5 'the next can go in [1-6] s' "${f[@]}" send --to SGP --precedence flash --subject 'One too many' two
+grep -q '"retry_after_ms":[1-9]' err || fail 'the error does not hold the wait as a number'
+ok '^sent +FIN/0/' "${f[@]}" send --to SGP --precedence immediate --subject 'Goes at once' two
+
+# --- a daemon that does not answer, or goes: in the end it is known whether a message was sent ---
 once() { run "${f[@]}" inbox --box out && [ "$(grep -c " $1 " out)" -eq 1 ] || fail "\"$1\" was not sent once"; }
 code=0
 "$parley" "${f[@]}" send --to SGP --subject 'To nowhere' two >/dev/full 2>err || code=$?
