@@ -551,11 +551,6 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	return PL_OK;
 }
 
-uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
-{
-	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
-}
-
 /* --- the end --- */
 
 static void finish(uv_timer_t *timer)

@@ -158,3 +158,8 @@ void pl_feed_free(struct pl_core *core)
 		free(core->feeds[i].batch);
 	free(core->feeds);
 }
+
+uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
+{
+	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
+}

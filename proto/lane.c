@@ -100,22 +100,6 @@ static struct flash *flash_keep(struct pl_engine *e, const struct candidate *c, 
 	return flash;
 }
 
-static uint64_t flash_wait_ms(const struct pl_engine *e, struct pl_bucket *bucket)
-{
-	/* counted in sixtieths, since the bucket's rate is per second */
-	return pl_bucket_wait_ms(bucket, e->now_ms, e->config.flash_per_minute, (uint64_t)e->config.flash_burst * 60, 60);
-}
-
-/* PROTOCOL: "A FLASH is given to every link whose peer is not known to hold it, before it is committed, as long as its author keeps to 10 a
- * minute with a burst of 20; beyond that it spreads as other entries of lane 0 do." */
-static bool flash_within_quota(struct pl_engine *e, uint16_t node)
-{
-	if (pl_bucket_take(&e->flash_quota[node], e->now_ms, e->config.flash_per_minute, (uint64_t)e->config.flash_burst * 60, 60))
-		return true;
-	e->counters.quota_waits++;
-	return false;
-}
-
 static void check_clock(struct pl_engine *e, const struct session *s, const struct candidate *c)
 {
 	const uint64_t t = c->header.time_ms;
@@ -217,22 +201,13 @@ static void duplicate(struct pl_engine *e, struct session *s, const struct pl_wi
 	pl_want_full(e, s, wire->node, wire->header.lane, wire->header.seq);
 }
 
-/* Until the author's quota has room for this entry; 0: it has. */
-static uint64_t quota_wait_ms(struct pl_engine *e, const struct pl_wire *wire)
-{
-	const struct pl_quota *quota = &e->config.quota[wire->header.lane];
-
-	return pl_bucket_wait_ms(&e->lanes[pl_lane_index(wire->node, wire->header.lane)].quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst,
-	                         PL_ENTRY_HEADER_BYTES + wire->body_bytes);
-}
-
 /* Over quota nothing is lost: the entry stays with its holder and is asked for again when the author's bucket has filled. */
 static bool quota_allows(struct pl_engine *e, const struct pl_wire *wire)
 {
 	const uint16_t node = wire->node;
 	const uint8_t lane_number = wire->header.lane;
 	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
-	const uint64_t wait_ms = quota_wait_ms(e, wire);
+	const uint64_t wait_ms = pl_quota_wait_ms(e, wire->node, wire->header.lane, wire->body_bytes);
 
 	if (wait_ms == 0)
 		return true;
@@ -247,14 +222,6 @@ static bool quota_allows(struct pl_engine *e, const struct pl_wire *wire)
 }
 
 /* PROTOCOL: "Quotas count against the signed author, never the relay." So only what is known to be the author's is counted. */
-static void quota_take(struct pl_engine *e, const struct candidate *c)
-{
-	const struct pl_quota *quota = &e->config.quota[c->header.lane];
-
-	(void)pl_bucket_take(&e->lanes[pl_lane_index(c->node, c->header.lane)].quota, e->now_ms, quota->bytes_per_s, quota->bytes_burst,
-	                     PL_ENTRY_HEADER_BYTES + c->header.body_bytes);
-}
-
 /* PROTOCOL: "An entry whose claimed time lies outside the validity of its author's certificate is refused." Otherwise it could be shown, and its
  * author deny it: no proof of it would verify. */
 static bool is_certified(const struct pl_engine *e, uint16_t node, uint64_t time_ms)
@@ -312,8 +279,8 @@ static void receive_next(struct pl_engine *e, struct session *s, const struct pl
 		pl_refuse(e, s, wire, pl_signature_is_bad);
 		return;
 	}
-	quota_take(e, &c);
-	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0 && flash_within_quota(e, c.node);
+	pl_quota_take(e, c.node, c.header.lane, c.header.body_bytes);
+	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0 && pl_quota_take_flash(e, c.node);
 	struct flash *kept = flash ? flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
 	accept(e, s, &c);
 	if (flash)
@@ -514,14 +481,14 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane ||
 		    wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
-		    wire.header.gseq <= lane->have_gseq || quota_wait_ms(e, &wire) > 0 || !pl_has_room(e, wire.header.lane))
+		    wire.header.gseq <= lane->have_gseq || pl_quota_wait_ms(e, wire.node, wire.header.lane, wire.body_bytes) > 0 || !pl_has_room(e, wire.header.lane))
 			break;
 		pl_candidate(e, &wire, &c);
 		if (!may_stand(e, &c))
 			break;
 		if (same.node == PL_NODE_NONE && pl_same_gseq(e, &c, &other_lane, &other_seq))
 			same = c;
-		quota_take(e, &c);
+		pl_quota_take(e, c.node, c.header.lane, c.header.body_bytes);
 		remember(lane, &c);
 		last = store(e, &c);
 		at += cost;
@@ -613,16 +580,6 @@ void pl_credit_give(struct session *s)
 
 /* --- authoring --- */
 
-uint64_t pl_engine_quota_wait_ms(const struct pl_engine *e, uint8_t lane_number, uint8_t flags, uint32_t body_bytes)
-{
-	const struct pl_quota *quota = &e->config.quota[lane_number];
-	struct pl_bucket bytes = e->lanes[pl_lane_index(e->self, lane_number)].quota, flash = e->flash_quota[e->self];
-	const uint64_t bytes_ms = pl_bucket_wait_ms(&bytes, e->now_ms, quota->bytes_per_s, quota->bytes_burst, PL_ENTRY_HEADER_BYTES + body_bytes);
-	const uint64_t flash_ms = (flags & PL_FLAG_FLASH) == 0 ? 0 : flash_wait_ms(e, &flash);
-
-	return bytes_ms > flash_ms ? bytes_ms : flash_ms;
-}
-
 enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 {
 	const uint8_t lane_number = event->submit.lane, kind = event->submit.kind, flags = event->submit.flags;
@@ -651,10 +608,9 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 		return PL_ERR_QUOTA;
 	}
 	/* Both have room: neither is charged for what the other refuses. */
-	(void)pl_bucket_take(&lane->quota, e->now_ms, e->config.quota[lane_number].bytes_per_s, e->config.quota[lane_number].bytes_burst,
-	                     PL_ENTRY_HEADER_BYTES + event->submit.body_bytes);
+	pl_quota_take(e, e->self, lane_number, event->submit.body_bytes);
 	if (flags & PL_FLAG_FLASH)
-		(void)flash_within_quota(e, e->self);
+		(void)pl_quota_take_flash(e, e->self);
 
 	c.header = (struct pl_header){ .lane = lane_number, .kind = kind, .flags = flags, .charter_epoch = e->charter->epoch,
 	                               .generation = e->generation, .body_bytes = event->submit.body_bytes, .seq = lane->have_seq + 1,

@@ -334,6 +334,13 @@ void pl_session_fault(struct pl_engine *e, struct session *s, const char *rule);
 /* Appends a control frame; false if there is no room now. */
 bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, uint32_t payload_bytes);
 
+/* --- quota.c --- */
+/* Until an author's quota has room for an entry of a lane; 0: it has. */
+uint64_t pl_quota_wait_ms(struct pl_engine *e, uint16_t node, uint8_t lane, uint32_t body_bytes);
+void pl_quota_take(struct pl_engine *e, uint16_t node, uint8_t lane, uint32_t body_bytes);
+/* Whether an entry with the flag has FLASH's right of way; counts it. */
+bool pl_quota_take_flash(struct pl_engine *e, uint16_t node);
+
 /* --- lane.c --- */
 /* An entry's wire form from a session: checked and accepted, kept for later, or refused. direct: not through the in queue. */
 void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t frame_flags);
