@@ -186,9 +186,9 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 		case PL_FX_ACKED:
 			pl_store_note_ack(core->store, fx.acked.peer, fx.acked.node, fx.acked.lane, fx.acked.seq);
 			break;
-		case PL_FX_PROOF:
-			if (pl_store_add_proof(core->store, fx.proof.node, fx.proof.header_a, fx.proof.header_b) != PL_OK)
-				PL_LOG(PL_LOG_ERROR, "store", "a proof of equivocation could not be queued; peers hold it too");
+		case PL_FX_FORK:
+			if (pl_store_add_fork(core->store, fx.fork.node, fx.fork.header_a, fx.fork.header_b) != PL_OK)
+				PL_LOG(PL_LOG_ERROR, "store", "a fork could not be queued; peers hold it too");
 			break;
 		case PL_FX_NOTE:
 			log_note(core, &fx);

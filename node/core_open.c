@@ -50,10 +50,10 @@ static void restore_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, u
 	pl_core_event(restore->core, &event);
 }
 
-static void restore_proof(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
+static void restore_fork(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
 {
 	struct restore *restore = ctx;
-	struct pl_event event = { .type = PL_EV_RESTORE_PROOF, .restore_proof = { node, header_a, header_b } };
+	struct pl_event event = { .type = PL_EV_RESTORE_FORK, .restore_fork = { node, header_a, header_b } };
 
 	if (node >= restore->core->charter->nodes_count)
 		restore->err = PL_ERR_CORRUPT;
@@ -189,7 +189,7 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	if (err == PL_OK)
 		err = pl_store_each_ack(core->store, restore_ack, &restore);
 	if (err == PL_OK)
-		err = pl_store_each_proof(core->store, restore_proof, &restore);
+		err = pl_store_each_fork(core->store, restore_fork, &restore);
 	if (err == PL_OK)
 		err = restore.err;
 	if (err == PL_OK)

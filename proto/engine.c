@@ -10,7 +10,7 @@
 /* What a step can add to the effects, so that pl_effect_add() always finds room, whatever a peer sends.
  *
  *   a record     an item of ACK or FRONTIER takes 48 bytes and is at most one effect; an entry takes 176 and is at most two (STORE, ACKED), a
- *                PROOF 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
+ *                FORK 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
  *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, VERIFY, fork checks), and it may end the link.
  *                Equal roots: one ACKED at a time, below the same bound.
  *   timers       each connection or session ends at most once, with a goodbye; as many peers are dialled as there are sessions.
@@ -322,9 +322,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
 			event->restore_ack.seq;
 		return PL_OK;
-	case PL_EV_RESTORE_PROOF:
-		assert(!e->started && event->restore_proof.node < e->nodes);
-		pl_proof_restore(e, event->restore_proof.node, event->restore_proof.header_a, event->restore_proof.header_b);
+	case PL_EV_RESTORE_FORK:
+		assert(!e->started && event->restore_fork.node < e->nodes);
+		pl_fork_restore(e, event->restore_fork.node, event->restore_fork.header_a, event->restore_fork.header_b);
 		return PL_OK;
 	case PL_EV_FREEZE_SELF:
 		e->self_behind = true;

@@ -56,7 +56,7 @@ void pl_engine_wipe(struct pl_engine *engine);
 enum pl_event_type {
 	PL_EV_RESTORE,       /* at start, for each lane with entries in the store: its head */
 	PL_EV_RESTORE_ACK,   /* at start: what a peer had acknowledged (custody) */
-	PL_EV_RESTORE_PROOF, /* at start: an equivocation that had been proven; the author stays frozen */
+	PL_EV_RESTORE_FORK, /* at start: an equivocation that had been proven; the author stays frozen */
 	PL_EV_FREEZE_SELF,   /* at start: the store is a copy, so that an own entry could stand where one stood before */
 	PL_EV_START,         /* after restoring: from here on it may dial, listen, author */
 	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
@@ -93,7 +93,7 @@ struct pl_event {
 	union {
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; } restore;
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
-		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_proof; /* as PL_FX_PROOF gave them */
+		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_fork; /* as PL_FX_FORK gave them */
 		struct { uint16_t node; } peer_dialable;
 		struct { uint32_t link; uint16_t peer; uint64_t address_hash; } link_up;     /* address_hash: of the remote host, without port */
 		struct { uint32_t link; uint16_t peer; } link_down; /* peer: for a dial that never became a link, then link is PL_LINK_NONE */
@@ -137,7 +137,7 @@ enum pl_effect_type {
 	               * Answer PL_EV_VERIFIED with token */
 	PL_FX_REPAIR, /* this entry (fields as of PL_FX_STORE) goes to its place, where a damaged one stands; answer PL_EV_REPAIRED, if it works */
 	PL_FX_ACKED,  /* a peer holds this lane durably up to seq: keep it (custody) */
-	PL_FX_PROOF,  /* equivocation: keep both headers */
+	PL_FX_FORK,  /* equivocation: keep both headers */
 	PL_FX_NOTE,   /* for the log and the counters */
 };
 
@@ -171,7 +171,7 @@ struct pl_effect {
 		struct { uint32_t token; uint16_t node; uint8_t lane; uint64_t from, to; uint32_t max_bytes; } load;
 		struct { uint32_t token; uint16_t count; const uint8_t *headers; /* count of PL_ENTRY_HEADER_BYTES each */ } verify; /* count: 32 at most */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } acked;
-		struct { uint16_t node; const uint8_t *header_a, *header_b; } proof; /* PL_ENTRY_HEADER_BYTES each */
+		struct { uint16_t node; const uint8_t *header_a, *header_b; } fork; /* PL_ENTRY_HEADER_BYTES each */
 		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; const char *detail; /* static */ } note;
 	};
 };

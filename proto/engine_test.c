@@ -552,9 +552,9 @@ Test(engine, a_fork_is_proven_to_everybody_and_both_branches_stay)
 	world_forge(w, SGP, FIN, 1, 3, "other", 5);
 	world_heal(w, SGP, CHE);
 	world_run_ms(w, 10000);
-	cr_assert_eq(world_proofs(w, SGP), 1);
-	cr_assert_eq(world_proofs(w, CHE), 1);
-	cr_assert_eq(world_proofs(w, FIN), 1);
+	cr_assert_eq(world_forks(w, SGP), 1);
+	cr_assert_eq(world_forks(w, CHE), 1);
+	cr_assert_eq(world_forks(w, FIN), 1);
 	struct pl_lane_info info;
 	pl_engine_lane(world_engine(w, CHE), FIN, 1, &info);
 	cr_assert(info.frozen);
@@ -578,7 +578,7 @@ Test(engine, a_node_restored_from_a_copy_authors_nothing)
 	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "fork!", 5), PL_ERR_FORK);
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "fork!", 5), PL_ERR_FORK);
 	cr_assert_eq(world_durable(w, FIN, FIN, 1), 5, "what it had said comes back to it");
-	cr_assert_eq(world_proofs(w, CHE), 0);
+	cr_assert_eq(world_forks(w, CHE), 0);
 	world_free(w);
 }
 

@@ -38,17 +38,17 @@ static bool is_forked(const struct pl_engine *e, uint16_t node)
 	return false;
 }
 
-static bool proof_send(struct session *s, const struct fork *fork)
+static bool fork_send(struct session *s, const struct fork *fork)
 {
 	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
 
 	pl_put16(payload, fork->node);
 	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
 	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
-	return pl_control(s, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	return pl_control(s, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 }
 
-/* One proof an author is enough. */
+/* One fork an author is enough. */
 static struct fork *fork_keep(struct pl_engine *e, uint16_t node, const uint8_t *a, const uint8_t *b)
 {
 	assert(e->forks_count < e->nodes && !is_forked(e, node));
@@ -70,37 +70,37 @@ static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, co
 		return;
 	const struct fork *fork = fork_keep(e, node, a, b);
 	e->counters.forks++;
-	struct pl_effect *fx = &pl_effect_add(e, PL_FX_PROOF)->effect;
-	fx->proof.node = node;
-	fx->proof.header_a = fork->headers[0];
-	fx->proof.header_b = fork->headers[1];
+	struct pl_effect *fx = &pl_effect_add(e, PL_FX_FORK)->effect;
+	fx->fork.node = node;
+	fx->fork.header_a = fork->headers[0];
+	fx->fork.header_b = fork->headers[1];
 	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
 }
 
-void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)
+void pl_fork_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)
 {
 	if (!is_forked(e, node))
 		(void)fork_keep(e, node, header_a, header_b);
 }
 
 /* To all live peers, and to each that comes up later. */
-void pl_proof_tell(const struct pl_engine *e, struct session *s)
+void pl_fork_tell(const struct pl_engine *e, struct session *s)
 {
-	while (s->state == PL_SESSION_LIVE && s->proofs_told < e->forks_count && proof_send(s, &e->forks[s->proofs_told]))
-		s->proofs_told++;
+	while (s->state == PL_SESSION_LIVE && s->forks_told < e->forks_count && fork_send(s, &e->forks[s->forks_told]))
+		s->forks_told++;
 }
 
-void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
+void pl_fork_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count)
 {
 	if (count != 2 + 2 * PL_ENTRY_HEADER_BYTES || pl_get16(payload) >= e->nodes) {
-		pl_session_fault(e, s, "proof malformed");
+		pl_session_fault(e, s, "fork malformed");
 		return;
 	}
 	const uint16_t node = pl_get16(payload);
 	if (is_forked(e, node))
 		return;
 	if (!headers_prove_fork(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES)) {
-		pl_session_fault(e, s, "proof that proves nothing");
+		pl_session_fault(e, s, "fork that is none");
 		return;
 	}
 	fork_proven(e, node, payload + 2, payload + 2 + PL_ENTRY_HEADER_BYTES);

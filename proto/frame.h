@@ -31,7 +31,7 @@ enum pl_frame_type {
 	PL_FRAME_PING = 10,
 	PL_FRAME_PONG = 11,
 	PL_FRAME_BYE = 12,
-	PL_FRAME_PROOF = 13,
+	PL_FRAME_FORK = 13,
 	PL_FRAME_CHOKE = 14,
 };
 

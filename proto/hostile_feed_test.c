@@ -786,7 +786,7 @@ Test(hostile_feed, who_answers_with_another_entry_blinds_nobody)
 	member_flush(at[SGP]);
 	member_run_ms(at[FIN], 2000);
 	for (uint16_t node = 0; node < 3; node++) {
-		cr_assert_eq(world_proofs(w, node), 1, "node %u", node);
+		cr_assert_eq(world_forks(w, node), 1, "node %u", node);
 		member_free(at[node]);
 	}
 	world_free(w);
@@ -829,7 +829,7 @@ Test(hostile_feed, what_one_peer_makes_a_node_compare_keeps_nothing_of_anothers_
 		member_run_ms(eve, 10);
 	}
 	member_run_ms(eve, 4000);
-	cr_assert_eq(world_proofs(w, CHE), 1);
+	cr_assert_eq(world_forks(w, CHE), 1);
 	cr_assert(is_frozen(w, CHE, MAL, 1));
 	cr_assert_not(is_frozen(w, CHE, EVE, 1));
 	member_free(eve);
@@ -1048,9 +1048,9 @@ Test(hostile_feed, the_same_gseq_in_two_lanes_is_proof)
 		member_flush(eve);
 		member_run_ms(eve, 100);
 		for (uint16_t node = 0; node < 3; node++)
-			cr_assert_eq(world_proofs(w, node), 1, "case %zu, node %u", i, node);
+			cr_assert_eq(world_forks(w, node), 1, "case %zu, node %u", i, node);
 		cr_assert(is_frozen(w, CHE, EVE, 0) && is_frozen(w, FIN, EVE, 1) && is_frozen(w, SGP, EVE, 2));
-		cr_assert_eq(member_heard_of(eve, PL_FRAME_PROOF), 1, "the author hears of it, too");
+		cr_assert_eq(member_heard_of(eve, PL_FRAME_FORK), 1, "the author hears of it, too");
 		member_free(eve);
 		world_free(w);
 	}
@@ -1085,7 +1085,7 @@ Test(hostile_feed, another_entry_for_a_place_that_is_filled_is_proof)
 		member_flush(eve);
 		member_run_ms(eve, 100);
 		for (uint16_t node = 0; node < 3; node++) {
-			cr_assert_eq(world_proofs(w, node), 1, "%d back, node %u", (int)back, node);
+			cr_assert_eq(world_forks(w, node), 1, "%d back, node %u", (int)back, node);
 			cr_assert(is_frozen(w, node, EVE, 0));
 		}
 		/* nothing more is taken, in any lane, of any age */
@@ -1107,7 +1107,7 @@ Test(hostile_feed, another_entry_for_a_place_that_is_filled_is_proof)
 		member_free(eve);
 		eve = greet(w, FIN);
 		member_go_live(eve);
-		cr_assert_eq(member_heard_of(eve, PL_FRAME_PROOF), 1);
+		cr_assert_eq(member_heard_of(eve, PL_FRAME_FORK), 1);
 		member_free(eve);
 		world_free(w);
 	}
@@ -1128,9 +1128,9 @@ Test(hostile_feed, a_fork_is_noticed_before_either_branch_is_durable)
 	member_entry_full(eve, &other);
 	member_flush(eve);
 	member_run_ms(eve, 400);
-	cr_assert_eq(world_proofs(w, CHE), 0);
+	cr_assert_eq(world_forks(w, CHE), 0);
 	member_run_ms(eve, 200);
-	cr_assert_eq(world_proofs(w, CHE), 1);
+	cr_assert_eq(world_forks(w, CHE), 1);
 	member_free(eve);
 	world_free(w);
 }
@@ -1155,7 +1155,7 @@ Test(hostile_feed, the_same_gseq_is_noticed_after_a_restart_too)
 	member_entry(eve, &same, 0);
 	member_flush(eve);
 	member_run_ms(eve, 50);
-	cr_assert_eq(world_proofs(w, CHE), 1);
+	cr_assert_eq(world_forks(w, CHE), 1);
 	member_free(eve);
 	world_free(w);
 }
@@ -1199,7 +1199,7 @@ Test(hostile_feed, two_branches_shown_to_two_nodes_meet_when_they_do)
 			world_heal(w, SGP, CHE);
 			world_run_ms(w, 10000);
 			for (uint16_t node = 0; node < 3; node++)
-				cr_assert_eq(world_proofs(w, node), 1, "case %zu, lane %u: node %u has %u proofs", i, lane, node, world_proofs(w, node));
+				cr_assert_eq(world_forks(w, node), 1, "case %zu, lane %u: node %u knows %u forks", i, lane, node, world_forks(w, node));
 			for (uint16_t node = 0; node < 3; node += 2) {
 				struct pl_peer_info info;
 				pl_engine_peer(world_engine(w, CHE), node, &info);
@@ -1241,19 +1241,19 @@ Test(hostile_feed, a_branch_that_begins_with_a_bad_signature_is_proven_by_what_v
 		world_heal(w, fin_first ? SGP : FIN, CHE);
 		world_run_ms(w, 20000);
 		for (uint16_t node = 0; node < 3; node++)
-			cr_assert_eq(world_proofs(w, node), 1, "%d: node %u", fin_first, node);
+			cr_assert_eq(world_forks(w, node), 1, "%d: node %u", fin_first, node);
 		world_free(w);
 	}
 }
 
-static void put_proof(uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES], uint16_t node, const struct made *a, const struct made *b)
+static void put_fork(uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES], uint16_t node, const struct made *a, const struct made *b)
 {
 	pl_put16(payload, node);
 	memcpy(payload + 2, a->entry_header, PL_ENTRY_HEADER_BYTES);
 	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, b->entry_header, PL_ENTRY_HEADER_BYTES);
 }
 
-Test(hostile_feed, a_proof_that_proves_nothing_ends_the_link)
+Test(hostile_feed, a_fork_that_is_none_ends_the_link)
 {
 	struct world *w = network();
 	struct author author = { .node = EVE }, fork = author, sgp = { .node = SGP };
@@ -1276,27 +1276,27 @@ Test(hostile_feed, a_proof_that_proves_nothing_ends_the_link)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct member *eve = live(w, CHE);
-		put_proof(payload, cases[i].node, cases[i].a, cases[i].b);
-		member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+		put_fork(payload, cases[i].node, cases[i].a, cases[i].b);
+		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 		check_ended(w, eve, PL_BYE_FAULT, cases[i].what);
-		cr_assert_eq(world_proofs(w, CHE), 0);
+		cr_assert_eq(world_forks(w, CHE), 0);
 		cr_assert_not(is_frozen(w, CHE, EVE, 1));
 		cr_assert_not(is_frozen(w, CHE, SGP, 1));
 	}
 	struct member *eve = live(w, CHE);
-	put_proof(payload, 4, &one, &other);
-	member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	put_fork(payload, 4, &one, &other);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 	check_ended(w, eve, PL_BYE_FAULT, "of nobody");
 	/* a flood of what is one */
 	eve = live(w, CHE);
-	put_proof(payload, EVE, &one, &other);
+	put_fork(payload, EVE, &one, &other);
 	for (int i = 0; i < 2000; i++)
-		member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 	member_flush(eve);
 	member_run_ms(eve, 20);
 	cr_assert(member_is_open(eve));
 	for (uint16_t node = 0; node < 3; node++)
-		cr_assert_eq(world_proofs(w, node), 1);
+		cr_assert_eq(world_forks(w, node), 1);
 	struct pl_engine_counters counters;
 	pl_engine_counters(world_engine(w, CHE), &counters);
 	cr_assert_eq(counters.forks, 1);
@@ -1304,7 +1304,7 @@ Test(hostile_feed, a_proof_that_proves_nothing_ends_the_link)
 	world_free(w);
 }
 
-Test(hostile_feed, a_proof_outlives_a_restart)
+Test(hostile_feed, a_fork_outlives_a_restart)
 {
 	struct world *w = network();
 	struct member *eve = live(w, CHE);
@@ -1312,8 +1312,8 @@ Test(hostile_feed, a_proof_outlives_a_restart)
 	uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES];
 	const struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
 
-	put_proof(payload, EVE, &one, &other);
-	member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	put_fork(payload, EVE, &one, &other);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 	member_flush(eve);
 	member_run_ms(eve, 50);
 	member_free(eve);
@@ -1323,12 +1323,12 @@ Test(hostile_feed, a_proof_outlives_a_restart)
 	cr_assert(is_frozen(w, CHE, EVE, 0) && is_frozen(w, CHE, EVE, 1) && is_frozen(w, CHE, EVE, 2));
 	eve = greet(w, CHE);
 	member_go_live(eve);
-	cr_assert_eq(member_heard_of(eve, PL_FRAME_PROOF), 1);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_FORK), 1);
 	member_entry(eve, &one, 0);
 	member_flush(eve);
 	member_run_ms(eve, 50);
 	cr_assert_eq(world_durable(w, CHE, EVE, 1), 0);
-	cr_assert_eq(world_proofs(w, CHE), 1, "it is not news");
+	cr_assert_eq(world_forks(w, CHE), 1, "it is not news");
 	member_free(eve);
 	world_free(w);
 }
@@ -1345,8 +1345,8 @@ Test(hostile_feed, what_a_forker_was_asked_for_is_not_waited_for)
 	member_item(eve, PL_FRAME_FRONTIER, PL_FRAME_LAST, EVE, 2, 50, NULL);
 	member_flush(eve);
 	member_run_ms(eve, 10);
-	put_proof(payload, EVE, &one, &other);
-	member_frame(eve, PL_FRAME_PROOF, 0, 0, payload, sizeof payload);
+	put_fork(payload, EVE, &one, &other);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
 	member_flush(eve);
 	member_run_ms(eve, 10);
 	cr_assert_eq(member_heard_of(eve, PL_FRAME_WANT), 1);

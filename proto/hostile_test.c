@@ -185,7 +185,7 @@ Test(hostile, control_frames_of_another_size_end_the_link)
 		uint16_t size, unit; /* the right one; multiples are right, too */
 	} frames[] = { { PL_FRAME_FRONTIER, 24, 24 }, { PL_FRAME_HAVE, 24, 24 }, { PL_FRAME_ACK, 24, 24 }, { PL_FRAME_WANT, 24, 0 },
 		       { PL_FRAME_CANCEL, 4, 0 }, { PL_FRAME_CHOKE, 4, 0 }, { PL_FRAME_CREDIT, 4, 0 }, { PL_FRAME_PING, 40, 0 }, { PL_FRAME_PONG, 8, 0 },
-		       { PL_FRAME_PROOF, 466, 0 } };
+		       { PL_FRAME_FORK, 466, 0 } };
 	static uint8_t payload[PL_FRAME_PAYLOAD_BYTES_MAX];
 
 	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {

@@ -680,8 +680,8 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 	case PL_FRAME_BYE:
 		bye_receive(e, s, frame);
 		return;
-	case PL_FRAME_PROOF:
-		pl_proof_receive(e, s, frame->payload, frame->payload_bytes);
+	case PL_FRAME_FORK:
+		pl_fork_receive(e, s, frame->payload, frame->payload_bytes);
 		return;
 	case PL_FRAME_CHOKE:
 		pl_choke_receive(e, s, frame);

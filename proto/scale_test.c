@@ -329,7 +329,7 @@ Test(scale, when_the_store_fails_all_links_end_in_one_step)
 		cr_assert(peers[i].closed);
 }
 
-Test(scale, pings_and_proofs_in_masses_cost_no_hashing_of_all_lanes)
+Test(scale, pings_and_forks_in_masses_cost_no_hashing_of_all_lanes)
 {
 	start(9);
 	struct peer *p = connect_peer(5);

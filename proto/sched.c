@@ -345,7 +345,7 @@ static size_t record_limit(const struct session *s)
 /* Control frames that wait for room until they can be said. */
 static void fill_control(struct pl_engine *e, struct session *s)
 {
-	pl_proof_tell(e, s);
+	pl_fork_tell(e, s);
 	pl_credit_give(s);
 	pl_frontier_continue(e, s);
 }

@@ -3,7 +3,7 @@
  *   engine.c  events in, effects out, timers         lane.c   entries: received, authored, durable
  *   link.c    connections and sessions, their frames  sync.c   frontiers, HAVE and ACK, WANT
  *   sched.c   what a link sends next                 check.c  signatures of bulk, checked outside
- *   fork.c    equivocation and its proofs          repair.c entries that the disk has changed
+ *   fork.c    equivocation                          repair.c entries that the disk has changed
  *
  * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
  * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
@@ -149,7 +149,7 @@ struct session {
 	bool sending, frontier_open;
 	uint32_t frontier_next; /* lane index from which FRONTIER goes on; UINT32_MAX: none under way */
 	uint32_t root_next;     /* lane index up to which equal roots have been noted as its acknowledgement; UINT32_MAX: nothing to note */
-	uint32_t proofs_told;   /* of e->forks */
+	uint32_t forks_told;   /* of e->forks */
 	uint64_t ack_at_ms;     /* 0: nothing to tell */
 	uint8_t hello_root[PL_ID_BYTES];
 
@@ -385,10 +385,10 @@ void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
 void pl_fork_store_failed(struct pl_engine *e);
-void pl_proof_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
-void pl_proof_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b);
-/* Tells the proofs that this peer has not been told of, as far as there is room. */
-void pl_proof_tell(const struct pl_engine *e, struct session *s);
+void pl_fork_receive(struct pl_engine *e, struct session *s, const uint8_t *payload, uint32_t count);
+void pl_fork_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b);
+/* Tells the forks that this peer has not been told of, as far as there is room. */
+void pl_fork_tell(const struct pl_engine *e, struct session *s);
 
 /* --- check.c --- */
 /* Has the signatures checked that the in queue will need next. True: it has to wait for that, or for its turn. */

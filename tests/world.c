@@ -92,7 +92,7 @@ struct node {
 	bool store_fails, store_forgets, dials[WORLD_NODES_MAX];
 	struct checked checked[CHECKED_MAX];
 	uint32_t checked_count;
-	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], proofs, loads_count, dials_count, repairs;
+	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], forks, loads_count, dials_count, repairs;
 	const char *details[PL_NOTE_CAUGHT_UP + 1];
 	uint16_t dial_due[WORLD_NODES_MAX], dial_count;
 	struct {
@@ -100,8 +100,8 @@ struct node {
 		uint64_t at_ms;
 	} sent_due[LINKS_MAX];
 	uint32_t sent_count;
-	uint8_t proof[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
-	bool proven[WORLD_NODES_MAX];
+	uint8_t fork[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
+	bool forked[WORLD_NODES_MAX];
 	bool played;
 };
 
@@ -328,8 +328,8 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 		numbers[5] = fx->acked.seq;
 		numbers[6] = fx->acked.peer;
 		break;
-	case PL_FX_PROOF:
-		numbers[3] = fx->proof.node;
+	case PL_FX_FORK:
+		numbers[3] = fx->fork.node;
 		break;
 	case PL_FX_NOTE:
 		numbers[3] = (uint64_t)fx->note.code;
@@ -413,12 +413,12 @@ static void effects(struct world *w, uint16_t node)
 			assert(fx.acked.seq > n->acked[fx.acked.peer][fx.acked.node][fx.acked.lane]);
 			n->acked[fx.acked.peer][fx.acked.node][fx.acked.lane] = fx.acked.seq;
 			break;
-		case PL_FX_PROOF:
-			assert(!n->proven[fx.proof.node]);
-			n->proven[fx.proof.node] = true;
-			memcpy(n->proof[fx.proof.node][0], fx.proof.header_a, PL_ENTRY_HEADER_BYTES);
-			memcpy(n->proof[fx.proof.node][1], fx.proof.header_b, PL_ENTRY_HEADER_BYTES);
-			n->proofs++;
+		case PL_FX_FORK:
+			assert(!n->forked[fx.fork.node]);
+			n->forked[fx.fork.node] = true;
+			memcpy(n->fork[fx.fork.node][0], fx.fork.header_a, PL_ENTRY_HEADER_BYTES);
+			memcpy(n->fork[fx.fork.node][1], fx.fork.header_b, PL_ENTRY_HEADER_BYTES);
+			n->forks++;
 			break;
 		case PL_FX_NOTE:
 			n->notes[fx.note.code]++;
@@ -478,8 +478,8 @@ static void engine_start(struct world *w, uint16_t node)
 		}
 	}
 	for (uint16_t a = 0; a < w->count; a++) {
-		struct pl_event event = { .type = PL_EV_RESTORE_PROOF, .restore_proof = { a, n->proof[a][0], n->proof[a][1] } };
-		if (n->proven[a])
+		struct pl_event event = { .type = PL_EV_RESTORE_FORK, .restore_fork = { a, n->fork[a][0], n->fork[a][1] } };
+		if (n->forked[a])
 			assert(step(w, node, &event) == PL_OK);
 	}
 	struct pl_event event = { .type = PL_EV_START };
@@ -1002,7 +1002,7 @@ const char *world_last_detail(const struct world *w, uint16_t node, enum pl_note
 {
 	return w->nodes[node].details[code] ? w->nodes[node].details[code] : "";
 }
-uint32_t world_proofs(const struct world *w, uint16_t node) { return w->nodes[node].proofs; }
+uint32_t world_forks(const struct world *w, uint16_t node) { return w->nodes[node].forks; }
 uint32_t world_dials(const struct world *w, uint16_t node) { return w->nodes[node].dials_count; }
 uint32_t world_loads(const struct world *w, uint16_t node) { return w->nodes[node].loads_count; }
 

@@ -68,7 +68,7 @@ uint64_t world_durable_at(struct world *world, uint16_t node, uint16_t author, u
 bool world_same_entry(struct world *world, uint16_t a, uint16_t b, uint16_t author, uint8_t lane, uint64_t seq);
 uint32_t world_notes(const struct world *world, uint16_t node, enum pl_note_code code);
 const char *world_last_detail(const struct world *world, uint16_t node, enum pl_note_code code);
-uint32_t world_proofs(const struct world *world, uint16_t node);
+uint32_t world_forks(const struct world *world, uint16_t node);
 uint32_t world_dials(const struct world *world, uint16_t node); /* how often it has dialled */
 uint32_t world_loads(const struct world *world, uint16_t node); /* how often it has read from its store */
 

@@ -431,7 +431,7 @@ enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, ui
 	return err;
 }
 
-enum pl_err pl_store_each_proof(struct pl_store *store, void (*each)(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
+enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                 const uint8_t header_b[PL_ENTRY_HEADER_BYTES]), void *ctx)
 {
 	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT node, header_a, header_b FROM proof ORDER BY id");

@@ -84,13 +84,13 @@ PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char
  * Written with the next transaction, or at once. */
 void pl_store_freeze_feed(struct pl_store *store, const char *why);
 
-/* Before the worker runs, on the caller's thread: heads of all lanes, custody and proofs, for PL_EV_RESTORE, PL_EV_RESTORE_ACK and
- * PL_EV_RESTORE_PROOF. */
+/* Before the worker runs, on the caller's thread: heads of all lanes, custody and forks, for PL_EV_RESTORE, PL_EV_RESTORE_ACK and
+ * PL_EV_RESTORE_FORK. */
 PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,
                                              uint64_t gseq, const uint8_t id[PL_ID_BYTES]), void *ctx);
 PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, uint16_t peer, uint16_t node, uint8_t lane,
                                             uint64_t seq), void *ctx);
-PL_MUST_CHECK enum pl_err pl_store_each_proof(struct pl_store *store, void (*each)(void *ctx, uint16_t node,
+PL_MUST_CHECK enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, uint16_t node,
                                               const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES]),
                                               void *ctx);
 /* The raw connection, for set-up and tests, only before pl_store_start(). */
@@ -115,9 +115,9 @@ size_t pl_store_queue_bytes(const struct pl_store *store);
  * PL_ERR_MEMORY, PL_ERR_STATE (closing). */
 PL_MUST_CHECK enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to,
                                         uint32_t max_bytes);
-/* Remembers custody and equivocation proofs; written with the next group, or within a second. */
+/* Remembers custody and forks; written with the next group, or within a second. */
 void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq);
-PL_MUST_CHECK enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
+PL_MUST_CHECK enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                              const uint8_t header_b[PL_ENTRY_HEADER_BYTES]);
 
 /* Anything else: work runs on the worker thread, inside a transaction if writes (committed, durable, before done), and done on the loop's

@@ -178,7 +178,7 @@ static void run_step(unsigned step, bool for_good)
 	step_job.job = (struct pl_job){.work = work_note_step, .done = on_job_done, .ctx = &step_job, .writes = true};
 	pl_store_run(f.store, &step_job.job);
 	pl_store_note_ack(f.store, 1, 0, 2, step);
-	cr_assert_eq(pl_store_add_proof(f.store, 2, header, header), PL_OK);
+	cr_assert_eq(pl_store_add_fork(f.store, 2, header, header), PL_OK);
 	(void)append_step(step);
 	while (!is_final() && !is_step_stored(step) && !(for_good && outcome.failed)) {
 		uv_run(&f.loop, UV_RUN_ONCE);
@@ -267,12 +267,12 @@ static size_t check_jobs(sqlite3 *db)
 	return count;
 }
 
-/* Proofs and custody wait while commits fail, and are there in the end. */
+/* Forks and custody wait while commits fail, and are there in the end. */
 static size_t check_notes(sqlite3 *db)
 {
 	sqlite3_stmt *s = pl_store_prepare(db, "SELECT (SELECT count(*) FROM proof), (SELECT max(seq) FROM peer_ack)");
 	size_t count = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int(s, 0) == STEPS && sqlite3_column_int(s, 1) == STEPS
-		? 0 : is_wrong("%d proofs, custody up to %d", sqlite3_column_int(s, 0), sqlite3_column_int(s, 1));
+		? 0 : is_wrong("%d forks, custody up to %d", sqlite3_column_int(s, 0), sqlite3_column_int(s, 1));
 
 	sqlite3_reset(s);
 	return count;

@@ -65,13 +65,13 @@ struct pl_load_queue {
 	struct pl_load *first, *last;
 };
 
-struct pl_fork_proof {
-	struct pl_fork_proof *next;
+struct pl_fork {
+	struct pl_fork *next;
 	uint16_t node;
 	uint8_t header_a[PL_ENTRY_HEADER_BYTES], header_b[PL_ENTRY_HEADER_BYTES];
 };
-struct pl_fork_proof_queue {
-	struct pl_fork_proof *first, *last;
+struct pl_fork_queue {
+	struct pl_fork *first, *last;
 };
 
 struct pl_ack {
@@ -93,7 +93,7 @@ enum pl_store_state {
 
 enum pl_statement {
 	PL_STMT_BEGIN, PL_STMT_COMMIT, PL_STMT_ROLLBACK, PL_STMT_SAVEPOINT, PL_STMT_RELEASE, PL_STMT_ROLLBACK_TO,
-	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_PROOF, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
+	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_FORK, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
 	PL_STMT_COUNT,
 };
 
@@ -134,7 +134,7 @@ struct pl_store {
 	uint32_t normal_count[PL_NODES_MAX][PL_LANES], urgent_count[PL_NODES_MAX][PL_LANES]; /* in those, for the order within a lane */
 	struct pl_job_queue jobs_urgent, jobs;
 	struct pl_load_queue loads;
-	struct pl_fork_proof_queue proofs;
+	struct pl_fork_queue forks;
 	struct pl_ack_table acks;
 	char freeze_why[PL_SIDECAR_WHY_BYTES]; /* empty: nothing to write */
 	/* done, for the loop to report in this order */
@@ -164,7 +164,7 @@ void pl_store_worker(void *store);
 enum pl_err pl_sql_prepare_all(struct pl_store *store);
 enum pl_err pl_sql_run(struct pl_store *store, enum pl_statement statement);
 enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_entry *entry);
-enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof);
+enum pl_err pl_sql_insert_fork(struct pl_store *store, const struct pl_fork *fork);
 enum pl_err pl_sql_insert_acks(struct pl_store *store, const struct pl_ack_table *acks);
 enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load);
 /* Whether the row at the place of this entry is that entry, to the byte. */

@@ -119,18 +119,18 @@ void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uin
 	uv_mutex_unlock(&store->mutex);
 }
 
-enum pl_err pl_store_add_proof(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
+enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
 {
-	struct pl_fork_proof *proof = malloc(sizeof(*proof));
+	struct pl_fork *fork = malloc(sizeof(*fork));
 
-	if (!proof)
+	if (!fork)
 		return PL_ERR_MEMORY;
-	proof->node = node;
-	memcpy(proof->header_a, header_a, PL_ENTRY_HEADER_BYTES);
-	memcpy(proof->header_b, header_b, PL_ENTRY_HEADER_BYTES);
+	fork->node = node;
+	memcpy(fork->header_a, header_a, PL_ENTRY_HEADER_BYTES);
+	memcpy(fork->header_b, header_b, PL_ENTRY_HEADER_BYTES);
 	uv_mutex_lock(&store->mutex);
-	PL_QUEUE_PUSH(&store->proofs, proof);
+	PL_QUEUE_PUSH(&store->forks, fork);
 	wake(store, false);
 	uv_mutex_unlock(&store->mutex);
 	return PL_OK;
@@ -346,7 +346,7 @@ static void stop_worker(struct pl_store *store)
 
 void pl_store_close(struct pl_store *store)
 {
-	struct pl_fork_proof *proof;
+	struct pl_fork *fork;
 	struct pl_load *load;
 
 	if (!store)
@@ -360,9 +360,9 @@ void pl_store_close(struct pl_store *store)
 		PL_QUEUE_POP(&store->loads, load);
 		pl_load_free(load);
 	}
-	while (store->proofs.first) {
-		PL_QUEUE_POP(&store->proofs, proof);
-		free(proof);
+	while (store->forks.first) {
+		PL_QUEUE_POP(&store->forks, fork);
+		free(fork);
 	}
 	if (store->state == PL_STORE_RUNNING)
 		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);

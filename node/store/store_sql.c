@@ -19,7 +19,7 @@ static const char *const statement_sql[PL_STMT_COUNT] = {
 	[PL_STMT_LOAD] = "SELECT seq, id, header, body FROM entry WHERE node = ?1 AND lane = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq",
 	[PL_STMT_ACK] = "INSERT INTO peer_ack (peer, node, lane, seq) VALUES (?1, ?2, ?3, ?4)"
 	                " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
-	[PL_STMT_PROOF] = "INSERT OR IGNORE INTO proof (node, header_a, header_b) VALUES (?1, ?2, ?3)",
+	[PL_STMT_FORK] = "INSERT OR IGNORE INTO proof (node, header_a, header_b) VALUES (?1, ?2, ?3)",
 	[PL_STMT_PROBE] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(131072))",
 	[PL_STMT_PROBE_END] = "DELETE FROM meta WHERE key = 'probe'",
 	[PL_STMT_FREEZE] = "INSERT OR IGNORE INTO meta (key, value) VALUES ('feed_frozen', ?1)",
@@ -166,13 +166,13 @@ enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry
 	return sqlite3_changes(db) == 1 ? PL_OK : PL_ERR_UNKNOWN;
 }
 
-enum pl_err pl_sql_insert_proof(struct pl_store *store, const struct pl_fork_proof *proof)
+enum pl_err pl_sql_insert_fork(struct pl_store *store, const struct pl_fork *fork)
 {
-	sqlite3_stmt *s = store->statements[PL_STMT_PROOF];
+	sqlite3_stmt *s = store->statements[PL_STMT_FORK];
 
-	sqlite3_bind_int(s, 1, proof->node);
-	sqlite3_bind_blob(s, 2, proof->header_a, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
-	sqlite3_bind_blob(s, 3, proof->header_b, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_int(s, 1, fork->node);
+	sqlite3_bind_blob(s, 2, fork->header_a, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
+	sqlite3_bind_blob(s, 3, fork->header_b, PL_ENTRY_HEADER_BYTES, SQLITE_STATIC);
 	return finish(store, s);
 }
 

@@ -341,7 +341,7 @@ Test(store, close_ends_jobs_that_bring_jobs)
 	cr_assert_eq(job.err, PL_ERR_STATE);
 }
 
-/* --- custody and proofs --- */
+/* --- custody and forks --- */
 
 static uint64_t ack_seen[3];
 static void check_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq)
@@ -352,18 +352,18 @@ static void check_ack(void *ctx, uint16_t peer, uint16_t node, uint8_t lane, uin
 	ack_seen[peer] = seq;
 }
 
-static int proofs_seen;
-static void check_proof(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
+static int forks_seen;
+static void check_fork(void *ctx, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES])
 {
 	const uint8_t *const *headers = ctx;
 
 	cr_assert_eq(node, 9);
 	cr_assert_arr_eq(header_a, headers[0], PL_ENTRY_HEADER_BYTES);
 	cr_assert_arr_eq(header_b, headers[1], PL_ENTRY_HEADER_BYTES);
-	proofs_seen++;
+	forks_seen++;
 }
 
-Test(store, custody_and_proofs_survive)
+Test(store, custody_and_forks_survive)
 {
 	uint8_t a[PL_ENTRY_HEADER_BYTES] = {1}, b[PL_ENTRY_HEADER_BYTES] = {2};
 	sqlite3_stmt *s;
@@ -373,19 +373,19 @@ Test(store, custody_and_proofs_survive)
 		pl_store_note_ack(f.store, 1, 9, 2, seq);
 	pl_store_note_ack(f.store, 1, 9, 2, 50); /* an old one does not go back */
 	pl_store_note_ack(f.store, 2, 9, 2, 7);
-	cr_assert_eq(pl_store_add_proof(f.store, 9, a, b), PL_OK);
-	cr_assert_eq(pl_store_add_proof(f.store, 9, a, b), PL_OK);
+	cr_assert_eq(pl_store_add_fork(f.store, 9, a, b), PL_OK);
+	cr_assert_eq(pl_store_add_fork(f.store, 9, a, b), PL_OK);
 	fixture_close(&f);
 
 	cr_assert_eq(fixture_open(&f), PL_OK);
 	cr_assert_eq(pl_store_each_ack(f.store, check_ack, NULL), PL_OK);
 	cr_assert_eq(ack_seen[1], 100);
 	cr_assert_eq(ack_seen[2], 7);
-	cr_assert_eq(pl_store_each_proof(f.store, check_proof, (const uint8_t *[]){a, b}), PL_OK);
-	cr_assert_eq(proofs_seen, 1);
+	cr_assert_eq(pl_store_each_fork(f.store, check_fork, (const uint8_t *[]){a, b}), PL_OK);
+	cr_assert_eq(forks_seen, 1);
 	s = pl_store_prepare(pl_store_db(f.store), "UPDATE proof SET header_b = x'0102'");
 	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
-	cr_assert_eq(pl_store_each_proof(f.store, check_proof, NULL), PL_ERR_CORRUPT);
+	cr_assert_eq(pl_store_each_fork(f.store, check_fork, NULL), PL_ERR_CORRUPT);
 }
 
 static enum pl_err work_ack(struct pl_job *job, sqlite3 *db)

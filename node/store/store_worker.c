@@ -3,7 +3,7 @@
  * A turn of its loop has three stages, each one transaction if it writes:
  *   1. urgent entries, all that wait;
  *   2. urgent jobs;
- *   3. jobs and loads by turns for a slice of time, then a group of entries, custody and proofs.
+ *   3. jobs and loads by turns for a slice of time, then a group of entries, custody and forks.
  * Every stage makes some progress in every turn, so that none starves. Stages 2 and 3 end early when something urgent comes: an entry goes
  * into the transaction at hand, which is committed; the rest waits.
  */
@@ -41,7 +41,7 @@ struct batch {
 	uint64_t own_head[PL_LANES]; /* 0: none */
 	struct pl_pending_queue entries;
 	struct pl_job_queue jobs; /* that have run, reading ones too: they may have seen what others wrote */
-	struct pl_fork_proof_queue proofs;
+	struct pl_fork_queue forks;
 	struct pl_ack_table acks;
 	char freeze_why[PL_SIDECAR_WHY_BYTES];
 };
@@ -75,7 +75,7 @@ static void explain(struct pl_store *store, enum pl_err err, char *why, size_t w
 		pl_why(why, why_max, err, "%s cannot be read or written: %s.", store->path, message);
 }
 
-/* Nothing of the batch is kept. The loop hears of it once; proofs and custody wait for better times. */
+/* Nothing of the batch is kept. The loop hears of it once; forks and custody wait for better times. */
 static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 {
 	char why[sizeof(store->failure_why)];
@@ -106,7 +106,7 @@ static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 		snprintf(job->why, sizeof(job->why), "%.*s", (int)sizeof(job->why) - 1, why);
 		PL_QUEUE_PUSH(&store->done_jobs, job);
 	}
-	PL_QUEUE_APPEND(&store->proofs, &batch->proofs);
+	PL_QUEUE_APPEND(&store->forks, &batch->forks);
 	if (batch->freeze_why[0])
 		memcpy(store->freeze_why, batch->freeze_why, sizeof(store->freeze_why));
 	for (size_t i = 0; i < batch->acks.size; i++)
@@ -193,7 +193,7 @@ static enum pl_err insert_urgent(struct pl_store *store, struct batch *batch)
  * anyway, and this way it waits for no other. */
 static void end(struct pl_store *store, struct batch *batch, enum pl_err err)
 {
-	struct pl_fork_proof *proof;
+	struct pl_fork *fork;
 
 	if (!err && batch->has_begun)
 		err = insert_urgent(store, batch);
@@ -203,9 +203,9 @@ static void end(struct pl_store *store, struct batch *batch, enum pl_err err)
 		fail(store, batch, err);
 		return;
 	}
-	while (batch->proofs.first) {
-		PL_QUEUE_POP(&batch->proofs, proof);
-		free(proof);
+	while (batch->forks.first) {
+		PL_QUEUE_POP(&batch->forks, fork);
+		free(fork);
 	}
 	pl_acks_dispose(&batch->acks);
 	if (!batch->entries.first && !batch->jobs.first)
@@ -369,7 +369,7 @@ static enum pl_err insert_group(struct pl_store *store, struct batch *batch)
 	return err;
 }
 
-/* Proofs and a frozen feed are written at once; custody joins a transaction that is being made anyway, or makes one when it has waited long
+/* Forks and a frozen feed are written at once; custody joins a transaction that is being made anyway, or makes one when it has waited long
  * enough. */
 static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
 {
@@ -379,7 +379,7 @@ static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
 	uv_mutex_lock(&store->mutex);
 	is_due = store->acks.count && (batch->has_begun || store->is_stopping || uv_hrtime() >= store->acks_due_ns);
 	if (store->state == PL_STORE_RUNNING) {
-		PL_QUEUE_APPEND(&batch->proofs, &store->proofs);
+		PL_QUEUE_APPEND(&batch->forks, &store->forks);
 		memcpy(batch->freeze_why, store->freeze_why, sizeof(batch->freeze_why));
 		store->freeze_why[0] = 0;
 		if (is_due) {
@@ -389,12 +389,12 @@ static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
 		}
 	}
 	uv_mutex_unlock(&store->mutex);
-	if (batch->proofs.first || batch->acks.count || batch->freeze_why[0])
+	if (batch->forks.first || batch->acks.count || batch->freeze_why[0])
 		err = begin(store, batch);
 	if (!err && batch->freeze_why[0])
 		err = pl_sql_freeze(store, batch->freeze_why);
-	for (const struct pl_fork_proof *proof = batch->proofs.first; !err && proof; proof = proof->next)
-		err = pl_sql_insert_proof(store, proof);
+	for (const struct pl_fork *fork = batch->forks.first; !err && fork; fork = fork->next)
+		err = pl_sql_insert_fork(store, fork);
 	return err ? err : pl_sql_insert_acks(store, &batch->acks);
 }
 
@@ -495,7 +495,7 @@ static bool has_work(const struct pl_store *store)
 {
 	bool reads = store->jobs_urgent.first || store->jobs.first || store->loads.first;
 
-	return reads || (store->state == PL_STORE_RUNNING && (store->urgent.first || store->normal.first || store->proofs.first ||
+	return reads || (store->state == PL_STORE_RUNNING && (store->urgent.first || store->normal.first || store->forks.first ||
 	                                                       store->freeze_why[0]));
 }
 

@@ -131,7 +131,7 @@ static void carry_out(void)
 		case PL_FX_REPAIR:
 			fail("nothing was damaged");
 			break;
-		case PL_FX_PROOF:
+		case PL_FX_FORK:
 			fail("a fork");
 			break;
 		}

@@ -15,7 +15,7 @@
  *     9 want       u8 node and flags, u8 lane, u8 from, u8 count
  *    10 loaded     u8 n (bits 0-6): the store answers the oldest question with at most n entries; bit 7: the next is damaged from now on
  *    11 full       u8 author and lane, u8 seq: the entry that was made for that place last, in full
- *    12 proof      u8 node: with the last two entries that were made
+ *    12 fork       u8 node: with the last two entries that were made
  *    13 bytes      u16 count, bytes: they stand in the stream where a record should
  *    14 again      u8 author and lane, u8 seq, u8 frame flags: the entry that was made for that place last
  *    15 credit     u16 bytes x 16
@@ -259,7 +259,7 @@ static bool continues_another(const struct pl_header *next, const struct pl_head
 	return next->lane == last->lane && next->seq == last->seq + 1 && memcmp(next->prev, last_id, PL_ID_BYTES) != 0;
 }
 
-static void check_proof(uint16_t node, const uint8_t *a, const uint8_t *b)
+static void check_fork(uint16_t node, const uint8_t *a, const uint8_t *b)
 {
 	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
 	struct pl_header ha, hb;
@@ -331,9 +331,9 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 	case PL_FRAME_BYE:
 		PL_FUZZ_CHECK(frame->payload_bytes >= 1 && frame->payload_bytes <= 65);
 		return;
-	case PL_FRAME_PROOF:
+	case PL_FRAME_FORK:
 		PL_FUZZ_CHECK(frame->payload_bytes == 2 + 2 * PL_ENTRY_HEADER_BYTES);
-		check_proof(pl_get16(frame->payload), frame->payload + 2, frame->payload + 2 + PL_ENTRY_HEADER_BYTES);
+		check_fork(pl_get16(frame->payload), frame->payload + 2, frame->payload + 2 + PL_ENTRY_HEADER_BYTES);
 		return;
 	}
 	PL_FUZZ_CHECK(!"a frame of the engine has a type");
@@ -452,10 +452,10 @@ static void carry_out(void)
 		case PL_FX_REPAIR:
 			check_repair(&fx);
 			break;
-		case PL_FX_PROOF:
-			PL_FUZZ_CHECK(!scene.proven[fx.proof.node]);
-			scene.proven[fx.proof.node] = true;
-			check_proof(fx.proof.node, fx.proof.header_a, fx.proof.header_b);
+		case PL_FX_FORK:
+			PL_FUZZ_CHECK(!scene.proven[fx.fork.node]);
+			scene.proven[fx.fork.node] = true;
+			check_fork(fx.fork.node, fx.fork.header_a, fx.fork.header_b);
 			break;
 		case PL_FX_NOTE:
 			PL_FUZZ_CHECK(fx.note.code != PL_NOTE_SELF_BEHIND); /* nobody else can sign as the node */
@@ -870,7 +870,7 @@ static void run(struct pl_fuzz_input *in)
 		const uint8_t op = pl_fuzz_u8(in);
 		struct party *p = &scene.parties[op >> 4 & 1];
 		uint8_t a, b, c;
-		uint8_t credit[4], proof[2 + 2 * PL_ENTRY_HEADER_BYTES];
+		uint8_t credit[4], fork[2 + 2 * PL_ENTRY_HEADER_BYTES];
 		struct pl_event tick = { .type = PL_EV_TICK };
 		size_t count;
 		const uint8_t *run;
@@ -925,10 +925,10 @@ static void run(struct pl_fuzz_input *in)
 			a = pl_fuzz_u8(in);
 			if (!scene.last[1])
 				break;
-			pl_put16(proof, a % (NODES + 1));
-			memcpy(proof + 2, scene.last[0]->header, PL_ENTRY_HEADER_BYTES);
-			memcpy(proof + 2 + PL_ENTRY_HEADER_BYTES, scene.last[1]->header, PL_ENTRY_HEADER_BYTES);
-			frame(p, PL_FRAME_PROOF, 0, 0, proof, sizeof proof);
+			pl_put16(fork, a % (NODES + 1));
+			memcpy(fork + 2, scene.last[0]->header, PL_ENTRY_HEADER_BYTES);
+			memcpy(fork + 2 + PL_ENTRY_HEADER_BYTES, scene.last[1]->header, PL_ENTRY_HEADER_BYTES);
+			frame(p, PL_FRAME_FORK, 0, 0, fork, sizeof fork);
 			break;
 		case 13:
 			run = pl_fuzz_run(in, &count);
