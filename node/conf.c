@@ -6,6 +6,7 @@
 
 #include "node/conf_impl.h"
 #include "node/store/room.h"
+#include "node/store/store.h"
 #include "node/visible.h"
 
 #define FILE_NAME "parley.conf"
@@ -54,6 +55,9 @@ static const struct pl_conf_entry keys[] = {
 	    .max = UINT64_C(1) << 50,
 	    .summary = "Room on the disk that bulk may not use: with less left, indicators and attachments wait; with half of it, all but urgent "
 	               "messages. At most a tenth of the file system is kept so."),
+	KEY(PL_CONF_U64, scrub_bytes_per_s, .name = "scrub_bytes_per_s", .default_text = TEXT_OF(PL_STORE_SCRUB_BYTES_PER_S), .min = 0,
+	    .max = UINT64_C(1) << 30,
+	    .summary = "How fast the store is read in search of damage, about once a day, while nothing else is to be done. 0: not at all."),
 	KEY(PL_CONF_U16, links_max, .name = "links_max", .default_text = TEXT_OF(PL_LINKS_MAX), .min = 1, .max = PL_LINKS_MAX,
 	    .summary = "Links to other nodes at once. Memory grows with it."),
 	KEY(PL_CONF_U32, flash_per_minute, .name = "quota_flash_per_minute", .default_text = TEXT_OF(PL_FLASH_PER_MINUTE), .min = 1,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "node/conf.h"
+#include "node/store/store.h"
 
 static char dir[64];
 static struct pl_conf *conf;
@@ -75,6 +76,7 @@ Test(conf, an_empty_file_gives_the_defaults)
 	cr_assert(conf->dial_charter);
 	cr_assert_eq(conf->log_level, PL_LOG_INFO);
 	cr_assert(!conf->log_json);
+	cr_assert_eq(conf->scrub_bytes_per_s, PL_STORE_SCRUB_BYTES_PER_S);
 	cr_assert_eq(conf->links_max, PL_LINKS_MAX);
 	cr_assert_eq(conf->flash_per_minute, PL_FLASH_PER_MINUTE);
 	cr_assert_eq(conf->flash_burst, PL_FLASH_BURST);
@@ -98,7 +100,7 @@ Test(conf, every_key_is_read_into_its_place)
 	                       "peer = CHE 192.0.2.7:7100\n"
 	                       "peer = CHE che.example:7100 courier=\"pouch 1.key\"  # by hand\n"
 	                       "peer = SGP.2 [2001:db8::7]:7100\n"
-	                       "log_level = debug\nlog_format = json\nlinks_max = 8\n"
+	                       "log_level = debug\nlog_format = json\nlinks_max = 8\nscrub_bytes_per_s = 0\n"
 	                       "quota_flash_per_minute = 3\nquota_flash_burst = 4\n"
 	                       "quota_lane0_bytes_per_s = 1024\nquota_lane1_bytes_per_s = 1099511627776\n"
 	                       "quota_lane2_bytes_burst = 147688"), PL_OK, "%s", why);
@@ -122,6 +124,7 @@ Test(conf, every_key_is_read_into_its_place)
 	cr_assert_eq(conf->log_level, PL_LOG_DEBUG);
 	cr_assert(conf->log_json);
 	cr_assert_eq(conf->links_max, 8);
+	cr_assert_eq(conf->scrub_bytes_per_s, 0);
 	cr_assert_eq(conf->flash_per_minute, 3);
 	cr_assert_eq(conf->flash_burst, 4);
 	cr_assert_eq(conf->quota[0].bytes_per_s, 1024);

@@ -345,6 +345,8 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	    (err = pl_app_new(core, &core->app, why, why_max)) != PL_OK ||
 	    (err = pl_store_start(core->store, loop, &store_callbacks)) != PL_OK)
 		goto failed;
+	if (pl_store_scrub(core->store, core->conf->scrub_bytes_per_s) != PL_OK)
+		PL_LOG(PL_LOG_WARNING, "store", "no memory to look for damage");
 	pl_core_read_clocks(core);
 	pl_core_look_for_room(core);
 	start_links(core);

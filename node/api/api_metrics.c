@@ -152,6 +152,13 @@ static void store(struct pl_metrics *metrics, const struct pl_app *app)
 	value(metrics, "parley_store_rows_total", PL_METRIC_COUNTER, "Entries committed.", stats.rows_committed);
 	value(metrics, "parley_store_damaged_total", PL_METRIC_COUNTER, "Entries found damaged on disk, each time.", stats.damaged);
 	value(metrics, "parley_store_repaired_total", PL_METRIC_COUNTER, "Damaged entries that have come back from a peer.", stats.repaired);
+	value(metrics, "parley_store_scrub_entries_total", PL_METRIC_COUNTER, "Entries read in search of damage.", stats.scrub_entries);
+	value(metrics, "parley_store_scrub_passes_total", PL_METRIC_COUNTER, "Times that all entries were read so.", stats.scrub_passes);
+	pl_metrics_family(metrics, "parley_store_scrub_progress_ratio", PL_METRIC_GAUGE, "How much of a pass is done; 0 between passes.");
+	pl_metrics_double(metrics, stats.entries ? (double)stats.scrub_pass_entries / (double)stats.entries : 0);
+	pl_metrics_family(metrics, "parley_store_scrub_age_seconds", PL_METRIC_GAUGE, "Since the last whole pass; no value before there was one.");
+	if (stats.scrub_passes)
+		pl_metrics_double(metrics, (double)stats.scrub_age_ms / 1e3);
 	pl_metrics_family(metrics, "parley_store_commit_seconds_max", PL_METRIC_GAUGE, "The longest commit since the start.");
 	pl_metrics_double(metrics, (double)stats.commit_us_max / 1e6);
 }

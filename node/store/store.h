@@ -11,6 +11,7 @@
  *   store_sql.c     the statements
  *   store_ack.c     acknowledgements that wait to be written
  *   store_repair.c  an entry in the place of one that the disk has changed
+ *   store_scrub.c   reads what nobody asks for, to find such entries in time
  *   store_sidecar.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
  *   store_schema.c  migrations: appended, never edited. A store of a newer schema is refused untouched.
  */
@@ -115,6 +116,10 @@ size_t pl_store_queue_bytes(const struct pl_store *store);
  * PL_ERR_MEMORY, PL_ERR_STATE (closing). */
 PL_MUST_CHECK enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to,
                                         uint32_t max_bytes);
+/* From now on, and until it is closed, the store reads all its entries about once a day, at this pace at most and only when it has nothing else
+ * to do; callbacks.damaged as for any load. 0: not. Once, after pl_store_start(). PL_ERR_MEMORY. */
+#define PL_STORE_SCRUB_BYTES_PER_S 262144
+PL_MUST_CHECK enum pl_err pl_store_scrub(struct pl_store *store, uint64_t bytes_per_s);
 /* Remembers custody and forks; written with the next group, or within a second. */
 void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq);
 PL_MUST_CHECK enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
@@ -147,6 +152,9 @@ struct pl_store_stats {
 	uint64_t commits, rows_committed, loads, jobs; /* since the start */
 	uint64_t checkpoints, commit_us_max;
 	uint64_t damaged, repaired; /* found so when read, each time; replaced */
+	uint64_t scrub_entries, scrub_passes; /* read by the scrub, whole passes, since the start */
+	uint64_t scrub_pass_entries; /* read in the pass at hand */
+	uint64_t scrub_age_ms;   /* since the last whole pass; no meaning without one */
 	uint64_t file_bytes;     /* database and WAL */
 	bool writable;
 };

@@ -51,6 +51,7 @@ struct pl_job_queue {
 
 struct pl_load { /* bytes holds header and body of each entry, one behind the other */
 	struct pl_load *next;
+	bool is_scrub; /* for store_scrub.c, not for the caller */
 	uint32_t token, max_bytes;
 	uint16_t node;
 	uint8_t lane;
@@ -83,6 +84,8 @@ struct pl_ack_table { /* open addressing; the highest seq of each (peer, node, l
 	struct pl_ack *slots;
 	size_t size, count;
 };
+
+struct pl_scrub;
 
 enum pl_store_state {
 	PL_STORE_RUNNING,
@@ -123,6 +126,7 @@ struct pl_store {
 	uint8_t node_ids[PL_NODES_MAX][PL_NODE_ID_BYTES];
 	size_t queue_bytes;
 	struct pl_store_entry at_once[PL_STORED_AT_ONCE];
+	struct pl_scrub *scrub; /* store_scrub.c; its own allocation, as async; NULL: none */
 
 	/* under the mutex */
 	uv_thread_t worker;
@@ -156,6 +160,14 @@ struct pl_store {
 
 /* store.c */
 void pl_store_free(struct pl_store *store);
+
+/* store_loop.c: queues a load if nothing waits and the worker sleeps; false, and it stays the caller's, if not. */
+bool pl_loop_load_if_idle(struct pl_store *store, struct pl_load *load);
+
+/* store_scrub.c: one of its loads has come back; adds its figures (NULL: none); ends. */
+void pl_scrub_loaded(struct pl_scrub *scrub, const struct pl_load *load);
+void pl_scrub_stats(const struct pl_scrub *scrub, struct pl_store_stats *out);
+void pl_scrub_stop(struct pl_scrub *scrub);
 
 /* store_worker.c: the thread's main */
 void pl_store_worker(void *store);

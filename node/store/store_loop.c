@@ -108,6 +108,21 @@ enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node,
 	return PL_OK;
 }
 
+bool pl_loop_load_if_idle(struct pl_store *store, struct pl_load *load)
+{
+	bool is_idle;
+
+	uv_mutex_lock(&store->mutex);
+	is_idle = store->is_sleeping && (store->state == PL_STORE_RUNNING || store->state == PL_STORE_WAITING) && !store->urgent.first &&
+	          !store->normal.first && !store->jobs_urgent.first && !store->jobs.first && !store->loads.first;
+	if (is_idle) {
+		PL_QUEUE_PUSH(&store->loads, load);
+		wake(store, false);
+	}
+	uv_mutex_unlock(&store->mutex);
+	return is_idle;
+}
+
 void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq)
 {
 	struct pl_ack ack = {.peer = peer, .node = node, .lane = lane, .seq = seq};
@@ -175,6 +190,7 @@ void pl_store_stats(struct pl_store *store, struct pl_store_stats *out)
 	uv_mutex_lock(&store->mutex);
 	*out = store->stats;
 	uv_mutex_unlock(&store->mutex);
+	pl_scrub_stats(store->scrub, out);
 	out->file_bytes = file_bytes(store->path, "") + file_bytes(store->path, "-wal");
 }
 
@@ -224,7 +240,10 @@ static void report_loaded(struct pl_store *store, struct pl_load_queue *loads)
 		PL_QUEUE_POP(loads, load);
 		if (load->damaged_seq && store->callbacks.damaged)
 			store->callbacks.damaged(store->callbacks.ctx, load->node, load->lane, load->damaged_seq, load->damaged_id);
-		store->callbacks.loaded(store->callbacks.ctx, load->token, load->entries, load->count);
+		if (load->is_scrub)
+			pl_scrub_loaded(store->scrub, load);
+		else
+			store->callbacks.loaded(store->callbacks.ctx, load->token, load->entries, load->count);
 		pl_load_free(load);
 	}
 }
@@ -341,6 +360,7 @@ static void stop_worker(struct pl_store *store)
 	store->is_closing = store->refuses = true;
 	while (has_reports(store))
 		report(store);
+	pl_scrub_stop(store->scrub);
 	uv_close((uv_handle_t *)store->async, on_closed);
 }
 

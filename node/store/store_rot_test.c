@@ -199,6 +199,115 @@ Test(store_rot, a_cut_file_ends_with_a_sentence)
 	}
 }
 
+/* --- what nobody asks for --- */
+
+/* Turns the loop until the scrub has been through so many times, and takes its figures. */
+static void await_passes(uint64_t passes, struct pl_store_stats *stats)
+{
+	do {
+		uv_run(&f.loop, UV_RUN_ONCE);
+		pl_store_stats(f.store, stats);
+	} while (stats->scrub_passes < passes);
+}
+
+Test(store_rot, the_scrub_finds_what_nobody_reads)
+{
+	struct pl_store_stats stats;
+
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 40; seq++)
+		for (uint8_t lane = 0; lane < PL_LANES; lane++)
+			cr_assert_eq(fixture_append(&f, lane == 2 ? 700 : 1, lane, seq, 3000, false), PL_OK);
+	fixture_close(&f);
+	exec_on_file("UPDATE entry SET body = zeroblob(3000) WHERE (lane = 0 AND seq = 1) OR (lane = 1 AND seq IN (17, 18)) OR (lane = 2 AND seq = 40)");
+	fixture_start(&f);
+	cr_assert_eq(pl_store_scrub(f.store, UINT64_C(1) << 30), PL_OK);
+	await_passes(1, &stats);
+	cr_assert_eq(stats.scrub_entries, 120, "each entry once, wherever the pass began");
+	cr_assert_eq(f.damaged, 4);
+	cr_assert_eq(stats.damaged, 4);
+	cr_assert_eq(f.loaded, 0, "these loads are nobody else's");
+	cr_assert_eq(stats.scrub_pass_entries, 0);
+}
+
+Test(store_rot, what_the_scrub_finds_is_put_right)
+{
+	struct pl_store_stats stats;
+
+	f.callbacks.loaded = count_chain;
+	fixture_start(&f);
+	store_chain();
+	fixture_close(&f);
+	exec_on_file("UPDATE entry SET body = zeroblob(6000) WHERE seq = 3");
+	fixture_start(&f);
+	cr_assert_eq(pl_store_scrub(f.store, UINT64_C(1) << 30), PL_OK);
+	fixture_await(&f, &f.damaged, 1);
+	cr_assert_arr_eq(f.damaged_id, chain.entries[3].id, PL_ID_BYTES);
+	cr_assert_eq(pl_store_repair(f.store, &chain.entries[3]), PL_OK);
+	await_passes(1, &stats);
+	fixture_await(&f, &f.repaired, 1);
+	load_chain(1);
+	cr_assert_eq(chain.loaded, CHAIN);
+	cr_assert_eq(f.damaged, 1);
+}
+
+static uv_sem_t gate, at_gate;
+
+static enum pl_err work_at_gate(struct pl_job *job, sqlite3 *db)
+{
+	(void)job;
+	(void)db;
+	uv_sem_post(&at_gate);
+	uv_sem_wait(&gate);
+	return PL_OK;
+}
+
+static void ignore_done(struct pl_job *job)
+{
+	(void)job;
+}
+
+Test(store_rot, the_scrub_waits_while_the_store_has_something_to_do, .timeout = 20)
+{
+	struct pl_job job = {.work = work_at_gate, .done = ignore_done};
+	struct pl_store_stats stats;
+
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 10; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 0, seq, 100, false), PL_OK);
+	fixture_await(&f, &f.stored, 10);
+	uv_sem_init(&gate, 0);
+	uv_sem_init(&at_gate, 0);
+	pl_store_run(f.store, &job);
+	uv_sem_wait(&at_gate);
+	cr_assert_eq(pl_store_scrub(f.store, UINT64_C(1) << 30), PL_OK);
+	for (int looks = 0; looks < 3; looks++) /* its timer is all there is on the loop */
+		uv_run(&f.loop, UV_RUN_ONCE);
+	uv_sem_post(&gate);
+	pl_store_stats(f.store, &stats);
+	cr_assert_eq(stats.loads, 0);
+	await_passes(1, &stats);
+	cr_assert_eq(stats.scrub_entries, 10);
+	cr_assert_leq(stats.loads, 2);
+}
+
+Test(store_rot, the_scrub_keeps_its_pace)
+{
+	struct pl_store_stats stats;
+	uint64_t begun_ms;
+
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 64; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 0, seq, 10000, false), PL_OK);
+	fixture_await(&f, &f.stored, 64);
+	cr_assert_eq(pl_store_scrub(f.store, 1 << 20), PL_OK);
+	begun_ms = uv_now(&f.loop);
+	await_passes(1, &stats);
+	cr_assert_eq(stats.scrub_entries, 64);
+	cr_assert_geq(uv_now(&f.loop) - begun_ms, 600, "640 KB at 1 MiB a second");
+	cr_assert_eq(f.damaged, 0);
+}
+
 /* --- flips --- */
 
 #define LANE_ENTRIES 60

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A disk that changes what was written: bytes of entries in the store of CHE, the relay, are flipped while it is stopped. Once it runs again and
-# SGP, which was away, asks it for what has come meanwhile, it notices, gets the entries from FIN anew, and SGP gets everything from CHE.
+# SGP, which was away, asks it for what has come meanwhile, it notices, gets the entries from FIN anew, and SGP gets everything from CHE. What
+# nobody asks for it finds by itself.
 #
 # Usage: tests/integration/rot.sh   in the build directory; see scenario.sh
 set -euo pipefail
@@ -55,10 +56,17 @@ counted() { [ "$("$call" CHE/parley.sock GET /metrics | sed -n "s/^$1 //p")" = "
 check 'CHE counts what has come back' counted parley_store_repaired_total 3
 [ "$(sed -n 's/.*an entry that the disk had changed has come back from a peer.* entry=//p' CHE.log | sort -u | wc -l)" -eq 3 ] || broken 'CHE does not log what has come back'
 
-step '4. CHE holds again what FIN holds'
-for state in FIN CHE SGP; do stop $state TERM; done
+step '4. the disk flips a bit again, and nobody asks CHE for that message: it finds it all the same'
+for state in CHE SGP; do stop $state TERM; done
+flip body 3
+start CHE
+until_true 'CHE has looked, found it, and has it back' counted parley_store_repaired_total 1
+check 'nobody else has asked' is_unlinked CHE SGP
+
+step '5. CHE holds again what FIN holds'
+for state in FIN CHE; do stop $state TERM; done
 for state in FIN CHE SGP; do
   "$sql" $state/store.db 'SELECT node, lane, seq, gseq, kind, flags, body_bytes, id, header, body FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq' >$state.rows
   [ "$(wc -l <$state.rows)" -eq 5 ] && cmp -s $state.rows FIN.rows || broken "the entries at $state are not those at FIN"
 done
-echo 'rot.sh: three damaged entries came back'
+echo 'rot.sh: four damaged entries came back'
