@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/state.h"
+#include "proto/parts.h"
 
 void pl_check_release(struct pl_engine *e, struct session *s)
 {

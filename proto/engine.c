@@ -1,11 +1,10 @@
 #include "proto/engine.h"
 
 #include <assert.h>
-#include <stdalign.h>
 #include <string.h>
 
 #include "crypto/sign.h"
-#include "proto/state.h"
+#include "proto/parts.h"
 
 /* What a step can add to the effects, so that pl_effect_add() always finds room, whatever a peer sends.
  *
@@ -36,98 +35,13 @@ void pl_engine_config_default(struct pl_engine_config *config)
 	config->quota[2] = (struct pl_quota){ PL_LANE2_BYTES_PER_S, PL_LANE2_BYTES_BURST };
 }
 
-/* Cuts the caller's memory into pieces; with a NULL base it only counts. */
-struct carver {
-	uint8_t *base;
-	size_t at;
-};
-
-static void *carve(struct carver *carver, size_t bytes)
-{
-	const size_t align = alignof(max_align_t);
-
-	carver->at = (carver->at + align - 1) / align * align;
-	void *piece = carver->base ? carver->base + carver->at : NULL;
-	carver->at += bytes;
-	return piece;
-}
-
-static void carve_session(struct carver *carver, struct session *s, uint32_t lanes_count)
-{
-	static const uint32_t assembly_max[PL_CLASSES] = {
-		PL_WIRE_FLASH_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX,
-	};
-	struct session scratch;
-
-	if (!s)
-		s = &scratch;
-	s->in = carve(carver, PL_CREDIT_BYTES);
-	s->control = carve(carver, PL_CONTROL_BYTES);
-	for (int c = 0; c < PL_CLASSES; c++) {
-		s->assembly[c].max = assembly_max[c];
-		s->assembly[c].bytes[0] = carve(carver, assembly_max[c]);
-		s->assembly[c].bytes[1] = carve(carver, assembly_max[c]);
-		s->out[c].max = c == PL_CLASS_FLASH ? PL_OUT_FLASH_BYTES : PL_OUT_BYTES;
-		s->out[c].bytes = carve(carver, s->out[c].max);
-	}
-	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
-	s->peer_holds = carve(carver, lanes_count * sizeof *s->peer_holds);
-	s->sent = carve(carver, lanes_count * sizeof *s->sent);
-	s->floor = carve(carver, lanes_count * sizeof *s->floor);
-	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
-	s->dirty = carve(carver, lanes_count);
-	s->queued = carve(carver, lanes_count);
-	s->choked = carve(carver, lanes_count);
-	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof *s->shunned_until_s);
-	for (int lane = 0; lane < PL_LANES; lane++)
-		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof *s->todo[lane].nodes);
-}
-
-static struct pl_engine *carve_all(struct carver *carver, const struct pl_engine_config *config)
-{
-	const uint16_t nodes = config->charter->nodes_count;
-	const uint32_t lanes_count = (uint32_t)nodes * PL_LANES;
-	const uint16_t conns_max = (uint16_t)(config->links_max + PL_HANDSHAKES_MAX);
-	struct pl_engine *placed = carve(carver, sizeof *placed), scratch;
-	struct pl_engine *e = placed ? placed : &scratch;
-
-	e->lanes = carve(carver, lanes_count * sizeof *e->lanes);
-	e->peers = carve(carver, nodes * sizeof *e->peers);
-	e->conns = carve(carver, conns_max * sizeof *e->conns);
-	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
-	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
-	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
-	e->checks = carve(carver, PL_CHECKS * sizeof *e->checks);
-	e->forks = carve(carver, nodes * sizeof *e->forks);
-	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
-	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
-	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof *e->effects);
-	for (uint16_t i = 0; i < config->links_max; i++)
-		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
-	e->nodes = nodes;
-	e->lanes_count = lanes_count;
-	e->conns_max = conns_max;
-	e->sessions_max = config->links_max;
-	return placed;
-}
-
-size_t pl_engine_bytes(const struct pl_engine_config *config)
-{
-	struct carver carver = { 0 };
-
-	carve_all(&carver, config);
-	return carver.at;
-}
-
 enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, size_t memory_bytes, struct pl_engine **out)
 {
-	struct carver carver = { .base = memory };
-
 	if (config->self >= config->charter->nodes_count || config->links_max == 0 || config->links_max > PL_LINKS_MAX)
 		return PL_ERR_REFUSED;
 	if (memory_bytes < pl_engine_bytes(config))
 		return PL_ERR_FULL;
-	struct pl_engine *e = carve_all(&carver, config);
+	struct pl_engine *e = pl_memory_engine(memory, config);
 	e->config = *config;
 	e->config.courier_keys = NULL;
 	e->charter = config->charter;
@@ -388,7 +302,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	e->work_left = false;
 	if (event->type == PL_EV_TICK)
 		bulk_run(e);
-	pl_link_roots_run(e);
+	pl_session_roots_run(e);
 	run_timers(e);
 	pl_sched_run(e);
 	return err;

@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/state.h"
+#include "proto/parts.h"
 
 /* PROTOCOL: "So do two entries of one lane of which the second is the next after the first by its seq, and does not name the id of the first as its
  * prev." */

@@ -1,4 +1,4 @@
-#include "proto/state.h"
+#include "proto/parts.h"
 
 static uint64_t bytes_wait_ms(const struct pl_engine *e, struct pl_bucket *bucket, uint8_t lane, uint32_t body_bytes)
 {

@@ -2,7 +2,7 @@
  * to be the node knows: the entry after it names it, or it is the head. So nothing has to be trusted, and one is asked for at a time. */
 #include <string.h>
 
-#include "proto/state.h"
+#include "proto/parts.h"
 
 static void again_at(struct pl_engine *e, uint64_t at_ms)
 {

@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/state.h"
+#include "proto/parts.h"
 
 /* PROTOCOL: "FLASH goes first. Of the other classes, lane 0, lane 1 and bulk share a link 8 : 4 : 1 by bytes, each when it has something." */
 static const int64_t weight[PL_CLASSES] = { 0, 8, 4, 1 };

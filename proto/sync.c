@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "proto/state.h"
+#include "proto/parts.h"
 
 static struct pl_item item_of(const struct pl_engine *e, uint32_t index)
 {

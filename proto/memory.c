@@ -1,0 +1,107 @@
+/* Where the parts of an engine lie in the memory that it was given: sized once, all from here. */
+#include <stdalign.h>
+#include <string.h>
+
+#include "proto/parts.h"
+
+/* Cuts the caller's memory into pieces; with a NULL base it only counts. */
+struct carver {
+	uint8_t *base;
+	size_t at;
+};
+
+static void *carve(struct carver *carver, size_t bytes)
+{
+	const size_t align = alignof(max_align_t);
+
+	carver->at = (carver->at + align - 1) / align * align;
+	void *piece = carver->base ? carver->base + carver->at : NULL;
+	carver->at += bytes;
+	return piece;
+}
+
+static void carve_session(struct carver *carver, struct session *s, uint32_t lanes_count)
+{
+	static const uint32_t assembly_max[PL_CLASSES] = {
+		PL_WIRE_FLASH_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX,
+	};
+	struct session scratch;
+
+	if (!s)
+		s = &scratch;
+	s->memory = carve(carver, 0);
+	s->in = carve(carver, PL_CREDIT_BYTES);
+	s->control = carve(carver, PL_CONTROL_BYTES);
+	for (int c = 0; c < PL_CLASSES; c++) {
+		s->assembly[c].max = assembly_max[c];
+		s->assembly[c].bytes[0] = carve(carver, assembly_max[c]);
+		s->assembly[c].bytes[1] = carve(carver, assembly_max[c]);
+		s->out[c].max = c == PL_CLASS_FLASH ? PL_OUT_FLASH_BYTES : PL_OUT_BYTES;
+		s->out[c].bytes = carve(carver, s->out[c].max);
+	}
+	s->lanes_memory = carve(carver, 0);
+	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
+	s->peer_holds = carve(carver, lanes_count * sizeof *s->peer_holds);
+	s->sent = carve(carver, lanes_count * sizeof *s->sent);
+	s->floor = carve(carver, lanes_count * sizeof *s->floor);
+	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
+	s->dirty = carve(carver, lanes_count);
+	s->queued = carve(carver, lanes_count);
+	s->choked = carve(carver, lanes_count);
+	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof *s->shunned_until_s);
+	for (int lane = 0; lane < PL_LANES; lane++)
+		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof *s->todo[lane].nodes);
+	s->lanes_memory_bytes = carver->base ? (size_t)(carver->base + carver->at - s->lanes_memory) : 0;
+}
+
+void pl_memory_session(struct session *s, uint32_t lanes_count)
+{
+	struct carver carver = { .base = s->memory };
+
+	memset(s, 0, sizeof *s);
+	carve_session(&carver, s, lanes_count);
+	memset(s->lanes_memory, 0, s->lanes_memory_bytes);
+}
+
+static struct pl_engine *carve_engine(struct carver *carver, const struct pl_engine_config *config)
+{
+	const uint16_t nodes = config->charter->nodes_count;
+	const uint32_t lanes_count = (uint32_t)nodes * PL_LANES;
+	const uint16_t conns_max = (uint16_t)(config->links_max + PL_HANDSHAKES_MAX);
+	struct pl_engine *placed = carve(carver, sizeof *placed), scratch;
+	struct pl_engine *e = placed ? placed : &scratch;
+
+	e->lanes = carve(carver, lanes_count * sizeof *e->lanes);
+	e->peers = carve(carver, nodes * sizeof *e->peers);
+	e->conns = carve(carver, conns_max * sizeof *e->conns);
+	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
+	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
+	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
+	e->checks = carve(carver, PL_CHECKS * sizeof *e->checks);
+	e->forks = carve(carver, nodes * sizeof *e->forks);
+	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
+	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
+	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof *e->effects);
+	for (uint16_t i = 0; i < config->links_max; i++)
+		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
+	e->nodes = nodes;
+	e->lanes_count = lanes_count;
+	e->conns_max = conns_max;
+	e->sessions_max = config->links_max;
+	return placed;
+}
+
+struct pl_engine *pl_memory_engine(void *memory, const struct pl_engine_config *config)
+{
+	struct carver carver = { .base = memory };
+
+	return carve_engine(&carver, config);
+}
+
+size_t pl_engine_bytes(const struct pl_engine_config *config)
+{
+	struct carver carver = { 0 };
+
+	carve_engine(&carver, config);
+	return carver.at;
+}
