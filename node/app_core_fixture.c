@@ -68,6 +68,12 @@ uint64_t pl_core_wall_ms(const struct pl_core *core)
 	return fix_wall(core->fix);
 }
 
+bool pl_core_peer_error(const struct pl_core *core, uint16_t node, const char **why, uint64_t *wall_ms)
+{
+	(void)core, (void)node, (void)why, (void)wall_ms;
+	return false;
+}
+
 void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
 {
 	(void)core;

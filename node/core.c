@@ -68,56 +68,6 @@ uint64_t pl_core_now_ms(const struct pl_core *core)
 
 /* --- effects --- */
 
-static const char *note_text(enum pl_note_code code)
-{
-	switch (code) {
-	case PL_NOTE_LINK_LIVE: return "link up";
-	case PL_NOTE_LINK_LOST: return "link lost";
-	case PL_NOTE_HANDSHAKE_FAILED: return "handshake failed";
-	case PL_NOTE_PEER_FAULT: return "peer at fault";
-	case PL_NOTE_ENTRY_REFUSED: return "entry refused";
-	case PL_NOTE_FORK: return "equivocation proven";
-	case PL_NOTE_SELF_BEHIND: return "own feed frozen: this node was restored from a copy; open a new generation";
-	case PL_NOTE_QUOTA: return "author over quota, its entries wait";
-	case PL_NOTE_CLOCK_SKEW: return "claimed time is off";
-	case PL_NOTE_CAUGHT_UP: return "caught up";
-	}
-	return "note";
-}
-
-static void log_note(const struct pl_core *core, const struct pl_effect *fx)
-{
-	char peer[PL_NODE_NAME_BYTES] = "-", ref[PL_REF_TEXT_BYTES] = "-";
-	const char *text = note_text(fx->note.code);
-
-	if (fx->note.peer != PL_NODE_NONE)
-		pl_charter_node_name(core->charter, fx->note.peer, peer);
-	if (fx->note.node != PL_NODE_NONE)
-		pl_ref_format(core->charter, (struct pl_ref){ fx->note.node, fx->note.lane, fx->note.seq }, ref);
-	switch (fx->note.code) {
-	case PL_NOTE_LINK_LIVE:
-	case PL_NOTE_LINK_LOST:
-		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
-		break;
-	case PL_NOTE_HANDSHAKE_FAILED:
-	case PL_NOTE_PEER_FAULT:
-		PL_LOG(PL_LOG_WARNING, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
-		break;
-	case PL_NOTE_FORK:
-	case PL_NOTE_SELF_BEHIND:
-		PL_LOG(PL_LOG_ERROR, "feed", text, PL_F_STR("entry", ref), PL_F_STR("why", fx->note.detail));
-		break;
-	case PL_NOTE_ENTRY_REFUSED:
-	case PL_NOTE_QUOTA:
-	case PL_NOTE_CLOCK_SKEW:
-		PL_LOG(PL_LOG_WARNING, "feed", text, PL_F_STR("entry", ref), PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
-		break;
-	case PL_NOTE_CAUGHT_UP:
-		PL_LOG(PL_LOG_DEBUG, "feed", text, PL_F_STR("entry", ref));
-		break;
-	}
-}
-
 static struct pl_store_entry entry_of(const struct pl_core *core, const struct pl_effect *fx)
 {
 	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
@@ -191,7 +141,7 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 				PL_LOG(PL_LOG_ERROR, "store", "a fork could not be queued; peers hold it too");
 			break;
 		case PL_FX_NOTE:
-			log_note(core, &fx);
+			pl_core_note(core, &fx);
 			if (*notes_count < notes_max)
 				notes[(*notes_count)++] = fx;
 			break;
@@ -343,6 +293,7 @@ static void net_down(void *ctx, uint32_t link, uint16_t peer, const char *why)
 		char name[PL_NODE_NAME_BYTES];
 		pl_charter_node_name(core->charter, peer, name);
 		PL_LOG(PL_LOG_INFO, "link", "cannot be reached", PL_F_STR("peer", name), PL_F_STR("why", why));
+		pl_core_peer_failed(core, peer, why);
 	}
 	pl_core_read_clocks(core);
 	pl_core_event(core, &event);

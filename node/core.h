@@ -55,6 +55,8 @@ struct pl_core_room {
 };
 struct pl_core_room pl_core_room(const struct pl_core *core);
 uint64_t pl_core_wall_ms(const struct pl_core *core); /* unix ms, read once per loop turn */
+/* Why a connection with a node came to nothing last, or ended because of what it did; false if none has. */
+bool pl_core_peer_error(const struct pl_core *core, uint16_t node, const char **why, uint64_t *wall_ms);
 uint64_t pl_core_now_ms(const struct pl_core *core);  /* monotonic */
 void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1]); /* of the link, or the first to dial; or "" */
 

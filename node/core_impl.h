@@ -37,6 +37,11 @@ struct dial_addresses {
 	const char *addresses[PL_LISTEN_MAX];
 };
 
+struct peer_error {
+	uint64_t wall_ms; /* 0: none */
+	char why[200];
+};
+
 struct pl_core {
 	uv_loop_t *loop;
 	const struct pl_conf *conf; /* borrowed */
@@ -52,6 +57,7 @@ struct pl_core {
 	uint8_t (*courier_keys)[32];      /* sodium_malloc, or NULL */
 	const uint8_t **courier_pointers;
 	struct dial_addresses *addresses; /* per node */
+	struct peer_error *peer_errors;   /* per node */
 	struct pl_net *net;
 	struct pl_verifier *verifier;
 	struct pl_http *http;
@@ -78,6 +84,10 @@ void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
 struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core);
 void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the daemon with exit code 1 */
+
+/* --- core_notes.c --- */
+void pl_core_note(struct pl_core *core, const struct pl_effect *fx);
+void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why);
 
 /* --- core_feed.c --- */
 void pl_feed_restore(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t durable);

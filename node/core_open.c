@@ -128,9 +128,10 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 	const uint16_t nodes = core->charter->nodes_count;
 
 	core->addresses = calloc(nodes, sizeof *core->addresses);
+	core->peer_errors = calloc(nodes, sizeof *core->peer_errors);
 	core->courier_keys = sodium_allocarray(nodes, 32);
 	core->courier_pointers = calloc(nodes, sizeof *core->courier_pointers);
-	if (!core->addresses || !core->courier_keys || !core->courier_pointers)
+	if (!core->addresses || !core->peer_errors || !core->courier_keys || !core->courier_pointers)
 		return PL_ERR_MEMORY;
 	for (uint16_t i = 0; i < core->conf->peers_count; i++) {
 		const struct pl_peer_conf *peer = &core->conf->peers[i];
@@ -300,6 +301,7 @@ enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, ch
 	sodium_free(core->courier_keys);
 	free(core->courier_pointers);
 	free(core->addresses);
+	free(core->peer_errors);
 	free(core->charter);
 	free(core->charter_document);
 	free(core);

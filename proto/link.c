@@ -81,11 +81,11 @@ void pl_back_off(struct pl_engine *e, struct peer *peer)
 /* Drops a connection that never got a session. Without a word: whoever is there learns nothing. */
 void pl_conn_drop(struct pl_engine *e, struct conn *conn, const char *why)
 {
-	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = conn->link;
-	if (why) {
+	if (why) { /* before the link is closed, so that it can still be said where it came from */
 		e->counters.handshakes_failed++;
 		pl_note(e, PL_NOTE_HANDSHAKE_FAILED, conn->link, conn->outbound ? conn->peer : PL_NODE_NONE, why);
 	}
+	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = conn->link;
 	if (conn->outbound)
 		pl_back_off(e, &e->peers[conn->peer]);
 	pl_conn_forget(conn);

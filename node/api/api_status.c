@@ -131,6 +131,15 @@ static json_t *when(const struct pl_core *core, uint64_t mono_ms)
 	return mono_ms == 0 || now_ms - mono_ms > wall_ms ? json_null() : pl_api_time(wall_ms - (now_ms - mono_ms));
 }
 
+static json_t *last_error_json(const struct pl_core *core, uint16_t node)
+{
+	const char *why;
+	uint64_t wall_ms;
+	if (!pl_core_peer_error(core, node, &why, &wall_ms))
+		return json_null();
+	return json_pack("{so ss}", "time", pl_api_time(wall_ms), "reason", why);
+}
+
 static json_t *peer_json(const struct pl_app *app, uint16_t node)
 {
 	const struct pl_core *core = app->core;
@@ -143,7 +152,7 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	pl_charter_node_name(charter, node, name);
 	bool is_up = info.link != PL_LINK_NONE;
 	uint64_t now_ms = pl_core_now_ms(core), retry_ms = info.retry_ms > now_ms ? info.retry_ms - now_ms : 0;
-	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so so}", "node", name, "member", pl_api_member(charter, node), "state",
+	return json_pack("{ss ss ss so so so so so so sI sI sI sI sI so so so}", "node", name, "member", pl_api_member(charter, node), "state",
 	                 pl_session_state_name(info.state), "direction",
 	                 is_up ? json_string(info.inbound ? "in" : "out") : json_null(), "address",
 	                 address[0] ? json_string(address) : json_null(), "since", when(core, info.since_ms), "last_heard",
@@ -152,7 +161,8 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	                 (json_int_t)info.bytes_in, "bytes_out", (json_int_t)info.bytes_out, "entries_in", (json_int_t)info.entries_in, "entries_out",
 	                 (json_int_t)info.entries_out, "held", (json_int_t)info.held_entries, "certificate_valid_until",
 	                 pl_api_time(charter->nodes[node].certificate.valid_until_ms), "epoch_key_valid_until",
-	                 pl_epoch_current(app->epoch, node, &key) ? pl_api_time(key.valid_until_ms) : json_null());
+	                 pl_epoch_current(app->epoch, node, &key) ? pl_api_time(key.valid_until_ms) : json_null(), "last_error",
+	                 last_error_json(core, node));
 }
 
 static void on_peers(struct pl_request *request, void *ctx)

@@ -198,7 +198,8 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 /* An error of the API, as it is: for --json. */
 enum pl_exit pl_error_object(enum pl_exit exit, const json_t *error);
 
-/* Columns: a header each; '<' or '>' before it says how it is aligned, '*' that this one gives way when the terminal is too narrow. */
+/* Columns: a header each; '<' or '>' before it says how it is aligned, '*' that this one gives way when the terminal is too narrow,
+ * '+' that it then goes to a second line, with its header before it. Where there is no terminal, all stands on one line, uncut. */
 struct pl_table;
 struct pl_table *pl_table_new(const char *const *columns, size_t columns_count);
 void pl_table_cell(struct pl_table *table, enum pl_style style, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -226,7 +226,7 @@ static char *add_filter(const struct pl_args *args, char *path)
 
 static void print_indicators(const json_t *indicators)
 {
-	static const char *const columns[] = { "TYPE", "*NAME", "AUTHOR", "TLP", "RECEIVED", "ID" };
+	static const char *const columns[] = { "TYPE", "*NAME", "AUTHOR", "TLP", "RECEIVED", "+ID" };
 	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
 	size_t i;
 	json_t *item;

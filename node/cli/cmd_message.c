@@ -49,7 +49,7 @@ static char *state_of(const json_t *message)
 
 static void print_messages(const json_t *messages)
 {
-	static const char *const columns[] = { "MESSAGE", "ID", "PRECEDENCE", "FROM", "TO", "*SUBJECT", "SENT", "STATE" };
+	static const char *const columns[] = { "MESSAGE", "+ID", "PRECEDENCE", "FROM", "TO", "*SUBJECT", "+SENT", "STATE" };
 	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
 	size_t i;
 	json_t *m;

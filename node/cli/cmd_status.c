@@ -38,6 +38,13 @@ static bool is_up(const json_t *peer)
 	return strcmp(state, "live") == 0 || strcmp(state, "recon") == 0;
 }
 
+/* "24 Nov 14:00:00Z: connection refused", or "". */
+static char *error_of(const json_t *peer)
+{
+	const json_t *error = json_object_get(peer, "last_error");
+	return json_is_object(error) ? pl_format("%s: %s", time_of(error, "time"), pl_json_text(error, "reason")) : pl_format("%s", "");
+}
+
 /* One sentence for a peer: is it there, and what is held for it. Held entries are in the store and go out by themselves; that is said,
  * because the question behind it is always whether something is lost. */
 static void print_peer(const json_t *peer)
@@ -63,7 +70,10 @@ static void print_peer(const json_t *peer)
 		style = PL_YELLOW;
 	}
 	pl_out_styled(style, "%-6s", pl_json_text(peer, "node"));
-	pl_out("      %s\n", line);
+	pl_out("      ");
+	pl_out_rest(12, "%s", line);
+	if (!is_up(peer) && json_is_object(json_object_get(peer, "last_error")))
+		pl_out_field("", "last failure %s", error_of(peer));
 }
 
 static void print_frontier(const json_t *status)
@@ -193,7 +203,7 @@ static enum pl_exit run_status(struct pl_cli *cli, const struct pl_args *args)
 static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 {
 	(void)args;
-	static const char *const columns[] = { "NODE", "STATE", "SINCE", "HEARD", ">RTT", "*ADDRESS", ">IN", ">OUT", ">HELD", "KEY UNTIL" };
+	static const char *const columns[] = { "NODE", "STATE", "SINCE", "+HEARD", ">RTT", "+ADDRESS", "+>IN", "+>OUT", ">HELD", "+KEY UNTIL", "+LAST ERROR" };
 	json_t *reply, *peer;
 	size_t i;
 	enum pl_exit exit = pl_call(cli, "GET", "/v1/peers", NULL, &reply);
@@ -218,6 +228,7 @@ static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 		pl_table_cell(table, PL_PLAIN, "%s", pl_bytes_text(pl_json_number(peer, "bytes_out")));
 		pl_table_cell(table, held > 0 ? PL_YELLOW : PL_PLAIN, "%s", pl_count_text(held));
 		pl_table_cell(table, PL_PLAIN, "%s", time_of(peer, "epoch_key_valid_until"));
+		pl_table_cell(table, is_up(peer) ? PL_PLAIN : PL_YELLOW, "%s", error_of(peer));
 	}
 	pl_table_print(table);
 	json_decref(reply);
@@ -258,7 +269,7 @@ static enum pl_exit read_lane(struct pl_cli *cli, const char *author, uint64_t l
 
 static void print_feed(const json_t *entries)
 {
-	static const char *const columns[] = { "ENTRY", "KIND", "TIME", ">BYTES", "ID", "*HELD BY" };
+	static const char *const columns[] = { "ENTRY", "KIND", "TIME", ">BYTES", "+ID", "*HELD BY" };
 	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
 	size_t i;
 	json_t *entry;

@@ -242,6 +242,39 @@ Test(output, columns_stand_under_each_other)
 	                                                         "b             1,204\n");
 }
 
+static void print_wide_row(void)
+{
+	static const char *const columns[] = { "NODE", "*SUBJECT", "+ADDRESS", "+>IN", "STATE" };
+	struct pl_table *table = pl_table_new(columns, 5);
+	pl_table_cell(table, PL_PLAIN, "%s", "FIN");
+	pl_table_cell(table, PL_PLAIN, "%s", "Unusual traffic towards an operator of the grid");
+	pl_table_cell(table, PL_PLAIN, "%s", "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:17100");
+	pl_table_cell(table, PL_PLAIN, "%s", "1.0 MiB");
+	pl_table_cell(table, PL_PLAIN, "%s", "live");
+	pl_table_print(table);
+}
+
+Test(output, what_has_no_room_in_a_line_of_a_table_stands_in_a_second)
+{
+	cr_assert_str_eq(capture(STDOUT_FILENO, print_wide_row),
+	                 "NODE  SUBJECT                                          ADDRESS                                              IN  STATE\n"
+	                 "FIN   Unusual traffic towards an operator of the grid  [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:17100  1.0 MiB  live\n");
+	pl_out_set_width(60);
+	cr_assert_str_eq(capture(STDOUT_FILENO, print_wide_row),
+	                 "NODE  SUBJECT                                          STATE\n"
+	                 "FIN   Unusual traffic towards an operator of the grid  live\n"
+	                 "    address [2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:17100, \n"
+	                 "    in 1.0 MiB\n");
+	pl_out_set_width(40);
+	cr_assert_str_eq(capture(STDOUT_FILENO, print_wide_row),
+	                 "NODE  SUBJECT                      STATE\n"
+	                 "FIN   Unusual traffic towards an…  live\n"
+	                 "    address \n"
+	                 "    [2001:db8:ffff:ffff:ffff:ffff:ffff:f\n"
+	                 "    fff]:17100, in 1.0 MiB\n");
+	pl_out_set_width(0);
+}
+
 Test(output, figures_read_well)
 {
 	cr_assert_str_eq(pl_bytes_text(0), "0 B");

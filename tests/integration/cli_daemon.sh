@@ -130,6 +130,8 @@ stop CHE KILL
 bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
 for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
 eventually '^CHE +down since .*[1-9][0-9]* entr(y|ies) held for it, not lost' "${f[@]}" status
+eventually '^ +last failure [0-9].*: connection refused' "${f[@]}" status
+ok '^CHE +.*: connection refused$' "${f[@]}" peers
 eventually '^CHE +down since' "${s[@]}" status
 bad 1 'there is no link to any other node' "${f[@]}" status --check
 start CHE
