@@ -69,23 +69,41 @@ static int client_close(struct client *client, uint8_t **out, size_t *count)
 	return status;
 }
 
-int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
-                   size_t *count)
+void fix_call_together(struct fix *fix, uint16_t node, struct fix_together *calls, size_t calls_count)
 {
-	struct client client;
-	client_open(&client, fix_socket(fix, node), method, path, body, body_bytes);
-	for (unsigned idle = 0; !client.ended;) {
+	struct client clients[FIX_TOGETHER_MAX];
+	cr_assert_leq(calls_count, FIX_TOGETHER_MAX);
+	for (size_t i = 0; i < calls_count; i++)
+		client_open(&clients[i], fix_socket(fix, node), calls[i].method, calls[i].path, calls[i].body, calls[i].body_bytes);
+	size_t ended = 0;
+	for (unsigned idle = 0; ended < calls_count;) {
+		bool moved = false;
+		ended = 0;
+		for (size_t i = 0; i < calls_count; i++) {
+			moved |= !clients[i].ended && client_turn(&clients[i]);
+			ended += clients[i].ended;
+		}
 		uv_run(fix_loop(fix), UV_RUN_NOWAIT);
-		if (!client_turn(&client)) {
+		if (!moved) {
 			usleep(200);
 			idle++;
 		}
-		cr_assert_lt(idle, GIVE_UP_MS * 5u, "%s %s gets no reply", method, path);
+		cr_assert_lt(idle, GIVE_UP_MS * 5u, "%s %s gets no reply", calls[0].method, calls[0].path);
 	}
-	uv_run(fix_loop(fix), UV_RUN_NOWAIT);
-	int status = client_close(&client, out, count);
-	cr_assert_neq(status, 0, "%s %s gets no reply", method, path);
-	return status;
+	for (size_t i = 0; i < calls_count; i++) {
+		calls[i].status = client_close(&clients[i], &calls[i].reply, &calls[i].reply_bytes);
+		cr_assert_neq(calls[i].status, 0, "%s %s gets no reply", calls[i].method, calls[i].path);
+	}
+}
+
+int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
+                   size_t *count)
+{
+	struct fix_together call = { .method = method, .path = path, .body = body, .body_bytes = body_bytes };
+	fix_call_together(fix, node, &call, 1);
+	*out = call.reply;
+	*count = call.reply_bytes;
+	return call.status;
 }
 
 int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const char *body)

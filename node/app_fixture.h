@@ -70,6 +70,17 @@ json_t *fix_call(struct fix *fix, uint16_t node, const char *method, const char 
 /* The same with any bytes; *out is malloc'd. Returns the status. */
 int fix_call_bytes(struct fix *fix, uint16_t node, const char *method, const char *path, const void *body, size_t body_bytes, uint8_t **out,
                    size_t *count);
+/* Calls whose requests are all there before the first reply. Fills in the replies; free() each. */
+#define FIX_TOGETHER_MAX 8
+struct fix_together {
+	const char *method, *path;
+	const void *body;
+	size_t body_bytes;
+	int status;
+	uint8_t *reply; /* with a NUL behind it */
+	size_t reply_bytes;
+};
+void fix_call_together(struct fix *fix, uint16_t node, struct fix_together *calls, size_t calls_count);
 /* Posts, runs until the node has submitted something, and stops the node; the status of the reply, 0 if there came none. */
 int fix_post_and_stop(struct fix *fix, uint16_t node, const char *path, const char *body);
 /* A client of GET /v1/events: what it has heard so far, since it began. */

@@ -468,6 +468,48 @@ Test(hotline, a_call_that_is_said_again_under_its_id_sends_nothing_again)
 	fix_free(fix);
 }
 
+Test(hotline, calls_under_one_id_at_the_same_time_send_one_message)
+{
+	static const char *const precedences[] = { "routine", "flash" };
+	static const char *const ids[] = { "00112233445566778899aabbccddee00", "00112233445566778899aabbccddee01" };
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	for (int i = 0; i < 2; i++) {
+		json_t *once = with(draft("SGP", precedences[i], "Once"), "id", json_string(ids[i]));
+		json_t *other = with(draft("SGP", precedences[i], "Other"), "id", json_string(ids[i]));
+		char *texts[] = { json_dumps(once, 0), json_dumps(once, 0), json_dumps(other, 0), json_dumps(once, 0) };
+		struct fix_together calls[4];
+		for (int k = 0; k < 4; k++)
+			calls[k] = (struct fix_together){ .method = "POST", .path = "/v1/messages", .body = texts[k], .body_bytes = strlen(texts[k]) };
+		fix_call_together(fix, FIN, calls, 4);
+		/* Which one is the first nobody can know; what the others are told follows from it. */
+		bool other_is_first = calls[2].status == 201;
+		json_t *sent = NULL;
+		for (int k = 0; k < 4; k++) {
+			json_t *reply = json_loads((char *)calls[k].reply, 0, NULL);
+			if ((k == 2) == other_is_first) {
+				cr_assert_eq(calls[k].status, 201, "%s", (char *)calls[k].reply);
+				fix_expect(reply, "id", ids[i]);
+				cr_assert(!sent || json_equal(sent, reply), "all are told of the one message");
+				sent = sent ? sent : json_incref(reply);
+			} else {
+				cr_assert_eq(calls[k].status, 409);
+				fix_expect(reply, "error.code", "id_in_use");
+			}
+			json_decref(reply);
+			free(calls[k].reply);
+			free(texts[k]);
+		}
+		fix_settle(fix);
+		cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry WHERE kind = 2 AND node = 1"), i + 1);
+		cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message"), i + 1);
+		json_decref(sent);
+		json_decref(once);
+		json_decref(other);
+	}
+	fix_free(fix);
+}
+
 Test(hotline, a_call_that_was_cut_off_by_the_end_of_the_daemon_can_be_said_again)
 {
 	struct fix *fix = fix_new(3, 1);
