@@ -237,10 +237,17 @@ static enum pl_err open_socket(const char *path, int *out, char *why, size_t why
 static void on_log(void *ctx, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 static void on_log(void *ctx, const char *format, va_list args)
 {
-	char text[512];
+	/* With each reply: it takes the socket for one of TCP, whatever address it is given with. */
+	static const char *const noise[] = { "Setting %s option to %s state failed", "Failed to push the data from buffers to the network" };
+	char text[512], *page;
 	(void)ctx;
-	vsnprintf(text, sizeof text, format, args);
+	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+		if (strncmp(format, noise[i], strlen(noise[i])) == 0)
+			return;
+	vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
+	if ((page = strstr(text, " ('<html>"))) /* of a refusal it quotes all that it sends */
+		strcpy(page, ")");
 	PL_LOG(PL_LOG_DEBUG, "http", "library", PL_F_STR("says", text));
 }
 
