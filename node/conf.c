@@ -69,7 +69,7 @@ static const struct pl_conf_entry keys[] = {
 	QUOTA(1, "other messages"),
 	QUOTA(2, "indicators and attachments"),
 };
-#define KEYS_COUNT (sizeof keys / sizeof *keys)
+#define KEYS_COUNT (sizeof(keys) / sizeof(*keys))
 
 const struct pl_conf_key *pl_conf_key(size_t index)
 {
@@ -79,12 +79,12 @@ const struct pl_conf_key *pl_conf_key(size_t index)
 enum pl_err pl_conf_default(struct pl_conf *conf, const char *dir)
 {
 	memset(conf, 0, offsetof(struct pl_conf, peers));
-	memset((char *)conf + offsetof(struct pl_conf, log_level), 0, sizeof *conf - offsetof(struct pl_conf, log_level));
-	int length = snprintf(conf->dir, sizeof conf->dir, "%s", dir);
-	if (length < 0 || (size_t)length >= sizeof conf->dir)
+	memset((char *)conf + offsetof(struct pl_conf, log_level), 0, sizeof(*conf) - offsetof(struct pl_conf, log_level));
+	int length = snprintf(conf->dir, sizeof(conf->dir), "%s", dir);
+	if (length < 0 || (size_t)length >= sizeof(conf->dir))
 		return PL_ERR_LIMIT;
 	char why[256];
-	struct pl_conf_reader reader = { .conf = conf, .why = why, .why_max = sizeof why };
+	struct pl_conf_reader reader = { .conf = conf, .why = why, .why_max = sizeof(why) };
 	for (size_t i = 0; i < KEYS_COUNT; i++) {
 		char value[64];
 		if (keys[i].about.repeats)
@@ -208,8 +208,8 @@ static enum pl_err read_text(struct pl_conf_reader *reader, char *text, size_t c
 {
 	static const char mark[] = "\xef\xbb\xbf"; /* what some editors put in front of UTF-8 */
 	char *end = text + count;
-	if (count >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0)
-		text += sizeof mark - 1;
+	if (count >= sizeof(mark) - 1 && memcmp(text, mark, sizeof(mark) - 1) == 0)
+		text += sizeof(mark) - 1;
 	while (text < end) {
 		char *line_end = memchr(text, '\n', (size_t)(end - text));
 		if (!line_end)
@@ -276,7 +276,7 @@ done:
 
 enum pl_err pl_conf_check(const char *key_name, const char *value, char *why, size_t why_max)
 {
-	struct pl_conf *conf = malloc(sizeof *conf);
+	struct pl_conf *conf = malloc(sizeof(*conf));
 	if (!conf) {
 		snprintf(why, why_max, "out of memory");
 		return PL_ERR_MEMORY;

@@ -24,10 +24,10 @@ static void write_comment(FILE *out, const char *text)
 char *pl_conf_template(const char *listen, const char *const *peers, size_t peers_count)
 {
 	char why[16];
-	if (listen && pl_conf_check("listen", listen, why, sizeof why) != PL_OK)
+	if (listen && pl_conf_check("listen", listen, why, sizeof(why)) != PL_OK)
 		return NULL;
 	for (size_t i = 0; i < peers_count; i++)
-		if (pl_conf_check("peer", peers[i], why, sizeof why) != PL_OK)
+		if (pl_conf_check("peer", peers[i], why, sizeof(why)) != PL_OK)
 			return NULL;
 
 	char *text = NULL;

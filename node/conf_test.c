@@ -17,14 +17,14 @@ static void setup(void)
 {
 	strcpy(dir, "/tmp/pl-conf-XXXXXX");
 	cr_assert(mkdtemp(dir));
-	conf = calloc(1, sizeof *conf);
+	conf = calloc(1, sizeof(*conf));
 	cr_assert(conf);
 }
 
 static void teardown(void)
 {
 	char path[96];
-	snprintf(path, sizeof path, "%s/parley.conf", dir);
+	snprintf(path, sizeof(path), "%s/parley.conf", dir);
 	unlink(path);
 	rmdir(dir);
 	free(conf);
@@ -33,13 +33,13 @@ static void teardown(void)
 static enum pl_err read_bytes(const char *text, size_t count)
 {
 	char path[96];
-	snprintf(path, sizeof path, "%s/parley.conf", dir);
+	snprintf(path, sizeof(path), "%s/parley.conf", dir);
 	FILE *file = fopen(path, "w");
 	cr_assert(file);
 	cr_assert_eq(fwrite(text, 1, count, file), count);
 	fclose(file);
 	strcpy(why, "");
-	return pl_conf_read(conf, dir, why, sizeof why);
+	return pl_conf_read(conf, dir, why, sizeof(why));
 }
 static enum pl_err read_text(const char *text) { return read_bytes(text, strlen(text)); }
 
@@ -48,7 +48,7 @@ static const char *complaint(const char *text, unsigned line)
 {
 	char prefix[128];
 	cr_assert_eq(read_text(text), PL_ERR_FORMAT, "accepted: %s", text);
-	int length = snprintf(prefix, sizeof prefix, "%s/parley.conf:%u: ", dir, line);
+	int length = snprintf(prefix, sizeof(prefix), "%s/parley.conf:%u: ", dir, line);
 	cr_assert(strncmp(why, prefix, (size_t)length) == 0, "%s", why);
 	return why + length;
 }
@@ -56,7 +56,7 @@ static const char *complaint(const char *text, unsigned line)
 static const char *in_dir(const char *path)
 {
 	static char joined[256];
-	snprintf(joined, sizeof joined, "%s/%s", dir, path);
+	snprintf(joined, sizeof(joined), "%s/%s", dir, path);
 	return joined;
 }
 
@@ -170,10 +170,10 @@ Test(conf, errors_name_file_line_and_what_was_expected)
 Test(conf, numbers_have_their_range)
 {
 	static const char *const bad[] = { "0", "65", "-1", "+1", "1.5", "0x10", "8 9", "", "99999999999999999999999999", "18446744073709551616", "8k" };
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		char text[64], expected[96];
-		snprintf(text, sizeof text, "links_max = %s", bad[i]);
-		snprintf(expected, sizeof expected, "links_max = %s: expected a whole number from 1 to 64", bad[i]);
+		snprintf(text, sizeof(text), "links_max = %s", bad[i]);
+		snprintf(expected, sizeof(expected), "links_max = %s: expected a whole number from 1 to 64", bad[i]);
 		cr_assert_str_eq(complaint(text, 1), expected);
 	}
 	for (size_t i = 0; pl_conf_key(i); i++) {
@@ -183,10 +183,10 @@ Test(conf, numbers_have_their_range)
 		char value[32];
 		const uint64_t good[] = { key->min, key->max }, over[] = { key->min - 1, key->max + 1 };
 		for (unsigned j = 0; j < 2; j++) {
-			snprintf(value, sizeof value, "%" PRIu64, good[j]);
-			cr_assert_eq(pl_conf_check(key->name, value, why, sizeof why), PL_OK, "%s", why);
-			snprintf(value, sizeof value, "%" PRIu64, over[j]);
-			cr_assert_eq(pl_conf_check(key->name, value, why, sizeof why), PL_ERR_FORMAT, "%s", key->name);
+			snprintf(value, sizeof(value), "%" PRIu64, good[j]);
+			cr_assert_eq(pl_conf_check(key->name, value, why, sizeof(why)), PL_OK, "%s", why);
+			snprintf(value, sizeof(value), "%" PRIu64, over[j]);
+			cr_assert_eq(pl_conf_check(key->name, value, why, sizeof(why)), PL_ERR_FORMAT, "%s", key->name);
 		}
 	}
 }
@@ -248,12 +248,12 @@ Test(conf, files_that_are_no_text_are_refused)
 
 Test(conf, a_missing_file_or_an_endless_path_is_an_error)
 {
-	cr_assert_eq(pl_conf_read(conf, dir, why, sizeof why), PL_ERR_IO);
+	cr_assert_eq(pl_conf_read(conf, dir, why, sizeof(why)), PL_ERR_IO);
 	cr_assert(strstr(why, "/parley.conf: No such file or directory; `parley init` makes a node's directory"), "%s", why);
 	char path[2000];
-	memset(path, 'd', sizeof path - 1);
-	path[sizeof path - 1] = '\0';
-	cr_assert_eq(pl_conf_read(conf, path, why, sizeof why), PL_ERR_FORMAT);
+	memset(path, 'd', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	cr_assert_eq(pl_conf_read(conf, path, why, sizeof(why)), PL_ERR_FORMAT);
 	path[PL_PATH_BYTES_MAX - 5] = '\0'; /* the directory fits, its files do not */
 	cr_assert_eq(pl_conf_default(conf, path), PL_ERR_LIMIT);
 	path[100] = '\0'; /* a Unix socket's path is shorter than others */
@@ -265,10 +265,10 @@ Test(conf, the_template_says_what_holds_without_it)
 {
 	char *text = pl_conf_template(NULL, NULL, 0);
 	cr_assert(text);
-	struct pl_conf *plain = calloc(1, sizeof *plain);
+	struct pl_conf *plain = calloc(1, sizeof(*plain));
 	cr_assert_eq(pl_conf_default(plain, dir), PL_OK);
 	cr_assert_eq(read_text(text), PL_OK, "%s", why);
-	cr_assert_arr_eq(conf, plain, sizeof *conf);
+	cr_assert_arr_eq(conf, plain, sizeof(*conf));
 
 	/* every commented default is one that can be taken in */
 	unsigned taken = 0;
@@ -285,10 +285,10 @@ Test(conf, the_template_says_what_holds_without_it)
 	cr_assert_eq(read_text(live), PL_OK, "%s\n%s", why, live);
 	cr_assert_eq(conf->listen_count, 1);
 	cr_assert_eq(conf->peers_count, 1);
-	memcpy(conf->listen, plain->listen, sizeof conf->listen);
-	memset(conf->peers, 0, sizeof conf->peers);
+	memcpy(conf->listen, plain->listen, sizeof(conf->listen));
+	memset(conf->peers, 0, sizeof(conf->peers));
 	conf->listen_count = conf->peers_count = 0;
-	cr_assert_arr_eq(conf, plain, sizeof *conf);
+	cr_assert_arr_eq(conf, plain, sizeof(*conf));
 	for (size_t i = 0; pl_conf_key(i); i++)
 		taken--;
 	cr_assert_eq(taken, 0, "keys and lines of the template differ in number");
@@ -314,12 +314,12 @@ Test(conf, the_template_carries_the_given_values)
 
 Test(conf, single_values_are_checked_as_in_the_file)
 {
-	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102", why, sizeof why), PL_OK);
-	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102 # x", why, sizeof why), PL_ERR_FORMAT);
-	cr_assert_eq(pl_conf_check("peer", "CHE", why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102", why, sizeof(why)), PL_OK);
+	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102 # x", why, sizeof(why)), PL_ERR_FORMAT);
+	cr_assert_eq(pl_conf_check("peer", "CHE", why, sizeof(why)), PL_ERR_FORMAT);
 	cr_assert_str_eq(why, "peer = CHE: expected NODE host:port [courier=FILE]; a further line for a node adds an address");
-	cr_assert_eq(pl_conf_check("listen", "a:1\nkey = b", why, sizeof why), PL_ERR_FORMAT);
-	cr_assert_eq(pl_conf_check("lissen", "a:1", why, sizeof why), PL_ERR_UNKNOWN);
+	cr_assert_eq(pl_conf_check("listen", "a:1\nkey = b", why, sizeof(why)), PL_ERR_FORMAT);
+	cr_assert_eq(pl_conf_check("lissen", "a:1", why, sizeof(why)), PL_ERR_UNKNOWN);
 	cr_assert_str_eq(why, "lissen is not a key; did you mean listen?");
 }
 
@@ -336,13 +336,13 @@ Test(conf, addresses_are_split)
 	};
 	char host[PL_ADDRESS_BYTES_MAX + 1];
 	uint16_t port;
-	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		cr_assert_eq(pl_address_split(good[i].address, host, sizeof host, &port), PL_OK, "%s", good[i].address);
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		cr_assert_eq(pl_address_split(good[i].address, host, sizeof(host), &port), PL_OK, "%s", good[i].address);
 		cr_assert_str_eq(host, good[i].host);
 		cr_assert_eq(port, good[i].port);
 	}
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		cr_assert_eq(pl_address_split(bad[i], host, sizeof host, &port), PL_ERR_FORMAT, "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		cr_assert_eq(pl_address_split(bad[i], host, sizeof(host), &port), PL_ERR_FORMAT, "%s", bad[i]);
 	cr_assert_eq(pl_address_split("localhost:1", host, 9, &port), PL_ERR_FORMAT); /* no room for the NUL */
 	cr_assert_eq(pl_address_split("localhost:1", host, 10, &port), PL_OK);
 }
@@ -368,7 +368,7 @@ Test(conf, table_and_document_agree)
 	char line[1024];
 	bool inside = false;
 	size_t index = 0;
-	while (fgets(line, sizeof line, document)) {
+	while (fgets(line, sizeof(line), document)) {
 		if (strncmp(line, "## ", 3) == 0)
 			inside = strcmp(line, "## Configuration\n") == 0;
 		if (!inside || strncmp(line, "| `", 3) != 0)
@@ -381,7 +381,7 @@ Test(conf, table_and_document_agree)
 		cr_assert_gt(strlen(cell(&rest)), 20, "%s wants an explanation", name);
 		cr_assert_str_eq(cell(&rest), *key->default_text ? key->default_text : "none", "default of %s", name);
 		char range[128];
-		snprintf(range, sizeof range, "%" PRIu64 " to %" PRIu64, key->min, key->max);
+		snprintf(range, sizeof(range), "%" PRIu64 " to %" PRIu64, key->min, key->max);
 		cr_assert_str_eq(cell(&rest), key->form ? key->form : range, "range of %s", name);
 	}
 	fclose(document);

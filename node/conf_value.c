@@ -27,7 +27,7 @@ enum pl_err pl_conf_fail(struct pl_conf_reader *reader, const char *format, ...)
 struct pl_conf_shown pl_conf_show(const char *text)
 {
 	struct pl_conf_shown shown;
-	pl_visible(text, strlen(text), shown.text, sizeof shown.text);
+	pl_visible(text, strlen(text), shown.text, sizeof(shown.text));
 	return shown;
 }
 
@@ -90,7 +90,7 @@ static bool address_is_good(const char *address)
 {
 	char host[PL_ADDRESS_BYTES_MAX + 1];
 	uint16_t port;
-	return pl_address_split(address, host, sizeof host, &port) == PL_OK && port != 0;
+	return pl_address_split(address, host, sizeof(host), &port) == PL_OK && port != 0;
 }
 
 /* --- values --- */
@@ -156,11 +156,11 @@ static enum pl_err set_path(struct pl_conf_reader *reader, const struct pl_conf_
 		                    pl_conf_show(value).text,
 		                    PL_PATH_BYTES_MAX - 1);
 	struct sockaddr_un address;
-	if (key->type == PL_CONF_SOCKET && reader->file && strlen(path) >= sizeof address.sun_path)
+	if (key->type == PL_CONF_SOCKET && reader->file && strlen(path) >= sizeof(address.sun_path))
 		return pl_conf_fail(reader,
 		                    "%s = %s: with the directory in front this path has %zu bytes, and a Unix socket's has at most %zu;"
 		                    " expected a shorter one",
-		                    key->about.name, pl_conf_show(value).text, strlen(path), sizeof address.sun_path - 1);
+		                    key->about.name, pl_conf_show(value).text, strlen(path), sizeof(address.sun_path) - 1);
 	strcpy(out, path);
 	return PL_OK;
 }
@@ -206,8 +206,8 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 
 	char courier_file[PL_PATH_BYTES_MAX] = "";
 	if (courier) {
-		char *file = courier + sizeof courier_word - 1;
-		if (strncmp(courier, courier_word, sizeof courier_word - 1) != 0 || !unquote(file) || *file == '\0')
+		char *file = courier + sizeof(courier_word) - 1;
+		if (strncmp(courier, courier_word, sizeof(courier_word) - 1) != 0 || !unquote(file) || *file == '\0')
 			return pl_conf_fail(reader, "peer = %s: expected courier=FILE after the address", pl_conf_show(whole).text);
 		if (!pl_conf_join(conf->dir, file, courier_file))
 			return pl_conf_fail(reader, "peer = %s: the courier key's path is too long", pl_conf_show(whole).text);
@@ -224,7 +224,7 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 	if (conf->peers_count == PL_NODES_MAX)
 		return pl_conf_fail(reader, "peer = %s: more than %d peer lines", pl_conf_show(whole).text, PL_NODES_MAX);
 	struct pl_peer_conf *peer = &conf->peers[conf->peers_count++];
-	memset(peer, 0, sizeof *peer);
+	memset(peer, 0, sizeof(*peer));
 	strcpy(peer->node_name, name);
 	strcpy(peer->address, address);
 	strcpy(peer->courier_key_file, courier_file);

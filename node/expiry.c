@@ -36,7 +36,7 @@ bool pl_expiry_warning(const struct pl_charter *charter, uint16_t self, uint64_t
 	time_t s = (time_t)(until_ms / 1000);
 	struct tm utc;
 	if (gmtime_r(&s, &utc) != NULL)
-		(void)strftime(date, sizeof date, "%Y-%m-%d", &utc);
+		(void)strftime(date, sizeof(date), "%Y-%m-%d", &utc);
 	pl_charter_node_name(charter, node, name);
 	if (until_ms <= now_ms)
 		snprintf(why, why_max, "the certificate of %s ended on %s: it gets no link any more; found the network anew", name, date);

@@ -105,9 +105,9 @@ static void sync_folder_of(const char *path)
 	char folder[PL_FILE_PATH_BYTES_MAX];
 	const char *slash = strrchr(path, '/');
 	if (slash == NULL)
-		snprintf(folder, sizeof folder, ".");
+		snprintf(folder, sizeof(folder), ".");
 	else
-		snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+		snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return; /* a folder that may be written but not read: the name reaches the disk a little later */
@@ -134,8 +134,8 @@ static enum pl_err exists(const char *path, char *why, size_t why_max)
 
 enum pl_err pl_file_begin(const char *path, bool is_new, struct pl_file *out, char *why, size_t why_max)
 {
-	int length = snprintf(out->temporary, sizeof out->temporary, "%s.XXXXXX", path);
-	if (length < 0 || (size_t)length >= sizeof out->temporary)
+	int length = snprintf(out->temporary, sizeof(out->temporary), "%s.XXXXXX", path);
+	if (length < 0 || (size_t)length >= sizeof(out->temporary))
 		return pl_why(why, why_max, PL_ERR_LIMIT, "%.80s…: the path is too long", path);
 	memcpy(out->path, path, strlen(path) + 1);
 	out->is_new = is_new;

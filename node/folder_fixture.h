@@ -23,7 +23,7 @@ static inline void folder_make(void)
 static inline void folder_remove(void)
 {
 	char command[128];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	cr_assert_eq(system(command), 0);
 }
 
@@ -33,7 +33,7 @@ static inline const char *in_dir(const char *name)
 	static char paths[8][128];
 	static int next;
 	char *path = paths[next++ % 8];
-	snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
 	return path;
 }
 
@@ -56,7 +56,7 @@ static inline unsigned mode_of(const char *path)
 
 static inline void put(const char *path, unsigned mode, const void *bytes, size_t count)
 {
-	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_file_replace(path, mode, bytes, count, why, sizeof(why)), PL_OK, "%s", why);
 }
 
 #endif

@@ -74,7 +74,7 @@ static enum pl_err paper_read(const uint8_t *bytes, size_t count, bool is_secret
 {
 	struct pl_mp_token tokens[PAYLOAD_TOKENS_MAX];
 	size_t tokens_count;
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	enum pl_err err = pl_mp_parse(bytes, count, tokens, PAYLOAD_TOKENS_MAX, &tokens_count);
 	if (err != PL_OK)
 		return err;
@@ -114,12 +114,12 @@ static bool public_path(const char *path, char *out, size_t out_max)
 
 static void public_of(const struct paper *secret, struct paper *out)
 {
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	out->role = secret->role;
-	memcpy(out->comment, secret->comment, sizeof out->comment);
+	memcpy(out->comment, secret->comment, sizeof(out->comment));
 	uint8_t secret_key[PL_SIGN_SECRET_BYTES];
 	pl_sign_keypair(secret->items[0], out->items[0], secret_key);
-	sodium_memzero(secret_key, sizeof secret_key);
+	sodium_memzero(secret_key, sizeof(secret_key));
 	if (secret->role == PL_KEY_NODE)
 		(void)crypto_scalarmult_base(out->items[1], secret->items[1]);
 }
@@ -128,7 +128,7 @@ static enum pl_err public_write(const char *path, const struct paper *paper, cha
 {
 	uint8_t bytes[PAYLOAD_BYTES_MAX];
 	size_t count;
-	enum pl_err err = paper_write(paper, false, bytes, sizeof bytes, &count);
+	enum pl_err err = paper_write(paper, false, bytes, sizeof(bytes), &count);
 	if (err != PL_OK)
 		return pl_why(why, why_max, err, "%s: cannot be written: %s", path, pl_err_str(err));
 	return pl_file_write_new(path, 0644, bytes, count, why, why_max);
@@ -146,7 +146,7 @@ static enum pl_err key_new(const char *path, enum pl_key_role role, const char *
                            struct pl_keyfile_cost cost, char *why, size_t why_max)
 {
 	char pub[PL_FILE_PATH_BYTES_MAX];
-	if (!public_path(path, pub, sizeof pub))
+	if (!public_path(path, pub, sizeof(pub)))
 		return pl_why(why, why_max, PL_ERR_LIMIT, "%.80s…: the path is too long", path);
 	if (strlen(comment) > PL_NAME_BYTES_MAX)
 		return pl_why(why, why_max, PL_ERR_LIMIT, "%s: the comment has more than %d bytes", path, PL_NAME_BYTES_MAX);
@@ -167,11 +167,11 @@ static enum pl_err key_new(const char *path, enum pl_key_role role, const char *
 	uint8_t file[PAYLOAD_BYTES_MAX + PL_KEYFILE_OVERHEAD], salt[16], nonce[24];
 	size_t payload_bytes;
 	paper->role = role;
-	memset(paper->comment, 0, sizeof paper->comment);
+	memset(paper->comment, 0, sizeof(paper->comment));
 	memcpy(paper->comment, comment, strlen(comment));
-	randombytes_buf(paper->items, sizeof paper->items);
-	randombytes_buf(salt, sizeof salt);
-	randombytes_buf(nonce, sizeof nonce);
+	randombytes_buf(paper->items, sizeof(paper->items));
+	randombytes_buf(salt, sizeof(salt));
+	randombytes_buf(nonce, sizeof(nonce));
 
 	enum pl_err err = paper_write(paper, true, payload, PAYLOAD_BYTES_MAX, &payload_bytes);
 	if (err == PL_OK)
@@ -257,7 +257,7 @@ enum pl_err pl_key_read_signing(const char *path, const char *passphrase, struct
 		err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: holds a node's keys; a root, node-role or personnel key is needed", path);
 	if (err == PL_OK) {
 		out->role = paper->role;
-		memcpy(out->comment, paper->comment, sizeof out->comment);
+		memcpy(out->comment, paper->comment, sizeof(out->comment));
 		pl_sign_keypair(paper->items[0], out->public_key, out->secret);
 	}
 	sodium_free(paper);
@@ -273,7 +273,7 @@ enum pl_err pl_key_read_node(const char *path, const char *passphrase, struct pl
 	if (err == PL_OK && paper->role != PL_KEY_NODE)
 		err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: is a %s key; a node's keys are needed", path, pl_key_role_name(paper->role));
 	if (err == PL_OK) {
-		memcpy(out->comment, paper->comment, sizeof out->comment);
+		memcpy(out->comment, paper->comment, sizeof(out->comment));
 		pl_sign_keypair(paper->items[0], out->node_id, out->sign_secret);
 		memcpy(out->noise_secret, paper->items[1], 32);
 		(void)crypto_scalarmult_base(out->noise_public, out->noise_secret);
@@ -285,9 +285,9 @@ enum pl_err pl_key_read_node(const char *path, const char *passphrase, struct pl
 
 static void fill_public(const struct paper *paper, struct pl_public_key *out)
 {
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	out->role = paper->role;
-	memcpy(out->comment, paper->comment, sizeof out->comment);
+	memcpy(out->comment, paper->comment, sizeof(out->comment));
 	memcpy(out->public_key, paper->items[0], 32);
 	if (paper->role == PL_KEY_NODE)
 		memcpy(out->noise_public, paper->items[1], 32);
@@ -310,7 +310,7 @@ enum pl_err pl_key_public_of(const char *path, const char *passphrase, struct pl
 enum pl_err pl_key_write_public(const struct pl_public_key *key, const char *path, char *why, size_t why_max)
 {
 	struct paper paper = { .role = key->role };
-	memcpy(paper.comment, key->comment, sizeof paper.comment);
+	memcpy(paper.comment, key->comment, sizeof(paper.comment));
 	memcpy(paper.items[0], key->public_key, 32);
 	memcpy(paper.items[1], key->noise_public, 32);
 	return public_write(path, &paper, why, why_max);

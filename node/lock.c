@@ -12,7 +12,7 @@
 static enum pl_err fail_in_use(int fd, const char *dir, char *why, size_t why_max)
 {
 	char text[32];
-	ssize_t count = pread(fd, text, sizeof text - 1, 0);
+	ssize_t count = pread(fd, text, sizeof(text) - 1, 0);
 	text[count > 0 ? count : 0] = '\0';
 	long pid = strtol(text, NULL, 10);
 	if (pid > 0)
@@ -26,8 +26,8 @@ enum pl_err pl_lock_take(const char *dir, struct pl_lock *out, char *why, size_t
 {
 	char path[PL_PATH_BYTES_MAX], pid[32];
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int length = snprintf(path, sizeof path, "%s/lock", dir);
-	if (length < 0 || (size_t)length >= sizeof path) {
+	int length = snprintf(path, sizeof(path), "%s/lock", dir);
+	if (length < 0 || (size_t)length >= sizeof(path)) {
 		snprintf(why, why_max, "the path of the node's directory is too long");
 		return PL_ERR_LIMIT;
 	}
@@ -46,7 +46,7 @@ enum pl_err pl_lock_take(const char *dir, struct pl_lock *out, char *why, size_t
 		}
 		goto done;
 	}
-	length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+	length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	/* The number is for people alone: a full disk, which has no room for it, is no reason not to start. */
 	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)length, 0) != length)
 		(void)!ftruncate(fd, 0);

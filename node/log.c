@@ -59,7 +59,7 @@ void pl_log_time(uint64_t unix_ms, char out[PL_LOG_TIME_BYTES])
 	struct tm utc;
 	gmtime_r(&seconds, &utc);
 	char text[96]; /* what the compiler thinks that the fields could need */
-	snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
 	         utc.tm_min, utc.tm_sec, (unsigned)(unix_ms % 1000));
 	memcpy(out, text, PL_LOG_TIME_BYTES - 1);
 	out[PL_LOG_TIME_BYTES - 1] = '\0';
@@ -114,7 +114,7 @@ struct line {
 
 __attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
 {
-	size_t room = sizeof line->text - LINE_TAIL_BYTES - line->length;
+	size_t room = sizeof(line->text) - LINE_TAIL_BYTES - line->length;
 	va_list args;
 	va_start(args, format);
 	int count = line->cut ? 0 : vsnprintf(line->text + line->length, room, format, args);
@@ -135,7 +135,7 @@ static void add_hex(struct line *line, const uint8_t *bytes, size_t count)
 static void add_text_value(struct line *line, const char *text, size_t count)
 {
 	char shown[VALUE_BYTES_MAX * 4 + 1];
-	size_t shown_bytes = pl_visible(text, count, shown, sizeof shown);
+	size_t shown_bytes = pl_visible(text, count, shown, sizeof(shown));
 	bool plain = shown_bytes > 0 && strcspn(shown, " =\"\\") == shown_bytes;
 	if (!plain)
 		add(line, "\"");

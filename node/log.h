@@ -69,7 +69,7 @@ struct pl_log_site {
 		static struct pl_log_site site_; \
 		if (pl_log_enabled(log_level)) { \
 			const struct pl_log_field fields_[] = { { .name = NULL }, ##__VA_ARGS__ }; \
-			pl_log_write(&site_, (log_level), (log_component), (log_message), fields_ + 1, sizeof fields_ / sizeof *fields_ - 1); \
+			pl_log_write(&site_, (log_level), (log_component), (log_message), fields_ + 1, sizeof(fields_) / sizeof(*fields_) - 1); \
 		} \
 	} while (0)
 

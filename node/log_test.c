@@ -30,7 +30,7 @@ static void open_log(enum pl_log_level level, bool json)
 static const char *take(void)
 {
 	static char text[1 << 16];
-	ssize_t count = pread(fileno(file), text, sizeof text - 1, 0);
+	ssize_t count = pread(fileno(file), text, sizeof(text) - 1, 0);
 	cr_assert(count >= 0);
 	text[count] = '\0';
 	cr_assert(ftruncate(fileno(file), 0) == 0);
@@ -83,7 +83,7 @@ Test(log, what_a_peer_sends_cannot_forge_a_line_or_drive_a_terminal)
 {
 	open_log(PL_LOG_INFO, false);
 	static const char nasty[] = "x\n2026 error: all lost\x1b]0;t\x07 \xe2\x80\xaegnp.exe \xff\xc0\xaf \xc2\x9b";
-	PL_LOG(PL_LOG_INFO, "net", "name", PL_F_STRN("peer", nasty, sizeof nasty - 1));
+	PL_LOG(PL_LOG_INFO, "net", "name", PL_F_STRN("peer", nasty, sizeof(nasty) - 1));
 	cr_assert_str_eq(take(), "2026-11-24T12:00:00.123Z info    net: name peer=\"x\\n2026 error: all lost\\x1b]0;t\\x07 \\u{202e}gnp.exe "
 	                         "\\xff\\xc0\\xaf \\u{009b}\"\n");
 	PL_LOG(PL_LOG_INFO, "net", "quotes", PL_F_STR("a", "say \"hi\""), PL_F_STR("b", ""), PL_F_STR("c", "k=v"), PL_F_STR("d", "Zürich"));
@@ -141,10 +141,10 @@ Test(log, debug_lines_have_no_budget)
 Test(log, long_values_are_cut_and_lines_stay_within_their_limit)
 {
 	char value[5000];
-	memset(value, '\x01', sizeof value);
+	memset(value, '\x01', sizeof(value));
 	for (int json = 0; json <= 1; json++) {
 		open_log(PL_LOG_INFO, json);
-		struct pl_log_field field = PL_F_STRN("v", value, sizeof value);
+		struct pl_log_field field = PL_F_STRN("v", value, sizeof(value));
 		PL_LOG(PL_LOG_INFO, "net", "long", field, field, field, PL_F_U64("tail", 1));
 		const char *text = take();
 		cr_assert_eq(lines(text), 1);
@@ -165,7 +165,7 @@ Test(log, under_systemd_a_line_starts_with_its_priority)
 	struct stat about;
 	cr_assert(fstat(fileno(file), &about) == 0);
 	char stream[64];
-	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)about.st_dev, (uintmax_t)about.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
 	pl_log_open(fileno(file), PL_LOG_INFO, false);
 	PL_LOG(PL_LOG_WARNING, "net", "bare");
@@ -195,7 +195,7 @@ Test(log, threads_do_not_mix_their_lines)
 	static char expected[] = "2026-11-24T12:00:00.123Z debug   net: from a thread tail=end\n";
 	const char *text = take();
 	unsigned count = 0;
-	for (; strncmp(text, expected, sizeof expected - 1) == 0; text += sizeof expected - 1)
+	for (; strncmp(text, expected, sizeof(expected) - 1) == 0; text += sizeof(expected) - 1)
 		count++;
 	cr_assert_str_eq(text, "");
 	cr_assert_eq(count, 800);

@@ -53,7 +53,7 @@ static void add_label_value(struct pl_metrics *metrics, const char *value)
 {
 	char shown[512];
 	if (!pl_utf8_is_valid(value, strlen(value))) {
-		pl_visible(value, strlen(value), shown, sizeof shown);
+		pl_visible(value, strlen(value), shown, sizeof(shown));
 		value = shown;
 	}
 	add_escaped(metrics, value, true);
@@ -84,7 +84,7 @@ static void add_name(struct pl_metrics *metrics, const char *suffix, const struc
 static void add_u64(struct pl_metrics *metrics, uint64_t value)
 {
 	char text[32];
-	snprintf(text, sizeof text, "%" PRIu64 "\n", value);
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", value);
 	add(metrics, text);
 }
 
@@ -97,7 +97,7 @@ static void format_double(double value, char text[32])
 	for (int digits = 6; digits <= 17; digits++) { /* the shortest that reads back as the same number */
 		snprintf(text, 32, "%.*g", digits, value);
 		double back = strtod(text, NULL);
-		if (memcmp(&back, &value, sizeof value) == 0)
+		if (memcmp(&back, &value, sizeof(value)) == 0)
 			return;
 	}
 }

@@ -44,7 +44,7 @@ Test(metrics, numbers_read_back_as_they_were)
 	struct pl_metrics metrics = { 0 };
 	pl_metrics_family(&metrics, "m", PL_METRIC_GAUGE, "h");
 	static const double values[] = { 0, -0.5, 0.1, 1.0 / 3, 1e300, 123456789012.0, (double)INFINITY, -(double)INFINITY, (double)NAN };
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
 		pl_metrics_double(&metrics, values[i]);
 	assert_text(&metrics, "# HELP m h\n# TYPE m gauge\nm 0\nm -0.5\nm 0.1\nm 0.3333333333333333\nm 1e+300\nm 123456789012\nm +Inf\nm -Inf\nm NaN\n");
 }
@@ -56,7 +56,7 @@ Test(metrics, histograms_count_up_to_each_bound)
 	struct pl_histogram histogram;
 	pl_histogram_init(&histogram, bounds, 3);
 	static const double values[] = { 0.0005, 0.001, 0.0011, 0.05, 7, 8 };
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
 		pl_histogram_observe(&histogram, values[i]);
 	pl_metrics_family(&metrics, "commit_seconds", PL_METRIC_HISTOGRAM, "h");
 	pl_metrics_histogram(&metrics, &histogram, PL_LABEL("class", "urgent"));

@@ -18,7 +18,7 @@ static bool send_text(const char *text)
 	if (!path || (path[0] != '/' && path[0] != '@') || path[1] == '\0')
 		return false;
 	size_t length = strlen(path);
-	if (length >= sizeof address.sun_path)
+	if (length >= sizeof(address.sun_path))
 		return false;
 	memcpy(address.sun_path, path, length);
 	socklen_t address_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
@@ -40,8 +40,8 @@ static bool send_text(const char *text)
 static bool send_status(const char *state, const char *status)
 {
 	char text[512], shown[400];
-	pl_visible(status, strlen(status), shown, sizeof shown); /* a line break would be another assignment */
-	snprintf(text, sizeof text, "%sSTATUS=%s", state, shown);
+	pl_visible(status, strlen(status), shown, sizeof(shown)); /* a line break would be another assignment */
+	snprintf(text, sizeof(text), "%sSTATUS=%s", state, shown);
 	return send_text(text);
 }
 

@@ -108,10 +108,10 @@ static enum pl_err passphrase_from_terminal(const char *prompt, bool confirm, ch
 		err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: an empty passphrase was given", prompt);
 	if (err == PL_OK && confirm) {
 		char again[PL_PASSPHRASE_BYTES_MAX];
-		err = prompt_once(tty, "the same again", again, sizeof again, why, why_max);
+		err = prompt_once(tty, "the same again", again, sizeof(again), why, why_max);
 		if (err == PL_OK && strcmp(buffer, again) != 0)
 			err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: the two passphrases differ; nothing was done", prompt);
-		sodium_memzero(again, sizeof again);
+		sodium_memzero(again, sizeof(again));
 	}
 	close(tty);
 	return err;
@@ -125,8 +125,8 @@ enum pl_err pl_passphrase_get(const char *file, const char *prompt, int confirm,
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	if (credentials != NULL) {
 		char path[PL_FILE_PATH_BYTES_MAX];
-		int length = snprintf(path, sizeof path, "%s/passphrase", credentials);
-		if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
+		int length = snprintf(path, sizeof(path), "%s/passphrase", credentials);
+		if (length > 0 && (size_t)length < sizeof(path) && access(path, F_OK) == 0)
 			return passphrase_from_file(path, buffer, passphrase_max, why, why_max);
 	}
 	const char *variable = getenv("PARLEY_PASSPHRASE");

@@ -20,7 +20,7 @@ enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, str
 	const char *slash = strchr(text, '/');
 	uint64_t seq = 0;
 
-	if (!slash || (size_t)(slash - text) >= sizeof name || slash == text)
+	if (!slash || (size_t)(slash - text) >= sizeof(name) || slash == text)
 		return PL_ERR_FORMAT;
 	memcpy(name, text, (size_t)(slash - text));
 	name[slash - text] = '\0';

@@ -16,7 +16,7 @@ Test(ref, what_is_written_is_read_again)
 	static const struct pl_ref refs[] = { { 2, 0, 17 }, { 3, 2, 1 }, { 0, 1, 9999999999999999999u } };
 	static const char *const texts[] = { "FIN/0/17", "FIN.2/2/1", "CHE/1/9999999999999999999" };
 
-	for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+	for (size_t i = 0; i < sizeof(refs) / sizeof(*refs); i++) {
 		char text[PL_REF_TEXT_BYTES];
 		struct pl_ref ref;
 		pl_ref_format(&net->charter, refs[i], text);
@@ -35,7 +35,7 @@ Test(ref, no_place_has_a_second_spelling)
 	};
 	struct pl_ref ref;
 
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		cr_assert_eq(pl_ref_parse(&net->charter, texts[i], &ref), PL_ERR_FORMAT, "'%s'", texts[i]);
 }
 
@@ -44,6 +44,6 @@ Test(ref, a_node_is_one_of_the_charter)
 	static const char *const texts[] = { "NOR/0/17", "FIN.3/0/17", "fin/0/17", "FIN.1/0/17", "FIN./0/17" };
 	struct pl_ref ref;
 
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		cr_assert_eq(pl_ref_parse(&net->charter, texts[i], &ref), PL_ERR_UNKNOWN, "'%s'", texts[i]);
 }

@@ -101,7 +101,7 @@ static void on_closed(uv_handle_t *handle)
 
 enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTES], pl_verified done, void *ctx, struct pl_verifier **out)
 {
-	struct pl_verifier *verifier = calloc(1, sizeof *verifier);
+	struct pl_verifier *verifier = calloc(1, sizeof(*verifier));
 
 	if (!verifier)
 		return PL_ERR_MEMORY;
@@ -139,7 +139,7 @@ enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, cons
 	const size_t bytes = (size_t)count * PL_ENTRY_HEADER_BYTES;
 
 	assert(count <= PL_VERIFIER_HEADERS_MAX);
-	struct request *request = malloc(sizeof *request + bytes);
+	struct request *request = malloc(sizeof(*request) + bytes);
 	if (!request)
 		return PL_ERR_MEMORY;
 	*request = (struct request){ .token = token, .count = count };

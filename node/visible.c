@@ -59,7 +59,7 @@ bool pl_char_is_hidden(uint32_t c)
 		{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, /* controls of shorthand and of music */
 		{ 0xe0000, 0xe0fff },                   /* tags, variation selectors supplement */
 	};
-	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
 		if (c >= hidden[i].first && c <= hidden[i].last)
 			return true;
 	return (c & 0xfffe) == 0xfffe; /* never characters */
@@ -80,7 +80,7 @@ static unsigned joining_script(uint32_t c)
 		{ 0xd00, 0xd63, 11 }, { 0xd7a, 0xd7f, 11 }, { 0xd80, 0xddf, 12 }, /* Malayalam, Sinhala */
 		{ 0x1000, 0x103f, 13 }, { 0x1050, 0x108f, 13 }, { 0x1780, 0x17d3, 14 }, { 0x1820, 0x18aa, 15 }, /* Myanmar, Khmer, Mongolian */
 	};
-	for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(*blocks); i++)
 		if (c >= blocks[i].first && c <= blocks[i].last)
 			return pl_char_is_hidden(c) ? 0 : blocks[i].script;
 	return 0;
@@ -98,7 +98,7 @@ bool pl_char_is_hidden_there(uint32_t before, uint32_t character, const char *af
 size_t pl_visible(const char *text, size_t text_bytes, char *out, size_t out_max)
 {
 	static const char cut[] = "…";
-	assert(out_max >= sizeof cut);
+	assert(out_max >= sizeof(cut));
 	uint32_t before = 0;
 	size_t length = 0, cut_at = 0; /* cut_at: the last place from which the mark still fits */
 	while (text_bytes > 0) {
@@ -108,20 +108,20 @@ size_t pl_visible(const char *text, size_t text_bytes, char *out, size_t out_max
 		size_t taken = pl_utf8_decode(text, text_bytes, &c), piece_bytes;
 		if (taken == 0) {
 			taken = 1;
-			piece_bytes = (size_t)snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(uint8_t)text[0]);
+			piece_bytes = (size_t)snprintf(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)text[0]);
 		} else if (c == '\n' || c == '\t' || c == '\r' || c == '\\') {
-			piece_bytes = (size_t)snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : '\\');
+			piece_bytes = (size_t)snprintf(escape, sizeof(escape), "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : '\\');
 		} else if (pl_char_is_hidden_there(before, c, text + taken, text_bytes - taken)) {
-			piece_bytes = (size_t)snprintf(escape, sizeof escape, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
+			piece_bytes = (size_t)snprintf(escape, sizeof(escape), c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 		} else {
 			piece = text;
 			piece_bytes = taken;
 		}
-		if (length + sizeof cut <= out_max)
+		if (length + sizeof(cut) <= out_max)
 			cut_at = length;
 		if (length + piece_bytes + 1 > out_max) {
-			memcpy(out + cut_at, cut, sizeof cut);
-			return cut_at + sizeof cut - 1;
+			memcpy(out + cut_at, cut, sizeof(cut));
+			return cut_at + sizeof(cut) - 1;
 		}
 		memcpy(out + length, piece, piece_bytes);
 		length += piece_bytes;

@@ -6,7 +6,7 @@
 static const char *visible(const char *text, size_t count)
 {
 	static char out[256];
-	size_t length = pl_visible(text, count, out, sizeof out);
+	size_t length = pl_visible(text, count, out, sizeof(out));
 	cr_assert_eq(length, strlen(out));
 	return out;
 }
@@ -38,9 +38,9 @@ Test(visible, what_has_no_form_is_shown)
 	static const uint32_t formless[] = { 0xad, 0x34f, 0x61c, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180b, 0x180e, 0x180f, 0x200b, 0x2060, 0x2064, 0x2800,
 	                                     0x3164, 0xfe00, 0xfe0f, 0xfeff, 0xffa0, 0xfff0, 0x1bca0, 0x1d173, 0xe0001, 0xe0100 };
 	static const uint32_t with_form[] = { 0x2801, 0x1161, 0x3163, 0x3165, 0xff9f, 0xffa1, 0xfe10, 0xfffd, 0x1f642, 0x20ac };
-	for (size_t i = 0; i < sizeof formless / sizeof *formless; i++)
+	for (size_t i = 0; i < sizeof(formless) / sizeof(*formless); i++)
 		cr_assert(pl_char_is_hidden(formless[i]), "U+%04x", (unsigned)formless[i]);
-	for (size_t i = 0; i < sizeof with_form / sizeof *with_form; i++)
+	for (size_t i = 0; i < sizeof(with_form) / sizeof(*with_form); i++)
 		cr_assert_not(pl_char_is_hidden(with_form[i]), "U+%04x", (unsigned)with_form[i]);
 	cr_assert_str_eq(VISIBLE("CHE\xe3\x85\xa4"), "CHE\\u{3164}");
 }
@@ -77,8 +77,8 @@ Test(visible, every_length_of_out_is_respected)
 	static const char text[] = "ä\x1b\n€xyz";
 	for (size_t max = 4; max < 64; max++) {
 		char out[80];
-		memset(out, '#', sizeof out);
-		size_t length = pl_visible(text, sizeof text - 1, out, max);
+		memset(out, '#', sizeof(out));
+		size_t length = pl_visible(text, sizeof(text) - 1, out, max);
 		cr_assert(length < max);
 		cr_assert_eq(out[length], '\0');
 		cr_assert_eq(out[max], '#');

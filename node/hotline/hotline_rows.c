@@ -276,7 +276,7 @@ enum pl_err pl_hotline_evidence(struct pl_hotline *hotline, sqlite3 *db, const s
 void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const char *name)
 {
 	static const char see_inbox[] = "GET /v1/messages lists the messages that this node can show.";
-	switch ((int)err) {
+	switch (err) {
 	case PL_ERR_FORMAT:
 		pl_reply_error(request, 400, "bad_id", "A message is named by its id (32 hex digits, or at least the first 6), by its place"
 		                                       " (FIN/0/17), or by the id of its entry (64 hex digits).",
@@ -298,8 +298,24 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 	case PL_ERR_STATE:
 		pl_reply_error(request, 503, "not_opened_yet", "Try again in a moment.", "%s has arrived and has not been opened yet", name);
 		return;
-	default: pl_api_reply_failed(request, err, "the message cannot be read"); return;
+	case PL_OK:
+	case PL_ERR_SHORT:
+	case PL_ERR_LIMIT:
+	case PL_ERR_VERSION:
+	case PL_ERR_SIGNATURE:
+	case PL_ERR_CHAIN:
+	case PL_ERR_FORK:
+	case PL_ERR_NETWORK:
+	case PL_ERR_FULL:
+	case PL_ERR_QUOTA:
+	case PL_ERR_EXPIRED:
+	case PL_ERR_NO_KEY:
+	case PL_ERR_MEMORY:
+	case PL_ERR_IO:
+	case PL_ERR_DISK_FULL:
+	case PL_ERR_CORRUPT: break;
 	}
+	pl_api_reply_failed(request, err, "the message cannot be read");
 }
 
 enum pl_err pl_message_cek(const struct pl_hotline *hotline, sqlite3 *db, uint64_t n, unsigned envelope, uint8_t **cek, size_t *cek_bytes)

@@ -16,7 +16,7 @@ Test(http_bad_client, malformed_requests_are_refused)
 	};
 	struct client client;
 	client_connect(&client);
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		client_ask(&client, cases[i].request);
 		cr_assert_eq(client.status, cases[i].status, "%s", cases[i].request);
 		error_code(&client);
@@ -46,7 +46,7 @@ Test(http_bad_client, what_is_not_http_ends_the_connection)
 		{ "POST /upload HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", "HTTP/1.1 400 " },
 		{ "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n", "HTTP/1.1 413 " },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct client client;
 		client_connect(&client);
 		client_send(&client, cases[i].request);
@@ -64,8 +64,8 @@ Test(http_bad_client, a_head_has_a_limit)
 	struct client client;
 	static char request[5 * PL_HTTP_HEAD_BYTES_MAX];
 	static const char start[] = "GET /hello HTTP/1.1\r\n" HOST "X: ";
-	memset(request, 'a', sizeof request);
-	memcpy(request, start, sizeof start - 1);
+	memset(request, 'a', sizeof(request));
+	memcpy(request, start, sizeof(start) - 1);
 	client_connect(&client);
 	memcpy(request + PL_HTTP_HEAD_BYTES_MAX - 4, "\r\n\r\n", 4);
 	client_send_bytes(&client, request, PL_HTTP_HEAD_BYTES_MAX);
@@ -82,7 +82,7 @@ Test(http_bad_client, a_head_has_a_limit)
 
 	memset(request + PL_HTTP_HEAD_BYTES_MAX - 4, 'a', 5); /* one without an end */
 	client_connect(&client);
-	client_send_bytes(&client, request, sizeof request);
+	client_send_bytes(&client, request, sizeof(request));
 	client_wait_eof(&client);
 	cr_assert(strncmp(client.in, "HTTP/1.1 431 ", 13) == 0, "%s", client.in);
 	client_close(&client);
@@ -226,9 +226,9 @@ Test(http_bad_client, other_users_are_refused)
 			_exit(1);
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		strcpy(address.sun_path, path);
-		if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, GET("/hello"), sizeof GET("/hello") - 1) < 0)
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || write(fd, GET("/hello"), sizeof(GET("/hello")) - 1) < 0)
 			_exit(2);
-		ssize_t count = read(fd, reply, sizeof reply);
+		ssize_t count = read(fd, reply, sizeof(reply));
 		_exit(count > 12 && memcmp(reply, "HTTP/1.1 403", 12) == 0 && write(pipe_fds[1], "x", 1) == 1 ? 0 : 3);
 	}
 	close(pipe_fds[1]);

@@ -23,7 +23,7 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum
 	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	struct conn *conn = *slot;
 	struct ucred peer;
-	socklen_t peer_bytes = sizeof peer;
+	socklen_t peer_bytes = sizeof(peer);
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED && conn) {
 		*(conn->prev ? &conn->prev->next : &http->conns) = conn->next;
 		if (conn->next)
@@ -33,7 +33,7 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum
 	}
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
 		return;
-	*slot = conn = calloc(1, sizeof *conn);
+	*slot = conn = calloc(1, sizeof(*conn));
 	if (!conn || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) != 0) {
 		free(conn);
 		*slot = NULL;
@@ -122,7 +122,7 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 		return;
 	}
 	if (MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size > PL_HTTP_HEAD_BYTES_MAX) {
-		snprintf(sentence, sizeof sentence, "the request's head has over %d bytes", PL_HTTP_HEAD_BYTES_MAX);
+		snprintf(sentence, sizeof(sentence), "the request's head has over %d bytes", PL_HTTP_HEAD_BYTES_MAX);
 		conn_refuse(conn, 431, "head_too_large", sentence, NULL);
 		return;
 	}
@@ -131,7 +131,7 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 		conn->is_dead = true;
 		return;
 	}
-	int status = request->why ? 400 : request_find_route(request, allow, sizeof allow);
+	int status = request->why ? 400 : request_find_route(request, allow, sizeof(allow));
 	if (status == 400) {
 		conn_refuse(conn, 400, "bad_request", request->why, NULL);
 	} else if (status == 404) {
@@ -145,7 +145,7 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 	} else if (header(conn, "Expect") && body_bytes == 0) { /* RFC 9110, section 10.1.1; the library would go wrong */
 		conn_refuse(conn, 400, "bad_request", "there is an expectation, and no body", NULL);
 	} else if (body_bytes > request->route->body_bytes_max) {
-		snprintf(sentence, sizeof sentence, "the body has %ju bytes; at most %zu are taken here", (uintmax_t)body_bytes,
+		snprintf(sentence, sizeof(sentence), "the body has %ju bytes; at most %zu are taken here", (uintmax_t)body_bytes,
 		         request->route->body_bytes_max);
 		conn_refuse(conn, 413, "too_large", sentence, NULL);
 	} else if (body_bytes > PL_HTTP_BODIES_BYTES_MAX - http->bodies_bytes) {

@@ -59,7 +59,7 @@ void pl_reply_events(struct pl_request *request)
 		}
 		next = strtoull(last, NULL, 10) + 1;
 		if (next < http->first_event || next > http->next_event) {
-			snprintf(text + length, sizeof text - length, "event: missed\ndata: {\"after\":%s}\n\n", last);
+			snprintf(text + length, sizeof(text) - length, "event: missed\ndata: {\"after\":%s}\n\n", last);
 			next = http->first_event;
 		}
 	}
@@ -84,7 +84,7 @@ void pl_http_publish(struct pl_http *http, const char *event_name, json_t *data)
 	struct buffer text = { .count = 0 };
 	char head[128];
 	json_decref(data);
-	int head_count = snprintf(head, sizeof head, "id: %" PRIu64 "\nevent: %s\ndata: ", http->next_event, event_name);
+	int head_count = snprintf(head, sizeof(head), "id: %" PRIu64 "\nevent: %s\ndata: ", http->next_event, event_name);
 	buffer_add(&text, head, (size_t)head_count);
 	if (json)
 		buffer_add(&text, json, count); /* with its line break; JSON has no other */

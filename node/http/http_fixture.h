@@ -143,9 +143,9 @@ static inline void stream_more(struct pl_request *request, void *ctx)
 		(streaming.aborts ? pl_reply_stream_abort : pl_reply_stream_end)(request);
 		return;
 	}
-	memset(piece, 'a' + (int)(streaming.pieces++ % 26), sizeof piece);
+	memset(piece, 'a' + (int)(streaming.pieces++ % 26), sizeof(piece));
 	pl_reply_stream_write(request, piece, 10);
-	pl_reply_stream_write(request, piece + 10, sizeof piece - 10);
+	pl_reply_stream_write(request, piece + 10, sizeof(piece) - 10);
 }
 static inline void stream_gone(struct pl_request *request, void *ctx)
 {
@@ -191,15 +191,15 @@ static inline void setup(void)
 {
 	strcpy(dir, "/tmp/pl-http-XXXXXX");
 	cr_assert(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/sock", dir);
+	snprintf(path, sizeof(path), "%s/sock", dir);
 	uv_loop_init(&loop);
 	pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
-	cr_assert_eq(pl_http_listen(&loop, path, &http, why, sizeof why), PL_OK, "%s", why);
-	cr_assert_eq(pl_http_add_routes(http, routes, sizeof routes / sizeof *routes, route_ctx), PL_OK);
+	cr_assert_eq(pl_http_listen(&loop, path, &http, why, sizeof(why)), PL_OK, "%s", why);
+	cr_assert_eq(pl_http_add_routes(http, routes, sizeof(routes) / sizeof(*routes), route_ctx), PL_OK);
 	http->times.tick = 5;
 	held = NULL;
 	calls = 0;
-	memset(&streaming, 0, sizeof streaming);
+	memset(&streaming, 0, sizeof(streaming));
 }
 
 static inline void teardown(void)
@@ -229,10 +229,10 @@ struct client {
 static inline void client_connect(struct client *client)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	memset(client, 0, sizeof *client);
+	memset(client, 0, sizeof(*client));
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	strcpy(address.sun_path, path);
-	cr_assert_eq(connect(client->fd, (struct sockaddr *)&address, sizeof address), 0, "%s", strerror(errno));
+	cr_assert_eq(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0, "%s", strerror(errno));
 }
 
 static inline void client_close(struct client *client)
@@ -374,7 +374,7 @@ static inline void client_reply(struct client *client)
 		end = client->in ? strstr(client->in, "\r\n\r\n") : NULL;
 		if (end) {
 			size_t head_count = (size_t)(end - client->in) + 4, there = client->count - head_count;
-			cr_assert_lt(head_count, sizeof client->head);
+			cr_assert_lt(head_count, sizeof(client->head));
 			memcpy(client->head, client->in, head_count);
 			client->head[head_count] = '\0';
 			const char *length = strstr(client->head, "Content-Length: ");
@@ -418,7 +418,7 @@ static inline const char *error_code(struct client *client)
 	static char code[64];
 	json_t *root = json_loads(client->body, 0, NULL);
 	cr_assert(root, "no JSON: %s", client->body);
-	snprintf(code, sizeof code, "%s", json_string_value(json_object_get(json_object_get(root, "error"), "code")));
+	snprintf(code, sizeof(code), "%s", json_string_value(json_object_get(json_object_get(root, "error"), "code")));
 	cr_assert(json_is_string(json_object_get(json_object_get(root, "error"), "message")));
 	cr_assert(strstr(client->head, "Content-Type: application/json\r\n"));
 	json_decref(root);

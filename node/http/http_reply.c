@@ -58,7 +58,7 @@ static char *error_text(const char *code, const char *message, const char *hint)
 	char shown[2048];
 	size_t count;
 	if (!pl_utf8_is_valid(message, strlen(message))) {
-		pl_visible(message, strlen(message), shown, sizeof shown);
+		pl_visible(message, strlen(message), shown, sizeof(shown));
 		message = shown;
 	}
 	json_t *error = json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message", message, "hint", hint);
@@ -177,7 +177,7 @@ static void add_disposition(struct buffer *out, const char *file_name)
 			bool plain = (octet >= '0' && octet <= '9') || ((octet | 0x20) >= 'a' && (octet | 0x20) <= 'z' && octet < 0x80) || octet == '.' ||
 			             octet == '-' || octet == '_';
 			char escaped[4];
-			snprintf(escaped, sizeof escaped, plain ? "%c" : "%%%02X", octet);
+			snprintf(escaped, sizeof(escaped), plain ? "%c" : "%%%02X", octet);
 			buffer_text(out, escaped);
 		}
 	}
@@ -212,7 +212,7 @@ void pl_reply_error(struct pl_request *request, int status, const char *code, co
 	char message[1024];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	char *text = error_text(code, message, hint);
 	finish(request, status, "application/json", NULL, text, text ? strlen(text) : 1);

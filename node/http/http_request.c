@@ -17,7 +17,7 @@ static char *keep(struct pl_request *request, const char *text)
 {
 	size_t count = text ? strlen(text) + 1 : 0;
 	char *copy = request->text + request->text_count;
-	if (count == 0 || count > sizeof request->text - request->text_count)
+	if (count == 0 || count > sizeof(request->text) - request->text_count)
 		return NULL;
 	request->text_count += count;
 	return memcpy(copy, text, count);
@@ -83,7 +83,7 @@ static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind, const char 
 
 struct pl_request *request_new(struct conn *conn, const char *path, const char *method)
 {
-	struct pl_request *request = malloc(sizeof *request);
+	struct pl_request *request = malloc(sizeof(*request));
 	if (!request)
 		return NULL;
 	memset(request, 0, offsetof(struct pl_request, text)); /* text is touched as it fills */
@@ -94,7 +94,7 @@ struct pl_request *request_new(struct conn *conn, const char *path, const char *
 		request->next->prev = request;
 	conn->http->requests = request;
 	request->uid = conn->uid;
-	snprintf(request->method, sizeof request->method, "%s", method);
+	snprintf(request->method, sizeof(request->method), "%s", method);
 	request->last_event_id = keep(request, MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, "Last-Event-ID"));
 	split_path(request, path);
 	if (!request->why)
@@ -172,7 +172,7 @@ int request_find_route(struct pl_request *request, char *allow, size_t allow_max
 			if (this > best) {
 				best = this;
 				request->route = NULL;
-				allow[sizeof first - 1] = '\0';
+				allow[sizeof(first) - 1] = '\0';
 			}
 			size_t length = strlen(allow);
 			snprintf(allow + length, allow_max - length, ", %s%s", route->method, is_get ? ", HEAD" : "");
@@ -225,10 +225,10 @@ const char *pl_request_user(const struct pl_request *const_request)
 	if (request->user[0] == '\0') {
 		struct passwd entry, *found = NULL;
 		char strings[4096];
-		if (getpwuid_r(request->uid, &entry, strings, sizeof strings, &found) == 0 && found && found->pw_name[0])
-			pl_visible(found->pw_name, strlen(found->pw_name), request->user, sizeof request->user);
+		if (getpwuid_r(request->uid, &entry, strings, sizeof(strings), &found) == 0 && found && found->pw_name[0])
+			pl_visible(found->pw_name, strlen(found->pw_name), request->user, sizeof(request->user));
 		else
-			snprintf(request->user, sizeof request->user, "uid %u", (unsigned)request->uid);
+			snprintf(request->user, sizeof(request->user), "uid %u", (unsigned)request->uid);
 	}
 	return request->user;
 }

@@ -26,7 +26,7 @@ enum pl_err pl_http_add_routes(struct pl_http *http, const struct pl_route *rout
 			if (strcmp(other->method, routes[i].method) == 0 && strcmp(other->path, routes[i].path) == 0)
 				return PL_ERR_EXISTS;
 	}
-	struct routes *added = malloc(sizeof *added);
+	struct routes *added = malloc(sizeof(*added));
 	if (!added)
 		return PL_ERR_MEMORY;
 	*added = (struct routes){ .routes = routes, .count = count, .ctx = ctx };
@@ -152,7 +152,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 bool http_adopt(struct pl_http *http, int fd)
 {
 	const struct sockaddr_un address = { .sun_family = AF_UNIX };
-	bool added = MHD_add_connection(http->mhd, fd, (const struct sockaddr *)&address, sizeof address) == MHD_YES;
+	bool added = MHD_add_connection(http->mhd, fd, (const struct sockaddr *)&address, sizeof(address)) == MHD_YES;
 	http_arm(http);
 	return added;
 }
@@ -196,7 +196,7 @@ static enum pl_err clear_path(const struct sockaddr_un *address, char *why, size
 		return PL_ERR_EXISTS;
 	}
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool is_live = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
+	bool is_live = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);
 	if (is_live) {
@@ -214,9 +214,9 @@ static enum pl_err clear_path(const struct sockaddr_un *address, char *why, size
 static enum pl_err open_socket(const char *path, int *out, char *why, size_t why_max)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof address.sun_path) {
+	if (strlen(path) >= sizeof(address.sun_path)) {
 		snprintf(why, why_max, "the socket's path %s has %zu bytes; the system takes at most %zu. Set socket = to a shorter one", path,
-		         strlen(path), sizeof address.sun_path - 1);
+		         strlen(path), sizeof(address.sun_path) - 1);
 		return PL_ERR_LIMIT;
 	}
 	strcpy(address.sun_path, path);
@@ -224,7 +224,7 @@ static enum pl_err open_socket(const char *path, int *out, char *why, size_t why
 	if (err)
 		return err;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
 		snprintf(why, why_max, "%s: %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -261,7 +261,7 @@ static size_t leave_as_it_is(void *ctx, struct MHD_Connection *mhd, char *text)
 
 struct pl_http *http_new(uv_loop_t *loop)
 {
-	struct pl_http *http = calloc(1, sizeof *http);
+	struct pl_http *http = calloc(1, sizeof(*http));
 	struct timespec now;
 	if (!http)
 		return NULL;
@@ -310,7 +310,7 @@ enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_h
 		unlink(socket_path);
 		return PL_ERR_MEMORY;
 	}
-	snprintf(http->socket_path, sizeof http->socket_path, "%s", socket_path);
+	snprintf(http->socket_path, sizeof(http->socket_path), "%s", socket_path);
 	http->listen_fd = fd;
 	int uv_err = listen(fd, PL_HTTP_CONNECTIONS_MAX) == 0 ? uv_poll_init(loop, &http->listener, fd) : uv_translate_sys_error(errno);
 	if (uv_err == 0) {

@@ -108,7 +108,7 @@ static void publish(unsigned n)
 static void client_events(struct client *client, const char *headers)
 {
 	char request[256];
-	snprintf(request, sizeof request, "GET /events HTTP/1.1\r\n" HOST "%s\r\n", headers);
+	snprintf(request, sizeof(request), "GET /events HTTP/1.1\r\n" HOST "%s\r\n", headers);
 	client_connect(client);
 	client_send(client, request);
 	client_wait_text(client, "retry: 2000\n\n");
@@ -126,7 +126,7 @@ Test(http_stream, events_reach_every_stream)
 	shutdown(one.fd, SHUT_WR); /* a client that has nothing more to say still listens */
 	publish(2);
 	publish(3);
-	snprintf(expected, sizeof expected, "id: %ju\nevent: message\ndata: {\"n\":2,\"text\":\"a\\nb\"}\n\n", (uintmax_t)id + 1);
+	snprintf(expected, sizeof(expected), "id: %ju\nevent: message\ndata: {\"n\":2,\"text\":\"a\\nb\"}\n\n", (uintmax_t)id + 1);
 	client_wait_text(&one, expected);
 	client_wait_text(&two, expected);
 	client_wait_text(&one, "{\"n\":3,");
@@ -145,7 +145,7 @@ Test(http_stream, a_stream_goes_on_after_the_last_event)
 	uint64_t first = http->next_event;
 	for (unsigned n = 0; n < 10; n++)
 		publish(n);
-	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 6);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)first + 6);
 	client_events(&client, header);
 	client_wait_text(&client, "{\"n\":9,");
 	cr_assert(strstr(client.in, "{\"n\":7,"));
@@ -153,7 +153,7 @@ Test(http_stream, a_stream_goes_on_after_the_last_event)
 	cr_assert_null(strstr(client.in, "missed"));
 	client_close(&client);
 
-	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 9);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)first + 9);
 	client_events(&client, header); /* all are known: nothing, and nothing missed */
 	publish(10);
 	client_wait_text(&client, "{\"n\":10,");
@@ -163,16 +163,16 @@ Test(http_stream, a_stream_goes_on_after_the_last_event)
 
 	for (unsigned n = 11; n < PL_HTTP_EVENTS_MAX + 5; n++)
 		publish(n);
-	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 3);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)first + 3);
 	client_events(&client, header); /* event 4 is gone */
 	client_wait_text(&client, "{\"n\":1028,");
 	char expected[96];
-	snprintf(expected, sizeof expected, "event: missed\ndata: {\"after\":%ju}\n\n", (uintmax_t)first + 3);
+	snprintf(expected, sizeof(expected), "event: missed\ndata: {\"after\":%ju}\n\n", (uintmax_t)first + 3);
 	cr_assert(strstr(client.in, expected), "%.300s", client.in);
 	cr_assert(strstr(client.in, "{\"n\":5,"));
 	client_close(&client);
 
-	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)first + 4);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)first + 4);
 	client_events(&client, header);
 	client_wait_text(&client, "{\"n\":5,");
 	cr_assert_null(strstr(client.in, "missed"), "event 5 is there");
@@ -202,7 +202,7 @@ Test(http_stream, an_event_that_is_lost_is_known_to_be_missed)
 	pl_http_publish(http, "message", NULL); /* there was no memory for its data */
 	client_wait_eof(&client);
 	client_close(&client);
-	snprintf(header, sizeof header, "Last-Event-ID: %ju\r\n", (uintmax_t)last);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)last);
 	client_events(&client, header);
 	client_wait_text(&client, "event: missed\n");
 	publish(2);
@@ -225,8 +225,8 @@ Test(http_stream, a_stream_that_falls_behind_is_closed)
 	client_events(&slow, "");
 	client_events(&quick, "");
 	char text[4001];
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
 	for (unsigned n = 0; n < 400; n++) {
 		pl_http_publish(http, "message", json_pack("{s:I, s:s}", "n", (json_int_t)n, "text", text));
 		uv_run(&loop, UV_RUN_NOWAIT);

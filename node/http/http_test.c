@@ -44,9 +44,9 @@ Test(http, parameters_are_decoded)
 	client_ask(&client, GET("/limited"));
 	cr_assert_str_eq(client.body, "{\"limit\":50}\n");
 	static const char *const bad[] = { "101", "0", "-1", "1x", "", "99999999999999999999999" };
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		char request[128];
-		snprintf(request, sizeof request, "GET /limited?limit=%s HTTP/1.1\r\n" HOST "\r\n", bad[i]);
+		snprintf(request, sizeof(request), "GET /limited?limit=%s HTTP/1.1\r\n" HOST "\r\n", bad[i]);
 		client_ask(&client, request);
 		cr_assert_eq(client.status, 400);
 		cr_assert_str_eq(error_code(&client), "bad_parameter");
@@ -59,9 +59,9 @@ Test(http, what_is_not_there_and_what_is_not_done)
 	struct client client;
 	client_connect(&client);
 	static const char *const missing[] = { "/", "/hello/", "/hell", "/things/", "/things/a/b", "//hello", "/hello/.." };
-	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+	for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++) {
 		char request[128];
-		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HOST "\r\n", missing[i]);
+		snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n" HOST "\r\n", missing[i]);
 		client_ask(&client, request);
 		cr_assert_eq(client.status, 404, "%s", missing[i]);
 		cr_assert_str_eq(error_code(&client), "not_found");
@@ -135,10 +135,10 @@ Test(http, more_requests_in_a_row_than_are_held_in_memory_are_all_answered)
 	client_send(&client, GET("/hold"));
 	PUMP_UNTIL(held);
 	static const char one[] = GET("/h");
-	static char all[3000 * (sizeof one - 1)];
+	static char all[3000 * (sizeof(one) - 1)];
 	for (unsigned i = 0; i < 3000; i++)
-		memcpy(all + i * (sizeof one - 1), one, sizeof one - 1);
-	cr_assert_eq(send(client.fd, all, sizeof all, MSG_NOSIGNAL), sizeof all, "the socket takes them, and the server not yet");
+		memcpy(all + i * (sizeof(one) - 1), one, sizeof(one) - 1);
+	cr_assert_eq(send(client.fd, all, sizeof(all), MSG_NOSIGNAL), sizeof(all), "the socket takes them, and the server not yet");
 	client_send(&client, GET("/hello"));
 	shutdown(client.fd, SHUT_WR);
 	assert_loop_is_asleep();
@@ -225,7 +225,7 @@ Test(http, files_carry_their_name)
 static void post_json(struct client *client, const char *body, size_t count)
 {
 	char head[128];
-	snprintf(head, sizeof head, "POST /json HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", count);
+	snprintf(head, sizeof(head), "POST /json HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", count);
 	client_send(client, head);
 	client_send_bytes(client, body, count);
 	client_reply(client);
@@ -236,7 +236,7 @@ Test(http, json_comes_in_and_goes_out_compact)
 	struct client client;
 	client_connect(&client);
 	static const char body[] = " { \"z\" : [1, 2.5, null],\n \"a\": \"\xc3\xa4\" } ";
-	post_json(&client, body, sizeof body - 1);
+	post_json(&client, body, sizeof(body) - 1);
 	cr_assert_eq(client.status, 201);
 	cr_assert_str_eq(client.body, "{\"z\":[1,2.5,null],\"a\":\"ä\"}\n");
 	client_close(&client);
@@ -251,7 +251,7 @@ Test(http, malformed_json_is_refused_with_its_place)
 		{ "{} x", "line 1, column " }, { "{\"a\":\"\xff\"}", "line 1, column " }, { "{\"a\":\"\\u0000\"}", "line 1, column " },
 		{ "[1e999]", "line 1, column " }, { "{\"a\":", "line 1, column " }, { "", "JSON is expected" }, { "[[", "line 1, column " },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		post_json(&client, cases[i].body, strlen(cases[i].body));
 		cr_assert_eq(client.status, 400, "%s", cases[i].body);
 		cr_assert_str_eq(error_code(&client), "bad_json");
@@ -271,12 +271,12 @@ Test(http, json_nests_to_a_limit)
 	memset(body + PL_JSON_DEPTH_MAX, ']', PL_JSON_DEPTH_MAX);
 	post_json(&client, body, 2 * PL_JSON_DEPTH_MAX);
 	cr_assert_eq(client.status, 201);
-	memset(body, '[', sizeof body);
-	post_json(&client, body, sizeof body);
+	memset(body, '[', sizeof(body));
+	post_json(&client, body, sizeof(body));
 	cr_assert_eq(client.status, 400);
 	cr_assert(strstr(client.body, "line 1, column 33: nested deeper than 32"), "%s", client.body);
 	static const char in_strings[] = "{\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\":\"{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{\\\\\"}";
-	post_json(&client, in_strings, sizeof in_strings - 1);
+	post_json(&client, in_strings, sizeof(in_strings) - 1);
 	cr_assert_eq(client.status, 201, "%s", client.body);
 	client_close(&client);
 }
@@ -305,7 +305,7 @@ Test(http, an_upload_of_16_mib_arrives_whole_and_takes_that_much_memory)
 	client_send_bytes(&client, body + count - 1, 1);
 	client_reply(&client);
 	char expected[128];
-	snprintf(expected, sizeof expected, "{\"bytes\":16777216,\"sum\":%u}\n", sum);
+	snprintf(expected, sizeof(expected), "{\"bytes\":16777216,\"sum\":%u}\n", sum);
 	cr_assert_str_eq(client.body, expected);
 	cr_assert_eq(http->bodies_bytes, 0);
 	free(body);
@@ -392,7 +392,7 @@ Test(http, a_request_may_arrive_byte_by_byte)
 	static const char request[] = "\r\nPOST /upload?x=y HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde";
 	struct client client;
 	client_connect(&client);
-	for (size_t i = 0; i < sizeof request - 1; i++) {
+	for (size_t i = 0; i < sizeof(request) - 1; i++) {
 		int unread = 1;
 		client_send_bytes(&client, request + i, 1);
 		PUMP_UNTIL(ioctl(client.fd, SIOCOUTQ, &unread) == 0 && unread == 0);
@@ -415,17 +415,17 @@ Test(http, the_socket_is_the_owners_alone)
 Test(http, a_live_socket_is_left_alone_and_a_stale_one_replaced)
 {
 	struct pl_http *second;
-	cr_assert_eq(pl_http_listen(&loop, path, &second, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(pl_http_listen(&loop, path, &second, why, sizeof(why)), PL_ERR_EXISTS);
 	cr_assert(strstr(why, "in use by another process"), "%s", why);
 
 	char other[128];
-	snprintf(other, sizeof other, "%s/other", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	strcpy(address.sun_path, other);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd); /* the file stays, as after a crash */
-	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof(why)), PL_OK, "%s", why);
 	pl_http_shutdown(second);
 	while (second->handles)
 		uv_run(&loop, UV_RUN_NOWAIT);
@@ -433,15 +433,15 @@ Test(http, a_live_socket_is_left_alone_and_a_stale_one_replaced)
 
 	FILE *plain = fopen(other, "w");
 	fclose(plain);
-	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(pl_http_listen(&loop, other, &second, why, sizeof(why)), PL_ERR_EXISTS);
 	cr_assert(strstr(why, "is not a socket"), "%s", why);
 	unlink(other);
-	cr_assert_eq(pl_http_listen(&loop, "/nowhere/at/all", &second, why, sizeof why), PL_ERR_IO);
+	cr_assert_eq(pl_http_listen(&loop, "/nowhere/at/all", &second, why, sizeof(why)), PL_ERR_IO);
 	cr_assert_str_eq(why, "/nowhere/at/all: No such file or directory");
 	char longer[200];
-	memset(longer, 'l', sizeof longer - 1);
-	longer[sizeof longer - 1] = '\0';
-	cr_assert_eq(pl_http_listen(&loop, longer, &second, why, sizeof why), PL_ERR_LIMIT);
+	memset(longer, 'l', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	cr_assert_eq(pl_http_listen(&loop, longer, &second, why, sizeof(why)), PL_ERR_LIMIT);
 	cr_assert(strstr(why, "at most 107"), "%s", why);
 }
 
@@ -450,7 +450,7 @@ Test(http, routes_stand_once)
 	static const struct pl_route again = { "GET", "/hello", 0, hello }, another = { "PUT", "/hello", 0, hello };
 	cr_assert_eq(pl_http_add_routes(http, &again, 1, NULL), PL_ERR_EXISTS);
 	cr_assert_eq(pl_http_add_routes(http, &another, 1, NULL), PL_OK);
-	size_t count = sizeof routes / sizeof *routes;
+	size_t count = sizeof(routes) / sizeof(*routes);
 	cr_assert_str_eq(pl_http_route(http, 0)->path, "/hello");
 	cr_assert_str_eq(pl_http_route(http, count)->method, "PUT");
 	cr_assert_null(pl_http_route(http, count + 1));

@@ -130,7 +130,7 @@ Test(http_torture, no_allocation_that_fails_does_more_than_end_a_request)
 	dl_iterate_phdr(find_library, NULL);
 	cr_assert_neq(library_end, 0);
 #endif
-	for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
+	for (size_t i = 0; i < sizeof(stories) / sizeof(*stories); i++) {
 		for (int all_after = 0; all_after <= 1; all_after++) {
 			unsigned n = 0;
 			for (bool done = false; !done; n++) {

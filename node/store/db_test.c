@@ -54,7 +54,7 @@ Test(db, a_quota_that_is_used_up_is_a_full_disk)
 {
 	char folder[] = "/tmp/db_test.XXXXXX", path[64];
 	cr_assert_not_null(mkdtemp(folder));
-	snprintf(path, sizeof path, "%s/db", folder);
+	snprintf(path, sizeof(path), "%s/db", folder);
 	own_vfs = sqlite3_vfs_find("unix");
 	quota_vfs = *own_vfs;
 	quota_vfs.zName = "quota";
