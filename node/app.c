@@ -85,7 +85,7 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 	const struct pl_charter *charter = pl_core_charter(app->core);
 	struct pl_http *http = pl_core_http(app->core);
 	enum pl_note_code code = note->note.code;
-	switch ((int)code) {
+	switch (code) {
 	case PL_NOTE_LINK_LIVE:
 	case PL_NOTE_LINK_LOST:
 		if (note->note.peer < charter->nodes_count)
@@ -99,7 +99,12 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 			                                        code == PL_NOTE_FORK ? "equivocation" : "self_behind", "lane", note->note.lane, "seq",
 			                                        (json_int_t)note->note.seq));
 		break;
-	default: break; /* for the log and the counters only */
+	case PL_NOTE_HANDSHAKE_FAILED: /* these are for the log and the counters only */
+	case PL_NOTE_PEER_FAULT:
+	case PL_NOTE_ENTRY_REFUSED:
+	case PL_NOTE_QUOTA:
+	case PL_NOTE_CLOCK_SKEW:
+	case PL_NOTE_CAUGHT_UP: break;
 	}
 }
 

@@ -113,7 +113,7 @@ json_t *pl_api_text(const struct pl_text *text)
 int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 {
 	*hint = NULL;
-	switch ((int)err) {
+	switch (err) {
 	case PL_ERR_QUOTA:
 		*code = "quota";
 		*hint = "This node is over its quota; other nodes would not take the entry in. Try again in a moment.";
@@ -140,8 +140,23 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 		*code = "not_ready";
 		*hint = "The daemon is starting, ending, or its store takes nothing now. Try again in a moment.";
 		return 503;
-	default: *code = "internal"; return 500;
+	case PL_OK: /* the rest has no name for a client: it is ours to find out about */
+	case PL_ERR_SHORT:
+	case PL_ERR_FORMAT:
+	case PL_ERR_VERSION:
+	case PL_ERR_SIGNATURE:
+	case PL_ERR_DECRYPT:
+	case PL_ERR_CHAIN:
+	case PL_ERR_NETWORK:
+	case PL_ERR_UNKNOWN:
+	case PL_ERR_EXISTS:
+	case PL_ERR_REFUSED:
+	case PL_ERR_MEMORY:
+	case PL_ERR_IO:
+	case PL_ERR_CORRUPT: break;
 	}
+	*code = "internal";
+	return 500;
 }
 
 void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char *what)

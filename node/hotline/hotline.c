@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,12 +17,15 @@ void pl_hotline_counts(const struct pl_hotline *hotline, struct pl_hotline_count
 
 void pl_hotline_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry)
 {
-	switch (pl_header_kind(entry->header)) {
-	case PL_KIND_MESSAGE: pl_hotline_receive(hotline, entry); break;
-	case PL_KIND_RECEIPTS: pl_receipts_entry(hotline, entry); break;
-	case PL_KIND_ATTACHMENT: pl_chunks_entry(hotline, entry); break;
-	default: pl_apply_skip(hotline->applier, entry->node, entry->lane, entry->seq); break;
+	switch ((enum pl_kind)pl_header_kind(entry->header)) {
+	case PL_KIND_MESSAGE: pl_hotline_receive(hotline, entry); return;
+	case PL_KIND_RECEIPTS: pl_receipts_entry(hotline, entry); return;
+	case PL_KIND_ATTACHMENT: pl_chunks_entry(hotline, entry); return;
+	case PL_KIND_EPOCH_KEY:
+	case PL_KIND_CHANNEL:
+	case PL_KIND_INDICATORS: break;
 	}
+	assert(!"an entry of another part"); /* pl_app_entry() tells them apart */
 }
 
 static void on_housekeeping(uv_timer_t *timer)
