@@ -1,4 +1,4 @@
-/* The inside of core: what core.c (the running), core_open.c (the start) and core_feed.c (entries to the application) share. */
+/* The inside of core: what core.c (the running), core_store.c (the store's answers), core_open.c (the start) and core_feed.c (entries to the application) share. */
 #ifndef PL_NODE_CORE_IMPL_H
 #define PL_NODE_CORE_IMPL_H
 
@@ -65,6 +65,8 @@ struct pl_core {
 
 	uv_timer_t timer, room_timer;
 	struct pl_core_room room;
+	uint64_t full_told_ms; /* when the log last said that the disk is full; 0: never */
+	bool full_told;        /* and whether it has to say that it is not any more */
 	uv_idle_t idle;
 	uint64_t now_ms, wall_ms;
 	bool stepping, stopping, stopped;
@@ -78,16 +80,19 @@ struct pl_core {
 
 /* --- core.c --- */
 void pl_core_read_clocks(struct pl_core *core);
-void pl_core_look_for_room(struct pl_core *core);
 void pl_core_verified(void *ctx, uint32_t token, uint32_t good);
 void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
-struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core);
 void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the daemon with exit code 1 */
 
 /* --- core_notes.c --- */
 void pl_core_note(struct pl_core *core, const struct pl_effect *fx);
 void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why);
+
+/* --- core_store.c --- */
+void pl_core_look_for_room(struct pl_core *core);
+struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core);
+void pl_core_submissions_fail(struct pl_core *core, enum pl_err err); /* all that wait */
 
 /* --- core_feed.c --- */
 void pl_feed_restore(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t durable);

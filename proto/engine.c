@@ -273,8 +273,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_lane_store_failed(e);
 		break;
 	case PL_EV_STORE_READY:
-		e->store_failed = false;
-		e->timer_ms = e->now_ms;
+		pl_lane_store_ready(e);
 		break;
 	case PL_EV_ROOM:
 		room(e, event->room.lanes);

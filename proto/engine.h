@@ -67,7 +67,7 @@ enum pl_event_type {
 	PL_EV_SENT,          /* what the last PL_FX_SEND of this link gave has been written */
 	PL_EV_SUBMIT,        /* author an entry */
 	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
-	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void */
+	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void. Links stay, and FLASH entries of others are sent on */
 	PL_EV_STORE_READY,   /* the store takes entries again */
 	PL_EV_ROOM,          /* for how many lanes the store has room, from lane 0 up; all until this comes. What comes of others waits with its holders,
 	                      * and own entries are refused with PL_ERR_DISK_FULL */

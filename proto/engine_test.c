@@ -582,44 +582,6 @@ Test(engine, a_node_restored_from_a_copy_authors_nothing)
 	world_free(w);
 }
 
-Test(engine, a_store_that_fails_takes_nothing_and_goes_on_when_it_can)
-{
-	struct world *w = chain();
-
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "one", 3), PL_OK);
-	cr_assert(world_converges(w, 5000));
-	world_store_fails(w, CHE, true);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "two", 3), PL_OK);
-	world_run_ms(w, 3000);
-	cr_assert_eq(world_durable(w, CHE, FIN, 1), 1);
-	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 1), 1);
-	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "mine", 4), PL_ERR_STATE);
-	world_store_fails(w, CHE, false);
-	cr_assert(world_converges(w, 60000));
-	cr_assert_eq(world_durable(w, SGP, FIN, 1), 2);
-	world_free(w);
-}
-
-Test(engine, a_dialler_whose_store_had_failed_dials_again_at_once)
-{
-	struct world *w = chain();
-	struct pl_peer_info info;
-
-	world_store_fails(w, FIN, true);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "lost", 4), PL_OK);
-	world_run_ms(w, 60000);
-	pl_engine_peer(world_engine(w, FIN), CHE, &info);
-	cr_assert_neq(info.state, PL_SESSION_LIVE);
-	world_store_fails(w, FIN, false);
-	world_run_ms(w, 100);
-	pl_engine_peer(world_engine(w, FIN), CHE, &info);
-	cr_assert_eq(info.state, PL_SESSION_LIVE);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "kept", 4), PL_OK);
-	cr_assert(world_converges(w, 1000));
-	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
-	world_free(w);
-}
-
 Test(engine, a_node_that_stops_says_goodbye_and_takes_nothing_more)
 {
 	struct world *w = chain();

@@ -84,3 +84,36 @@ void pl_flash_held_run(struct pl_engine *e, uint16_t node)
 		i = -1; /* the next may stand before it in the pool; each runs once */
 	}
 }
+
+static bool is_relayed(const struct pl_engine *e, const uint8_t id[PL_ID_BYTES])
+{
+	for (uint32_t i = 0; i < PL_RELAYED_MAX; i++) {
+		if (memcmp(e->relayed[i], id, PL_ID_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* PROTOCOL: "A node whose store takes nothing keeps its links and sends FLASH entries of others on." It keeps nothing, so that it cannot tell what comes
+ * before one; its signature it can. Each goes on once, or two such nodes would give it to each other for ever. */
+void pl_flash_relay(struct pl_engine *e, struct session *s, const struct pl_wire *wire)
+{
+	struct candidate c;
+
+	pl_candidate(e, wire, &c);
+	if (is_relayed(e, c.id))
+		return;
+	if (!pl_may_stand(e, &c) || !pl_signature_holds(e, s, &c)) {
+		pl_refuse(e, s, wire, pl_signature_is_bad);
+		return;
+	}
+	if (!pl_quota_take_flash(e, c.node))
+		return;
+	struct flash *flash = pl_flash_keep(e, &c, (uint16_t)(s - e->sessions));
+	if (!flash)
+		return;
+	memcpy(e->relayed[e->relayed_count++ % PL_RELAYED_MAX], c.id, PL_ID_BYTES);
+	pl_flash_flood(e, flash);
+	flash->used = false;
+	e->counters.flash_forwarded++;
+}

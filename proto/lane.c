@@ -23,7 +23,7 @@ enum pl_err pl_lane_verify(struct pl_engine *e, const uint8_t entry_header[PL_EN
 	return pl_entry_verify(e->network_id, entry_header);
 }
 
-static bool signature_holds(struct pl_engine *e, const struct session *s, const struct candidate *c)
+bool pl_signature_holds(struct pl_engine *e, const struct session *s, const struct candidate *c)
 {
 	bool good;
 
@@ -219,7 +219,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 	 * full." */
 	if (memcmp(wire->header.prev, lane->have_id, PL_ID_BYTES) != 0) {
 		pl_candidate(e, wire, &c);
-		if (lane->have_seq > 0 && pl_may_stand(e, &c) && signature_holds(e, s, &c))
+		if (lane->have_seq > 0 && pl_may_stand(e, &c) && pl_signature_holds(e, s, &c))
 			pl_suspect(e, s, c.node, c.entry_header, c.header.lane, lane->have_seq);
 		if (lane->have_seq > 0)
 			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
@@ -243,7 +243,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 		pl_refuse(e, s, wire, "its header breaks a rule");
 		return;
 	}
-	if (!signature_holds(e, s, &c)) {
+	if (!pl_signature_holds(e, s, &c)) {
 		pl_refuse(e, s, wire, pl_signature_is_bad);
 		return;
 	}
@@ -311,8 +311,13 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	pl_announced(e, s, index, wire.header.seq);
 	if (!(flags & PL_FRAME_FLASH))
 		pl_holds(s, index, wire.header.seq);
-	if (lane->frozen || e->store_failed)
+	if (lane->frozen)
 		return;
+	if (e->store_failed) {
+		if (wire.header.flags & PL_FLAG_FLASH)
+			pl_flash_relay(e, s, &wire);
+		return;
+	}
 	if (wire.header.seq > lane->have_seq + 1) {
 		if (wire.header.flags & PL_FLAG_FLASH)
 			pl_flash_hold(e, s, &wire, bytes, count);
@@ -365,8 +370,17 @@ void pl_lane_store_failed(struct pl_engine *e)
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
 		memset(lane->recent, 0, sizeof lane->recent);
 	}
+	for (uint32_t i = 0; i < e->lanes_count; i++)
+		pl_fetch_cancel(e, i);
 	for (int i = 0; i < PL_FLASH_POOL; i++)
 		e->flashes[i].used = false;
 	pl_fork_store_failed(e);
-	pl_link_drain(e, PL_BYE_STORE, "the store takes nothing now");
+}
+
+/* What has come meanwhile was not taken in, and is asked for now. */
+void pl_lane_store_ready(struct pl_engine *e)
+{
+	e->store_failed = false;
+	for (uint32_t i = 0; i < e->lanes_count; i++)
+		pl_lane_pump(e, i, 0);
 }

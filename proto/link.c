@@ -179,7 +179,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 		if (conn)
 			pl_conn_drop(e, conn, NULL);
 	}
-	if (!conn || refused || e->draining || e->store_failed || !e->started) {
+	if (!conn || refused || e->draining || !e->started) {
 		pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = link;
 		if (outbound)
 			pl_back_off(e, &e->peers[peer]);
@@ -324,7 +324,7 @@ static void dial_due(struct pl_engine *e)
 	uint32_t taken = 0;
 
 	e->dials_wait = false;
-	if (!e->started || e->draining || e->store_failed)
+	if (!e->started || e->draining)
 		return;
 	e->dials_until_ms = 0;
 	for (uint16_t node = 0; node < e->nodes; node++)

@@ -107,12 +107,14 @@ const uint8_t *pl_lane_store(struct pl_engine *e, const struct candidate *c);
 void pl_self_is_behind(struct pl_engine *e, const struct session *s, uint8_t lane, uint64_t seq);
 void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
+void pl_lane_store_ready(struct pl_engine *e);
 bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 
 /* An effect that hands an entry to the store. Returns the header, where the effect keeps it. */
 const uint8_t *pl_entry_effect(struct pl_engine *e, enum pl_effect_type type, const struct candidate *c);
 /* Rebuilds an entry from its wire form. */
 void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct candidate *out);
+bool pl_signature_holds(struct pl_engine *e, const struct session *s, const struct candidate *c);
 bool pl_is_certified(const struct pl_engine *e, uint16_t node, uint64_t time_ms);
 /* What can be said of a header by itself, and of its generation, charter epoch and time. */
 bool pl_may_stand(const struct pl_engine *e, const struct candidate *c);
@@ -142,6 +144,8 @@ void pl_credit_give(struct session *s);
 struct flash *pl_flash_keep(struct pl_engine *e, const struct candidate *c, uint16_t from_session);
 /* One that came before its predecessors waits for them, if there is room. */
 void pl_flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const uint8_t *bytes, uint32_t count);
+/* One that cannot be kept is sent on all the same. */
+void pl_flash_relay(struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 /* Lane 0 of this node has moved: those that waited for it, in order. */
 void pl_flash_held_run(struct pl_engine *e, uint16_t node);
 

@@ -307,9 +307,9 @@ Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
 	cr_assert_eq(turns, PL_NODES_MAX - 1);
 }
 
-Test(scale, when_the_store_fails_all_links_end_in_one_step)
+Test(scale, all_links_end_in_one_step)
 {
-	struct pl_event failed = { .type = PL_EV_STORE_FAILED };
+	struct pl_event drain = { .type = PL_EV_DRAIN };
 
 	start(9);
 	for (uint16_t i = 0; i < PL_LINKS_MAX; i++) {
@@ -323,7 +323,7 @@ Test(scale, when_the_store_fails_all_links_end_in_one_step)
 		step(&up);
 	}
 	memset(effects, 0, sizeof effects);
-	step(&failed);
+	step(&drain);
 	cr_assert_eq(effects[PL_FX_CLOSE], PL_LINKS_MAX + PL_HANDSHAKES_MAX);
 	for (uint32_t i = 0; i < peers_count; i++)
 		cr_assert(peers[i].closed);

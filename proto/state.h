@@ -23,6 +23,7 @@
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
 #define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
 #define PL_FLASH_AHEAD_MAX 64        /* places a FLASH may be early by and still be kept */
+#define PL_RELAYED_MAX 64            /* FLASH entries sent on without being kept, that are known again */
 #define PL_REPAIRS_MAX 64            /* damaged entries that are asked for, one at a time; more are found again when they are read again */
 #define PL_REPAIR_PAUSE_MS 30000     /* until those that no peer has given are asked for again */
 #define PL_SUSPICIONS 32             /* fork checks under way */
@@ -272,6 +273,8 @@ struct pl_engine {
 	struct session *sessions;
 	uint64_t *acked; /* [peer][lane index] */
 	struct flash *flashes;
+	uint8_t relayed[PL_RELAYED_MAX][PL_ID_BYTES];
+	uint32_t relayed_count; /* so far */
 	struct check *checks;
 	struct suspicion suspicions[PL_SUSPICIONS];
 	struct repair repairs[PL_REPAIRS_MAX]; /* the first is the one that is asked for */

@@ -91,13 +91,16 @@ until is_full CHE; do
   check 'FIN sends on' send_one FIN SGP relayed $((n += 1))
   [ $n -lt 500 ] || broken 'a full disk is not noticed'
 done
-for m in 1 2 3; do check 'FIN sends on' send_one FIN SGP relayed $((n + m)) flash; done
-check 'CHE is there' answers CHE
-ok 'entr(y|ies) held for it, not lost|held' "${f[@]}" status
+for m in 1 2 3; do check 'FIN sends on' send_one FIN SGP urgent $m flash; done
+until_true 'what is urgent is at SGP, by way of CHE, which cannot keep it' all_there SGP urgent
+check 'CHE is there, and full' is_full CHE
+ok 'live' "${c[@]}" peers
+ok 'entries on the way to it' "${f[@]}" status
 make_room CHE
 until_true 'CHE finds that there is room' is_well CHE
 until_true 'what has waited is at SGP' all_there SGP relayed
 right_and_once SGP relayed
+right_and_once SGP urgent
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 
 step '3. little room at CHE: bulk waits, messages do not'
