@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "node/hotline/hotline_impl.h"
 
@@ -207,6 +208,8 @@ struct list_call {
 	struct pl_request *request;
 	int box, precedence; /* 0, -1: all */
 	bool unread, unaccepted, has_after;
+	char *query; /* looked for in subject and text; or NULL */
+	struct pl_ref scanned; /* the last that was looked at: where the next page goes on */
 	struct pl_message_key after;
 	char *after_name;
 	uint64_t limit;
@@ -218,6 +221,29 @@ struct list_call {
 		size_t states_count;
 	} items[LIST_MAX];
 };
+
+/* A search opens each message: so many for one answer, which then has few or none, and goes on. */
+#define SCAN_MAX 500u
+
+static bool text_contains(const struct pl_text *text, const char *query)
+{
+	size_t count = strlen(query);
+	for (size_t at = 0; at + count <= text->bytes; at++)
+		if (strncasecmp(text->chars + at, query, count) == 0) /* A to Z alone, in the daemon's locale */
+			return true;
+	return false;
+}
+
+static enum pl_err matches(const struct list_call *call, sqlite3 *db, uint64_t n, bool *out)
+{
+	struct pl_message_row row;
+	enum pl_err err = pl_message_load(call->hotline, db, n, &row);
+	if (err != PL_OK)
+		return err;
+	*out = text_contains(&row.message.subject, call->query) || text_contains(&row.message.text, call->query);
+	pl_message_row_wipe(&row);
+	return PL_OK;
+}
 
 static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 {
@@ -234,19 +260,28 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 	if (!statement)
 		return pl_store_job_err(job, db);
 	pl_db_bind_u64(statement, 1, before);
-	pl_db_bind_u64(statement, 2, call->limit + 1);
+	pl_db_bind_u64(statement, 2, (call->query ? SCAN_MAX : call->limit) + 1);
 	if (call->box)
 		sqlite3_bind_int(statement, 3, call->box);
 	if (call->precedence >= 0)
 		sqlite3_bind_int(statement, 4, call->precedence);
-	while (err == PL_OK && pl_db_step(statement, &err) == 1) {
-		if (call->count == call->limit) {
+	for (size_t looked_at = 0; err == PL_OK && pl_db_step(statement, &err) == 1; looked_at++) {
+		struct pl_message_row *row = &call->items[call->count].row;
+		if (call->count == call->limit || (call->query && looked_at == SCAN_MAX)) {
 			call->more = true;
 			break;
 		}
-		err = pl_message_row_take(call->hotline, statement, &call->items[call->count].row);
-		if (err == PL_OK)
+		err = pl_message_row_take(call->hotline, statement, row);
+		if (err != PL_OK)
+			break;
+		call->scanned = (struct pl_ref){ row->node, row->lane, row->seq };
+		bool is_wanted = true;
+		if (call->query)
+			err = matches(call, db, row->n, &is_wanted);
+		if (err == PL_OK && is_wanted)
 			call->count++;
+		else
+			pl_message_row_wipe(row);
 	}
 	pl_db_reset(statement);
 	for (size_t i = 0; err == PL_OK && i < call->count; i++)
@@ -267,8 +302,7 @@ static void list_done(struct pl_job *job)
 		for (size_t i = 0; i < call->count; i++)
 			json_array_append_new(list, pl_message_item(call->hotline, &call->items[i].row, call->items[i].states,
 			                                            call->items[i].states_count));
-		const struct pl_message_row *last = call->count ? &call->items[call->count - 1].row : NULL;
-		json_t *next = call->more && last ? pl_api_ref(call->hotline->charter, last->node, last->lane, last->seq) : json_null();
+		json_t *next = call->more ? pl_api_ref(call->hotline->charter, call->scanned.node, call->scanned.lane, call->scanned.seq) : json_null();
 		pl_reply_json(call->request, 200, json_pack("{so so}", "messages", list, "next", next));
 	}
 	for (size_t i = 0; i < call->count; i++) {
@@ -276,6 +310,7 @@ static void list_done(struct pl_job *job)
 		free(call->items[i].states);
 	}
 	free(call->after_name);
+	free(call->query);
 	free(call);
 }
 
@@ -284,7 +319,8 @@ static void on_list(struct pl_request *request, void *ctx)
 	struct pl_hotline *hotline = ctx;
 	const char *box = pl_request_query(request, "box"), *unread = pl_request_query(request, "unread"),
 	           *accepted = pl_request_query(request, "accepted");
-	const char *precedence = pl_request_query(request, "precedence"), *after = pl_request_query(request, "after");
+	const char *precedence = pl_request_query(request, "precedence"), *after = pl_request_query(request, "after"),
+	           *query = pl_request_query(request, "q");
 	uint64_t limit = LIST_DEFAULT;
 	if (!pl_request_query_u64(request, "limit", 1, LIST_MAX, &limit))
 		return;
@@ -322,8 +358,11 @@ static void on_list(struct pl_request *request, void *ctx)
 	enum pl_err err = after ? pl_message_key_parse(hotline, after, &call->after) : PL_OK;
 	if (err == PL_OK && after && !(call->after_name = strdup(after)))
 		err = PL_ERR_MEMORY;
+	if (err == PL_OK && query && query[0] && !(call->query = strdup(query)))
+		err = PL_ERR_MEMORY;
 	if (err != PL_OK) {
-		pl_hotline_reply_missing(request, err, after);
+		free(call->after_name);
+		pl_hotline_reply_missing(request, err, after ? after : "");
 		free(call);
 		return;
 	}

@@ -250,9 +250,10 @@ enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *a
 void pl_forget(char *passphrase); /* wipes it */
 /* Reports an error of node/keys.h or of a document as the right exit code. why: "FILE: what is wrong; what to do". */
 enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char *why);
-/* A file that comes into being piece by piece: whole and new at the end, or not at all. "-" is stdout. */
+/* A file that comes into being piece by piece: whole and new at the end, or not at all. "-" is stdout. replaces: what
+ * stands there goes then; else that is refused. */
 struct pl_sink;
-enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_sink **out);
+enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, bool replaces, struct pl_sink **out);
 bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count);
 const char *pl_sink_sha256(struct pl_sink *sink); /* of what was written, in hex */
 /* keep false: throw away. */

@@ -217,6 +217,7 @@ static const struct known_error {
 	{ "unknown_recipient", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes of the members" },
 	{ "unknown_node", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
 	{ "unknown_author", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
+	{ "incomplete", PL_EXIT_TIMEOUT, "`parley attachment … --wait` waits for the rest" },
 	{ "audience_too_wide", PL_EXIT_REFUSED, NULL },
 	{ "damaged_attachment", PL_EXIT_UNVERIFIED, NULL },
 };

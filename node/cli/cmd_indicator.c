@@ -301,7 +301,7 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	}
 	if (!isatty(STDOUT_FILENO)) { /* the object's own bytes, as its author shared them */
 		struct pl_sink *sink;
-		enum pl_exit exit = pl_sink_open(cli, "-", &sink);
+		enum pl_exit exit = pl_sink_open(cli, "-", false, &sink);
 		if (exit == PL_EXIT_OK)
 			exit = pl_call_download(cli, path, sink, NULL);
 		return exit;
@@ -324,7 +324,7 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 	const char *path = pl_args_get(args, "out");
 	struct pl_sink *sink;
 	struct pl_progress progress;
-	enum pl_exit exit = pl_sink_open(cli, path == NULL ? "-" : path, &sink);
+	enum pl_exit exit = pl_sink_open(cli, path == NULL ? "-" : path, false, &sink);
 	if (exit != PL_EXIT_OK)
 		return exit;
 	pl_progress_begin(&progress, cli, "exporting", true, 0);

@@ -72,7 +72,8 @@ static void print_messages(const json_t *messages)
 
 static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 {
-	const char *box = pl_args_get(args, "box"), *precedence = pl_args_get(args, "precedence"), *after = pl_args_get(args, "after");
+	const char *box = pl_args_get(args, "box"), *precedence = pl_args_get(args, "precedence"), *after = pl_args_get(args, "after"),
+	           *search = pl_args_get(args, "search");
 	uint64_t limit = pl_args_number(args, "limit", INBOX_LIMIT);
 	json_t *messages = json_array(), *reply = NULL;
 	char *next = after == NULL ? NULL : pl_format("%s", after);
@@ -85,6 +86,8 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 			path = pl_format("%s&accepted=false", path);
 		if (precedence != NULL)
 			path = pl_format("%s%s", path, pl_path("&precedence=%s", precedence));
+		if (search != NULL)
+			path = pl_format("%s%s", path, pl_path("&q=%s", search));
 		if (next != NULL)
 			path = pl_format("%s%s", path, pl_path("&after=%s", next));
 		exit = pl_call(cli, "GET", path, NULL, &reply);
@@ -97,7 +100,7 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 		next = goes_on == NULL ? NULL : pl_format("%s", goes_on);
 		limit -= count < limit ? count : limit;
 		json_decref(reply);
-		if (count == 0 || next == NULL)
+		if (next == NULL) /* a search goes on where it has found nothing */
 			break;
 	}
 	if (exit == PL_EXIT_OK && cli->json) {
@@ -123,7 +126,7 @@ static void print_attachment(const json_t *attachment, const char *ref)
 	if (json_is_true(json_object_get(attachment, "damaged")))
 		pl_out_field("", "DAMAGED: what came is not what the message says; ask its sender to send it again");
 	else if (is_complete)
-		pl_out_field("", "parley attachment %s %u -o FILE", ref, (unsigned)n);
+		pl_out_field("", "parley attachment %s %u", ref, (unsigned)n);
 	else
 		pl_out_field("", "on its way: %s of %s parts are here", pl_count_text(pl_json_number(attachment, "have_chunks")),
 		             pl_count_text(pl_json_number(attachment, "chunks")));
@@ -289,61 +292,6 @@ static enum pl_exit run_receipts(struct pl_cli *cli, const struct pl_args *args)
 	return PL_EXIT_OK;
 }
 
-/* --- attachment --- */
-
-static const json_t *find_attachment(const json_t *message, uint64_t n)
-{
-	size_t i;
-	json_t *attachment;
-	json_array_foreach(json_object_get(message, "attachments"), i, attachment)
-		if (pl_json_number(attachment, "n") == n)
-			return attachment;
-	return NULL;
-}
-
-static enum pl_exit run_attachment(struct pl_cli *cli, const struct pl_args *args)
-{
-	const char *id = pl_args_operand(args, 0), *number = pl_args_operand(args, 1), *path = pl_args_get(args, "out");
-	char *end;
-	uint64_t n = strtoull(number, &end, 10);
-	if (number[0] < '0' || number[0] > '9' || *end != '\0' || strlen(number) > 4)
-		return pl_error(cli, PL_EXIT_USAGE, "`parley read` lists them", "\"%s\" is not the number of an attachment", number);
-	json_t *message;
-	enum pl_exit exit = pl_call(cli, "GET", pl_path("/v1/messages/%s", id), NULL, &message);
-	if (exit != PL_EXIT_OK)
-		return exit;
-	const json_t *attachment = find_attachment(message, n);
-	struct pl_sink *sink;
-	struct pl_progress progress;
-	if (attachment == NULL)
-		exit = pl_error(cli, PL_EXIT_UNKNOWN, "`parley read` lists them", "%s has no attachment %s", pl_json_text(message, "ref"), number);
-	if (exit == PL_EXIT_OK)
-		exit = pl_sink_open(cli, path, &sink);
-	if (exit != PL_EXIT_OK) {
-		json_decref(message);
-		return exit;
-	}
-	pl_progress_begin(&progress, cli, "receiving", true, pl_json_number(attachment, "bytes"));
-	exit = pl_call_download(cli, pl_path("/v1/messages/%s/attachments/%llu", id, (unsigned long long)n), sink, &progress);
-	pl_progress_end(&progress);
-	bool is_whole = strcmp(pl_sink_sha256(sink), pl_json_text(attachment, "sha256")) == 0;
-	if (exit == PL_EXIT_OK && !is_whole)
-		exit = pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "what came is not the attachment: its SHA-256 is %s, the message says %s",
-		                pl_sink_sha256(sink), pl_json_text(attachment, "sha256"));
-	enum pl_exit closed = pl_sink_close(sink, exit == PL_EXIT_OK);
-	exit = closed != PL_EXIT_OK ? closed : exit;
-	if (exit == PL_EXIT_OK && strcmp(path, "-") != 0) {
-		if (cli->json)
-			pl_out_json(json_pack("{s:s, s:s, s:I, s:s}", "file", path, "name", pl_json_text(attachment, "name"), "bytes",
-			                      (json_int_t)pl_json_number(attachment, "bytes"), "sha256", pl_json_text(attachment, "sha256")));
-		else
-			pl_say(cli, "%s: \"%s\", %s, its SHA-256 is as the message says", path, pl_json_text(attachment, "name"),
-			       pl_bytes_text(pl_json_number(attachment, "bytes")));
-	}
-	json_decref(message);
-	return exit;
-}
-
 /* --- the table --- */
 
 static const struct pl_option inbox_options[] = {
@@ -353,6 +301,7 @@ static const struct pl_option inbox_options[] = {
 	  .help = "received, sent or both; in if not given" },
 	{ .name = "precedence", .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
 	  .help = "of this precedence only" },
+	{ .name = "search", .value = PL_VALUE_TEXT, .value_name = "TEXT", .help = "only with this in subject or text, in any case of A to Z" },
 	{ .name = "limit", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = INBOX_LIMIT_MAX,
 	  .help = "at most so many, the newest first; 50 if not given" },
 	{ .name = "after", .value = PL_VALUE_TEXT, .value_name = "REF", .help = "go on after this message" },
@@ -367,11 +316,6 @@ static const struct pl_option read_options[] = {
 	PL_OPTION_OPERATOR,
 	{ 0 },
 };
-static const struct pl_option attachment_options[] = {
-	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "FILE", .required = true, .help = "where it goes; - for stdout" },
-	{ 0 },
-};
-
 #define OPERAND_ID { .name = "ID", .value = PL_VALUE_MESSAGE }
 
 const struct pl_command pl_commands_message[] = {
@@ -385,6 +329,11 @@ const struct pl_command pl_commands_message[] = {
 	             "so that the message goes out once. Exit code 10 says that it may have been sent: look with `parley inbox --box out`, or "
 	             "send it again with --id and the id that was printed.\n"
 	             "    echo 'We see it too. Call us.' | parley send --to SGP --precedence flash --subject 'Re: probing' --wait read" },
+	{ .name = "reply", .summary = "answer a message: to its sender, under its subject", .operands = { OPERAND_ID, { .name = "FILE", .value = PL_VALUE_FILE, .optional = true } },
+	  .options = pl_reply_options, .run = pl_run_reply,
+	  .details = "The text comes from FILE or from stdin, as with `parley send`. The answer has the precedence of the message, unless another one is "
+	             "given, names it as its reference, and belongs to an exercise if it does.\n"
+	             "    echo 'An exercise of ours; it ends at 04:00 UTC.' | parley reply FIN/0/17 --wait read" },
 	{ .name = "inbox", .summary = "list messages, the newest first", .options = inbox_options, .run = run_inbox,
 	  .details = "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
 	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
@@ -394,6 +343,8 @@ const struct pl_command pl_commands_message[] = {
 	  .run = run_accept },
 	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },
 	{ .name = "attachment", .summary = "save an attachment", .operands = { OPERAND_ID, { .name = "N", .value = PL_VALUE_NUMBER } },
-	  .options = attachment_options, .run = run_attachment },
+	  .options = pl_attachment_options, .run = pl_run_attachment,
+	  .details = "Without -o, or with a folder after it, the file gets the name that the sender gave it, without folders. What is not complete "
+	             "yet gives exit code 8; with --wait it is waited for." },
 	{ 0 },
 };

@@ -12,7 +12,7 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *path = pl_args_get(args, "out");
 	struct pl_sink *sink;
-	enum pl_exit exit = pl_sink_open(cli, path, &sink);
+	enum pl_exit exit = pl_sink_open(cli, path, false, &sink);
 	if (exit != PL_EXIT_OK)
 		return exit;
 	exit = pl_call_download(cli, pl_path("/v1/messages/%s/proof", pl_args_operand(args, 0)), sink, NULL);

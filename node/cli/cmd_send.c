@@ -34,10 +34,10 @@ static enum pl_exit take_members(const struct pl_cli *cli, const struct pl_args 
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit check_text(const struct pl_cli *cli, const struct pl_args *args, const struct pl_bytes *text, size_t bytes_max)
+static enum pl_exit check_text(const struct pl_cli *cli, const char *path, const struct pl_bytes *text, size_t bytes_max)
 {
 	const char *attach = "send it as a file: --attach FILE";
-	const char *name = pl_args_operand(args, 0) == NULL || strcmp(pl_args_operand(args, 0), "-") == 0 ? "stdin" : pl_args_operand(args, 0);
+	const char *name = path == NULL || strcmp(path, "-") == 0 ? "stdin" : path;
 	if (text->count > bytes_max)
 		return pl_error(cli, PL_EXIT_INPUT, attach, "%s: the text has more than the %s bytes that %s", name, pl_count_text(bytes_max),
 		                bytes_max == PL_FLASH_TEXT_BYTES_MAX ? "a FLASH message takes" : "a message takes");
@@ -54,19 +54,18 @@ static enum pl_exit check_text(const struct pl_cli *cli, const struct pl_args *a
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *args, size_t bytes_max, struct pl_bytes *out)
+static enum pl_exit read_text(const struct pl_cli *cli, const char *path, size_t bytes_max, struct pl_bytes *out)
 {
-	const char *path = pl_args_operand(args, 0);
 	if (path != NULL && strcmp(path, "-") != 0) {
 		struct stat st;
 		if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > bytes_max) {
 			*out = (struct pl_bytes){ (const uint8_t *)"", (size_t)st.st_size };
-			return check_text(cli, args, out, bytes_max);
+			return check_text(cli, path, out, bytes_max);
 		}
 		enum pl_exit exit = pl_paper_read(cli, path, bytes_max, out);
 		if (exit == PL_EXIT_OK && out->count == 0)
 			pl_remark(cli, "%s is empty: only what else is given goes", path);
-		return exit != PL_EXIT_OK ? exit : check_text(cli, args, out, bytes_max);
+		return exit != PL_EXIT_OK ? exit : check_text(cli, path, out, bytes_max);
 	}
 	if (isatty(STDIN_FILENO))
 		pl_remark(cli, "type the text; Ctrl-D on an empty line ends it, Ctrl-C sends nothing");
@@ -77,7 +76,7 @@ static enum pl_exit read_text(const struct pl_cli *cli, const struct pl_args *ar
 	*out = (struct pl_bytes){ bytes, count };
 	if (count == 0)
 		pl_remark(cli, "there is no text: only what else is given goes");
-	return check_text(cli, args, out, bytes_max);
+	return check_text(cli, path, out, bytes_max);
 }
 
 static enum pl_exit take_expiry(const struct pl_cli *cli, const char *given, json_t *out)
@@ -199,24 +198,57 @@ static enum pl_exit take_id(const struct pl_cli *cli, const char *given, json_t 
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit compose(struct pl_delivery *delivery, const struct pl_args *args, json_t *message)
+/* "Re: ", once, and what of the subject there is room for. */
+static char *reply_subject(const char *subject)
+{
+	char *line = strncasecmp(subject, "Re: ", 4) == 0 ? pl_format("%s", subject) : pl_format("Re: %s", subject);
+	if (strlen(line) > PL_SUBJECT_BYTES_MAX) {
+		size_t end = PL_SUBJECT_BYTES_MAX;
+		while (end > 0 && ((unsigned char)line[end] & 0xc0) == 0x80) /* not in the middle of a character */
+			end--;
+		line[end] = '\0';
+	}
+	return line;
+}
+
+/* What an answer takes from the message that it answers; the rest is as with others. */
+static enum pl_exit take_answered(const struct pl_cli *cli, const struct pl_args *args, const json_t *answered, json_t *message)
+{
+	const char *subject = pl_args_get(args, "subject");
+	if (strcmp(pl_json_text(answered, "box"), "in") != 0)
+		return pl_error(cli, PL_EXIT_REFUSED, "`parley send --reply-to` goes on from it to whom you name", "%s is a message of this node's own member",
+		                pl_json_text(answered, "ref"));
+	json_array_append_new(json_object_get(message, "to"), json_string(pl_json_text(answered, "from")));
+	if (subject == NULL)
+		json_object_set_new(message, "subject", json_string(reply_subject(pl_json_text(answered, "subject"))));
+	json_object_set_new(message, "reply_to", json_string(pl_json_text(answered, "ref")));
+	if (json_is_true(json_object_get(answered, "exercise")))
+		json_object_set_new(message, "exercise", json_true());
+	return PL_EXIT_OK;
+}
+
+/* answered: of a reply; or NULL. */
+static enum pl_exit compose(struct pl_delivery *delivery, const struct pl_args *args, const json_t *answered, json_t *message)
 {
 	struct pl_cli *cli = delivery->cli;
-	const char *precedence = pl_args_get(args, "precedence"), *expires = pl_args_get(args, "expires"),
+	const char *precedence = pl_args_get(args, "precedence"), *expires = pl_args_get(args, "expires"), *subject = pl_args_get(args, "subject"),
 	           *reply_to = pl_args_get(args, "reply-to"), *operator_name = pl_args_get(args, "operator");
 	json_t *to = json_array(), *info = json_array(), *tokens = json_array();
 	struct pl_bytes text;
-	precedence = precedence == NULL ? "routine" : precedence;
+	if (precedence == NULL)
+		precedence = answered == NULL ? "routine" : pl_json_text(answered, "precedence");
 	json_object_set_new(message, "to", to);
 	json_object_set_new(message, "info", info);
 	json_object_set_new(message, "precedence", json_string(precedence));
+	if (pl_args_has(args, "exercise"))
+		json_object_set_new(message, "exercise", json_true());
 	enum pl_exit exit = take_id(cli, pl_args_get(args, "id"), message);
 	if (exit == PL_EXIT_OK)
-		exit = take_members(cli, args, "to", to);
+		exit = answered == NULL ? take_members(cli, args, "to", to) : take_answered(cli, args, answered, message);
 	if (exit == PL_EXIT_OK)
 		exit = take_members(cli, args, "info", info);
-	if (exit == PL_EXIT_OK)
-		exit = take_line(cli, "subject", pl_args_get(args, "subject"), PL_SUBJECT_BYTES_MAX, message, "subject");
+	if (exit == PL_EXIT_OK && subject != NULL)
+		exit = take_line(cli, "subject", subject, PL_SUBJECT_BYTES_MAX, message, "subject");
 	if (exit == PL_EXIT_OK && operator_name != NULL)
 		exit = take_line(cli, "operator", operator_name, PL_NAME_BYTES_MAX, message, "operator");
 	if (exit == PL_EXIT_OK && reply_to != NULL)
@@ -226,13 +258,12 @@ static enum pl_exit compose(struct pl_delivery *delivery, const struct pl_args *
 	if (exit == PL_EXIT_OK)
 		exit = check_attachments(cli, args);
 	if (exit == PL_EXIT_OK)
-		exit = read_text(cli, args, strcmp(precedence, "flash") == 0 ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX, &text);
+		exit = read_text(cli, pl_args_operand(args, answered == NULL ? 0 : 1),
+		                 strcmp(precedence, "flash") == 0 ? PL_FLASH_TEXT_BYTES_MAX : PL_TEXT_BYTES_MAX, &text);
 	if (exit == PL_EXIT_OK)
 		exit = hand_over_attachments(delivery, args, tokens);
 	if (exit == PL_EXIT_OK) {
 		json_object_set_new(message, "text", json_stringn((const char *)text.bytes, text.count));
-		if (pl_args_has(args, "exercise"))
-			json_object_set_new(message, "exercise", json_true());
 		if (json_array_size(tokens) > 0)
 			json_object_set(message, "attachments", tokens);
 	}
@@ -248,12 +279,12 @@ static void print_sent(const struct pl_args *args, const json_t *sent)
 	print_attached(args);
 }
 
-enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
+static enum pl_exit deliver(struct pl_cli *cli, const struct pl_args *args, const json_t *answered)
 {
 	json_t *message = json_object(), *sent = NULL, *receipts = NULL;
 	struct pl_delivery delivery;
 	pl_delivery_begin(&delivery, cli, pl_args_number(args, "timeout", DELIVERY_S));
-	enum pl_exit exit = compose(&delivery, args, message);
+	enum pl_exit exit = compose(&delivery, args, answered, message);
 	if (exit == PL_EXIT_OK)
 		exit = pl_delivery_send(&delivery, message, &sent);
 	json_decref(message);
@@ -278,6 +309,22 @@ enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
 	return exit;
 }
 
+enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args)
+{
+	return deliver(cli, args, NULL);
+}
+
+enum pl_exit pl_run_reply(struct pl_cli *cli, const struct pl_args *args)
+{
+	json_t *answered;
+	enum pl_exit exit = pl_call(cli, "GET", pl_path("/v1/messages/%s", pl_args_operand(args, 0)), NULL, &answered);
+	if (exit != PL_EXIT_OK)
+		return exit;
+	exit = deliver(cli, args, answered);
+	json_decref(answered);
+	return exit;
+}
+
 const struct pl_option pl_send_options[] = {
 	{ .name = "to", .letter = 't', .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .required = true, .repeats = true,
 	  .help = "members who are to act on it" },
@@ -290,6 +337,27 @@ const struct pl_option pl_send_options[] = {
 	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME",
 	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" },
 	{ .name = "reply-to", .value = PL_VALUE_MESSAGE, .value_name = "ID", .help = "the message that this answers" },
+	{ .name = "exercise", .help = "mark it as part of an exercise" },
+	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
+	  .help = "end when every recipient has sent this receipt" },
+	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
+	  .help = "how long to wait: for parleyd, 30 if not given; with --wait for receipts too, 600; then exit code 8, and the message "
+	          "still goes on" },
+	{ .name = "id", .value = PL_VALUE_TEXT, .value_name = "ID",
+	  .help = "send under this message id; what was sent under it is not sent again" },
+	PL_OPTION_OPERATOR,
+	{ 0 },
+};
+
+const struct pl_option pl_reply_options[] = {
+	{ .name = "info", .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .repeats = true, .help = "members who get it for information" },
+	{ .name = "precedence", .letter = 'p', .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
+	  .help = "how urgent it is; as the message if not given" },
+	{ .name = "subject", .letter = 's', .value = PL_VALUE_TEXT, .value_name = "TEXT", .help = "one line; Re: and the subject of the message if not given" },
+	{ .name = "attach", .letter = 'a', .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true,
+	  .help = "a file that goes with it; 16 MiB all together" },
+	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME",
+	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" },
 	{ .name = "exercise", .help = "mark it as part of an exercise" },
 	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
 	  .help = "end when every recipient has sent this receipt" },

@@ -48,6 +48,10 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 	else if (strcmp(event, "receipt") == 0 && pl_json_text(data, "type")[0] != '\0')
 		pl_out_rest(columns, "%s is %s by %s%s%s", ref, pl_json_text(data, "type"), node, operator_name[0] == '\0' ? "" : pl_format(" (%s)", operator_name),
 		       reason[0] == '\0' ? "" : pl_format(": %s", reason));
+	else if (strcmp(event, "attachment") == 0 && ref[0] != '\0')
+		pl_out_rest(columns, "%u of %s: \"%s\", %s, %s", (unsigned)pl_json_number(data, "n"), ref, pl_json_text(data, "name"),
+		            pl_bytes_text(pl_json_number(data, "bytes")),
+		            json_is_true(json_object_get(data, "damaged")) ? "is DAMAGED: it is not what its message says" : "is complete");
 	else if (strcmp(event, "link") == 0 && node[0] != '\0')
 		pl_out_rest(columns, "%s is %s", node, state);
 	else if (strcmp(event, "entry") == 0 && ref[0] != '\0')
@@ -113,7 +117,7 @@ static enum pl_exit run_watch(struct pl_cli *cli, const struct pl_args *args)
 }
 
 static const struct pl_option watch_options[] = {
-	{ .name = "event", .value = PL_VALUE_CHOICE, .value_name = "KIND", .choices = "message|receipt|indicators|link|entry|fork|store",
+	{ .name = "event", .value = PL_VALUE_CHOICE, .value_name = "KIND", .choices = "message|receipt|attachment|indicators|link|entry|fork|store",
 	  .repeats = true,
 	  .help = "show this kind only" },
 	{ .name = "count", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = 1000000000, .help = "end after so many" },
@@ -124,7 +128,7 @@ static const struct pl_option watch_options[] = {
 
 const struct pl_command pl_commands_watch[] = {
 	{ .name = "watch", .summary = "show what happens, as it happens", .options = watch_options, .run = run_watch,
-	  .details = "Messages, receipts, indicators, links that come and go, forks, the state of the store: a line each; with --json an object "
+	  .details = "Messages, receipts, attachments that are complete, indicators, links that come and go, forks, the state of the store: a line each; with --json an object "
 	             "{\"event\", \"id\", \"data\"} each. Entries are many and are shown with --event entry only. If parleyd goes away, waits for "
 	             "it and goes on with what was missed." },
 	{ 0 },

@@ -68,7 +68,7 @@ static void on_interrupt(int number)
 	(void)raise(number);
 }
 
-enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_sink **out)
+enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, bool replaces, struct pl_sink **out)
 {
 	struct pl_sink *sink = pl_alloc(sizeof *sink);
 	sink->cli = cli;
@@ -78,7 +78,7 @@ enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, struct pl_
 		if (isatty(STDOUT_FILENO))
 			return pl_error(cli, PL_EXIT_USAGE, "name a file with -o, or send the output into one", "raw bytes are not written to a terminal");
 	} else {
-		enum pl_err err = pl_file_begin(path, true, &sink->file, sink->why, sizeof sink->why);
+		enum pl_err err = pl_file_begin(path, !replaces, &sink->file, sink->why, sizeof sink->why);
 		if (err != PL_OK)
 			return pl_file_error(cli, err, sink->why);
 		open_sink = sink;

@@ -7,8 +7,10 @@
 #define PL_OPTION_OPERATOR \
 	{ .name = "operator", .value = PL_VALUE_TEXT, .value_name = "NAME", .help = "who does this; the user's name on this machine if not given" }
 
-extern const struct pl_option pl_send_options[];
+extern const struct pl_option pl_send_options[], pl_reply_options[], pl_attachment_options[];
 enum pl_exit pl_run_send(struct pl_cli *cli, const struct pl_args *args);
+enum pl_exit pl_run_reply(struct pl_cli *cli, const struct pl_args *args);
+enum pl_exit pl_run_attachment(struct pl_cli *cli, const struct pl_args *args);
 
 /* Handing a message over to parleyd, so that in the end it is known whether it was sent: what breaks off is asked again, under the message's
  * own id, as long as there is time. */

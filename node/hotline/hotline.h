@@ -8,7 +8,8 @@
  *   hotline_receive.c   a message's entry is opened and kept, whoever wrote it
  *   hotline_receipts.c  receipts that this node owes; hotline_receipts_in.c: those that come
  *   hotline_upload.c    attachments on their way out: staged, then cut into sealed chunks
- *   hotline_chunks.c    attachments that are here: which chunks have come, checking, reading
+ *   hotline_chunks.c    attachments that are coming: which chunks are here
+ *   hotline_content.c   what attachments hold, once all of it is here: checked, then given out
  *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c: the tables
  *   api_messages*.c     the routes
  */

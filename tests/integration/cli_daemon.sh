@@ -81,6 +81,20 @@ bad 5 'EST' "${f[@]}" send --to SGP,EST --subject S
 bad 6 'own member' "${f[@]}" send --to FIN --subject S
 bad 4 'no message' "${f[@]}" send --to SGP --subject S --reply-to FIN/0/999
 
+# --- answering and searching ---
+echo 'It is an exercise.' >answer
+ok '^sent +SGP/0/[0-9]+ to FIN, message' "${s[@]}" reply "$ref" answer --wait decrypted --timeout 30
+ref3=$(grep -oE 'SGP/0/[0-9]+' out | head -n 1)
+ok '^SUBJECT +Re: probing$' "${f[@]}" read "$ref3"
+grep -qE '^FLASH$' out && grep -qE "^REFERENCE +$id$" out || fail 'an answer has not the precedence, or names not what it answers'
+ok "^sent +FIN/1/[0-9]+ to SGP, message" "${f[@]}" reply "$ref3" --precedence routine --subject 'Understood' answer
+bad 5 "is a message of this node's own member" "${f[@]}" reply "$ref" answer
+bad 4 'no message' "${s[@]}" reply FIN/0/999 answer
+ok "^$ref " "${s[@]}" inbox --search 'sEE It too'
+[ "$(wc -l <out)" -eq 2 ] || fail 'a search finds what does not match'
+ok "^$ref3 " "${f[@]}" inbox --search 'RE: PROB'
+ok '^\{"messages":\[\],"next":null\}$' "${s[@]}" inbox --box all --search 'nothing of the kind' --json
+
 # --- options of send ---
 head -c 200000 /dev/urandom >data.bin
 echo 'See the file.' >text2
@@ -93,7 +107,7 @@ for line in 'FROM +FIN \(Aho\)' 'TO +SGP' 'INFO +CHE' "REFERENCE +.*" 'EXPIRES +
   'ATTACHMENT +2: "pass"'; do
   grep -qE "^$line" out || fail "read does not show \"$line\""
 done
-eventually '"data.bin", 195.3 KiB' "${c[@]}" attachment "$ref2" 1 -o got.bin
+ok '"data.bin", 195.3 KiB' "${c[@]}" attachment "$ref2" 1 -o got.bin --wait --timeout 60
 same data.bin got.bin
 bad 5 'got.bin: exists already' "${c[@]}" attachment "$ref2" 1 -o got.bin
 bad 4 'has no attachment 3' "${c[@]}" attachment "$ref2" 3 -o no.bin
@@ -101,6 +115,16 @@ bad 2 'not the number' "${c[@]}" attachment "$ref2" one -o no.bin
 raw=1 run "${c[@]}" attachment "$ref2" 1 -o -
 cmp -s out data.bin || fail 'an attachment on stdout is not the attachment'
 absent no.bin
+mkdir -p saved 'a b'
+ok '^saved/data.bin: "data.bin"' "${c[@]}" attachment "$ref2" 1 -o saved
+same data.bin saved/data.bin
+bad 5 'saved/data.bin: exists already' "${c[@]}" attachment "$ref2" 1 -o saved/
+echo old >saved/data.bin
+ok '' "${c[@]}" attachment "$ref2" 1 -o saved/ --force
+same data.bin saved/data.bin
+(cd 'a b' && ok '^pass: "pass"' --dir ../CHE attachment "$ref2" 2 --wait)
+cmp -s pass 'a b/pass' || fail 'an attachment is not saved under its own name'
+bad 2 'goes with --wait' "${c[@]}" attachment "$ref2" 1 -o no.bin --timeout 3
 head -c 100 data.bin >part.bin
 run "${f[@]}" send --to SGP --subject 'File alone' --attach part.bin
 [ "$code" -eq 0 ] && grep -qE '^attached +1: "part.bin", 100 B; it follows the message$' out && grep -q 'there is no text' err ||
@@ -121,6 +145,26 @@ cp watch.out out
 run "${s[@]}" watch --event fork --timeout 1
 [ "$code" -eq 8 ] || fail "watch --timeout ends with $code, expected 8"
 bad 2 'one of: message receipt' "${s[@]}" watch --event fish
+
+# --- an attachment that is on its way ---
+head -c 16000000 /dev/urandom >large.bin
+"$parley" "${s[@]}" watch --event attachment --count 1 --timeout 120 >watch.out 2>&1 &
+watcher=$!
+until_true 'watch follows SGP' is_followed SGP
+stop CHE TERM
+input=one ok '' "${f[@]}" send --to SGP --subject 'Large' --attach large.bin --quiet
+start CHE
+eventually ' Large ' "${s[@]}" inbox
+ref4=$(grep ' Large ' out | cut -d ' ' -f 1)
+run "${s[@]}" attachment "$ref4" 1 -o early.bin
+[ "$code" -eq 0 ] || { [ "$code" -eq 8 ] && grep -q "attachment 1 of $ref4 is on its way: [0-9]* of its 326 parts are here" err; } ||
+  fail 'an attachment that comes later: is not said to be on its way'
+[ "$code" -eq 0 ] || absent early.bin
+ok '^late.bin: "large.bin"' "${s[@]}" attachment "$ref4" 1 -o late.bin --wait
+same large.bin late.bin
+wait $watcher || fail 'watch does not tell of an attachment'
+cp watch.out out
+grep -qE "attachment +1 of $ref4: \"large.bin\", 15.3 MiB, is complete$" out || fail 'watch does not say which attachment is complete'
 
 # --- the relay is killed: nothing is lost, and that is said ---
 "$parley" "${c[@]}" watch --event message >watch.out 2>watch.err &
@@ -242,6 +286,7 @@ bad 5 'says something else was sent under this id' "${f[@]}" send --to SGP --sub
 bad 2 '32 hex digits' "${f[@]}" send --to SGP --subject S --id "${id:0:31}" two
 for with in '' '--attach data.bin'; do
   kill -STOP "${pids[FIN]}"
+  : >send.err
   # shellcheck disable=SC2086
   "$parley" "${f[@]}" send --to SGP --subject "Broken off$with" --wait decrypted --timeout 120 $with two >send.out 2>send.err &
   sender=$!
