@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,7 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 {
 	struct pl_event event = { .type = PL_EV_SUBMIT, .now_ms = pl_core_now_ms(core), .wall_ms = pl_core_wall_ms(core) };
 	struct pl_effect effect;
+	assert(pl_thread_is(core->fix->loop_thread));
 	if (core->refuse != PL_OK)
 		return core->refuse;
 	event.submit.lane = lane;
@@ -169,6 +171,7 @@ void fix_pump(struct pl_core *core, uint16_t node, uint8_t lane_number)
 
 void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
 {
+	assert(pl_thread_is(core->fix->loop_thread));
 	cr_assert(core->lanes[node][lane].busy, "applied without an entry");
 	cr_assert_gt(seq, core->lanes[node][lane].applied);
 	core->lanes[node][lane].applied = seq;

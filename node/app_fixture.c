@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <sodium.h>
@@ -19,6 +20,7 @@ struct fix *fix_new(unsigned members, unsigned nodes_per_member)
 	struct fix *fix = calloc(1, sizeof(*fix));
 	cr_assert_geq(sodium_init(), 0);
 	cr_assert_eq(uv_loop_init(&fix->loop), 0);
+	fix->loop_thread = uv_thread_self();
 	fix->begun_ms = uv_now(&fix->loop);
 	fix->net = pl_fixture_new(1, members, nodes_per_member);
 	cr_assert_leq(fix->net->charter.nodes_count, FIX_NODES_MAX);
@@ -251,6 +253,7 @@ void fix_advance(struct fix *fix, uint64_t ms)
 
 uint64_t fix_wall(const struct fix *fix)
 {
+	assert(pl_thread_is(fix->loop_thread));
 	return START_MS + uv_now(&fix->loop) - fix->begun_ms + fix->ahead_ms + fix->wall_off_ms;
 }
 

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "node/app_fixture.h"
+#include "node/thread.h"
 
 #define FIX_GIVE_UP_MS 20000
 
@@ -57,6 +58,7 @@ struct log {
 
 struct fix {
 	uv_loop_t loop;
+	uv_thread_t loop_thread;
 	char dir[64];
 	struct pl_fixture *net;
 	struct pl_core *cores[FIX_NODES_MAX];

@@ -1,5 +1,6 @@
 #include "node/core.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ void pl_core_read_clocks(struct pl_core *core)
 /* A turn that begins with a request or with a timer of the application's has not read the clocks yet. */
 static const struct pl_core *at_this_turn(const struct pl_core *core)
 {
+	assert(pl_thread_is(core->loop_thread));
 	if (core->now_ms != uv_now(core->loop))
 		pl_core_read_clocks((struct pl_core *)(uintptr_t)core);
 	return core;
@@ -199,11 +201,44 @@ static enum pl_err step(struct pl_core *core, struct pl_event *event)
 	return err;
 }
 
+/* Whether it points to nothing of its caller's. */
+static bool borrows_nothing(enum pl_event_type type)
+{
+	switch (type) {
+	case PL_EV_RESTORE_FORK:
+	case PL_EV_BYTES:
+	case PL_EV_SUBMIT:
+	case PL_EV_STORED:
+	case PL_EV_LOADED:
+		return false;
+	case PL_EV_RESTORE:
+	case PL_EV_RESTORE_ACK:
+	case PL_EV_FREEZE_SELF:
+	case PL_EV_START:
+	case PL_EV_PEER_DIALABLE:
+	case PL_EV_LINK_UP:
+	case PL_EV_LINK_DOWN:
+	case PL_EV_SENT:
+	case PL_EV_STORE_FAILED:
+	case PL_EV_STORE_READY:
+	case PL_EV_ROOM:
+	case PL_EV_VERIFIED:
+	case PL_EV_DAMAGED:
+	case PL_EV_REPAIRED:
+	case PL_EV_TICK:
+	case PL_EV_DRAIN:
+		return true;
+	}
+	return false;
+}
+
 void pl_core_event(struct pl_core *core, struct pl_event *event)
 {
+	assert(pl_thread_is(core->loop_thread));
 	if (core->stopped)
 		return;
 	if (core->stepping) {
+		assert(borrows_nothing(event->type)); /* these come from the loop and from no effect */
 		struct late_event *late = malloc(sizeof *late);
 		if (!late) {
 			pl_core_fail(core, "out of memory");
@@ -301,6 +336,7 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 {
 	struct pl_event event = { .type = PL_EV_SUBMIT };
 
+	assert(pl_thread_is(core->loop_thread));
 	if (core->stopping || core->stepping)
 		return PL_ERR_STATE;
 	if (pl_store_queue_bytes(core->store) > PL_STORE_QUEUE_BYTES)

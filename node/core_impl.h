@@ -6,6 +6,7 @@
 #include "node/core.h"
 #include "node/net.h"
 #include "node/store/room.h"
+#include "node/thread.h"
 #include "node/verifier.h"
 
 /* A submission that waits to be durable. */
@@ -17,7 +18,8 @@ struct submission {
 	void *ctx;
 };
 
-/* An event that came while the engine was busy with another. */
+/* An event that came while the engine was busy with another: what an effect brings about before the call for it returns. It borrows nothing,
+ * since its caller is gone when its turn comes. */
 struct late_event {
 	struct late_event *next;
 	struct pl_event event;
@@ -44,6 +46,7 @@ struct peer_error {
 
 struct pl_core {
 	uv_loop_t *loop;
+	uv_thread_t loop_thread;
 	const struct pl_conf *conf; /* borrowed */
 	struct pl_charter *charter;
 	uint8_t *charter_document;
@@ -81,6 +84,7 @@ struct pl_core {
 /* --- core.c --- */
 void pl_core_read_clocks(struct pl_core *core);
 void pl_core_verified(void *ctx, uint32_t token, uint32_t good);
+/* Loop thread. The engine takes the event, and all that follows from it is begun. */
 void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
 void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the daemon with exit code 1 */

@@ -318,6 +318,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	if (!core)
 		return PL_ERR_MEMORY;
 	core->loop = loop;
+	core->loop_thread = uv_thread_self();
 	core->conf = conf;
 	core->on_failed = on_failed;
 	core->on_failed_ctx = ctx;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "node/thread.h"
+
 struct request {
 	struct request *next;
 	uint32_t token, good;
@@ -19,7 +21,7 @@ struct queue {
 
 struct pl_verifier {
 	uv_async_t async;
-	uv_thread_t thread;
+	uv_thread_t thread, loop_thread;
 	uv_mutex_t mutex;
 	uv_cond_t cond;
 	struct queue waiting, done; /* with the mutex */
@@ -109,6 +111,7 @@ enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTE
 	verifier->done.last = &verifier->done.first;
 	verifier->report = done;
 	verifier->ctx = ctx;
+	verifier->loop_thread = uv_thread_self();
 	memcpy(verifier->network_id, network_id, PL_ID_BYTES);
 	verifier->async.data = verifier;
 	if (uv_mutex_init(&verifier->mutex) != 0)
@@ -138,7 +141,7 @@ enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, cons
 {
 	const size_t bytes = (size_t)count * PL_ENTRY_HEADER_BYTES;
 
-	assert(count <= PL_VERIFIER_HEADERS_MAX);
+	assert(pl_thread_is(verifier->loop_thread) && count <= PL_VERIFIER_HEADERS_MAX);
 	struct request *request = malloc(sizeof(*request) + bytes);
 	if (!request)
 		return PL_ERR_MEMORY;
@@ -162,6 +165,7 @@ static void free_all(struct request *request)
 
 void pl_verifier_close(struct pl_verifier *verifier)
 {
+	assert(pl_thread_is(verifier->loop_thread));
 	uv_mutex_lock(&verifier->mutex);
 	verifier->is_stopping = true;
 	uv_cond_signal(&verifier->cond);

@@ -18,7 +18,7 @@ struct pl_verifier;
 /* On the loop's thread; good: bit i for header i. */
 typedef void (*pl_verified)(void *ctx, uint32_t token, uint32_t good);
 
-/* Starts the thread. PL_ERR_MEMORY, PL_ERR_IO (no thread to be had). */
+/* Loop thread, all three. Starts the thread. PL_ERR_MEMORY, PL_ERR_IO (no thread to be had). */
 PL_MUST_CHECK enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTES], pl_verified done, void *ctx,
                                           struct pl_verifier **out);
 /* Copies count headers of PL_ENTRY_HEADER_BYTES and answers later, in the order of the requests. PL_ERR_MEMORY. */

@@ -3,7 +3,8 @@
  * WAL with synchronous=FULL and locking_mode=EXCLUSIVE; commits are in groups, an urgent entry commits alone and goes first. All that
  * touches the database is a job on the worker thread, in order of class: urgent appends, then jobs and loads, then groups of appends,
  * so that a FLASH waits for at most the group that is being committed (bounded in rows, bytes and time, and cut short when an urgent
- * entry comes). Callbacks come on the loop's thread.
+ * entry comes). All of this header is for the loop's thread, where the callbacks come too, but for what a job calls: pl_store_prepare() and the
+ * functions of db.h. Assertions hold both to it.
  *
  *   store.c         open and its checks
  *   store_loop.c    what the loop's thread calls, and what it is told; close

@@ -6,6 +6,7 @@
 
 #include "node/store/store.h"
 #include "node/store/store_sidecar.h"
+#include "node/thread.h"
 
 /* Queues are intrusive lists, so that handing work over never allocates. */
 #define PL_QUEUE_PUSH(queue, item) do { \
@@ -118,6 +119,8 @@ struct pl_store {
 	struct pl_store_tuning tuning;
 
 	/* the loop's thread */
+	uv_thread_t loop_thread; /* once it is started */
+	struct pl_store *next_given;
 	struct pl_store_callbacks callbacks;
 	uv_async_t *async; /* its own allocation: the loop lets go of it after close */
 	bool is_started, is_closing, refuses;
@@ -171,6 +174,10 @@ void pl_scrub_stop(struct pl_scrub *scrub);
 
 /* store_worker.c: the thread's main */
 void pl_store_worker(void *store);
+
+/* store_sql.c: from here until taken back, the connection is the worker's, and pl_store_prepare() not for the thread that calls this. */
+void pl_sql_give_away(struct pl_store *store);
+void pl_sql_take_back(struct pl_store *store);
 
 /* store_sql.c: each leaves SQLite's message in sqlite3_errmsg(store->db) */
 enum pl_err pl_sql_prepare_all(struct pl_store *store);

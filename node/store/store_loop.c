@@ -7,6 +7,12 @@
 
 #include "node/store/store_impl.h"
 
+/* Loop thread, or nothing runs yet. */
+static bool may_call(const struct pl_store *store)
+{
+	return !store->is_started || pl_thread_is(store->loop_thread);
+}
+
 /* Wakes the worker; with the mutex held. is_urgent cuts a checkpoint short: what it copied is copied again later. */
 static void wake(struct pl_store *store, bool is_urgent)
 {
@@ -45,6 +51,7 @@ enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry 
 	const uint8_t *author = pl_header_author(entry->header);
 	uint64_t *head;
 
+	assert(may_call(store));
 	assert(entry->node < PL_NODES_MAX && entry->lane < PL_LANES && entry->body_bytes <= PL_BODY_BYTES_MAX);
 	if (store->refuses)
 		return PL_ERR_STATE;
@@ -93,6 +100,7 @@ enum pl_err pl_store_load(struct pl_store *store, uint32_t token, uint16_t node,
 {
 	struct pl_load *load = store->is_closing ? NULL : calloc(1, sizeof(*load));
 
+	assert(may_call(store));
 	if (!load)
 		return store->is_closing ? PL_ERR_STATE : PL_ERR_MEMORY;
 	load->token = token;
@@ -127,6 +135,7 @@ void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uin
 {
 	struct pl_ack ack = {.peer = peer, .node = node, .lane = lane, .seq = seq};
 
+	assert(may_call(store));
 	uv_mutex_lock(&store->mutex);
 	if (!store->acks.count)
 		wake(store, false); /* to set its alarm */
@@ -139,6 +148,7 @@ enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8
 {
 	struct pl_fork *fork = malloc(sizeof(*fork));
 
+	assert(may_call(store));
 	if (!fork)
 		return PL_ERR_MEMORY;
 	fork->node = node;
@@ -153,6 +163,7 @@ enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8
 
 void pl_store_freeze_feed(struct pl_store *store, const char *why)
 {
+	assert(may_call(store));
 	uv_mutex_lock(&store->mutex);
 	snprintf(store->freeze_why, sizeof(store->freeze_why), "%s", why);
 	wake(store, false);
@@ -161,6 +172,7 @@ void pl_store_freeze_feed(struct pl_store *store, const char *why)
 
 void pl_store_run(struct pl_store *store, struct pl_job *job)
 {
+	assert(may_call(store));
 	job->err = PL_OK;
 	job->why[0] = 0;
 	uv_mutex_lock(&store->mutex);
@@ -187,6 +199,7 @@ static uint64_t file_bytes(const char *path, const char *suffix)
 
 void pl_store_stats(struct pl_store *store, struct pl_store_stats *out)
 {
+	assert(may_call(store));
 	uv_mutex_lock(&store->mutex);
 	*out = store->stats;
 	uv_mutex_unlock(&store->mutex);
@@ -332,11 +345,13 @@ enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop, const struct
 		return PL_ERR_MEMORY;
 	}
 	store->async->data = store;
+	store->loop_thread = uv_thread_self();
 	if (uv_thread_create(&store->worker, pl_store_worker, store) != 0) {
 		uv_close((uv_handle_t *)store->async, on_closed);
 		return PL_ERR_MEMORY;
 	}
 	store->is_started = true;
+	pl_sql_give_away(store);
 	return PL_OK;
 }
 
@@ -357,6 +372,7 @@ static void stop_worker(struct pl_store *store)
 	wake(store, false);
 	uv_mutex_unlock(&store->mutex);
 	uv_thread_join(&store->worker);
+	pl_sql_take_back(store);
 	store->is_closing = store->refuses = true;
 	while (has_reports(store))
 		report(store);
@@ -371,6 +387,7 @@ void pl_store_close(struct pl_store *store)
 
 	if (!store)
 		return;
+	assert(may_call(store));
 	if (store->is_started)
 		stop_worker(store);
 	/* After a failure, or if the worker never ran, something may be left. */

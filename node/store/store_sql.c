@@ -1,4 +1,5 @@
 /* The store's own statements. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,10 +53,30 @@ enum pl_err pl_store_job_err(struct pl_job *job, sqlite3 *db)
 	return err ? err : PL_ERR_IO;
 }
 
+/* Stores that this thread has started. */
+static _Thread_local struct pl_store *given_away;
+
+void pl_sql_give_away(struct pl_store *store)
+{
+	store->next_given = given_away;
+	given_away = store;
+}
+
+void pl_sql_take_back(struct pl_store *store)
+{
+	struct pl_store **link = &given_away;
+
+	while (*link != store)
+		link = &(*link)->next_given;
+	*link = store->next_given;
+}
+
 sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *statement = NULL;
 
+	for (const struct pl_store *store = given_away; store; store = store->next_given)
+		assert(store->db != db); /* worker thread */
 	/* SQLite keeps the list of a connection's statements; we need no second one. One in use is passed over. */
 	while ((statement = sqlite3_next_stmt(db, statement))) {
 		if (sqlite3_stmt_busy(statement) || strcmp(sqlite3_sql(statement), sql) != 0)

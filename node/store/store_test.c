@@ -417,3 +417,33 @@ Test(store, custody_is_written_when_it_is_silent_for_a_second)
 	fixture_await(&f, &jobs_done, 1);
 	cr_assert_eq(seq, 33);
 }
+
+/* --- threads --- */
+
+static enum pl_err work_as_if_on_the_loop(struct pl_job *job, sqlite3 *db)
+{
+	(void)job;
+	(void)db;
+	pl_store_note_ack(f.store, 1, 0, 0, 1);
+	return PL_OK;
+}
+
+Test(store, a_job_that_calls_what_is_the_loops_ends_the_process, .signal = SIGABRT)
+{
+	struct pl_job job = {.work = work_as_if_on_the_loop, .done = count_done};
+
+	fixture_start(&f);
+	pl_store_run(f.store, &job);
+	fixture_await(&f, &jobs_done, 1);
+}
+
+Test(store, the_connection_is_the_workers_alone, .signal = SIGABRT)
+{
+	sqlite3 *db;
+
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	db = pl_store_db(f.store);
+	cr_assert_not_null(pl_store_prepare(db, "SELECT 1"), "nobody else has it yet");
+	cr_assert_eq(pl_store_start(f.store, &f.loop, &f.callbacks), PL_OK);
+	(void)pl_store_prepare(db, "SELECT 1");
+}
