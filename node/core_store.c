@@ -20,16 +20,22 @@ static void on_room_timer(uv_timer_t *timer)
 void pl_core_look_for_room(struct pl_core *core)
 {
 	uint64_t free_bytes, total_bytes;
-	struct pl_event event = { .type = PL_EV_ROOM, .room = { PL_LANES } };
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { PL_LANES, UINT64_MAX } };
 
 	uv_timer_start(&core->room_timer, on_room_timer, PL_ROOM_LOOK_MS, 0);
 	/* Where it cannot be known, a full disk shows when it is written to. */
 	if (pl_room_look(core->conf->store_file, &free_bytes, &total_bytes) == PL_OK) {
 		event.room.lanes = pl_room_lanes(free_bytes, total_bytes, core->conf->reserve_bytes, core->room.lanes);
 		core->room.free_bytes = free_bytes;
+		event.room.bulk_bytes_max = pl_room_author_bytes(total_bytes, core->conf->reserve_bytes, (uint8_t)core->conf->author_percent);
 	}
-	if (event.room.lanes == core->room.lanes)
+	if (event.room.lanes == core->room.lanes) {
+		if (event.room.bulk_bytes_max != core->bulk_bytes_max)
+			pl_core_event(core, &event);
+		core->bulk_bytes_max = event.room.bulk_bytes_max;
 		return;
+	}
+	core->bulk_bytes_max = event.room.bulk_bytes_max;
 	if (event.room.lanes < core->room.lanes)
 		PL_LOG(PL_LOG_WARNING, "store", event.room.lanes == PL_LANES - 1 ? "little room on the disk: indicators and attachments wait" :
 		                                                                   "little room on the disk: all but urgent messages waits",

@@ -22,7 +22,7 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	/* Signed, it would stand in the way of all that follow. */
 	if (!pl_is_certified(e, e->self, e->wall_ms))
 		return PL_ERR_EXPIRED;
-	if (!pl_has_room(e, lane_number))
+	if (!pl_has_room(e, e->self, lane_number))
 		return PL_ERR_DISK_FULL;
 	if (e->storing_bytes >= 2 * PL_STORING_BYTES_MAX)
 		return PL_ERR_FULL;

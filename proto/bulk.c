@@ -79,7 +79,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane ||
 		    wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
-		    wire.header.gseq <= lane->have_gseq || pl_quota_wait_ms(e, wire.node, wire.header.lane, wire.body_bytes) > 0 || !pl_has_room(e, wire.header.lane))
+		    wire.header.gseq <= lane->have_gseq || pl_quota_wait_ms(e, wire.node, wire.header.lane, wire.body_bytes) > 0 || !pl_has_room(e, wire.node, wire.header.lane))
 			break;
 		pl_candidate(e, &wire, &c);
 		if (!pl_may_stand(e, &c))

@@ -49,6 +49,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	e->self = config->self;
 	e->generation = pl_generation_of(e, e->self);
 	e->lanes_with_room = PL_LANES;
+	e->bulk_bytes_max = UINT64_MAX;
 	for (uint16_t i = 0; i < e->nodes; i++) {
 		e->peers[i].session = PL_NONE16;
 		if (config->courier_keys && config->courier_keys[i]) {
@@ -171,18 +172,25 @@ static void restore(struct pl_engine *e, const struct pl_event *event)
 
 	lane->have_seq = lane->durable_seq = event->restore.seq;
 	lane->have_gseq = lane->durable_gseq = event->restore.gseq;
+	lane->have_bytes = lane->durable_bytes = event->restore.bytes;
 	memcpy(lane->have_id, event->restore.id, PL_ID_BYTES);
 	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
 }
 
-static void room(struct pl_engine *e, uint8_t lanes)
+static void room(struct pl_engine *e, const struct pl_event *event)
 {
 	const uint8_t before = e->lanes_with_room;
 
-	e->lanes_with_room = lanes;
+	e->lanes_with_room = event->room.lanes;
+	e->bulk_bytes_max = event->room.bulk_bytes_max;
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
-		if (index % PL_LANES >= before && index % PL_LANES < lanes)
-			pl_lane_pump(e, index, 0);
+		struct lane *lane = &e->lanes[index];
+		const uint8_t number = (uint8_t)(index % PL_LANES);
+		const bool was_full = number >= before || lane->share_full;
+		if (!was_full || !pl_has_room(e, (uint16_t)(index / PL_LANES), number))
+			continue;
+		lane->share_full = false;
+		pl_lane_pump(e, index, 0);
 	}
 }
 
@@ -276,7 +284,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_lane_store_ready(e);
 		break;
 	case PL_EV_ROOM:
-		room(e, event->room.lanes);
+		room(e, event);
 		break;
 	case PL_EV_LOADED:
 		if (!pl_fork_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))

@@ -137,53 +137,6 @@ Test(engine, live_bulk_is_checked_one_by_one)
 	world_free(w);
 }
 
-static void room_for(struct world *w, uint16_t node, uint8_t lanes)
-{
-	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes } };
-
-	cr_assert_eq(world_step(w, node, &event), PL_OK);
-}
-
-Test(engine, a_relay_without_room_for_bulk_still_carries_messages)
-{
-	struct world *w = chain();
-	struct pl_lane_info info;
-
-	room_for(w, CHE, 2);
-	world_submit_bulk(w, FIN, 300, 500);
-	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "now", 3), PL_OK);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "soon", 4), PL_OK);
-	world_run_ms(w, 60000);
-	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
-	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
-	cr_assert_eq(world_durable(w, CHE, FIN, 2), 0);
-	room_for(w, CHE, 1);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "later", 5), PL_OK);
-	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "now", 3), PL_OK);
-	world_run_ms(w, 60000);
-	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);
-	cr_assert_eq(world_durable(w, CHE, FIN, 1), 1);
-	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_ERR_DISK_FULL);
-	cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
-	/* nothing is sent over and over meanwhile */
-	struct pl_peer_info before, after;
-	pl_engine_peer(world_engine(w, FIN), CHE, &before);
-	for (int i = 0; i < 20; i++) {
-		world_submit_bulk(w, FIN, 1, 500);
-		world_run_ms(w, 3000);
-	}
-	pl_engine_peer(world_engine(w, FIN), CHE, &after);
-	cr_assert_leq(after.entries_out - before.entries_out, 1, "%d", (int)(after.entries_out - before.entries_out));
-	room_for(w, CHE, 3);
-	world_run_ms(w, 200);
-	cr_assert_eq(world_durable(w, CHE, FIN, 2), 320);
-	cr_assert(world_converges(w, 10000));
-	cr_assert_eq(world_durable(w, SGP, FIN, 2), 320);
-	pl_engine_lane(world_engine(w, CHE), FIN, 1, &info);
-	cr_assert_eq(info.durable_seq, 2);
-	world_free(w);
-}
-
 Test(engine, bulk_waits_for_its_signatures_and_nothing_else_does)
 {
 	struct world *w = chain();

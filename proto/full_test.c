@@ -130,3 +130,112 @@ Test(full, what_nobody_has_signed_is_not_sent_on)
 	member_free(eve);
 	world_free(w);
 }
+
+/* --- little room --- */
+
+static void room_for(struct world *w, uint16_t node, uint8_t lanes, uint64_t bulk_bytes_max)
+{
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, bulk_bytes_max } };
+
+	cr_assert_eq(world_step(w, node, &event), PL_OK);
+}
+
+Test(full, a_relay_without_room_for_bulk_still_carries_messages)
+{
+	struct world *w = chain();
+	struct pl_lane_info info;
+
+	room_for(w, CHE, 2, UINT64_MAX);
+	world_submit_bulk(w, FIN, 300, 500);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "now", 3), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "soon", 4), PL_OK);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 0);
+	room_for(w, CHE, 1, UINT64_MAX);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "later", 5), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "now", 3), PL_OK);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);
+	cr_assert_eq(world_durable(w, CHE, FIN, 1), 1);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_ERR_DISK_FULL);
+	cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	/* nothing is sent over and over meanwhile */
+	struct pl_peer_info before, after;
+	pl_engine_peer(world_engine(w, FIN), CHE, &before);
+	for (int i = 0; i < 20; i++) {
+		world_submit_bulk(w, FIN, 1, 500);
+		world_run_ms(w, 3000);
+	}
+	pl_engine_peer(world_engine(w, FIN), CHE, &after);
+	cr_assert_leq(after.entries_out - before.entries_out, 1, "%d", (int)(after.entries_out - before.entries_out));
+	room_for(w, CHE, 3, UINT64_MAX);
+	world_run_ms(w, 200);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 320);
+	cr_assert(world_converges(w, 10000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 2), 320);
+	pl_engine_lane(world_engine(w, CHE), FIN, 1, &info);
+	cr_assert_eq(info.durable_seq, 2);
+	world_free(w);
+}
+
+/* FIN floods with bulk; what others say goes on, and what FIN says otherwise. */
+Test(full, one_author_fills_its_share_and_no_more)
+{
+	const uint64_t entry_bytes = PL_ENTRY_HEADER_BYTES + 1000;
+	struct world *w = chain();
+
+	room_for(w, CHE, 3, 100 * entry_bytes);
+	world_submit_bulk(w, FIN, 300, 1000);
+	world_submit_bulk(w, SGP, 50, 1000);
+	world_run_ms(w, 60000);
+	const uint64_t taken = world_durable(w, CHE, FIN, 2);
+	cr_assert(taken >= 100 && taken <= 101, "%d entries", (int)taken);
+	cr_assert_eq(world_durable(w, CHE, SGP, 2), 50, "that is FIN's affair alone");
+	cr_assert_eq(world_durable(w, FIN, SGP, 2), 50);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), 1, "said %u times", world_notes(w, CHE, PL_NOTE_SHARE));
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "soon", 4), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "now", 3), PL_OK);
+	world_run_ms(w, 1000);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 1);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
+	cr_assert(is_linked(w, FIN, CHE));
+
+	/* a restart does not make it forget what is there */
+	world_crash(w, CHE);
+	room_for(w, CHE, 3, 100 * entry_bytes);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), taken);
+	room_for(w, CHE, 3, 200 * entry_bytes);
+	world_run_ms(w, 60000);
+	cr_assert(world_durable(w, CHE, FIN, 2) >= 200 && world_durable(w, CHE, FIN, 2) <= 201);
+	room_for(w, CHE, 3, UINT64_MAX);
+	cr_assert(world_converges(w, 10000));
+	world_free(w);
+}
+
+/* What fetches by the run stops at the share as well; and what the disk did not take is not counted. */
+Test(full, the_share_holds_in_catch_up_and_counts_only_what_is_kept)
+{
+	const uint64_t entry_bytes = PL_ENTRY_HEADER_BYTES + 1000;
+	struct world *w = world_new(2, 1);
+
+	world_link(w, FIN, CHE);
+	world_start(w);
+	world_run_ms(w, 100);
+	world_cut(w, FIN, CHE);
+	world_submit_bulk(w, FIN, 300, 1000);
+	world_run_ms(w, 100);
+	room_for(w, CHE, 3, 100 * entry_bytes);
+	world_heal(w, FIN, CHE);
+	world_run_ms(w, 60000);
+	cr_assert(world_durable(w, CHE, FIN, 2) >= 100 && world_durable(w, CHE, FIN, 2) <= 101, "%d", (int)world_durable(w, CHE, FIN, 2));
+	room_for(w, CHE, 3, 200 * entry_bytes);
+	world_store_fails(w, CHE, true);
+	world_run_ms(w, 1000);
+	world_store_fails(w, CHE, false);
+	world_run_ms(w, 60000);
+	cr_assert(world_durable(w, CHE, FIN, 2) >= 200 && world_durable(w, CHE, FIN, 2) <= 201, "%d", (int)world_durable(w, CHE, FIN, 2));
+	world_free(w);
+}

@@ -63,6 +63,7 @@ void pl_lane_remember(struct lane *lane, const struct candidate *c)
 	recent->copies = 1;
 	memcpy(recent->id, c->id, PL_ID_BYTES);
 	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof recent->scalar);
+	lane->have_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
 	lane->have_seq = c->header.seq;
 	lane->have_gseq = c->header.gseq;
 	memcpy(lane->have_id, c->id, PL_ID_BYTES);
@@ -208,6 +209,17 @@ bool pl_may_stand(const struct pl_engine *e, const struct candidate *c)
 	       pl_is_certified(e, c->node, c->header.time_ms) && pl_header_decode(c->entry_header, &header) == PL_OK;
 }
 
+/* Once, until there is room again. */
+static void share_note(struct pl_engine *e, const struct session *s, uint16_t node, uint8_t number)
+{
+	struct lane *lane = &e->lanes[pl_lane_index(node, number)];
+
+	if (lane->share_full || pl_has_room(e, node, number) || number >= e->lanes_with_room)
+		return;
+	lane->share_full = true;
+	pl_note_entry(e, PL_NOTE_SHARE, s, node, number, lane->have_seq + 1, "the author's bulk has filled its share of the disk");
+}
+
 /* The next entry of its lane, to be verified by itself. */
 void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)
 {
@@ -230,8 +242,9 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 		pl_refuse(e, s, wire, "gseq goes back");
 		return;
 	}
+	share_note(e, s, wire->node, wire->header.lane);
 	/* PROTOCOL: "A receiver whose store has no room left for a lane takes nothing of it and asks for nothing of it; who pushes it is choked." */
-	if (!pl_has_room(e, wire->header.lane)) {
+	if (!pl_has_room(e, wire->node, wire->header.lane)) {
 		pl_fetch_cancel(e, index);
 		pl_choke(s, index);
 		return;
@@ -341,6 +354,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 	assert(seq > lane->durable_seq && seq <= lane->have_seq);
 	lane->durable_seq = seq;
 	lane->durable_gseq = event->stored.gseq;
+	lane->durable_bytes += event->stored.bytes;
 	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
 	e->root_known = false;
 	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
@@ -367,6 +381,7 @@ void pl_lane_store_failed(struct pl_engine *e)
 			continue;
 		lane->have_seq = lane->durable_seq;
 		lane->have_gseq = lane->durable_gseq;
+		lane->have_bytes = lane->durable_bytes;
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
 		memset(lane->recent, 0, sizeof lane->recent);
 	}

@@ -63,8 +63,10 @@ struct lane {
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
+	uint64_t have_bytes, durable_bytes; /* of lane 2: of all entries */
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	bool frozen;
+	bool share_full; /* and that has been noted */
 };
 
 /* The next entry of a lane, rebuilt from its wire form: the whole header, and the id that it will have. */
@@ -264,6 +266,7 @@ struct pl_engine {
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
+	uint64_t bulk_bytes_max; /* of one author */
 	uint8_t lanes_with_room; /* in the store, from lane 0 up */
 
 	struct lane *lanes;

@@ -246,7 +246,7 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 			return;
 		pl_fetch_cancel(e, index);
 	}
-	if (lane->frozen || !pl_has_room(e, (uint8_t)(index % PL_LANES)) || !best_holder(e, index))
+	if (lane->frozen || !pl_has_room(e, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES)) || !best_holder(e, index))
 		return;
 	if (lane->quota_until_ms > e->now_ms)
 		return; /* its timer stands */

@@ -451,14 +451,14 @@ static void engine_start(struct world *w, uint16_t node)
 	for (uint16_t a = 0; a < w->count; a++) {
 		for (uint8_t l = 0; l < PL_LANES; l++) {
 			const struct lane_store *lane = &n->lanes[a][l];
-			struct pl_event event = { .type = PL_EV_RESTORE };
+			struct pl_event event = { .type = PL_EV_RESTORE, .restore = { .node = a, .lane = l } };
 			if (lane->count == 0)
 				continue;
 			const uint8_t *header = lane->entries[lane->count - 1].header;
-			event.restore.node = a;
-			event.restore.lane = l;
 			event.restore.seq = pl_get64(header + 16);
 			event.restore.gseq = pl_get64(header + 24);
+			for (size_t i = 0; i < lane->count; i++)
+				event.restore.bytes += PL_ENTRY_HEADER_BYTES + lane->entries[i].body_bytes;
 			pl_entry_id(w->charter->network_id, header, event.restore.id);
 			assert(step(w, node, &event) == PL_OK);
 		}

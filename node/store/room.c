@@ -4,9 +4,21 @@
 
 #include "proto/limits.h"
 
+static uint64_t reserve_of(uint64_t total_bytes, uint64_t reserve_bytes)
+{
+	const uint64_t share = total_bytes / PL_ROOM_SHARE;
+
+	return reserve_bytes < share ? reserve_bytes : share;
+}
+
+uint64_t pl_room_author_bytes(uint64_t total_bytes, uint64_t reserve_bytes, uint8_t percent)
+{
+	return percent >= 100 ? UINT64_MAX : (total_bytes - reserve_of(total_bytes, reserve_bytes)) / 100 * percent;
+}
+
 uint8_t pl_room_lanes(uint64_t free_bytes, uint64_t total_bytes, uint64_t reserve_bytes, uint8_t lanes_before)
 {
-	const uint64_t share = total_bytes / PL_ROOM_SHARE, reserve = reserve_bytes < share ? reserve_bytes : share;
+	const uint64_t reserve = reserve_of(total_bytes, reserve_bytes);
 	uint8_t lanes = 1;
 
 	for (uint8_t lane = 1; lane < PL_LANES; lane++) {

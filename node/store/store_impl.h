@@ -97,7 +97,7 @@ enum pl_store_state {
 
 enum pl_statement {
 	PL_STMT_BEGIN, PL_STMT_COMMIT, PL_STMT_ROLLBACK, PL_STMT_SAVEPOINT, PL_STMT_RELEASE, PL_STMT_ROLLBACK_TO,
-	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_FORK, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
+	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_FORK, PL_STMT_BULK, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
 	PL_STMT_COUNT,
 };
 
@@ -115,6 +115,8 @@ struct pl_store {
 	uint8_t network_id[PL_ID_BYTES], node_id[PL_NODE_ID_BYTES];
 	sqlite3 *db;
 	sqlite3_stmt *statements[PL_STMT_COUNT];
+	uint64_t bulk_more[PL_NODES_MAX]; /* of this transaction */
+	bool has_bulk_more;
 	struct pl_sidecar sidecar;
 	struct pl_store_tuning tuning;
 
@@ -193,6 +195,9 @@ enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry
 enum pl_err pl_sql_probe(struct pl_store *store);
 enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first reason stays */
 /* The newest entry of a lane; seq 0 if there is none. */
+/* Ends the transaction, with what bulk it has brought; or it is void. */
+enum pl_err pl_sql_commit(struct pl_store *store);
+void pl_sql_rolled_back(struct pl_store *store);
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES]);
 /* Resets what a job left open. */
 void pl_sql_reset_all(sqlite3 *db);

@@ -10,6 +10,7 @@ const struct pl_migration pl_migrations[] = {
 	{3, "indicator", pl_schema_indicator},
 	{4, "message", pl_schema_message},
 	{5, "epoch", pl_schema_epoch},
+	{6, "bulk", pl_schema_bulk},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
@@ -38,6 +39,11 @@ const char pl_schema_base[] =
 	" PRIMARY KEY (peer, node, lane)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE proof (id INTEGER PRIMARY KEY, node INTEGER NOT NULL, header_a BLOB NOT NULL, header_b BLOB NOT NULL,"
 	" UNIQUE (header_a, header_b)) STRICT;";
+
+/* What each author's bulk takes, so that it need not be counted at the start: 232 is PL_ENTRY_HEADER_BYTES. */
+const char pl_schema_bulk[] =
+	"CREATE TABLE bulk (node INTEGER PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;"
+	"INSERT INTO bulk SELECT node, sum(body_bytes + 232) FROM entry WHERE lane = 2 GROUP BY node;";
 
 int pl_schema_latest(void)
 {

@@ -15,6 +15,7 @@
  *                                      arrival ascends in the order of commits; unique by (node, lane, seq); body is NULL once dropped
  *   applied   node, lane, seq          how far the application has worked; see pl_core_record_applied()
  *   peer_ack  peer, node, lane, seq    what a peer holds durably (custody)
+ *   bulk      node, bytes              headers and bodies of lane 2 of an author
  *   proof     id, node, header_a, header_b    equivocation, two signed headers
  */
 #ifndef PL_NODE_STORE_SCHEMA_H
@@ -35,6 +36,7 @@ extern const struct pl_migration pl_migrations[];
 extern const int pl_migrations_count;
 
 extern const char pl_schema_base[];
+extern const char pl_schema_bulk[];
 extern const char pl_schema_hotline[];
 extern const char pl_schema_indicator[];
 extern const char pl_schema_message[];

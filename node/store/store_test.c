@@ -341,6 +341,25 @@ Test(store, close_ends_jobs_that_bring_jobs)
 	cr_assert_eq(job.err, PL_ERR_STATE);
 }
 
+/* --- what bulk takes --- */
+
+Test(store, what_bulk_takes_is_known_after_a_restart)
+{
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 40; seq++) {
+		cr_assert_eq(fixture_append(&f, 5, 2, seq, 200, false), PL_OK);
+		cr_assert_eq(fixture_append(&f, 5, 1, seq, 300, false), PL_OK);
+		cr_assert_eq(fixture_append(&f, 7, 2, seq, 0, seq % 8 == 0), PL_OK);
+		if (seq % 10 == 0)
+			fixture_await(&f, &f.stored, 3 * seq);
+	}
+	fixture_close(&f);
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_bulk_bytes(f.store, 5), 40 * (PL_ENTRY_HEADER_BYTES + 200));
+	cr_assert_eq(pl_store_bulk_bytes(f.store, 7), 40 * PL_ENTRY_HEADER_BYTES);
+	cr_assert_eq(pl_store_bulk_bytes(f.store, 6), 0);
+}
+
 /* --- custody and forks --- */
 
 static uint64_t ack_seen[3];

@@ -84,7 +84,7 @@ static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 	explain(store, err, why, sizeof(why));
 	if (!sqlite3_get_autocommit(store->db))
 		(void)pl_sql_run(store, PL_STMT_ROLLBACK); /* it may have happened already; nothing else can be done about an error */
-	memset(store->node_saved, 0, sizeof(store->node_saved));
+	pl_sql_rolled_back(store);
 
 	uv_mutex_lock(&store->mutex);
 	if (store->state == PL_STORE_RUNNING) {
@@ -126,7 +126,7 @@ static enum pl_err commit(struct pl_store *store, const struct batch *batch)
 		return PL_OK;
 	err = pl_sidecar_reserve(&store->sidecar, batch->own_head);
 	if (!err)
-		err = pl_sql_run(store, PL_STMT_COMMIT);
+		err = pl_sql_commit(store);
 	if (err)
 		return err;
 	for (int lane = 0; lane < PL_LANES; lane++)
