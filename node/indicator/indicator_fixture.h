@@ -559,4 +559,63 @@ static inline const char *error_code(const struct pl_request *request)
 	return code != NULL ? code : "";
 }
 
+/* --- sharing and looking --- */
+
+#define CHE 0
+#define FIN 1
+#define SGP 2
+
+static inline struct pl_request *import(struct world *world, unsigned node, const void *body, size_t count, const char *tlp)
+{
+	return ask(world, node, "POST", "/v1/indicators", NULL, body, count, QUERY("tlp", tlp));
+}
+
+/* A bundle of objects "identity--…N", each with this text behind its name. */
+static inline char *make_bundle(unsigned first, unsigned objects, const char *rest)
+{
+	char *text = malloc(400 + objects * (400 + strlen(rest)));
+	size_t at = (size_t)sprintf(text, "{\"type\":\"bundle\",\"id\":\"bundle--11111111-2222-4333-8444-555555555555\",\"objects\":[");
+	for (unsigned i = first; i < first + objects; i++)
+		at += (size_t)sprintf(
+			text + at,
+			"%s{\"type\":\"identity\",\"spec_version\":\"2.1\",\"id\":\"identity--11111111-2222-4333-8444-%012u\","
+			"\"created\":\"2026-11-01T10:00:00.000Z\",\"modified\":\"2026-11-01T10:00:00.000Z\",\"name\":\"n%u\"%s}",
+			i > first ? "," : "", i, i, rest);
+	strcpy(text + at, "]}");
+	return text;
+}
+
+/* Shares so many objects at TLP:GREEN and says how many were accepted. */
+static inline json_int_t share(struct world *world, unsigned node, unsigned first, unsigned objects, const char *rest)
+{
+	char *bundle = make_bundle(first, objects, rest);
+	struct pl_request *request = import(world, node, bundle, strlen(bundle), "green");
+	json_int_t accepted = request->status == 201 ? number_in(request, "accepted") : -1;
+	free_request(request);
+	free(bundle);
+	return accepted;
+}
+
+static inline uint64_t held(const struct world *world, unsigned node)
+{
+	struct pl_indicator_counts counts;
+	pl_indicator_counts(world->cores[node].part, &counts);
+	return counts.objects;
+}
+
+static inline struct pl_request *list(struct world *world, unsigned node, const char *const *query)
+{
+	struct pl_request *request = ask(world, node, "GET", "/v1/indicators", NULL, NULL, 0, query);
+	cr_assert_eq(request->status, 200, "%s", error_code(request));
+	return request;
+}
+
+static inline size_t listed(struct world *world, unsigned node, const char *const *query)
+{
+	struct pl_request *request = list(world, node, query);
+	size_t count = json_array_size(json_object_get(request->json, "indicators"));
+	free_request(request);
+	return count;
+}
+
 #endif
