@@ -267,7 +267,7 @@ static void ignore_done(struct pl_job *job)
 	(void)job;
 }
 
-Test(store_rot, the_scrub_waits_while_the_store_has_something_to_do, .timeout = 20)
+Test(store_rot, the_scrub_waits_while_the_store_has_something_to_do)
 {
 	struct pl_job job = {.work = work_at_gate, .done = ignore_done};
 	struct pl_store_stats stats;
