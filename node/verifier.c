@@ -1,6 +1,7 @@
 #include "node/verifier.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,79 +16,79 @@ struct request {
 	uint8_t headers[];
 };
 
-struct queue {
-	struct request *first, **last;
-};
+/* Handed from thread to thread without a lock: the loop would wait for one whenever the thread, which yields to all others, is put aside while
+ * it holds it. Newest first. */
+typedef _Atomic(struct request *) basket;
 
 struct pl_verifier {
 	uv_async_t async;
 	uv_thread_t thread, loop_thread;
-	uv_mutex_t mutex;
-	uv_cond_t cond;
-	struct queue waiting, done; /* with the mutex */
-	bool is_stopping;
+	uv_sem_t wake; /* once for each request, and to stop */
+	basket waiting, done;
+	atomic_bool is_stopping;
 	uint8_t network_id[PL_ID_BYTES];
 	pl_verified report;
 	void *ctx;
 };
 
-static void push(struct queue *queue, struct request *request)
+static void put(basket *to, struct request *request)
 {
-	request->next = NULL;
-	*queue->last = request;
-	queue->last = &request->next;
+	request->next = atomic_load_explicit(to, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(to, &request->next, request, memory_order_release, memory_order_relaxed))
+		;
 }
 
-static struct request *take_all(struct queue *queue)
+/* All that is there, oldest first. */
+static struct request *take_all(basket *from)
 {
-	struct request *first = queue->first;
+	struct request *newest = atomic_exchange_explicit(from, NULL, memory_order_acquire), *first = NULL;
 
-	queue->first = NULL;
-	queue->last = &queue->first;
+	while (newest) {
+		struct request *next = newest->next;
+		newest->next = first;
+		first = newest;
+		newest = next;
+	}
 	return first;
 }
 
-static struct request *pop(struct queue *queue)
+static void free_all(struct request *request)
 {
-	struct request *request = queue->first;
-
-	if (request) {
-		queue->first = request->next;
-		if (!queue->first)
-			queue->last = &queue->first;
+	while (request) {
+		struct request *next = request->next;
+		free(request);
+		request = next;
 	}
-	return request;
 }
 
 static void run(void *ctx)
 {
 	struct pl_verifier *verifier = ctx;
+	struct request *request = NULL;
 
 	/* Of this thread alone, as Linux has it. If it is refused, bulk is in the way at times, and nothing else is wrong. */
 	(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + PL_VERIFIER_NICE);
-	uv_mutex_lock(&verifier->mutex);
-	while (!verifier->is_stopping) {
-		struct request *request = pop(&verifier->waiting);
-		if (!request) {
-			uv_cond_wait(&verifier->cond, &verifier->mutex);
-			continue;
-		}
-		uv_mutex_unlock(&verifier->mutex);
+	for (;;) {
+		uv_sem_wait(&verifier->wake);
+		if (atomic_load(&verifier->is_stopping))
+			break;
+		if (!request)
+			request = take_all(&verifier->waiting);
+		assert(request);
+		struct request *next = request->next;
 		request->good = pl_entries_verify(verifier->network_id, request->headers, request->count);
-		uv_mutex_lock(&verifier->mutex);
-		push(&verifier->done, request);
+		put(&verifier->done, request);
 		uv_async_send(&verifier->async);
+		request = next;
 	}
-	uv_mutex_unlock(&verifier->mutex);
+	free_all(request);
 }
 
 static void on_async(uv_async_t *async)
 {
 	struct pl_verifier *verifier = async->data;
-
-	uv_mutex_lock(&verifier->mutex);
 	struct request *request = take_all(&verifier->done);
-	uv_mutex_unlock(&verifier->mutex);
+
 	while (request) {
 		struct request *next = request->next;
 		verifier->report(verifier->ctx, request->token, request->good);
@@ -107,32 +108,25 @@ enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTE
 
 	if (!verifier)
 		return PL_ERR_MEMORY;
-	verifier->waiting.last = &verifier->waiting.first;
-	verifier->done.last = &verifier->done.first;
+	memcpy(verifier->network_id, network_id, PL_ID_BYTES);
+	verifier->async.data = verifier;
+	if (uv_sem_init(&verifier->wake, 0) != 0)
+		goto no_sem;
+	if (uv_async_init(loop, &verifier->async, on_async) != 0)
+		goto no_async;
 	verifier->report = done;
 	verifier->ctx = ctx;
 	verifier->loop_thread = uv_thread_self();
-	memcpy(verifier->network_id, network_id, PL_ID_BYTES);
-	verifier->async.data = verifier;
-	if (uv_mutex_init(&verifier->mutex) != 0)
-		goto no_mutex;
-	if (uv_cond_init(&verifier->cond) != 0)
-		goto no_cond;
-	if (uv_async_init(loop, &verifier->async, on_async) != 0)
-		goto no_async;
 	if (uv_thread_create(&verifier->thread, run, verifier) == 0) {
 		*out = verifier;
 		return PL_OK;
 	}
-	uv_cond_destroy(&verifier->cond);
-	uv_mutex_destroy(&verifier->mutex);
+	uv_sem_destroy(&verifier->wake);
 	uv_close((uv_handle_t *)&verifier->async, on_closed);
 	return PL_ERR_IO;
 no_async:
-	uv_cond_destroy(&verifier->cond);
-no_cond:
-	uv_mutex_destroy(&verifier->mutex);
-no_mutex:
+	uv_sem_destroy(&verifier->wake);
+no_sem:
 	free(verifier);
 	return PL_ERR_IO;
 }
@@ -147,33 +141,19 @@ enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, cons
 		return PL_ERR_MEMORY;
 	*request = (struct request){ .token = token, .count = count };
 	memcpy(request->headers, headers, bytes);
-	uv_mutex_lock(&verifier->mutex);
-	push(&verifier->waiting, request);
-	uv_cond_signal(&verifier->cond);
-	uv_mutex_unlock(&verifier->mutex);
+	put(&verifier->waiting, request);
+	uv_sem_post(&verifier->wake);
 	return PL_OK;
-}
-
-static void free_all(struct request *request)
-{
-	while (request) {
-		struct request *next = request->next;
-		free(request);
-		request = next;
-	}
 }
 
 void pl_verifier_close(struct pl_verifier *verifier)
 {
 	assert(pl_thread_is(verifier->loop_thread));
-	uv_mutex_lock(&verifier->mutex);
-	verifier->is_stopping = true;
-	uv_cond_signal(&verifier->cond);
-	uv_mutex_unlock(&verifier->mutex);
+	atomic_store(&verifier->is_stopping, true);
+	uv_sem_post(&verifier->wake);
 	uv_thread_join(&verifier->thread);
 	free_all(take_all(&verifier->waiting));
 	free_all(take_all(&verifier->done));
-	uv_cond_destroy(&verifier->cond);
-	uv_mutex_destroy(&verifier->mutex);
+	uv_sem_destroy(&verifier->wake);
 	uv_close((uv_handle_t *)&verifier->async, on_closed);
 }
