@@ -88,8 +88,8 @@ static enum pl_err open_core(struct fix *fix, uint16_t node, char *why, size_t w
 	config.charter = &fix->net->charter;
 	config.self = node;
 	config.links_max = 1;
-	memcpy(config.sign_secret, core->keys.sign_secret, sizeof(config.sign_secret));
-	memcpy(config.noise_secret, fix->net->nodes[node].noise_secret, sizeof(config.noise_secret));
+	config.sign_secret = core->keys.sign_secret;
+	config.noise_secret = fix->net->nodes[node].noise_secret;
 	core->engine_memory = calloc(1, pl_engine_bytes(&config));
 	cr_assert_eq(pl_engine_init(&config, core->engine_memory, pl_engine_bytes(&config), &core->engine), PL_OK);
 	cr_assert_eq(pl_store_open(core->store_path, fix->net->charter.network_id, core->keys.node_id, &core->store, why, why_max), PL_OK, "%s",

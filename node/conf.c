@@ -31,7 +31,7 @@ static const struct pl_conf_entry keys[] = {
 	KEY(PL_CONF_LISTEN, listen, .name = "listen", .form = "host:port or [IPv6 address]:port; at most 4 lines", .repeats = true,
 	    .default_text = "",
 	    .summary = "Address to accept links from other nodes on. None: this node only dials out."),
-	KEY(PL_CONF_PEER, peers, .name = "peer", .form = "NODE host:port [courier=FILE]; a further line for a node adds an address",
+	KEY(PL_CONF_PEER, peers, .name = "peer", .form = "NODE host:port [courier=FILE] or NODE courier=FILE; a further line for a node adds an address",
 	    .repeats = true,
 	    .default_text = "",
 	    .summary = "Dial this node there, whatever the charter says. courier=FILE names the key carried by hand between the two members."),

@@ -205,6 +205,13 @@ Test(conf, peers_and_addresses_are_checked)
 	cr_assert(strstr(complaint("peer = CHE 1.2.3.4:5\npeer = CHE 1.2.3.4:5", 2), "stands with this address twice"));
 	cr_assert(strstr(complaint("peer = CHE 1.2.3.4:5 courier=a\npeer = CHE 1.2.3.4:6 courier=b", 2), "two different courier keys"));
 	cr_assert_eq(read_text("peer = CHE 1.2.3.4:5 courier=a\npeer = CHE 1.2.3.4:6\npeer = FIN 1.2.3.4:5 courier=b"), PL_OK);
+	/* it dials, and we do not */
+	cr_assert_eq(read_text("peer = CHE courier=pouch.key"), PL_OK);
+	cr_assert_str_eq(conf->peers[0].address, "");
+	cr_assert_str_eq(conf->peers[0].courier_key_file, in_dir("pouch.key"));
+	cr_assert(strstr(complaint("peer = CHE courier=", 1), "expected courier=FILE"));
+	cr_assert(strstr(complaint("peer = CHE courier=a 1.2.3.4:5", 1), "courier=a is not an address"));
+	cr_assert(strstr(complaint("peer = CHE courier=a\npeer = CHE 1.2.3.4:6 courier=b", 2), "two different courier keys"));
 	cr_assert(strstr(complaint("listen = 7100", 1), "listen = 7100: expected host:port"));
 	cr_assert(strstr(complaint("listen = ::1:7100", 1), "expected host:port"));
 	cr_assert(strstr(complaint("listen = 1.2.3.4:5\nlisten = 1.2.3.4:5", 2), "stands twice"));
@@ -317,7 +324,7 @@ Test(conf, single_values_are_checked_as_in_the_file)
 	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102", why, sizeof(why)), PL_OK);
 	cr_assert_eq(pl_conf_check("peer", "CHE 127.0.0.1:7102 # x", why, sizeof(why)), PL_ERR_FORMAT);
 	cr_assert_eq(pl_conf_check("peer", "CHE", why, sizeof(why)), PL_ERR_FORMAT);
-	cr_assert_str_eq(why, "peer = CHE: expected NODE host:port [courier=FILE]; a further line for a node adds an address");
+	cr_assert_str_eq(why, "peer = CHE: expected NODE host:port [courier=FILE] or NODE courier=FILE; a further line for a node adds an address");
 	cr_assert_eq(pl_conf_check("listen", "a:1\nkey = b", why, sizeof(why)), PL_ERR_FORMAT);
 	cr_assert_eq(pl_conf_check("lissen", "a:1", why, sizeof(why)), PL_ERR_UNKNOWN);
 	cr_assert_str_eq(why, "lissen is not a key; did you mean listen?");

@@ -197,10 +197,15 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 	char *rest = value, *name = next_word(&rest), *address = next_word(&rest), *courier = next_word(&rest);
 	if (!name || !address || next_word(&rest))
 		return pl_conf_fail_value(reader, key, whole);
+	/* Who only listens to a node may share a key with it. */
+	if (!courier && strncmp(address, courier_word, sizeof(courier_word) - 1) == 0) {
+		courier = address;
+		address = NULL;
+	}
 	if (!node_name_is_good(name))
 		return pl_conf_fail(reader, "peer = %s: %s is not a node's name; expected one like CHE or CHE.2", pl_conf_show(whole).text,
 		                    pl_conf_show(name).text);
-	if (!address_is_good(address))
+	if (address && !address_is_good(address))
 		return pl_conf_fail(reader, "peer = %s: %s is not an address; expected host:port or [IPv6 address]:port", pl_conf_show(whole).text,
 		                    pl_conf_show(address).text);
 
@@ -216,7 +221,7 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 		const struct pl_peer_conf *other = &conf->peers[i];
 		if (strcmp(other->node_name, name) != 0)
 			continue;
-		if (strcmp(other->address, address) == 0)
+		if (strcmp(other->address, address ? address : "") == 0)
 			return pl_conf_fail(reader, "peer = %s: this node stands with this address twice", pl_conf_show(whole).text);
 		if (*courier_file && *other->courier_key_file && strcmp(other->courier_key_file, courier_file) != 0)
 			return pl_conf_fail(reader, "peer = %s: two different courier keys for one node", pl_conf_show(whole).text);
@@ -226,7 +231,7 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 	struct pl_peer_conf *peer = &conf->peers[conf->peers_count++];
 	memset(peer, 0, sizeof(*peer));
 	strcpy(peer->node_name, name);
-	strcpy(peer->address, address);
+	strcpy(peer->address, address ? address : "");
 	strcpy(peer->courier_key_file, courier_file);
 	return PL_OK;
 }

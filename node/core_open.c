@@ -90,6 +90,9 @@ static enum pl_err read_keys(struct pl_core *core, const char *passphrase, char 
 	core->keys = sodium_malloc(sizeof *core->keys);
 	if (!core->keys)
 		return PL_ERR_MEMORY;
+	/* sodium_malloc() has tried and does not say whether it could */
+	if (sodium_mlock(core->keys, sizeof *core->keys) != 0)
+		PL_LOG(PL_LOG_WARNING, "core", "the node's keys cannot be kept out of swap; allow more locked memory (RLIMIT_MEMLOCK)");
 	enum pl_err err = pl_key_read_node(core->conf->key_file, passphrase, core->keys, why, why_max);
 	if (err != PL_OK)
 		return err;
@@ -112,7 +115,9 @@ static enum pl_err read_courier_key(const char *path, uint8_t key[32], char *why
 	uint8_t *file;
 	size_t count, key_bytes = 0;
 
-	enum pl_err err = pl_file_read(path, COURIER_FILE_BYTES_MAX, &file, &count, why, why_max);
+	enum pl_err err = pl_key_check_secret(path, why, why_max);
+	if (err == PL_OK)
+		err = pl_file_read(path, COURIER_FILE_BYTES_MAX, &file, &count, why, why_max);
 	if (err != PL_OK)
 		return err;
 	if (sodium_hex2bin(key, 32, (const char *)file, count, " \t\r\n", &key_bytes, NULL) != 0 || key_bytes != 32) {
@@ -174,8 +179,8 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	pl_engine_config_default(&config);
 	config.charter = core->charter;
 	config.self = core->self;
-	memcpy(config.sign_secret, core->keys->sign_secret, sizeof config.sign_secret);
-	memcpy(config.noise_secret, core->keys->noise_secret, sizeof config.noise_secret);
+	config.sign_secret = core->keys->sign_secret;
+	config.noise_secret = core->keys->noise_secret;
 	config.courier_keys = core->courier_pointers;
 	config.links_max = core->conf->links_max;
 	config.flash_per_minute = core->conf->flash_per_minute;
@@ -185,7 +190,6 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	/* From calloc's fresh pages: what is never touched is never resident. */
 	core->engine_memory = calloc(1, core->engine_bytes);
 	enum pl_err err = core->engine_memory ? pl_engine_init(&config, core->engine_memory, core->engine_bytes, &core->engine) : PL_ERR_MEMORY;
-	sodium_memzero(&config, sizeof config);
 	if (err == PL_OK)
 		err = pl_store_each_head(core->store, restore_head, &restore);
 	if (err == PL_OK)

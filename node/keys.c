@@ -209,15 +209,23 @@ enum pl_err pl_key_new_node(const char *path, const char *comment, const char *p
 	return key_new(path, PL_KEY_NODE, comment, passphrase, cost, why, why_max);
 }
 
-static enum pl_err key_read(const char *path, const char *passphrase, struct paper *out, char *why, size_t why_max)
+enum pl_err pl_key_check_secret(const char *path, char *why, size_t why_max)
 {
 	struct stat st;
+
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
 		return pl_why(why, why_max, PL_ERR_REFUSED, "%s: is a secret that others on this machine may open (mode %03o); chmod 600 %s", path,
 		            (unsigned)st.st_mode & 0777, path);
+	return PL_OK;
+}
+
+static enum pl_err key_read(const char *path, const char *passphrase, struct paper *out, char *why, size_t why_max)
+{
 	uint8_t *file, *payload = NULL;
 	size_t file_bytes, payload_bytes = 0;
-	enum pl_err err = pl_file_read(path, PL_KEYFILE_BYTES_MAX, &file, &file_bytes, why, why_max);
+	enum pl_err err = pl_key_check_secret(path, why, why_max);
+	if (err == PL_OK)
+		err = pl_file_read(path, PL_KEYFILE_BYTES_MAX, &file, &file_bytes, why, why_max);
 	if (err != PL_OK)
 		return err;
 	if (file_bytes < PL_KEYFILE_OVERHEAD || memcmp(file, "PLK1", 4) != 0) {

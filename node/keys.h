@@ -47,6 +47,8 @@ struct pl_node_keys {
  * PL_ERR_REFUSED (secret file readable by others, empty passphrase), PL_ERR_LIMIT, PL_ERR_MEMORY, PL_ERR_DISK_FULL, PL_ERR_IO. */
 PL_MUST_CHECK enum pl_err pl_key_new_signing(const char *path, enum pl_key_role role, const char *comment, const char *passphrase,
                                              struct pl_keyfile_cost cost, char *why, size_t why_max);
+/* PL_ERR_REFUSED: others on this machine may open this file. One that is not there passes: reading it says so. */
+PL_MUST_CHECK enum pl_err pl_key_check_secret(const char *path, char *why, size_t why_max);
 PL_MUST_CHECK enum pl_err pl_key_new_node(const char *path, const char *comment, const char *passphrase, struct pl_keyfile_cost cost,
                                           char *why, size_t why_max);
 PL_MUST_CHECK enum pl_err pl_key_read_signing(const char *path, const char *passphrase, struct pl_signing_key *out, char *why,

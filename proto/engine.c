@@ -43,7 +43,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 		return PL_ERR_FULL;
 	struct pl_engine *e = pl_memory_engine(memory, config);
 	e->config = *config;
-	e->config.courier_keys = NULL;
+	e->config.courier_keys = NULL; /* each peer has its own */
 	e->charter = config->charter;
 	e->network_id = config->charter->network_id;
 	e->self = config->self;
@@ -52,10 +52,9 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	e->bulk_bytes_max = UINT64_MAX;
 	for (uint16_t i = 0; i < e->nodes; i++) {
 		e->peers[i].session = PL_NONE16;
-		if (config->courier_keys && config->courier_keys[i]) {
-			memcpy(e->peers[i].courier_key, config->courier_keys[i], 32);
-			e->peers[i].has_courier_key = e->any_courier_key = true;
-		}
+		if (config->courier_keys)
+			e->peers[i].courier_key = config->courier_keys[i];
+		e->any_courier_key |= e->peers[i].courier_key != NULL;
 	}
 	for (uint16_t i = 0; i < e->conns_max; i++)
 		e->conns[i].link = PL_LINK_NONE;
@@ -73,8 +72,6 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 void pl_engine_wipe(struct pl_engine *e)
 {
 	pl_wipe(&e->config, sizeof e->config);
-	for (uint16_t i = 0; i < e->nodes; i++)
-		pl_wipe(e->peers[i].courier_key, sizeof e->peers[i].courier_key);
 	for (uint16_t i = 0; i < e->conns_max; i++)
 		pl_wipe(&e->conns[i], sizeof e->conns[i]);
 	for (uint16_t i = 0; i < e->sessions_max; i++) {

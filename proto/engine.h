@@ -37,21 +37,22 @@ struct pl_quota {
 struct pl_engine_config {
 	const struct pl_charter *charter; /* borrowed for the engine's life */
 	uint16_t self;                    /* own index in it */
-	uint8_t sign_secret[PL_SIGN_SECRET_BYTES];
-	uint8_t noise_secret[32];
-	const uint8_t *const *courier_keys; /* per node of the charter, 32 bytes or NULL; NULL: none at all. Copied */
+	/* Keys are borrowed for the engine's life and nowhere copied to, so that they can lie in memory that is locked. */
+	const uint8_t *sign_secret;         /* PL_SIGN_SECRET_BYTES */
+	const uint8_t *noise_secret;        /* 32 */
+	const uint8_t *const *courier_keys; /* per node of the charter, 32 bytes or NULL; NULL: none at all */
 	uint16_t links_max;               /* 1..PL_LINKS_MAX; memory grows with it */
 	uint32_t flash_per_minute, flash_burst;
 	struct pl_quota quota[PL_LANES];  /* per author */
 };
-/* Fills in the defaults of limits.h; charter, self and keys remain to be set. The engine copies the secrets: wipe yours after pl_engine_init(). */
+/* Fills in the defaults of limits.h; charter, self and keys remain to be set. */
 void pl_engine_config_default(struct pl_engine_config *config);
 
 /* How much memory pl_engine_init() wants for this configuration; most of it is touched only when links are busy. */
 size_t pl_engine_bytes(const struct pl_engine_config *config);
 /* memory: aligned for any type, zeroed. The engine lives in it and owns nothing else. PL_ERR_FULL, PL_ERR_REFUSED. */
 PL_MUST_CHECK enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, size_t memory_bytes, struct pl_engine **out);
-/* Wipes keys. The memory is the caller's to free. */
+/* Wipes the keys of sessions. The memory is the caller's to free. */
 void pl_engine_wipe(struct pl_engine *engine);
 
 enum pl_event_type {

@@ -96,7 +96,7 @@ static const uint8_t *find_courier_key(void *ctx, const uint8_t remote_static[32
 	struct pl_engine *e = ctx;
 	const uint16_t node = pl_charter_find_noise(e->charter, remote_static);
 
-	return node != PL_NODE_NONE && e->peers[node].has_courier_key ? e->peers[node].courier_key : NULL;
+	return node != PL_NODE_NONE ? e->peers[node].courier_key : NULL;
 }
 
 static struct pl_handshake_keys handshake_keys(struct pl_engine *e, const struct conn *conn)
@@ -107,7 +107,7 @@ static struct pl_handshake_keys handshake_keys(struct pl_engine *e, const struct
 	};
 	if (conn->outbound) {
 		keys.remote_static = e->charter->nodes[conn->peer].certificate.noise_public;
-		keys.courier_key = e->peers[conn->peer].has_courier_key ? e->peers[conn->peer].courier_key : NULL;
+		keys.courier_key = e->peers[conn->peer].courier_key;
 	}
 	return keys;
 }

@@ -207,7 +207,7 @@ static void start(uint64_t seqs)
 	}
 	pl_engine_config_default(&config);
 	config.charter = charter;
-	memcpy(config.noise_secret, noise_secrets[0], 32);
+	config.noise_secret = noise_secrets[0];
 	const size_t bytes = pl_engine_bytes(&config);
 	/* Address space; what no link touches is never resident. */
 	cr_assert(bytes > 150u << 20 && bytes < 256u << 20, "%zu MiB", bytes >> 20);

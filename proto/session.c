@@ -124,7 +124,7 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 		pl_conn_drop(e, conn, "its certificate is not valid now");
 		return;
 	}
-	if (e->peers[node].has_courier_key && !conn->handshake.noise.has_psk) {
+	if (e->peers[node].courier_key && !conn->handshake.noise.has_psk) {
 		pl_conn_drop(e, conn, "it did not use the courier key that we share");
 		return;
 	}

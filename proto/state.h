@@ -191,10 +191,10 @@ struct session {
 };
 
 struct peer {
-	bool dialable, dialling, has_courier_key, linked; /* linked: has had a link, in this run or before */
+	bool dialable, dialling, linked; /* linked: has had a link, in this run or before */
 	bool owes; /* when its last link ended, it had announced something that we lacked */
 	uint16_t session;
-	uint8_t courier_key[32];
+	const uint8_t *courier_key; /* NULL: none */
 	uint64_t backoff_ms, dial_at_ms, heard_ms, state_since_ms;
 	uint64_t address_hash; /* of its last link, in this run */
 	uint64_t refusals_since_ms;

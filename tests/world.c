@@ -84,7 +84,7 @@ struct node {
 	struct pl_engine_config config;
 	struct pl_engine *engine;
 	void *memory;
-	uint8_t sign_secret[PL_SIGN_SECRET_BYTES];
+	uint8_t sign_secret[PL_SIGN_SECRET_BYTES], noise_secret[32];
 	struct lane_store lanes[WORLD_NODES_MAX][PL_LANES];
 	uint64_t acked[WORLD_NODES_MAX][WORLD_NODES_MAX][PL_LANES];
 	struct pending *pending, **pending_last;
@@ -146,7 +146,6 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 		struct node *n = &w->nodes[i];
 		struct pl_member *m = &w->charter->members[i];
 		struct pl_certificate *c = &w->charter->nodes[i].certificate;
-		uint8_t random[32];
 		snprintf(m->code, sizeof m->code, "AA%c", 'A' + i);
 		m->first_node = i;
 		m->nodes_count = 1;
@@ -155,11 +154,12 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 		n->config.charter = w->charter;
 		n->config.self = i;
 		n->config.links_max = 8;
-		draw(w, random);
-		pl_sign_keypair(random, c->node_id, n->sign_secret);
-		memcpy(n->config.sign_secret, n->sign_secret, sizeof n->sign_secret);
-		draw(w, n->config.noise_secret);
-		crypto_scalarmult_base(c->noise_public, n->config.noise_secret);
+		draw(w, n->noise_secret);
+		pl_sign_keypair(n->noise_secret, c->node_id, n->sign_secret);
+		draw(w, n->noise_secret);
+		crypto_scalarmult_base(c->noise_public, n->noise_secret);
+		n->config.sign_secret = n->sign_secret;
+		n->config.noise_secret = n->noise_secret;
 		c->generation = 1;
 		c->valid_from_ms = WALL_START_MS - 86400000;
 		c->valid_until_ms = WALL_START_MS + 86400000 * 365ULL;

@@ -313,8 +313,8 @@ int main(int argc, char **argv)
 	config.self = self = pl_charter_find_node(&charter, keys.node_id);
 	config.links_max = 1;
 	config.quota[2] = (struct pl_quota){ 1ull << 40, 1ull << 40 };
-	memcpy(config.sign_secret, keys.sign_secret, sizeof config.sign_secret);
-	memcpy(config.noise_secret, keys.noise_secret, sizeof config.noise_secret);
+	config.sign_secret = keys.sign_secret;
+	config.noise_secret = keys.noise_secret;
 	if (peer == PL_NODE_NONE || config.self == PL_NODE_NONE || !own || count == 0 || body_bytes < 8 || body_bytes > PL_BODY_BYTES_MAX)
 		fail("peer, key, count or size is unusable");
 	const size_t bytes = pl_engine_bytes(&config);

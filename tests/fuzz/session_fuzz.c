@@ -986,8 +986,8 @@ static void begin(void)
 	config.charter = &charter;
 	config.self = VICTIM;
 	config.links_max = PARTIES;
-	memcpy(config.sign_secret, sign_secrets[VICTIM], PL_SIGN_SECRET_BYTES);
-	memcpy(config.noise_secret, noise_secrets[VICTIM], 32);
+	config.sign_secret = sign_secrets[VICTIM];
+	config.noise_secret = noise_secrets[VICTIM];
 	arena_make(pl_engine_bytes(&config));
 	PL_FUZZ_CHECK(pl_engine_init(&config, arena.bytes, arena.count, &scene.engine) == PL_OK);
 	scene.now_ms = 1000;

@@ -247,6 +247,10 @@ with_line 'parley.conf:[0-9]+: ' 'listen = nowhere'
 with_line 'listen|numeric' 'listen = example.invalid:7100'
 with_line 'EST/parley.conf: peer XXX' 'peer = XXX 127.0.0.1:7100' check
 with_line 'itself' 'peer = EST 127.0.0.1:7100' check
+printf '%064d\n' 7 >EST/pouch.key
+chmod 666 EST/pouch.key
+with_line 'pouch.key: is a secret that others on this machine may open' 'peer = FIN courier=pouch.key' check
+rm EST/pouch.key
 chmod 777 EST
 no_start 'others on this machine may write there .mode 777.: chmod go-w EST' EST
 no_check 'others on this machine'
