@@ -45,6 +45,8 @@ enum pl_err pl_file_open(const char *path, int *fd, struct stat *st, char *why, 
 
 static enum pl_err too_long(const char *path, size_t bytes_max, char *why, size_t why_max)
 {
+	if (bytes_max % (1u << 20) == 0)
+		return pl_why(why, why_max, PL_ERR_LIMIT, "%s: has more than %zu MiB, the most that such a file may have", path, bytes_max >> 20);
 	return pl_why(why, why_max, PL_ERR_LIMIT, "%s: has more than %zu bytes, the most that such a file may have", path, bytes_max);
 }
 

@@ -106,6 +106,8 @@ static enum pl_err passphrase_from_terminal(const char *prompt, bool confirm, ch
 	enum pl_err err = prompt_once(tty, prompt, buffer, buffer_max, why, why_max);
 	if (err == PL_OK && buffer[0] == '\0')
 		err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: an empty passphrase was given", prompt);
+	if (err == PL_OK && confirm && strlen(buffer) < PL_PASSPHRASE_CHARS_MIN)
+		err = pl_why(why, why_max, PL_ERR_FORMAT, "a passphrase for a new key has at least %d characters", PL_PASSPHRASE_CHARS_MIN);
 	if (err == PL_OK && confirm) {
 		char again[PL_PASSPHRASE_BYTES_MAX];
 		err = prompt_once(tty, "the same again", again, sizeof(again), why, why_max);

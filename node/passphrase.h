@@ -6,6 +6,7 @@
 
 #include "crypto/err.h"
 
+#define PL_PASSPHRASE_CHARS_MIN 8 /* of a new key; Argon2id makes each guess dear, not their number small */
 #define PL_PASSPHRASE_BYTES_MAX 1024 /* with its NUL */
 
 /* From a file's first line, the systemd credential "passphrase", $PARLEY_PASSPHRASE, or the terminal without echo (twice if confirm).

@@ -195,7 +195,7 @@ bool pl_api_take_string(struct pl_request *request, const json_t *body, const ch
 	if (!value || json_is_null(value))
 		return true;
 	if (!json_is_string(value)) {
-		pl_reply_error(request, 400, "bad_request", NULL, "\"%s\" is a string", name);
+		pl_reply_error(request, 400, "bad_request", NULL, "\"%s\" must be a string", name);
 		return false;
 	}
 	*out = json_string_value(value);

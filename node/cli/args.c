@@ -249,6 +249,10 @@ static enum pl_exit check_operands(const struct parser *parser)
 	if (args->operands_count > possible && !repeats)
 		return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(args), "`parley %s` does not know what to do with \"%s\"", args->command->name,
 		                args->operands[possible]);
+	for (size_t i = 0; i < args->operands_count; i++)
+		if (args->operands[i][0] == '\0')
+			return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(args), "`parley %s` needs %s; an empty one was given", args->command->name,
+			                args->command->operands[i < possible ? i : possible - 1].name);
 	for (const struct pl_option *option = args->command->options; option != NULL && option->name != NULL; option++)
 		if (option->required && !pl_args_has(args, option->name))
 			return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(args), "`parley %s` needs --%s %s", args->command->name, option->name,

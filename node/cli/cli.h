@@ -78,7 +78,7 @@ struct pl_option {
 	enum pl_value value;
 	const char *value_name; /* "FILE" */
 	const char *help;       /* one line, lower case, no full stop */
-	const char *choices;    /* PL_VALUE_CHOICE: "state|observer" */
+	const char *choices;    /* PL_VALUE_CHOICE: "state|observer"; of a PL_VALUE_TEXT: what is completed, while others are taken too */
 	uint64_t min, max;      /* PL_VALUE_NUMBER */
 	bool required, repeats;
 };
@@ -205,6 +205,7 @@ struct pl_table *pl_table_new(const char *const *columns, size_t columns_count);
 void pl_table_cell(struct pl_table *table, enum pl_style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void pl_table_print(struct pl_table *table);
 
+char *pl_quoted(const char *word); /* as a shell takes it: quoted if it has to be */
 char *pl_hex(const uint8_t *bytes, size_t count);
 char *pl_hex_groups(const uint8_t *bytes, size_t count); /* "9f2c 41aa …": for people to compare */
 char *pl_bytes_text(uint64_t bytes);                     /* "3.4 MiB" */

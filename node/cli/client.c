@@ -97,7 +97,7 @@ void pl_client_free(struct pl_client *client)
 enum pl_exit pl_unreachable(struct pl_cli *cli)
 {
 	const char *socket = cli->client->socket;
-	const char *start = cli->socket != NULL ? "start its parleyd, or name another socket" : pl_format("start it: parleyd --dir %s", cli->dir);
+	const char *start = cli->socket != NULL ? "start its parleyd, or name another socket" : pl_format("start it: parleyd --dir %s", pl_quoted(cli->dir));
 	struct stat st;
 	if (stat(socket, &st) != 0 && errno == ENOENT)
 		return pl_error(cli, PL_EXIT_UNREACHABLE, start, "parleyd does not run: there is no %s", socket);

@@ -282,7 +282,7 @@ static enum pl_exit sign_sheet(const struct pl_cli *cli, const struct pl_args *a
 		while (k < member.root.count && memcmp(member.root.keys[k], signers.keys[i].public_key, 32) != 0)
 			k++;
 		if (k == member.root.count)
-			exit = pl_error(cli, PL_EXIT_REFUSED, pl_format("`parley key show %s` lists its root keys", path),
+			exit = pl_error(cli, PL_EXIT_REFUSED, pl_format("`parley key show %s` lists its root keys", pl_quoted(path)),
 			                "%s: is the sheet of %s (%s), and the key given is not among its root keys", path, member.code, member.name);
 		else if ((signed_keys >> k & 1) != 0)
 			exit = pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: this key has signed it already", path);

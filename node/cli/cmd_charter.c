@@ -70,7 +70,7 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 		struct pl_charter_node nodes[PL_NODES_PER_MEMBER_MAX];
 		enum pl_err err = pl_sheet_read(sheets[i].bytes, sheets[i].count, &member, nodes);
 		if (err == PL_ERR_SIGNATURE)
-			exit = pl_error(cli, PL_EXIT_UNVERIFIED, pl_format("`parley key show %s` lists who has signed", args->operands[i]),
+			exit = pl_error(cli, PL_EXIT_UNVERIFIED, pl_format("`parley key show %s` lists who has signed", pl_quoted(args->operands[i])),
 			                "%s: is a sheet whose signatures are missing or do not verify", args->operands[i]);
 		else if (err != PL_OK)
 			exit = pl_error(cli, pl_exit_of(err), NULL, "%s: is not a member's sheet: %s", args->operands[i], pl_err_str(err));
@@ -115,7 +115,7 @@ static enum pl_exit sign_with(const struct pl_cli *cli, const struct pl_args *ar
 		uint8_t *out = pl_alloc(room);
 		enum pl_err err = pl_charter_sign(bytes->bytes, bytes->count, key->secret, out, room, &count);
 		if (err == PL_ERR_UNKNOWN)
-			exit = pl_error(cli, PL_EXIT_UNKNOWN, pl_format("`parley charter show %s` lists their root keys", path),
+			exit = pl_error(cli, PL_EXIT_UNKNOWN, pl_format("`parley charter show %s` lists their root keys", pl_quoted(path)),
 			                "%s: is a root key of no member of this charter", key_path);
 		else if (err == PL_ERR_EXISTS)
 			exit = pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: has signed this charter already", key_path);

@@ -1,12 +1,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "node/cli/papers.h"
 #include "node/indicator/stix.h"
 #include "proto/content.h"
 
+#define COUNT_MS_MAX 10000
 #define BATCH_BYTES (512u << 10) /* a batch takes a moment, so that progress moves and a FLASH finds the daemon free */
 #define BATCH_OBJECTS 256
 #define LIST_LIMIT 50
@@ -193,6 +195,8 @@ static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
 	import.tlp = (unsigned)tlp;
 	enum pl_err err = pl_file_read(strcmp(import.path, "-") == 0 ? "/dev/stdin" : import.path, PL_STIX_FILE_BYTES_MAX, &bytes, &count, why,
 	                               sizeof why);
+	if (err == PL_ERR_LIMIT)
+		return pl_error(cli, pl_exit_of(err), "split it into several bundles", "%s", why);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	import.rejected = json_array();
@@ -242,6 +246,31 @@ static void print_indicators(const json_t *indicators)
 	pl_table_print(table);
 }
 
+/* An empty list is an answer; why it is empty may be news. */
+static void say_nothing(const struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *tlp = pl_args_get(args, "tlp");
+	if (tlp != NULL && strcasecmp(tlp, "clear") != 0 && strcasecmp(tlp, "green") != 0)
+		pl_remark(cli, "nothing: indicators are shared at TLP:CLEAR and TLP:GREEN alone");
+	else
+		pl_remark(cli, "nothing here matches");
+}
+
+/* What an export holds: of nothing that is said, since an empty bundle looks like a full one to most programs. */
+static void say_exported(struct pl_cli *cli, const struct pl_args *args)
+{
+	struct pl_answer answer;
+	char *path = add_filter(args, pl_format("%s", "/v1/indicators?limit=1"));
+	if (cli->json || cli->quiet || pl_try(cli, "GET", path, NULL, NULL, COUNT_MS_MAX, &answer) != PL_EXIT_OK)
+		return;
+	const json_t *total = json_object_get(answer.document, "total");
+	if (answer.document != NULL && json_array_size(json_object_get(answer.document, "indicators")) == 0)
+		say_nothing(cli, args);
+	else if (json_is_integer(total))
+		pl_remark(cli, "%s", pl_number_of((uint64_t)json_integer_value(total), "object", "objects"));
+	pl_answer_dispose(&answer);
+}
+
 static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
 {
 	uint64_t limit = pl_args_number(args, "limit", LIST_LIMIT), after = pl_args_number(args, "after", 0);
@@ -275,6 +304,8 @@ static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(json_pack("{s:O, s:O, s:O}", "indicators", indicators, "next", next, "total", total));
 	} else if (exit == PL_EXIT_OK) {
 		print_indicators(indicators);
+		if (json_array_size(indicators) == 0)
+			say_nothing(cli, args);
 		if (json_is_integer(next))
 			pl_remark(cli, "there are more%s: --after %llu",
 			        json_is_integer(total) ? pl_format(", %s in all", pl_count_text((uint64_t)json_integer_value(total))) : "",
@@ -334,6 +365,8 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 	pl_progress_end(&progress);
 	enum pl_exit closed = pl_sink_close(sink, exit == PL_EXIT_OK);
 	exit = closed != PL_EXIT_OK ? closed : exit;
+	if (exit == PL_EXIT_OK)
+		say_exported(cli, args);
 	if (exit == PL_EXIT_OK && path != NULL && strcmp(path, "-") != 0) {
 		if (cli->json)
 			pl_out_json(json_pack("{s:s, s:s}", "file", path, "sha256", pl_sink_sha256(sink)));
@@ -350,10 +383,11 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 #define OPTION_AUTHOR \
 	{ .name = "author", .value = PL_VALUE_MEMBER, .value_name = "NODE", .help = "as shared by this node only" }
 #define OPTION_TLP \
-	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .help = "objects shared at this TLP only: clear, green" }
+	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .choices = "clear|green", .help = "objects shared at this TLP only: clear, green" }
 
 static const struct pl_option import_options[] = {
-	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .required = true, .help = "how far they may be passed on: clear or green" },
+	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .choices = "clear|green", .required = true,
+	  .help = "how far they may be passed on: clear or green" },
 	{ .name = "strict", .help = "import nothing if any object breaks a rule" },
 	{ 0 },
 };

@@ -13,6 +13,7 @@
 #define INBOX_LIMIT_MAX 1000000
 #define PAGE 200
 #define SHORT_ID_CHARS 8
+#define ASK_MS_MAX 10000
 
 /* --- what messages look like --- */
 
@@ -107,6 +108,8 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(json_pack("{s:O, s:s?}", "messages", messages, "next", next));
 	} else if (exit == PL_EXIT_OK) {
 		print_messages(messages);
+		if (json_array_size(messages) == 0)
+			pl_remark(cli, "no message");
 		if (next != NULL)
 			pl_remark(cli, "there are more: --after %s", next);
 	}
@@ -217,9 +220,32 @@ static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
 	return exit;
 }
 
+/* How often a received message has been accepted here; *last: when and by whom, for people. */
+static size_t count_accepted(struct pl_cli *cli, const char *id, char **last)
+{
+	struct pl_answer answer;
+	size_t i, j, count = 0;
+	json_t *recipient, *receipt;
+	*last = pl_format("%s", "");
+	if (cli->json || pl_try(cli, "GET", pl_path("/v1/messages/%s/receipts", id), NULL, NULL, ASK_MS_MAX, &answer) != PL_EXIT_OK)
+		return 0;
+	json_array_foreach(json_object_get(answer.document, "recipients"), i, recipient) {
+		json_array_foreach(json_object_get(recipient, "receipts"), j, receipt) {
+			if (strcmp(pl_json_text(receipt, "type"), "accepted") != 0)
+				continue;
+			count++;
+			*last = pl_format("at %s by %s", pl_message_time(receipt, "time"), pl_json_text(receipt, "operator"));
+		}
+	}
+	pl_answer_dispose(&answer);
+	return count;
+}
+
 static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 {
 	json_t *message;
+	char *last;
+	size_t before = count_accepted(cli, pl_args_operand(args, 0), &last);
 	enum pl_exit exit = call_message(cli, args, "accept", &message);
 	if (exit != PL_EXIT_OK)
 		return exit;
@@ -227,7 +253,10 @@ static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(message);
 		return PL_EXIT_OK;
 	}
-	pl_say(cli, "accepted: %s from %s, \"%s\"; the sender gets a receipt", pl_json_text(message, "ref"), pl_json_text(message, "from"),
+	if (before > 0 && count_accepted(cli, pl_args_operand(args, 0), &last) == before)
+		pl_say(cli, "%s was accepted already, %s; its sender has that receipt, and gets no other", pl_json_text(message, "ref"), last);
+	else
+		pl_say(cli, "accepted: %s from %s, \"%s\"; the sender gets a receipt", pl_json_text(message, "ref"), pl_json_text(message, "from"),
 	       pl_json_text(message, "subject"));
 	json_decref(message);
 	return PL_EXIT_OK;

@@ -22,7 +22,7 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 		if (cli->json)
 			pl_out_json(json_pack("{s:s, s:s}", "file", path, "sha256", pl_sink_sha256(sink)));
 		else
-			pl_say(cli, "%s: opens this one message for whoever has it; `parley verify %s` checks it anywhere", path, path);
+			pl_say(cli, "%s: opens this one message for whoever has it; `parley verify %s` checks it anywhere", path, pl_quoted(path));
 	}
 	return exit;
 }

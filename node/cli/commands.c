@@ -184,7 +184,10 @@ static char *usage(const struct pl_command *command)
 
 void pl_help_all(const char *group_name)
 {
-	pl_out("Usage: parley COMMAND [OPTIONS]\n");
+	if (group_name == NULL)
+		pl_out("Usage: parley COMMAND [OPTIONS]\n");
+	else
+		pl_out("Usage: parley %s COMMAND [OPTIONS]\n", group_name);
 	for (const struct pl_command_group *group = pl_command_groups; group->title != NULL; group++) {
 		bool has_title = false;
 		for (const struct pl_command *command = group->commands; command->name != NULL; command++) {
@@ -203,7 +206,10 @@ void pl_help_all(const char *group_name)
 		for (int exit = PL_EXIT_OK; exit < PL_EXITS; exit++)
 			print_labelled(pl_format("%d", exit), 6, pl_exit_meaning((enum pl_exit)exit));
 	}
-	pl_out("\n`parley COMMAND --help` shows one command, parley(1) all of them.\n");
+	if (group_name == NULL)
+		pl_out("\n`parley COMMAND --help` shows one command, parley(1) all of them.\n");
+	else
+		pl_out("\n`parley %s COMMAND --help` shows one of them, parley(1) all.\n", group_name);
 }
 
 void pl_help_command(const struct pl_command *command)

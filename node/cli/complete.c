@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "node/cli/cli.h"
 #include "node/keys.h"
@@ -19,7 +20,7 @@ struct completion {
 
 static void offer(const struct completion *completion, const char *candidate, const char *description)
 {
-	if (strncmp(candidate, completion->typed, strlen(completion->typed)) == 0)
+	if (strncasecmp(candidate, completion->typed, strlen(completion->typed)) == 0) /* codes and choices are taken in any case */
 		pl_out("%s%s\t%s\n", completion->before, candidate, description);
 }
 
@@ -60,12 +61,12 @@ static void offer_value(struct completion *completion, enum pl_value value, cons
 {
 	switch (value) {
 	case PL_VALUE_NONE:
-	case PL_VALUE_TEXT:
 	case PL_VALUE_NUMBER: break;
 	case PL_VALUE_FILE: pl_out(":file\n"); break;
 	case PL_VALUE_FOLDER: pl_out(":folder\n"); break;
+	case PL_VALUE_TEXT:
 	case PL_VALUE_CHOICE:
-		for (const char *at = choices; *at != '\0';) {
+		for (const char *at = choices == NULL ? "" : choices; *at != '\0';) {
 			size_t one = strcspn(at, "|");
 			offer(completion, pl_format("%.*s", (int)one, at), "");
 			at += one + (at[one] == '|');
@@ -140,8 +141,13 @@ void pl_complete(struct pl_cli *cli, const char *const *words, size_t count)
 			waiting = NULL;
 		} else if (word[0] == '-' && word[1] != '\0') {
 			const struct pl_option *option = option_of_word(completion.command, word);
-			if (option != NULL && option->value != PL_VALUE_NONE && strchr(word, '=') == NULL)
+			const char *value = strchr(word, '=');
+			if (option != NULL && option->value != PL_VALUE_NONE && value == NULL)
 				waiting = option;
+			else if (option != NULL && strcmp(option->name, "dir") == 0)
+				cli->dir = value + 1;
+			else if (option != NULL && strcmp(option->name, "socket") == 0)
+				cli->socket = value + 1;
 		} else if (completion.command != NULL) {
 			operands++;
 		} else {

@@ -224,3 +224,13 @@ bool pl_duration_read(const char *text, uint64_t *ms)
 	default: return false;
 	}
 }
+
+char *pl_quoted(const char *word)
+{
+	char *out = pl_format("%s", "'");
+	if (word[0] != '\0' && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=@%")] == '\0')
+		return pl_format("%s", word);
+	for (; *word != '\0'; word++)
+		out = *word == '\'' ? pl_format("%s'\\''", out) : pl_format("%s%.1s", out, word);
+	return pl_format("%s'", out);
+}

@@ -8,8 +8,6 @@
 #include "node/cli/cli.h"
 #include "node/keys.h"
 
-#define PASSPHRASE_CHARS_MIN 8 /* of a new key; Argon2id makes each guess dear, not their number small */
-
 enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char *why)
 {
 	return pl_error(cli, pl_exit_of(err), NULL, "%s", why);
@@ -24,17 +22,18 @@ enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *a
 		file = next;
 	char why[PL_FILE_PATH_BYTES_MAX + 256];
 	char *passphrase = pl_alloc(PL_PASSPHRASE_BYTES_MAX);
-	enum pl_err err = pl_passphrase_get(file, pl_format("passphrase of %s", key_path), is_new, passphrase, PL_PASSPHRASE_BYTES_MAX, why,
+	enum pl_err err = pl_passphrase_get(file, is_new ? pl_format("new passphrase of %s, at least %d characters", key_path, PL_PASSPHRASE_CHARS_MIN) :
+	                                            pl_format("passphrase of %s", key_path), is_new, passphrase, PL_PASSPHRASE_BYTES_MAX, why,
 	                                    sizeof why);
 	if (err == PL_ERR_NO_KEY)
 		return pl_error(cli, PL_EXIT_REFUSED, "give --passphrase-file FILE (mode 600), set $PARLEY_PASSPHRASE, or run this on a terminal",
 		                "%s: there is no terminal to ask for its passphrase", key_path);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
-	if (is_new && strlen(passphrase) < PASSPHRASE_CHARS_MIN) {
+	if (is_new && strlen(passphrase) < PL_PASSPHRASE_CHARS_MIN) {
 		pl_forget(passphrase);
-		return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s: a passphrase for a new key has at least %d characters", key_path,
-		                PASSPHRASE_CHARS_MIN);
+		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: a passphrase for a new key has at least %d characters", key_path,
+		                PL_PASSPHRASE_CHARS_MIN);
 	}
 	*out = passphrase;
 	return PL_EXIT_OK;

@@ -109,7 +109,7 @@ enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, s
 	enum pl_err err = pl_charter_read_unsigned(bytes->bytes, bytes->count, charter, signed_by == NULL ? all_signed_by : signed_by, at);
 	for (uint16_t i = 0; err == PL_OK && signed_by == NULL && i < charter->members_count; i++)
 		if (!all_signed_by[i])
-			return pl_error(cli, PL_EXIT_UNVERIFIED, pl_format("each signs with `parley charter sign %s --root FILE.key`", path),
+			return pl_error(cli, PL_EXIT_UNVERIFIED, pl_format("each signs with `parley charter sign %s --root FILE.key`", pl_quoted(path)),
 			                "%s: is not signed by every member; missing: %s", path, pl_paper_codes(charter, all_signed_by, false));
 	if (err == PL_OK && signed_by == NULL)
 		err = pl_charter_read(bytes->bytes, bytes->count, charter, at);

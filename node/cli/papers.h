@@ -15,7 +15,7 @@
 /* --passphrase-file, as an entry of the table of every command that opens a key. */
 #define PL_OPTION_PASSPHRASE_FILE \
 	{ .name = "passphrase-file", .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true, \
-	  .help = "file whose first line is the passphrase (mode 600); of several keys, in their order, the last one for all the rest" }
+	  .help = "file whose first line is the passphrase (mode 600), of a new key 8 characters or more; of several keys, in their order, the last one for all the rest" }
 #define PL_OPTION_COST \
 	{ .name = "cost", .value = PL_VALUE_CHOICE, .value_name = "COST", .choices = "root|node|small", \
 	  .help = "what a guess at the passphrase costs: 1 GiB, 256 MiB or 64 MiB of memory" }

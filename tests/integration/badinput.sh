@@ -88,7 +88,7 @@ for depth in 65 10000; do
   refuses 413 too_large 'nested more than 64 deep' POST '/v1/indicators?tlp=green' bad.json
 done
 truncate -s 200M sparse.json
-quickly 10 bad 6 'more than 104857600 bytes' "${i[@]}" sparse.json
+quickly 10 bad 6 'more than 100 MiB' "${i[@]}" sparse.json
 # 200 MB that begin like a bundle, by a pipe, whose size nobody can ask for
 mkfifo pipe.json
 { printf '{"type":"bundle","id":"bundle--%s","objects":[' $uuid; yes "{$object}," | head -c 200000000; } >pipe.json 2>/dev/null &

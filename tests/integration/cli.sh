@@ -47,7 +47,7 @@ absent fin-root.key
 mv elsewhere.key fin-root.key
 bad 4 'no/such.key: cannot be created' key new --role root --out no/such.key "${p[@]}"
 bad 5 'no terminal to ask' key new --role root --out x.key --cost small
-bad 5 'at least 8 characters' key new --role root --out x.key --cost small --passphrase-file short
+bad 6 'at least 8 characters' key new --role root --out x.key --cost small --passphrase-file short
 bad 4 'none: cannot be opened' key new --role root --out x.key --cost small --passphrase-file none
 chmod 644 pass
 bad 5 'chmod 600 pass' key new --role root --out x.key "${p[@]}"
@@ -74,7 +74,7 @@ bad 6 'neither a key' key show pass2
 head -c 4096 /dev/zero >zeros
 bad 6 'neither a key' key show zeros
 truncate -s 2M large
-bad 6 'more than 1048576 bytes' key show large
+bad 6 'more than 1 MiB' key show large
 head -c 60 fin-root.key >cut.key
 chmod 600 cut.key
 bad 6 'cut.key: is not a key file' key show cut.key --passphrase-file pass
@@ -251,7 +251,7 @@ for ((at = 0; at < size; at += 101)); do
   [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a charter cut to $at bytes: exit code $code"
 done
 bad 6 'is not a charter' charter show fin.sheet
-bad 6 'more than 1048576 bytes' charter show large
+bad 6 'more than 1 MiB' charter show large
 
 # --- init with a charter ---
 bad 5 'belongs to FIN, not to SGP' init --state SGP --dir fin --charter net.plc
@@ -329,7 +329,7 @@ bad 6 'bundle' "${i[@]}" object.json --tlp green
 { printf '[%.0s' $(seq 10000); printf ']%.0s' $(seq 10000); } >deep.json
 bad 6 'deep' "${i[@]}" deep.json --tlp green
 truncate -s 200M large.json
-bad 6 'more than 104857600 bytes' "${i[@]}" large.json --tlp green
+bad 6 'more than 100 MiB' "${i[@]}" large.json --tlp green
 head -c 100000 /dev/urandom >random.json
 bad 6 'random.json' "${i[@]}" random.json --tlp green
 echo '{"type":"bundle","id":"bundle--5d0092c5-5f74-4287-9642-33f4c354e56d","objects":[{"type":"indicator"},{"id":"x"}]}' >partial.json
@@ -354,7 +354,7 @@ else
     for line; do
       asked=$((asked + 1))
       for ((i = 0; i < 300; i++)); do
-        [ "$(grep -oE 'passphrase of [^ ]+: |the same again: ' out | wc -l)" -lt $asked ] || break
+        [ "$(grep -oE 'passphrase of [^ ,]+(, at least 8 characters)?: |the same again: ' out | wc -l)" -lt $asked ] || break
         sleep 0.1
       done
       printf '%b' "$line"
@@ -382,6 +382,9 @@ else
   on_terminal 'typed secret\n' 'another one\n' -- "$parley" key new --role root --out tty2.key --cost small
   [ "$code" -eq 6 ] && grep -q 'two passphrases differ' out || fail 'two different passphrases are taken'
   absent tty2.key tty2.pub
+  on_terminal 'short\n' -- "$parley" key new --role root --out tty2.key --cost small
+  [ "$code" -eq 6 ] && grep -q 'at least 8 characters' out && ! grep -q 'the same again' out || fail 'a short passphrase is asked for twice'
+  absent tty2.key
   on_terminal '\003' -- bash -c "trap : INT; $parley key show tty.key; stty -a"
   grep -qE '[^-]echo ' out || fail 'an interrupted question leaves the terminal without echo'
 fi

@@ -57,9 +57,11 @@ grep -q "$ref" out && fail 'a message that was read is listed as unread'
 ok '^FLASH +1 not accepted yet: `parley inbox --unaccepted --precedence flash`$' "${s[@]}" status
 ok "^$ref .* read$" "${s[@]}" inbox --unaccepted --precedence flash
 ok "^accepted: $ref from FIN, \"Re: probing\"" "${s[@]}" accept "$ref" --operator 'Lim Ah Kow'
+ok "^$ref was accepted already, at .* by Lim Ah Kow; its sender has that receipt, and gets no other$" "${s[@]}" accept "$ref" --operator 'Lim Ah Kow'
+ok "^accepted: $ref from FIN" "${s[@]}" accept "$ref" --operator 'Tan'
 run "${s[@]}" inbox --unaccepted
 grep -q "$ref" out && fail 'a message that was accepted is listed as not accepted'
-eventually '^SGP +accepted +.*Lim Ah Kow$' "${f[@]}" receipts "$ref"
+eventually '^SGP +accepted +.*Tan$' "${f[@]}" receipts "$ref"
 for receipt in stored decrypted read; do grep -qE "^SGP +$receipt " out || fail "there is no receipt \"$receipt\""; done
 grep -qE '^round trip +[0-9]' out && grep -qE '^relays +CHE holds it, sealed$' out || fail 'receipts does not tell the round trip and the relay'
 ok '"round_trip_ms":[0-9]+' "${f[@]}" receipts "$id" --json
@@ -71,6 +73,7 @@ bad 5 'sealed to others' "${c[@]}" read "$ref"
 bad 5 'sealed to others' "${c[@]}" read "$ref" --peek
 bad 5 'own member' "${f[@]}" accept "$ref"
 bad 4 'no message FIN/0/999' "${s[@]}" read FIN/0/999
+bad 2 'an empty one was given' "${s[@]}" read ''
 bad 4 'no message' "${s[@]}" receipts 00000000
 bad 6 'names no message' "${s[@]}" read "${id:0:2}"
 bad 6 'names no message' "${s[@]}" read ../status
@@ -203,6 +206,11 @@ grep -o '^ *{"type": "marking-definition".*}' "$sample" | sed 's/^ *//' | tr -d 
 run "${s[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487
 cmp -s object out || fail 'an object does not come out as it went in'
 ok 'all.json: a STIX 2.1 bundle' "${s[@]}" indicator export -o all.json
+grep -q "^parley: $objects objects$" err || fail 'export does not say how much it wrote'
+run "${s[@]}" indicator export --type nothing-of-the-kind
+[ "$code" -eq 0 ] && grep -q 'nothing here matches' err || fail 'an export of nothing is not told'
+run "${s[@]}" indicator list --tlp red
+[ "$code" -eq 0 ] && grep -q 'shared at TLP:CLEAR and TLP:GREEN alone' err || fail 'a list that is empty by its TLP is not told'
 grep -qF "$(cat object)" all.json || fail 'export does not hold the bytes of an object'
 ok "^0 objects shared at TLP:GREEN, $objects shared before" "${f[@]}" indicator import all.json --tlp green
 bad 5 'all.json: exists already' "${s[@]}" indicator export -o all.json

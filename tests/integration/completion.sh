@@ -43,6 +43,8 @@ offers 'sub' --dir s
 offers 'file.key' key new --out = file
 offers '' nonsense ''
 offers '' send --subject ''
+offers 'clear green' indicator import --tlp ''
+offers 'green' indicator list --tlp = G
 
 # every command and option of the table is offered
 while IFS=$'\t' read -r what command option _; do
