@@ -389,6 +389,18 @@ else
   grep -qE '[^-]echo ' out || fail 'an interrupted question leaves the terminal without echo'
 fi
 
+# --- contrib/demo: what is wrong on its command line is said before anything is built ---
+echo '{"type": "report"}' >report.json
+demo() {
+  code=0
+  "$top/contrib/demo" "${@:2}" >out 2>err || code=$?
+  [ "$code" -eq 2 ] && grep -q -- "$1" err && [ ! -s out ] || fail "demo ${*:2}: exit code $code, expected 2 and \"$1\""
+}
+demo '--stix needs a value' --stix
+demo 'there is no such file' --stix "$work/no.json"
+demo 'is not a STIX bundle' --stix "$work/report.json"
+demo 'unknown option' --nonsense
+
 rm -f large large.json huge
 no_leftovers
 echo "cli.sh: $runs runs of parley"
