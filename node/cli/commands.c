@@ -5,6 +5,7 @@
 #define HELP_COLUMNS_MAX 100
 #define HELP_COLUMNS 80 /* where there is no terminal */
 #define LABEL_COLUMNS 28
+#define CHOICES_COLUMNS 44
 
 const struct pl_command_group pl_command_groups[] = {
 	{ "Keys and certificates", pl_commands_key },
@@ -135,6 +136,22 @@ static void print_wrapped(const char *text, int column)
 	pl_out("\n");
 }
 
+/* A command line, which a shell takes as it stands: broken between options, with a backslash, where it is too long. */
+static void print_example(const char *text)
+{
+	const int limit = pl_out_width() > 0 ? pl_out_width() : HELP_COLUMNS;
+	while (pl_text_columns(text) > limit) {
+		size_t end = 0;
+		for (const char *at = strstr(text + 4, " -"); at != NULL && at - text <= limit - 2; at = strstr(at + 1, " -"))
+			end = (size_t)(at - text);
+		if (end < 9)
+			break;
+		pl_out("%.*s \\\n", (int)end, text);
+		text = pl_format("        %s", text + end + 1);
+	}
+	pl_out("%s\n", text);
+}
+
 static void print_labelled(const char *label, int label_columns, const char *text)
 {
 	int columns = 2 + pl_text_columns(label);
@@ -147,6 +164,15 @@ static void print_labelled(const char *label, int label_columns, const char *tex
 	print_wrapped(text, label_columns);
 }
 
+/* "a | b | c": long ones, so that they fold. */
+static char *spaced(const char *choices)
+{
+	char *out = pl_format("%s", "");
+	for (; *choices != '\0'; choices++)
+		out = *choices == '|' ? pl_format("%s | ", out) : pl_format("%s%.1s", out, choices);
+	return out;
+}
+
 static void print_options(const struct pl_option *options)
 {
 	for (const struct pl_option *o = options; o->name != NULL; o++) {
@@ -155,7 +181,7 @@ static void print_options(const struct pl_option *options)
 			label = pl_format("%s %s", label, o->value_name);
 		char *text = pl_format("%s", o->help);
 		if (o->value == PL_VALUE_CHOICE)
-			text = pl_format("%s (%s)", text, o->choices);
+			text = pl_format("%s (%s)", text, strlen(o->choices) < CHOICES_COLUMNS ? o->choices : spaced(o->choices));
 		if (o->repeats)
 			text = pl_format("%s; may be repeated", text);
 		print_labelled(label, LABEL_COLUMNS, text);
@@ -220,7 +246,7 @@ void pl_help_command(const struct pl_command *command)
 		size_t paragraph = strcspn(at, "\n");
 		pl_out("\n");
 		if (strncmp(at, "    ", 4) == 0)
-			pl_out("%.*s\n", (int)paragraph, at); /* an example: as it stands */
+			print_example(pl_format("%.*s", (int)paragraph, at));
 		else
 			print_wrapped(pl_format("%.*s", (int)paragraph, at), 0);
 		at += paragraph;

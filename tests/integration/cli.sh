@@ -389,6 +389,16 @@ else
   grep -qE '[^-]echo ' out || fail 'an interrupted question leaves the terminal without echo'
 fi
 
+# --- help fits 80 columns ---
+mapfile -t names < <("$parley" __commands | awk -F '\t' '$1 == "command" {print $2}')
+for name in '' "${names[@]}"; do
+  # shellcheck disable=SC2086
+  ok '^Usage: parley' $name --help
+  ! LC_ALL=C.UTF-8 grep -E '^.{81}' out >err || fail "parley $name --help has lines of more than 80 columns"
+done
+"$parleyd" --help >out
+! grep -E '^.{81}' out >err || fail 'parleyd --help has lines of more than 80 columns'
+
 # --- contrib/demo: what is wrong on its command line is said before anything is built ---
 echo '{"type": "report"}' >report.json
 demo() {
