@@ -104,6 +104,7 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 	case PL_NOTE_ENTRY_REFUSED:
 	case PL_NOTE_QUOTA:
 	case PL_NOTE_SHARE:
+	case PL_NOTE_HEAD_BACK:
 	case PL_NOTE_CLOCK_SKEW:
 	case PL_NOTE_CAUGHT_UP: break;
 	}

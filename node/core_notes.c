@@ -36,6 +36,7 @@ static const char *note_text(enum pl_note_code code)
 	case PL_NOTE_FORK: return "equivocation proven";
 	case PL_NOTE_SELF_BEHIND: return "own feed frozen: this node was restored from a copy; open a new generation";
 	case PL_NOTE_QUOTA: return "author over quota, its entries wait";
+	case PL_NOTE_HEAD_BACK: return "a head goes back";
 	case PL_NOTE_SHARE: return "author has its share of the disk, its indicators and attachments wait";
 	case PL_NOTE_CLOCK_SKEW: return "claimed time is off";
 	case PL_NOTE_CAUGHT_UP: return "caught up";
@@ -75,6 +76,7 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 	case PL_NOTE_ENTRY_REFUSED:
 	case PL_NOTE_QUOTA:
 	case PL_NOTE_SHARE:
+	case PL_NOTE_HEAD_BACK:
 	case PL_NOTE_CLOCK_SKEW:
 		PL_LOG(PL_LOG_WARNING, "feed", text, PL_F_STR("entry", ref), PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
 		break;

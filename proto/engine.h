@@ -154,6 +154,7 @@ enum pl_note_code {
 	PL_NOTE_QUOTA,             /* an author is over its quota; its entries wait at their holder */
 	PL_NOTE_SHARE,             /* an author's bulk has filled its share of the disk; more of it waits at its holder */
 	PL_NOTE_CLOCK_SKEW,        /* an entry claims a time more than 5 min off */
+	PL_NOTE_HEAD_BACK,         /* an entry names an older head of another lane than the entry before it did */
 	PL_NOTE_CAUGHT_UP,         /* all that this peer announced is here */
 };
 

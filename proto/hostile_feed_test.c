@@ -2101,28 +2101,6 @@ Test(hostile_feed, a_node_whose_certificate_is_not_valid_by_its_clock_signs_noth
 	world_free(w);
 }
 
-Test(hostile_feed, a_time_that_is_ahead_is_pointed_out_and_changes_nothing)
-{
-	struct world *w = network();
-	struct member *eve = live(w, CHE);
-	static const int64_t ahead[] = { 0, PL_CLOCK_SKEW_FLAG_MS, -86400000, PL_CLOCK_SKEW_FLAG_MS + 100, 30LL * 86400000 };
-	struct pl_header h = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1 };
-
-	for (size_t i = 0; i < sizeof ahead / sizeof *ahead; i++) {
-		h.seq = h.gseq = i + 1;
-		h.time_ms = world_wall(w) + (uint64_t)ahead[i];
-		const struct made made = make_entry(w, EVE, h, "x", 1);
-		memcpy(h.prev, made.id, PL_ID_BYTES);
-		member_entry(eve, &made, 0);
-		member_flush(eve);
-		member_run_ms(eve, 10);
-		cr_assert_eq(world_durable(w, CHE, EVE, 1), i + 1);
-		cr_assert_eq(world_notes(w, CHE, PL_NOTE_CLOCK_SKEW), i < 3 ? 0 : i - 2, "case %zu", i);
-	}
-	member_free(eve);
-	world_free(w);
-}
-
 /* --- loads of it --- */
 
 Test(hostile_feed, duplicates_are_dropped_and_cost_nobody_a_copy)

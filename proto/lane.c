@@ -99,6 +99,11 @@ void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct c
 		pl_suspect(e, s, c->node, c->entry_header, other_lane, other_seq);
 	if (s && c->node == e->self)
 		pl_self_is_behind(e, s, c->header.lane, c->header.seq);
+	/* PROTOCOL: "A lane's head never goes back from one entry to a later one of the same feed." */
+	if (c->header.others[0].seq < lane->heads[0] || c->header.others[1].seq < lane->heads[1])
+		pl_note_entry(e, PL_NOTE_HEAD_BACK, s, c->node, c->header.lane, c->header.seq, "names an older head of another lane than the entry before it");
+	for (int i = 0; i < 2; i++)
+		lane->heads[i] = c->header.others[i].seq;
 	pl_lane_remember(lane, c);
 	e->counters.entries_accepted++;
 	check_clock(e, s, c);
@@ -339,6 +344,9 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	}
 	/* PROTOCOL: "Only what travels flagged FLASH may come before its sender's commit; any other entry is an acknowledgement too." */
 	pl_receive(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+	/* What is pushed is fresh, and its time can be judged; what was asked for is old by nature. */
+	if (lane->have_seq >= wire.header.seq && wire.header.time_ms + PL_CLOCK_SKEW_FLAG_MS < e->wall_ms)
+		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s->used ? s : NULL, wire.node, wire.header.lane, wire.header.seq, "claims a time more than 5 minutes ago");
 }
 
 /* --- the store answers --- */
