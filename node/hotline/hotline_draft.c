@@ -359,7 +359,7 @@ static bool check_references(struct pl_sending *sending, const struct pl_draft *
 			return false;
 		}
 	}
-	/* Only now: refuse() releases uploads when there are some. */
+	/* Only now: pl_sending_refuse() releases uploads when there are some. */
 	sending->message.attachments_count = (uint8_t)draft->attachments_count;
 	if (draft->attachments_count > 0)
 		sending->metas = calloc(PL_ATTACHMENTS_MAX, sizeof(*sending->metas));
