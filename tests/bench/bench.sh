@@ -175,12 +175,12 @@ if wanted flash; then
     echo "$(rss_mib FIN)" >>"$work/rss"
     for s in CHE FIN SGP; do stop "$s"; done
   done
-  for f in idle-p50 idle-p99 busy-p50 busy-p99 bulk rss; do declare "${f//-/_}=$(median <"$work/$f")"; done
+  idle_p50=$(median <"$work/idle-p50") idle_p99=$(median <"$work/idle-p99") busy_p50=$(median <"$work/busy-p50") busy_p99=$(median <"$work/busy-p99")
   row 'FLASH send to decrypted, idle: p99 ms' "$idle_p99" 'the same: p50 ms' "$idle_p50" "$(ratio "$idle_p99" "$idle_p50")"
   row 'FLASH while lane 2 is saturated: p99 ms' "$busy_p99" 'idle: p99 ms' "$idle_p99" "$(ratio "$busy_p99" "$idle_p99") (aim: 3.00 or less)"
   row 'FLASH while lane 2 is saturated: p50 ms' "$busy_p50" 'idle: p50 ms' "$idle_p50" "$(ratio "$busy_p50" "$idle_p50")"
-  row 'bulk through all three nodes meanwhile, entries/s' "$bulk" '' '' ''
-  row 'resident memory after that, MiB: FIN' "$rss" '' '' ''
+  row 'bulk through all three nodes meanwhile, entries/s' "$(median <"$work/bulk")" '' '' ''
+  row 'resident memory after that, MiB: FIN' "$(median <"$work/rss")" '' '' ''
 fi
 if wanted memory; then
   note "memory: idle, and with $many_entries entries"

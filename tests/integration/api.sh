@@ -162,7 +162,7 @@ expect FIN 404 GET '/v1/indicators/export?author=XXX'
 step '4. what is not there'
 for path in / /v1 /v1/ /v1/none /v1/status/ /v1/messages/ /v1/feed/FIN /metrics/none /V1/health /v1/../v1/health /v1//health; do expect FIN 404 GET "$path"; done
 "$conform" openapi.json --list | cut -d ' ' -f 1,2 | sort -u >operations
-while read -r method path; do
+while read -r _ path; do
   for other in PUT DELETE PATCH; do expect FIN 405 $other "$(sed -E 's/\{author\}/FIN/; s/\{(lane|seq|n)\}/1/g; s/\{id\}/1/' <<<"$path")"; done
 done <operations
 

@@ -61,7 +61,7 @@ report() {
 }
 nothing_came() { grep -q ' 0 bytes came back' "$1.out" || broken "CHE answers the story \"$1\", and must not"; }
 handshake='handshake failed peer=- why='
-for n in 1 2; do
+for _ in 1 2; do
   story junk "$handshake\"not a handshake of this network\""
   nothing_came junk
 done

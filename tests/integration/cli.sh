@@ -183,7 +183,7 @@ ok '^EST +"EST-1", 127.0.0.1:7104, generation 2$' key certify --state EST --node
 ok '^EST +"EST-1"' key show est.cert
 ok '"code":"EST"\}$' key show est.cert --json
 sheet=(key certify --state EST --name Estonia --root est-root.key --node-role-threshold 2 --certificate est.cert --out est.sheet)
-for i in 1 2 3; do sheet+=(--node-role-pub est-role-$i.pub); done
+for i in 1 2 3; do sheet+=(--node-role-pub "est-role-$i.pub"); done
 bad 7 'is not signed by 2 of the 3' "${sheet[@]}" "${c[@]}"
 bad 2 'node-role FILE.key signs it' key certify --add-signature est.cert --root est-root.key "${c[@]}"
 bad 2 'one certificate is made' key certify --state EST --node-role est-role-1.key --node est/node.pub --node fin/node.pub --out x.cert "${c[@]}"

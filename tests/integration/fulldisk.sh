@@ -20,7 +20,7 @@ for state in FIN CHE; do mount -t tmpfs -o size=12m,mode=0700 tmpfs $state; done
 make_chain FIN CHE SGP
 for state in FIN CHE SGP; do launch $state; done
 await_network FIN CHE SGP
-f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
+f=(--dir FIN) c=(--dir CHE)
 
 # fill STATE: takes all room that is left on its disk
 fill() { dd if=/dev/zero of="$1/filler" bs=4096 status=none 2>/dev/null || true; }
@@ -32,7 +32,8 @@ is_in() { ask "$1" status && [ "$(answer store.state)" = "$2" ]; }
 is_well() { ask "$1" status && [ "$(answer store.state)" = ok ]; }
 # send_one NODE TO NAME N: says whether it was acknowledged; if so its reference and text are in NAME.sent
 send_one() {
-  local text="$4 of $3 $(head -c 1500 /dev/zero | tr '\0' x)"
+  local text
+  text="$4 of $3 $(head -c 1500 /dev/zero | tr '\0' x)"
   printf '%s' "$text" >text
   input=text run --dir "$1" send --to "$2" --subject "$3 $4" --precedence "${5:-routine}" --json
   [ "$code" -eq 0 ] || return 1

@@ -1,11 +1,11 @@
 # What the tests of the command share; sourced, with bash's -e and -u. Leaves the shell in a fresh folder, $work.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is used there
 build=$PWD
 parley=$(realpath "${PARLEY:-node/parley}")
 parleyd=$(realpath "${PARLEYD:-node/parleyd}")
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 work=$(mktemp -d)
-cd "$work"
+cd "$work" || exit
 unset PARLEY_DIR PARLEY_PASSPHRASE CREDENTIALS_DIRECTORY NO_COLOR COLUMNS
 export TZ=UTC
 umask 022

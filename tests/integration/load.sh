@@ -1,7 +1,7 @@
 # A load on FIN and SGP, and an account of it; on top of network.sh. FIN and SGP send one another messages of every precedence, some with a
 # file in lane 2, and read or accept what comes. The senders and readers are processes of their own, and take it that a daemon is down at
 # times.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what is not set here is set there
 
 # FLASH has a quota, which this load would be far above.
 lift_quota() { printf '%s\n' 'quota_flash_per_minute = 6000' 'quota_flash_burst = 6000' >>"$1/parley.conf"; }
