@@ -214,6 +214,54 @@ static void run_timers(struct pl_engine *e)
 	pl_repair_timers(e);
 }
 
+#define FX(name) (1u << PL_FX_##name)
+/* What a step may always bring: time has passed, a link may write again. */
+#define FX_ANY (FX(DIAL) | FX(SEND) | FX(CLOSE) | FX(LOAD) | FX(NOTE))
+
+/* The table in engine.h. */
+static unsigned effects_of(enum pl_event_type type)
+{
+	switch (type) {
+	case PL_EV_RESTORE:
+	case PL_EV_RESTORE_ACK:
+	case PL_EV_RESTORE_FORK:
+	case PL_EV_FREEZE_SELF: return 0;
+	case PL_EV_BYTES:
+	case PL_EV_TICK: return FX_ANY | FX(STORE) | FX(VERIFY) | FX(REPAIR) | FX(ACKED) | FX(FORK);
+	case PL_EV_SUBMIT: return FX_ANY | FX(STORE);
+	case PL_EV_LOADED: return FX_ANY | FX(FORK);
+	case PL_EV_STORED: return FX_ANY | FX(ACKED);
+	case PL_EV_START:
+	case PL_EV_PEER_DIALABLE:
+	case PL_EV_LINK_UP:
+	case PL_EV_LINK_DOWN:
+	case PL_EV_SENT:
+	case PL_EV_STORE_FAILED:
+	case PL_EV_STORE_READY:
+	case PL_EV_ROOM:
+	case PL_EV_DAMAGED:
+	case PL_EV_REPAIRED:
+	case PL_EV_VERIFIED:
+	case PL_EV_DRAIN: return FX_ANY;
+	}
+	return 0;
+}
+
+static bool effects_are_known(const struct pl_engine *e, enum pl_event_type type)
+{
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < e->effects_count; i++)
+		seen |= 1u << e->effects[i].effect.type;
+	return (seen & ~effects_of(type)) == 0;
+}
+
+/* What node/ says is within the charter: a mistake here is ours, not a peer's. */
+static bool is_place(const struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	return node < e->nodes && lane < PL_LANES && seq > 0;
+}
+
 enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 {
 	enum pl_err err = PL_OK;
@@ -232,11 +280,12 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 
 	switch (event->type) {
 	case PL_EV_RESTORE:
-		assert(!e->started && event->restore.node < e->nodes && event->restore.lane < PL_LANES);
+		assert(!e->started && is_place(e, event->restore.node, event->restore.lane, event->restore.seq));
 		restore(e, event);
 		return PL_OK;
 	case PL_EV_RESTORE_ACK:
-		assert(!e->started && event->restore_ack.node < e->nodes && event->restore_ack.peer < e->nodes);
+		assert(!e->started && event->restore_ack.peer < e->nodes);
+		assert(is_place(e, event->restore_ack.node, event->restore_ack.lane, event->restore_ack.seq));
 		e->peers[event->restore_ack.peer].linked = true;
 		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
 			event->restore_ack.seq;
@@ -252,14 +301,17 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		e->started = true;
 		break;
 	case PL_EV_PEER_DIALABLE:
+		assert(event->peer_dialable.node < e->nodes && event->peer_dialable.node != e->self);
 		e->peers[event->peer_dialable.node].dialable = true;
 		e->peers[event->peer_dialable.node].dial_at_ms = e->now_ms;
 		e->timer_ms = e->now_ms;
 		break;
 	case PL_EV_LINK_UP:
+		assert(event->link_up.link != PL_LINK_NONE && (event->link_up.peer < e->nodes || event->link_up.peer == PL_NODE_NONE));
 		pl_link_up(e, event->link_up.link, event->link_up.peer, event->link_up.address_hash);
 		break;
 	case PL_EV_LINK_DOWN:
+		assert(event->link_down.link != PL_LINK_NONE || event->link_down.peer < e->nodes);
 		pl_link_down(e, event->link_down.link, event->link_down.peer);
 		break;
 	case PL_EV_BYTES:
@@ -269,9 +321,11 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_link_sent(e, event->sent.link);
 		break;
 	case PL_EV_SUBMIT:
+		assert(event->submit.body || event->submit.body_bytes == 0);
 		err = pl_lane_submit(e, event);
 		break;
 	case PL_EV_STORED:
+		assert(is_place(e, event->stored.node, event->stored.lane, event->stored.seq));
 		pl_lane_stored(e, event);
 		break;
 	case PL_EV_STORE_FAILED:
@@ -281,6 +335,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_lane_store_ready(e);
 		break;
 	case PL_EV_ROOM:
+		assert(event->room.lanes <= PL_LANES);
 		room(e, event);
 		break;
 	case PL_EV_LOADED:
@@ -291,9 +346,11 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_check_done(e, event->verified.token, event->verified.good);
 		break;
 	case PL_EV_DAMAGED:
+		assert(is_place(e, event->damaged.node, event->damaged.lane, event->damaged.seq));
 		pl_repair_damaged(e, event);
 		break;
 	case PL_EV_REPAIRED:
+		assert(is_place(e, event->repaired.node, event->repaired.lane, event->repaired.seq));
 		pl_repair_done(e, event->repaired.node, event->repaired.lane, event->repaired.seq);
 		break;
 	case PL_EV_TICK:
@@ -309,6 +366,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	pl_session_roots_run(e);
 	run_timers(e);
 	pl_sched_run(e);
+	assert(effects_are_known(e, event->type));
 	return err;
 }
 
@@ -329,137 +387,4 @@ uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
 			return 0;
 	}
 	return e->timer_ms;
-}
-
-/* --- looking in --- */
-
-const char *pl_session_state_name(enum pl_session_state state)
-{
-	switch (state) {
-	case PL_SESSION_IDLE: return "idle";
-	case PL_SESSION_DIAL: return "dial";
-	case PL_SESSION_HANDSHAKE: return "handshake";
-	case PL_SESSION_HELLO: return "hello";
-	case PL_SESSION_RECON: return "recon";
-	case PL_SESSION_LIVE: return "live";
-	case PL_SESSION_DRAIN: return "drain";
-	case PL_SESSION_CLOSED: return "closed";
-	case PL_SESSION_BACKOFF: return "backoff";
-	}
-	return "unknown";
-}
-
-void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, struct pl_lane_info *out)
-{
-	const uint32_t index = pl_lane_index(node, lane);
-	const struct lane *l = &e->lanes[index];
-
-	*out = (struct pl_lane_info){ .have_seq = l->have_seq, .durable_seq = l->durable_seq, .frozen = l->frozen };
-	if (node == e->self)
-		out->frozen |= e->self_behind;
-	memcpy(out->head_id, l->durable_id, PL_ID_BYTES);
-	out->wanted_seq = l->have_seq;
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (e->sessions[i].used && e->sessions[i].peer_has[index] > out->wanted_seq)
-			out->wanted_seq = e->sessions[i].peer_has[index];
-	}
-}
-
-uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer)
-{
-	uint64_t held = 0;
-
-	for (uint16_t n = 0; n < e->nodes; n++) {
-		for (uint8_t lane = 0; n != peer && lane < PL_LANES; lane++) {
-			const uint32_t index = pl_lane_index(n, lane);
-			const uint64_t acked = e->acked[peer * e->lanes_count + index];
-			if (e->lanes[index].durable_seq > acked)
-				held += e->lanes[index].durable_seq - acked;
-		}
-	}
-	return held;
-}
-
-void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_info *out)
-{
-	const struct peer *peer = &e->peers[node];
-
-	*out = peer->totals;
-	out->link = PL_LINK_NONE;
-	out->dialable = peer->dialable;
-	out->last_heard_ms = peer->heard_ms;
-	out->since_ms = peer->state_since_ms;
-	if (peer->session != PL_NONE16) {
-		const struct session *s = &e->sessions[peer->session];
-		out->state = s->state;
-		out->link = e->conns[s->conn].link;
-		out->inbound = !e->conns[s->conn].outbound;
-		out->since_ms = s->since_ms;
-		out->last_heard_ms = s->heard_ms;
-		out->rtt_ms = s->rtt_ms;
-		out->bytes_in += s->reader.stream.bytes;
-		out->bytes_out += s->writer.bytes;
-	} else if (peer->dialling) {
-		out->state = PL_SESSION_DIAL;
-		for (uint16_t i = 0; i < e->conns_max; i++) {
-			if (e->conns[i].link != PL_LINK_NONE && e->conns[i].peer == node)
-				out->state = PL_SESSION_HANDSHAKE;
-		}
-	} else if (peer->dialable) {
-		out->state = PL_SESSION_BACKOFF;
-		out->retry_ms = peer->dial_at_ms;
-	} else {
-		out->state = PL_SESSION_IDLE;
-	}
-	/* Nothing is held for a peer that this node has never had a link to, nor is to have one: others bring it what it needs. */
-	if (!peer->dialable && out->link == PL_LINK_NONE && !peer->linked)
-		return;
-	out->held_entries = pl_held_entries(e, node);
-}
-
-uint64_t pl_engine_acked(const struct pl_engine *e, uint16_t peer, uint16_t node, uint8_t lane)
-{
-	return e->acked[peer * e->lanes_count + pl_lane_index(node, lane)];
-}
-
-void pl_engine_counters(const struct pl_engine *e, struct pl_engine_counters *out)
-{
-	*out = e->counters;
-}
-
-static void frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
-{
-	/* PROTOCOL: "The frontier root is a hash chained over the items of all lanes that hold entries, in order of node index and lane, each
-	 * with the whole id of its head." */
-	memset(root, 0, PL_ID_BYTES);
-	for (uint32_t index = 0; index < e->lanes_count; index++) {
-		const struct lane *lane = &e->lanes[index];
-		uint8_t item[16];
-		const struct pl_part parts[] = { { root, PL_ID_BYTES }, { item, sizeof item }, { lane->durable_id, PL_ID_BYTES } };
-		if (lane->durable_seq == 0)
-			continue;
-		pl_put16(item, (uint16_t)(index / PL_LANES));
-		item[2] = (uint8_t)(index % PL_LANES);
-		item[3] = 0;
-		pl_put32(item + 4, pl_generation_of(e, (uint16_t)(index / PL_LANES)));
-		pl_put64(item + 8, lane->durable_seq);
-		pl_hash(PL_LABEL_FRONTIER, sizeof PL_LABEL_FRONTIER, parts, 3, root);
-	}
-}
-
-/* Kept, since a peer may make us compare it with every PING, and 2,304 lanes take a millisecond. */
-const uint8_t *pl_frontier_root(struct pl_engine *e)
-{
-	if (!e->root_known)
-		frontier_root(e, e->root);
-	e->root_known = true;
-	return e->root;
-}
-
-void pl_engine_frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
-{
-	if (e->root_known)
-		memcpy(root, e->root, PL_ID_BYTES);
-	else
-		frontier_root(e, root);
 }

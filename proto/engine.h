@@ -179,6 +179,17 @@ struct pl_effect {
 		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; const char *detail; /* static */ } note;
 	};
 };
+/* What comes of what; the engine holds itself to it.
+ *
+ *   event                         effects
+ *   RESTORE… FREEZE_SELF          none
+ *   any other                     DIAL, SEND, CLOSE, LOAD, NOTE: time has passed, and a link may take more
+ *   and besides those
+ *     BYTES, TICK                 STORE, VERIFY, REPAIR, ACKED, FORK (with a tick: bulk that came before)
+ *     SUBMIT                      STORE
+ *     STORED                      ACKED
+ *     LOADED                      FORK
+ */
 bool pl_engine_next_effect(struct pl_engine *engine, struct pl_effect *out);
 
 /* Monotonic ms at which PL_EV_TICK is due; UINT64_MAX: nothing is waiting; 0: there is work left, for when the loop is idle. */
