@@ -417,6 +417,19 @@ void pl_core_fail(struct pl_core *core, const char *why)
 		core->on_failed(core->on_failed_ctx);
 }
 
+/* Of a core that was never started, all there is. */
+void pl_core_release(struct pl_core *core)
+{
+	sodium_free(core->keys);
+	sodium_free(core->courier_keys);
+	free(core->courier_pointers);
+	free(core->addresses);
+	free(core->peer_errors);
+	free(core->charter);
+	free(core->charter_document);
+	free(core);
+}
+
 void pl_core_free(struct pl_core *core)
 {
 	if (!core)
@@ -440,11 +453,5 @@ void pl_core_free(struct pl_core *core)
 		core->late = next;
 	}
 	pl_feed_free(core);
-	sodium_free(core->keys);
-	sodium_free(core->courier_keys);
-	free(core->courier_pointers);
-	free(core->addresses);
-	free(core->charter);
-	free(core->charter_document);
-	free(core);
+	pl_core_release(core);
 }

@@ -89,6 +89,7 @@ void pl_core_verified(void *ctx, uint32_t token, uint32_t good);
 void pl_core_event(struct pl_core *core, struct pl_event *event);
 struct pl_net_callbacks pl_core_net_callbacks(struct pl_core *core);
 void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the daemon with exit code 1 */
+void pl_core_release(struct pl_core *core); /* what pl_core_check() and pl_core_new() both read, and core itself */
 
 /* --- core_notes.c --- */
 void pl_core_note(struct pl_core *core, const struct pl_effect *fx);

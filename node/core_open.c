@@ -302,14 +302,7 @@ enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, ch
 		err = read_keys(core, passphrase, why, why_max);
 	if (err == PL_OK)
 		err = read_peers(core, why, why_max);
-	sodium_free(core->keys);
-	sodium_free(core->courier_keys);
-	free(core->courier_pointers);
-	free(core->addresses);
-	free(core->peer_errors);
-	free(core->charter);
-	free(core->charter_document);
-	free(core);
+	pl_core_release(core);
 	return err;
 }
 
