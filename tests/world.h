@@ -28,6 +28,9 @@ void world_link(struct world *world, uint16_t a, uint16_t b);
 void world_cut(struct world *world, uint16_t a, uint16_t b);  /* the link breaks, and dialling fails */
 void world_heal(struct world *world, uint16_t a, uint16_t b);
 void world_latency(struct world *world, uint64_t latency_ms, uint64_t commit_ms);
+/* How long commits of one lane take, as urgent ones do not wait for others; UINT64_MAX: as those of all. So the disk can fail with one lane
+ * committed and another not. */
+void world_lane_latency(struct world *world, uint8_t lane, uint64_t commit_ms);
 /* What each direction of each link carries; what is sent has been written when it has left. 0: any amount at once. */
 void world_rate(struct world *world, uint64_t bytes_per_s);
 void world_check_takes(struct world *world, uint64_t check_ms); /* until the verdict on signatures of bulk is there */
