@@ -44,10 +44,11 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 			gseq = l->have_gseq;
 	}
 	c.header.gseq = gseq + 1;
+	/* PROTOCOL: "An author names no head that is not durable: this entry may commit before it, and the other be lost." */
 	for (uint8_t i = 0; i < 2; i++) {
 		const struct lane *l = &e->lanes[pl_lane_index(e->self, (uint8_t)((lane_number + 1 + i) % PL_LANES))];
-		c.header.others[i].seq = l->have_seq;
-		memcpy(c.header.others[i].id8, l->have_id, PL_HEAD8_BYTES);
+		c.header.others[i].seq = l->durable_seq;
+		memcpy(c.header.others[i].id8, l->durable_id, PL_HEAD8_BYTES);
 	}
 	memcpy(c.header.author, e->charter->nodes[e->self].certificate.node_id, PL_NODE_ID_BYTES);
 	memcpy(c.header.prev, lane->have_id, PL_ID_BYTES);

@@ -47,3 +47,75 @@ Test(claims, a_head_that_goes_back_is_pointed_out_and_changes_nothing)
 	member_free(eve);
 	world_free(w);
 }
+
+/* FIN's lane 0 commits while its lane 1 has not, and never will. */
+static void lane_1_is_lost(struct world *w, uint16_t at)
+{
+	world_lane_latency(w, 1, 500);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "b", 1), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "c", 1), PL_OK);
+	world_run_ms(w, 100);
+	cr_assert_eq(world_durable(w, at, FIN, 0), 1);
+	cr_assert_eq(world_durable(w, at, FIN, 1), 1);
+}
+
+Test(claims, an_author_whose_commit_failed_names_no_head_that_it_loses)
+{
+	struct world *w = network();
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "a", 1), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	lane_1_is_lost(w, CHE);
+	world_store_fails(w, FIN, true);
+	world_run_ms(w, 10);
+	world_store_fails(w, FIN, false);
+	world_run_ms(w, 2000);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "d", 1), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);
+	cr_assert_eq(world_notes(w, FIN, PL_NOTE_HEAD_BACK), 0);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), 0);
+	world_free(w);
+}
+
+Test(claims, an_author_killed_between_commits_names_no_head_that_it_loses)
+{
+	struct world *w = network();
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "a", 1), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	lane_1_is_lost(w, CHE);
+	world_crash(w, FIN);
+	world_run_ms(w, 2000);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "d", 1), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 2);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), 0);
+	world_free(w);
+}
+
+Test(claims, a_receiver_whose_commit_failed_does_not_point_an_author_out)
+{
+	struct world *w = network();
+	struct pl_lane_info info = { 0 };
+
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "a", 1), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "a0", 2), PL_OK);
+	cr_assert(world_converges(w, 5000));
+	world_lane_latency(w, 0, 30);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "b", 1), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "c", 1), PL_OK);
+	world_run_ms(w, 10);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, "d", 1), PL_OK); /* names c, as b did not */
+	for (int i = 0; i < 300 && info.have_seq < 3; i++) {
+		world_run_ms(w, 1);
+		pl_engine_lane(world_engine(w, CHE), FIN, 0, &info);
+	}
+	cr_assert(info.have_seq == 3 && info.durable_seq == 1);
+	world_store_fails(w, CHE, true);
+	world_run_ms(w, 100);
+	world_store_fails(w, CHE, false);
+	cr_assert(world_converges(w, 60000));
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), 0);
+	world_free(w);
+}

@@ -195,7 +195,6 @@ static bool quota_allows(struct pl_engine *e, const struct pl_wire *wire)
 	return false;
 }
 
-/* PROTOCOL: "Quotas count against the signed author, never the relay." So only what is known to be the author's is counted. */
 /* PROTOCOL: "An entry whose claimed time lies outside the validity of its author's certificate is refused." Otherwise it could be shown, and its
  * author deny it: no proof of it would verify. */
 bool pl_is_certified(const struct pl_engine *e, uint16_t node, uint64_t time_ms)
@@ -392,6 +391,7 @@ void pl_lane_store_failed(struct pl_engine *e)
 		lane->have_bytes = lane->durable_bytes;
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
 		memset(lane->recent, 0, sizeof lane->recent);
+		memset(lane->heads, 0, sizeof lane->heads); /* what went with these is not counted against those that come again */
 	}
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		pl_fetch_cancel(e, i);

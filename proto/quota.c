@@ -12,6 +12,7 @@ uint64_t pl_quota_wait_ms(struct pl_engine *e, uint16_t node, uint8_t lane, uint
 	return bytes_wait_ms(e, &e->lanes[pl_lane_index(node, lane)].quota, lane, body_bytes);
 }
 
+/* PROTOCOL: "Quotas count against the signed author, never the relay." So only what is known to be the author's is counted. */
 void pl_quota_take(struct pl_engine *e, uint16_t node, uint8_t lane, uint32_t body_bytes)
 {
 	const struct pl_quota *quota = &e->config.quota[lane];
