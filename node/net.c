@@ -5,60 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/conf.h"
+#include "node/net_impl.h"
 #include "proto/charter.h"
 #include "proto/engine.h"
 
-#define READ_BYTES 65536
 #define BACKLOG 128
 #define NOTSENT_BYTES 16384
 #define CLOSE_MS 1000
-
-struct link {
-	struct link *next;
-	struct pl_net *net;
-	uint32_t handle;
-	uint16_t peer;
-	uv_tcp_t tcp;
-	uv_timer_t linger;
-	uv_write_t write;
-	uint8_t *out;              /* given to send and not yet with libuv */
-	size_t out_count, out_max;
-	uint8_t *writing;          /* with libuv */
-	bool busy, closing, closed;
-	uint8_t open_handles;      /* tcp and timer still known to the loop */
-};
-
-struct dial {
-	struct pl_net *net;
-	struct dial *next;
-	uint16_t peer;
-	const char *const *addresses;
-	size_t count, at;
-	struct link *link;         /* under way */
-	struct addrinfo *found, *next_found;
-	uv_getaddrinfo_t resolve;
-	uv_connect_t connect;
-	bool abandoned;
-	char why[128];
-};
-
-struct listener {
-	struct pl_net *net;
-	uv_tcp_t tcp;
-};
-
-struct pl_net {
-	uv_loop_t *loop;
-	struct pl_net_callbacks callbacks;
-	struct listener listeners[PL_LISTEN_MAX];
-	int listeners_count;
-	struct link *links;
-	struct dial *dials;
-	uint32_t next_handle;
-	bool shut;
-	uint8_t read_buffer[READ_BYTES]; /* one for all: what is read is worked off before the next read */
-};
 
 enum pl_err pl_net_new(uv_loop_t *loop, const struct pl_net_callbacks *callbacks, struct pl_net **out)
 {
@@ -121,7 +74,7 @@ static void link_lost(struct link *link, const char *why)
 		net->callbacks.down(net->callbacks.ctx, handle, peer, why);
 }
 
-static struct link *link_new(struct pl_net *net, uint16_t peer)
+struct link *pl_link_new(struct pl_net *net, uint16_t peer)
 {
 	struct link *link = calloc(1, sizeof *link);
 
@@ -150,7 +103,7 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 	struct link *link = handle->data;
 
 	(void)suggested;
-	*out = uv_buf_init((char *)link->net->read_buffer, READ_BYTES);
+	*out = uv_buf_init((char *)link->net->read_buffer, PL_NET_READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
@@ -272,7 +225,7 @@ static uint64_t address_hash(const struct sockaddr_storage *address)
 	return hash;
 }
 
-static bool link_open(struct link *link)
+bool pl_link_open(struct link *link, uint64_t *hash)
 {
 	struct sockaddr_storage remote = { 0 };
 	int remote_bytes = sizeof remote;
@@ -281,8 +234,15 @@ static bool link_open(struct link *link)
 	if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&remote, &remote_bytes) != 0 ||
 	    uv_read_start((uv_stream_t *)&link->tcp, give_buffer, on_read) != 0)
 		return false;
-	link->net->callbacks.up(link->net->callbacks.ctx, link->handle, link->peer, address_hash(&remote));
+	*hash = address_hash(&remote);
 	return true;
+}
+
+/* One that nobody has been told of. */
+void pl_link_drop(struct link *link)
+{
+	link->closing = true;
+	link_destroy(link);
 }
 
 /* --- listening --- */
@@ -293,13 +253,15 @@ static void on_connection(uv_stream_t *server, int status)
 
 	if (status < 0)
 		return; /* out of descriptors: libuv has taken and dropped it */
-	struct link *link = link_new(listener->net, PL_NODE_NONE);
+	struct pl_net *net = listener->net;
+	struct link *link = pl_link_new(net, PL_NODE_NONE);
+	uint64_t hash;
 	if (!link)
 		return;
-	if (uv_accept(server, (uv_stream_t *)&link->tcp) != 0 || !link_open(link)) {
-		link->closing = true;
-		link_destroy(link);
-	}
+	if (uv_accept(server, (uv_stream_t *)&link->tcp) != 0 || !pl_link_open(link, &hash))
+		pl_link_drop(link);
+	else
+		net->callbacks.up(net->callbacks.ctx, link->handle, PL_NODE_NONE, hash);
 }
 
 static enum pl_err parse(const char *address, struct sockaddr_storage *out, char *why, size_t why_max)
@@ -356,131 +318,6 @@ uint16_t pl_net_port(const struct pl_net *net, int listener)
 	return ntohs(local.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&local)->sin6_port : ((struct sockaddr_in *)&local)->sin_port);
 }
 
-/* --- dialling --- */
-
-static void dial_step(struct dial *dial);
-
-static void dial_end(struct dial *dial)
-{
-	for (struct dial **at = &dial->net->dials; *at; at = &(*at)->next) {
-		if (*at == dial) {
-			*at = dial->next;
-			break;
-		}
-	}
-	if (dial->found)
-		uv_freeaddrinfo(dial->found);
-	free(dial);
-}
-
-static void on_connected(uv_connect_t *request, int status)
-{
-	struct dial *dial = request->data;
-	struct link *link = dial->link;
-
-	dial->link = NULL;
-	if (dial->abandoned || status != 0 || link->closed) {
-		if (status != 0)
-			snprintf(dial->why, sizeof dial->why, "%s: %s", dial->addresses[dial->at], uv_strerror(status));
-		link->closing = true;
-		link_destroy(link);
-		dial_step(dial);
-		return;
-	}
-	dial_end(dial);
-	if (!link_open(link))
-		link_lost(link, "the connection did not hold");
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-	struct dial *dial = request->data;
-
-	if (status != 0)
-		snprintf(dial->why, sizeof dial->why, "%s: %s", dial->addresses[dial->at], uv_strerror(status));
-	dial->found = dial->next_found = status == 0 ? found : NULL;
-	if (!dial->found)
-		dial->at++;
-	dial_step(dial);
-}
-
-static bool connect_to(struct dial *dial, const struct sockaddr *address)
-{
-	struct link *link = link_new(dial->net, dial->peer);
-
-	if (!link)
-		return false;
-	dial->link = link;
-	dial->connect.data = dial;
-	const int status = uv_tcp_connect(&dial->connect, &link->tcp, address, on_connected);
-	if (status == 0)
-		return true;
-	snprintf(dial->why, sizeof dial->why, "%s: %s", dial->addresses[dial->at], uv_strerror(status));
-	dial->link = NULL;
-	link->closing = true;
-	link_destroy(link);
-	return false;
-}
-
-/* The next thing to try: another result of this name, or the next address. */
-static void dial_step(struct dial *dial)
-{
-	struct pl_net *net = dial->net;
-
-	while (!dial->abandoned && dial->at < dial->count) {
-		if (dial->found) {
-			const struct addrinfo *info = dial->next_found;
-			if (!info) {
-				uv_freeaddrinfo(dial->found);
-				dial->found = NULL;
-				dial->at++;
-				continue;
-			}
-			dial->next_found = info->ai_next;
-			if (connect_to(dial, info->ai_addr))
-				return;
-			continue;
-		}
-		char host[PL_ADDRESS_BYTES_MAX + 1], service[8];
-		uint16_t port;
-		if (pl_address_split(dial->addresses[dial->at], host, sizeof host, &port) != PL_OK) {
-			dial->at++;
-			continue;
-		}
-		const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-		snprintf(service, sizeof service, "%u", port);
-		dial->resolve.data = dial;
-		if (uv_getaddrinfo(net->loop, &dial->resolve, on_resolved, host, service, &hints) == 0)
-			return;
-		dial->at++;
-	}
-	const uint16_t peer = dial->peer;
-	const bool tell = !dial->abandoned;
-	char why[sizeof dial->why];
-	memcpy(why, dial->why, sizeof why);
-	dial_end(dial);
-	if (tell)
-		net->callbacks.down(net->callbacks.ctx, PL_LINK_NONE, peer, why);
-}
-
-void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses, size_t addresses_count)
-{
-	struct dial *dial = calloc(1, sizeof *dial);
-
-	if (!dial) {
-		net->callbacks.down(net->callbacks.ctx, PL_LINK_NONE, peer, "out of memory");
-		return;
-	}
-	dial->net = net;
-	dial->peer = peer;
-	dial->addresses = addresses;
-	dial->count = addresses_count;
-	snprintf(dial->why, sizeof dial->why, "no address");
-	dial->next = net->dials;
-	net->dials = dial;
-	dial_step(dial);
-}
-
 void pl_net_address(const struct pl_net *net, uint32_t handle, char out[PL_ADDRESS_BYTES_MAX + 1])
 {
 	const struct link *link = link_find(net, handle);
@@ -509,15 +346,7 @@ void pl_net_shutdown(struct pl_net *net)
 	net->shut = true;
 	for (int i = 0; i < net->listeners_count; i++)
 		uv_close((uv_handle_t *)&net->listeners[i].tcp, NULL);
-	for (struct dial *dial = net->dials; dial; dial = dial->next) {
-		dial->abandoned = true;
-		if (dial->link) {
-			dial->link->closing = true;
-			link_destroy(dial->link); /* its connect is cancelled */
-		} else {
-			uv_cancel((uv_req_t *)&dial->resolve);
-		}
-	}
+	pl_dials_end(net);
 	for (struct link *link = net->links; link; link = link->next) {
 		if (!link->closing)
 			pl_net_close(net, link->handle);

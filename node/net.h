@@ -31,7 +31,8 @@ PL_MUST_CHECK enum pl_err pl_net_new(uv_loop_t *loop, const struct pl_net_callba
 /* why: "127.0.0.1:7100 is in use…". May be called for several addresses; port 0 takes any free one: pl_net_port(). */
 PL_MUST_CHECK enum pl_err pl_net_listen(struct pl_net *net, const char *address, char *why, size_t why_max);
 uint16_t pl_net_port(const struct pl_net *net, int listener);
-/* Tries the addresses in turn ("host:port"); borrowed until up() or down(). */
+/* Tries the addresses in turn ("host:port"), for 5 s each; borrowed until up() or down(), of which one comes. Called again while a dial to this peer is
+ * under way: leaves the connection that does not come about, goes on with the next address, and tries them all, this one too. */
 void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses, size_t addresses_count);
 void pl_net_send(struct pl_net *net, uint32_t link, const uint8_t *bytes, size_t count); /* copied */
 /* Closes when what was sent has been written, or after a second. No down() follows. */

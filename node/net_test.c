@@ -1,8 +1,11 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "node/net.h"
@@ -218,6 +221,129 @@ static int connect_from(const char *address, uint16_t port)
 	while (!b.up)
 		uv_run(&loop, UV_RUN_ONCE);
 	return fd;
+}
+
+/* --- an address where nobody answers --- */
+
+#define HOLE_FDS 8
+/* A listener that accepts nothing and whose queue is full: what asks for a connection is swallowed, as by a firewall. */
+struct hole {
+	int fds[HOLE_FDS];
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+};
+
+static void hole_open(struct hole *hole)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t at_bytes = sizeof at;
+
+	hole->fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert(bind(hole->fds[0], (struct sockaddr *)&at, sizeof at) == 0 && listen(hole->fds[0], 0) == 0);
+	cr_assert_eq(getsockname(hole->fds[0], (struct sockaddr *)&at, &at_bytes), 0);
+	for (int i = 1; i < HOLE_FDS; i++) {
+		hole->fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		fcntl(hole->fds[i], F_SETFL, O_NONBLOCK);
+		(void)!connect(hole->fds[i], (struct sockaddr *)&at, sizeof at);
+	}
+	snprintf(hole->address, sizeof hole->address, "127.0.0.1:%u", ntohs(at.sin_port));
+}
+
+static void hole_close(struct hole *hole)
+{
+	for (int i = 0; i < HOLE_FDS; i++)
+		close(hole->fds[i]);
+}
+
+Test(net, an_address_where_nobody_answers_has_five_seconds, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	struct hole hole;
+	hole_open(&hole);
+	const char *const addresses[] = { hole.address, listen_on_b(address) };
+
+	a.then = close_link;
+	const uint64_t start = uv_now(&loop);
+	pl_net_dial(a.net, 3, addresses, 2);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.up && b.up);
+	cr_assert_geq(uv_now(&loop) - start, 4900);
+	hole_close(&hole);
+}
+
+Test(net, where_nobody_answers_anywhere_that_is_said, .init = setup, .fini = teardown)
+{
+	struct hole hole;
+	hole_open(&hole);
+	const char *const addresses[] = { hole.address };
+
+	pl_net_dial(a.net, 3, addresses, 1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.down);
+	cr_assert_eq(a.link, PL_LINK_NONE);
+	cr_assert(strstr(a.why, "no answer within 5 s"), "%s", a.why);
+	hole_close(&hole);
+}
+
+Test(net, a_dial_that_is_asked_for_again_goes_on_with_the_next_address, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	struct hole hole;
+	hole_open(&hole);
+	const char *const addresses[] = { hole.address, listen_on_b(address) };
+
+	a.then = close_link;
+	const uint64_t start = uv_now(&loop);
+	pl_net_dial(a.net, 3, addresses, 2);
+	while (uv_now(&loop) - start < 300)
+		uv_run(&loop, UV_RUN_NOWAIT); /* it has found the first address and hangs there */
+	pl_net_dial(a.net, 3, addresses, 2);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.up && b.up);
+	cr_assert_lt(uv_now(&loop) - start, 4000);
+	cr_assert_not(a.down);
+	hole_close(&hole);
+}
+
+Test(net, a_dial_may_hang_when_all_ends, .init = setup, .fini = teardown)
+{
+	struct hole hole;
+	hole_open(&hole);
+	const char *const addresses[] = { hole.address };
+
+	pl_net_dial(a.net, 3, addresses, 1); /* is being looked up */
+	pl_net_dial(b.net, 3, addresses, 1);
+	for (uint64_t start = uv_now(&loop); uv_now(&loop) - start < 100;)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	pl_net_dial(a.net, 4, addresses, 1);
+	hole_close(&hole);
+}
+
+/* --- a connection that does not hold --- */
+
+static bool peers_have_no_names;
+
+int getpeername(int fd, struct sockaddr *restrict address, socklen_t *restrict address_bytes)
+{
+	if (peers_have_no_names) {
+		errno = ENOTCONN; /* as after a reset */
+		return -1;
+	}
+	return (int)syscall(SYS_getpeername, fd, address, address_bytes);
+}
+
+Test(net, a_link_that_cannot_be_opened_is_a_dial_that_failed, .init = setup, .fini = teardown)
+{
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	const char *const addresses[] = { listen_on_b(address) };
+
+	peers_have_no_names = true;
+	pl_net_dial(a.net, 3, addresses, 1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert(a.down);
+	cr_assert_not(a.up);
+	cr_assert_eq(a.link, PL_LINK_NONE, "or it is never dialled again");
+	cr_assert_eq(a.peer, 3);
+	peers_have_no_names = false;
 }
 
 /* Linux gives IPv4 clients of such a socket addresses ::ffff:a.b.c.d, which all lie in one /64. */
