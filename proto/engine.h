@@ -129,7 +129,7 @@ PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_eve
 uint64_t pl_engine_quota_wait_ms(const struct pl_engine *engine, uint8_t lane, uint8_t flags, uint32_t body_bytes);
 
 enum pl_effect_type {
-	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN */
+	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN. Unanswered yet: begin anew, for one answer */
 	PL_FX_SEND,   /* write these bytes; answer PL_EV_SENT. At most one is outstanding on a link (but a handshake message follows on the answer
 	               * to the one before, whether or not that was reported as sent) */
 	PL_FX_CLOSE,  /* close after what was sent has left; answer PL_EV_LINK_DOWN is not needed: the engine has forgotten the link */

@@ -49,8 +49,22 @@ static void dial_within(struct pl_engine *e, struct peer *peer, uint64_t within_
 	pl_timer(e, peer->dial_at_ms);
 }
 
+/* PROTOCOL: "A dial that has been under way for a second by then is begun anew." */
+static void hurry_those_under_way(struct pl_engine *e, uint64_t within_ms)
+{
+	for (uint16_t node = 0; node < e->nodes; node++) {
+		struct peer *peer = &e->peers[node];
+		if (peer->dialling && !peer->redials && e->now_ms - peer->state_since_ms >= PL_REDIAL_FLASH_MS) {
+			peer->redials = true;
+			dial_within(e, peer, within_ms);
+		}
+	}
+}
+
 void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but)
 {
+	if (within_ms <= PL_REDIAL_FLASH_MS)
+		hurry_those_under_way(e, within_ms);
 	if (e->dials_until_ms <= e->now_ms + within_ms)
 		return;
 	for (uint16_t node = 0; node < e->nodes; node++) {
@@ -318,6 +332,16 @@ void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *t
 	}
 }
 
+/* Whether what was dialled has answered, and keys are being agreed on. */
+static bool is_connected(const struct pl_engine *e, uint16_t node)
+{
+	for (uint16_t i = 0; i < e->conns_max; i++) {
+		if (e->conns[i].link != PL_LINK_NONE && e->conns[i].outbound && e->conns[i].peer == node)
+			return true;
+	}
+	return false;
+}
+
 /* Whoever is due, as far as there are sessions for them. Who has failed is not due again at once, so that all have their turn. */
 static void dial_due(struct pl_engine *e)
 {
@@ -331,17 +355,20 @@ static void dial_due(struct pl_engine *e)
 		taken += e->peers[node].dialling || e->peers[node].session != PL_NONE16;
 	for (uint16_t node = 0; node < e->nodes; node++) {
 		struct peer *peer = &e->peers[node];
-		if (!peer->dialable || peer->dialling || peer->session != PL_NONE16 || node == e->self)
+		if (!peer->dialable || (peer->dialling && !peer->redials) || peer->session != PL_NONE16 || node == e->self)
 			continue;
 		if (e->now_ms < peer->dial_at_ms) {
 			if (peer->dial_at_ms > e->dials_until_ms)
 				e->dials_until_ms = peer->dial_at_ms;
 			pl_timer(e, peer->dial_at_ms);
-		} else if (taken >= e->sessions_max) {
+		} else if (peer->dialling && is_connected(e, node)) {
+			peer->redials = false;
+		} else if (!peer->dialling && taken >= e->sessions_max) {
 			e->dials_wait = true; /* until one ends, or a dial fails */
 		} else {
-			taken++;
+			taken += !peer->dialling;
 			peer->dialling = true;
+			peer->redials = false;
 			peer->state_since_ms = e->now_ms;
 			pl_effect_add(e, PL_FX_DIAL)->effect.dial.peer = node;
 		}

@@ -55,7 +55,8 @@ void pl_link_sent(struct pl_engine *e, uint32_t link);
 /* Small, and copied: a handshake message, a goodbye. */
 void pl_send_small(struct pl_engine *e, const struct conn *conn, const uint8_t *bytes, size_t count);
 void pl_link_timers(struct pl_engine *e);
-/* Whoever is down is dialled within so many ms, at random, but for one peer (or PL_NODE_NONE). */
+/* Whoever is down is dialled within so many ms, at random, but for one peer (or PL_NODE_NONE); within PL_REDIAL_FLASH_MS, also whoever is being
+ * dialled for so long. */
 void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but);
 void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text);
 struct conn *pl_conn_find(struct pl_engine *e, uint32_t link);

@@ -28,6 +28,7 @@ struct peer {
 
 static struct pl_charter *charter;
 static uint8_t noise_secrets[PL_NODES_MAX][32];
+static uint8_t sign_secret[crypto_sign_SECRETKEYBYTES];
 static struct pl_engine *engine;
 static uint64_t now_ms = 1000, draws;
 static struct peer peers[PL_LINKS_MAX];
@@ -190,6 +191,7 @@ static void start(uint64_t seqs)
 {
 	struct pl_engine_config config;
 	struct pl_event event = { .type = PL_EV_START };
+	uint8_t sign_public[crypto_sign_PUBLICKEYBYTES];
 
 	cr_assert_geq(sodium_init(), 0);
 	charter = calloc(1, sizeof *charter);
@@ -208,6 +210,8 @@ static void start(uint64_t seqs)
 	pl_engine_config_default(&config);
 	config.charter = charter;
 	config.noise_secret = noise_secrets[0];
+	crypto_sign_seed_keypair(sign_public, sign_secret, noise_secrets[1]);
+	config.sign_secret = sign_secret;
 	const size_t bytes = pl_engine_bytes(&config);
 	/* Address space; what no link touches is never resident. */
 	cr_assert(bytes > 150u << 20 && bytes < 256u << 20, "%zu MiB", bytes >> 20);
@@ -305,6 +309,39 @@ Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
 		cr_assert_leq(under_way, PL_LINKS_MAX);
 	}
 	cr_assert_eq(turns, PL_NODES_MAX - 1);
+}
+
+/* Who does not answer for long may be back since: what asks for a connection now is answered at once. */
+Test(scale, a_flash_begins_dials_anew_that_have_been_under_way_for_a_second)
+{
+	struct pl_event flash = { .type = PL_EV_SUBMIT, .submit = { .lane = 0, .kind = PL_KIND_MESSAGE, .flags = PL_FLAG_FLASH } };
+	struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { 1 } };
+	struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 77, 1, 77 } };
+
+	flash.submit.body = (const uint8_t *)"flash";
+	flash.submit.body_bytes = 5;
+	start(0);
+	step(&dialable);
+	settle();
+	cr_assert_eq(dialled_count, 1);
+	now_ms += PL_REDIAL_FLASH_MS - 1;
+	step(&flash);
+	settle();
+	cr_assert_eq(dialled_count, 1, "it is not old enough");
+	now_ms++;
+	step(&flash);
+	settle();
+	cr_assert_eq(dialled_count, 2);
+	cr_assert_eq(dialled[1], 1);
+	step(&flash);
+	settle();
+	cr_assert_eq(dialled_count, 2, "it has just been begun anew");
+	now_ms += PL_REDIAL_FLASH_MS;
+	step(&up);
+	step(&flash);
+	settle();
+	cr_assert_eq(dialled_count, 2, "it has answered");
+	cr_assert_eq(state_of(1), PL_SESSION_HANDSHAKE);
 }
 
 Test(scale, all_links_end_in_one_step)

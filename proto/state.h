@@ -193,6 +193,7 @@ struct session {
 
 struct peer {
 	bool dialable, dialling, linked; /* linked: has had a link, in this run or before */
+	bool redials; /* the dial under way is to be begun anew, at dial_at_ms */
 	bool owes; /* when its last link ended, it had announced something that we lacked */
 	uint16_t session;
 	const uint8_t *courier_key; /* NULL: none */
