@@ -39,6 +39,11 @@ struct pl_core_room pl_core_room(const struct pl_core *core)
 	return (struct pl_core_room){ .free_bytes = 1, .lanes = PL_LANES };
 }
 
+bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+{
+	return bytes <= core->room_bytes;
+}
+
 struct pl_bytes pl_core_charter_document(const struct pl_core *core)
 {
 	return (struct pl_bytes){ core->fix->net->document, core->fix->net->document_bytes };

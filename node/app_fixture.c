@@ -29,6 +29,7 @@ struct fix *fix_new(unsigned members, unsigned nodes_per_member)
 	cr_assert_not_null(mkdtemp(fix->dir));
 	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++) {
 		struct pl_core *core = fix->cores[node] = calloc(1, sizeof(*core));
+		core->room_bytes = UINT64_MAX;
 		core->fix = fix;
 		core->self = node;
 		core->deliver = true;
@@ -279,6 +280,11 @@ void fix_deliver(struct fix *fix, uint16_t node, bool deliver)
 void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err)
 {
 	fix->cores[node]->refuse = err;
+}
+
+void fix_room(struct fix *fix, uint16_t node, uint64_t bytes)
+{
+	fix->cores[node]->room_bytes = bytes;
 }
 
 void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32])

@@ -48,6 +48,7 @@ struct pl_core {
 	uint64_t heads[PL_NODES_MAX][PL_LANES]; /* appended to the store */
 	uint8_t *courier[PL_NODES_MAX];
 	unsigned store_failures;
+	uint64_t room_bytes; /* that bulk may take at once */
 };
 
 /* What an author has written in a lane. */

@@ -49,6 +49,16 @@ void pl_core_look_for_room(struct pl_core *core)
 		pl_app_store(core->app);
 }
 
+bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+{
+	uint64_t free_bytes, total_bytes;
+
+	pl_core_look_for_room(core);
+	if (core->room.lanes < PL_LANES || pl_room_look(core->conf->store_file, &free_bytes, &total_bytes) != PL_OK)
+		return core->room.lanes == PL_LANES;
+	return pl_room_lanes(free_bytes > bytes ? free_bytes - bytes : 0, total_bytes, core->conf->reserve_bytes, PL_LANES) == PL_LANES;
+}
+
 /* --- store --- */
 
 static void submissions_done(struct pl_core *core, const struct pl_store_entry *entry)

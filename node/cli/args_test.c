@@ -153,7 +153,8 @@ Test(args, the_table_is_in_order)
 			for (const struct pl_option *o = command->options; o != NULL && o->name != NULL; o++) {
 				cr_assert_not_null(o->help, "%s --%s", command->name, o->name);
 				cr_assert((o->value == PL_VALUE_NONE) == (o->value_name == NULL), "%s --%s", command->name, o->name);
-				cr_assert((o->value == PL_VALUE_CHOICE) == (o->choices != NULL), "%s --%s", command->name, o->name);
+				cr_assert(o->value == PL_VALUE_CHOICE ? o->choices != NULL : o->value == PL_VALUE_TEXT || o->choices == NULL, "%s --%s",
+				          command->name, o->name);
 				cr_assert((o->value == PL_VALUE_NUMBER) == (o->max > 0), "%s --%s", command->name, o->name);
 				for (const struct pl_option *g = pl_global_options; g->name != NULL; g++)
 					cr_assert(strcmp(o->name, g->name) != 0 && (o->letter == 0 || o->letter != g->letter), "%s --%s", command->name, o->name);

@@ -76,6 +76,40 @@ static int status_of(struct fix *fix, uint16_t node, const char *path, const cha
 	return status;
 }
 
+Test(attachment, what_is_left_of_the_disk_is_for_messages)
+{
+	enum { BYTES = 20 * PL_CHUNK_BYTES };
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	uint8_t *content = content_of(BYTES, 1), *reply;
+	size_t reply_bytes;
+	/* There is room for it once, but it takes its place twice. */
+	fix_room(fix, FIN, BYTES + BYTES / 2);
+	cr_assert_eq(fix_call_bytes(fix, FIN, "POST", "/v1/attachments?name=a", content, BYTES, &reply, &reply_bytes), 507);
+	free(reply);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_upload_chunk"), 0);
+
+	/* There was room when it was handed in, and is none when it is to be sent. */
+	fix_room(fix, FIN, UINT64_MAX);
+	char *token = upload(fix, "name=a", content, BYTES);
+	fix_room(fix, FIN, 1000);
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", message_with(token), 201);
+	fix_settle(fix);
+	json_t *message = message_of(fix, SGP, fix_string(sent, "id"));
+	fix_expect(message, "attachments.0.have_chunks", "0");
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry WHERE lane = 2"), 0);
+	fix_room(fix, FIN, UINT64_MAX);
+	fix_settle(fix); /* and the pump tries again */
+	while (fix_sql(fix, FIN, "SELECT count(*) FROM hotline_upload") > 0)
+		fix_settle(fix);
+	expect_content(fix, SGP, fix_string(sent, "id"), content, BYTES);
+	json_decref(message);
+	json_decref(sent);
+	free(token);
+	free(content);
+	fix_free(fix);
+}
+
 Test(attachment, any_size_arrives_byte_for_byte)
 {
 	static const size_t sizes[] = { 0, 1, PL_CHUNK_BYTES - 1, PL_CHUNK_BYTES, PL_CHUNK_BYTES + 1, 20 * PL_CHUNK_BYTES + 5 };

@@ -9,6 +9,8 @@
 
 #define PL_SLOTS_FOR_OTHERS (PL_SLOTS_MAX - 1) /* the own node takes one in each envelope */
 #define PL_TOKEN_BYTES 16
+#define PL_UPLOAD_BATCH 8 /* chunks in one job of the store: 384 KiB, a few milliseconds */
+#define PL_PIECE_DISK_BYTES (PL_CHUNK_BYTES + 1024u) /* of the disk: a chunk and its row */
 #define PL_UPLOAD_KEPT_MS 3600000ULL
 
 enum pl_box { PL_BOX_IN = 1, PL_BOX_OUT = 2 };
@@ -33,7 +35,8 @@ struct pl_hotline {
 	struct pl_owed *owed;        /* hotline_receipts.c: authors to whom receipts are due */
 	uv_timer_t owed_timer;
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
-	bool pumping, cleaning, checking; /* hotline_upload.c, hotline_chunks.c */
+	uint64_t pump_told_ms; /* when the log last said that attachments wait; 0: never */
+	bool pumping, cleaning, checking; /* hotline_pump.c, hotline_upload.c, hotline_content.c */
 	uv_timer_t pump_timer;
 };
 
@@ -247,6 +250,8 @@ PL_MUST_CHECK enum pl_err pl_upload_take(const struct pl_hotline *hotline, sqlit
                                          struct pl_upload_meta *out);
 PL_MUST_CHECK enum pl_err pl_upload_release(sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES]);
 /* Sends chunks of uploads whose message is durable, until there are none. */
+/* hotline_pump.c */
+void pl_upload_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4]); /* of a staged chunk, for its seal */
 void pl_upload_pump(struct pl_hotline *hotline);
 void pl_upload_on_timer(uv_timer_t *timer);
 void pl_upload_clean(struct pl_hotline *hotline); /* those that nobody used */

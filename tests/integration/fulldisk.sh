@@ -119,7 +119,17 @@ until_true 'CHE finds that there is room' is_well CHE
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 check 'the indicators are there' [ "$(ask CHE indicator list && answer total)" -gt 0 ]
 
-step '4. a daemon that starts on a full disk'
+step '4. an attachment that would take what is left for messages'
+head -c 7000000 /dev/urandom >large
+bad 1 'what is left of the disk is for messages' "${f[@]}" send --to SGP --subject Large --attach large
+head -c 2000000 /dev/urandom >smaller
+ok '' "${f[@]}" send --to SGP --subject Smaller --attach smaller
+check 'FIN sends on' send_one FIN SGP beside 4 flash
+until_true 'it is at SGP' all_there SGP beside
+check 'FIN is not full' is_well FIN
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+
+step '5. a daemon that starts on a full disk'
 stop FIN TERM
 check "FIN ends with 0, not $ended" [ "$ended" -eq 0 ]
 fill FIN
