@@ -4,6 +4,8 @@
 
 #include "node/store/store_impl.h"
 
+#define ACK_DELAY_NS 1000000000u /* a transaction of their own costs a sync of the disk */
+
 static struct pl_ack *find(const struct pl_ack_table *table, const struct pl_ack *ack)
 {
 	uint64_t key = (uint64_t)ack->peer << 32 | (uint64_t)ack->node << 8 | ack->lane;
@@ -43,6 +45,13 @@ void pl_acks_note(struct pl_ack_table *table, const struct pl_ack *ack)
 		table->count++;
 	if (slot->seq < ack->seq)
 		*slot = *ack;
+}
+
+void pl_store_keep_ack(struct pl_store *store, const struct pl_ack *ack)
+{
+	if (!store->acks.count)
+		store->acks_due_ns = uv_hrtime() + ACK_DELAY_NS;
+	pl_acks_note(&store->acks, ack);
 }
 
 void pl_acks_dispose(struct pl_ack_table *table)

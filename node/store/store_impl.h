@@ -145,6 +145,7 @@ struct pl_store {
 	struct pl_load_queue loads;
 	struct pl_fork_queue forks;
 	struct pl_ack_table acks;
+	uint64_t acks_due_ns; /* if there are any: when they are written at the latest */
 	char freeze_why[PL_SIDECAR_WHY_BYTES]; /* empty: nothing to write */
 	/* done, for the loop to report in this order */
 	struct pl_pending_queue done_entries;
@@ -160,7 +161,7 @@ struct pl_store {
 	bool node_saved[PL_NODES_MAX];
 	uint64_t own_head[PL_LANES];
 	int wal_frames;
-	uint64_t acks_due_ns, probe_due_ns, checkpoint_due_ns, checkpoint_retry_ns;
+	uint64_t probe_due_ns, checkpoint_due_ns, checkpoint_retry_ns;
 };
 
 /* store.c */
@@ -194,16 +195,17 @@ bool pl_sql_has_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_probe(struct pl_store *store);
 enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first reason stays */
-/* The newest entry of a lane; seq 0 if there is none. */
 /* Ends the transaction, with what bulk it has brought; or it is void. */
 enum pl_err pl_sql_commit(struct pl_store *store);
 void pl_sql_rolled_back(struct pl_store *store);
+/* The newest entry of a lane; seq 0 if there is none. */
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES]);
 /* Resets what a job left open. */
 void pl_sql_reset_all(sqlite3 *db);
 
 /* store_ack.c */
 void pl_acks_note(struct pl_ack_table *table, const struct pl_ack *ack); /* out of memory: forgets it, the peer says it again */
+void pl_store_keep_ack(struct pl_store *store, const struct pl_ack *ack); /* until it is written; with the mutex held */
 void pl_acks_dispose(struct pl_ack_table *table);
 
 void pl_load_free(struct pl_load *load);

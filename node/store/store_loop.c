@@ -139,7 +139,7 @@ void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uin
 	uv_mutex_lock(&store->mutex);
 	if (!store->acks.count)
 		wake(store, false); /* to set its alarm */
-	pl_acks_note(&store->acks, &ack);
+	pl_store_keep_ack(store, &ack);
 	uv_mutex_unlock(&store->mutex);
 }
 

@@ -17,7 +17,6 @@
 #define GROUP_ROWS_MAX 1024
 #define GROUP_BYTES_MAX (1u << 20)
 #define SLICE_NS 4000000u /* of jobs, and of inserting: what an urgent entry may have to wait for before the commit */
-#define ACK_DELAY_NS 1000000000u
 #define IDLE_NS 100000000u /* without work for so long, the worker checkpoints */
 
 /* Copying the WAL can be cut short, the sync at the end of a checkpoint cannot: small checkpoints keep it short. By store_bench, on a disk
@@ -110,7 +109,7 @@ static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 	if (batch->freeze_why[0])
 		memcpy(store->freeze_why, batch->freeze_why, sizeof(store->freeze_why));
 	for (size_t i = 0; i < batch->acks.size; i++)
-		pl_acks_note(&store->acks, &batch->acks.slots[i]);
+		pl_store_keep_ack(store, &batch->acks.slots[i]);
 	store->probe_due_ns = uv_hrtime() + store->tuning.probe_ns;
 	uv_mutex_unlock(&store->mutex);
 	pl_acks_dispose(&batch->acks);
@@ -385,7 +384,6 @@ static enum pl_err insert_notes(struct pl_store *store, struct batch *batch)
 		if (is_due) {
 			batch->acks = store->acks;
 			store->acks = (struct pl_ack_table){0};
-			store->acks_due_ns = 0;
 		}
 	}
 	uv_mutex_unlock(&store->mutex);
@@ -504,11 +502,8 @@ static void sleep_until_work(struct pl_store *store)
 {
 	uint64_t now_ns = uv_hrtime(), wake_ns = UINT64_MAX;
 
-	if (store->state == PL_STORE_RUNNING && store->acks.count) {
-		if (!store->acks_due_ns)
-			store->acks_due_ns = now_ns + ACK_DELAY_NS;
+	if (store->state == PL_STORE_RUNNING && store->acks.count)
 		wake_ns = store->acks_due_ns;
-	}
 	if (store->state == PL_STORE_RUNNING && store->wal_frames >= store->tuning.idle_frames) {
 		uint64_t due_ns = store->checkpoint_due_ns > store->checkpoint_retry_ns ? store->checkpoint_due_ns : store->checkpoint_retry_ns;
 
