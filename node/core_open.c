@@ -254,7 +254,12 @@ static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 	if (!core->feeds)
 		return PL_ERR_MEMORY;
 	err = start_engine(core, why, why_max);
-	if (err == PL_OK && pl_store_feed_state(core->store, frozen, sizeof frozen) != PL_OK) {
+	if (err != PL_OK)
+		return err;
+	if (pl_store_feed_state(core->store, frozen, sizeof frozen) == PL_OK) {
+		if (frozen[0] != '\0')
+			PL_LOG(PL_LOG_WARNING, "store", frozen);
+	} else {
 		struct pl_event event = { .type = PL_EV_FREEZE_SELF };
 		PL_LOG(PL_LOG_ERROR, "feed", "this node receives and relays but authors nothing", PL_F_STR("why", frozen));
 		pl_core_event(core, &event);

@@ -383,7 +383,8 @@ enum pl_err pl_store_check_charter(const struct pl_store *store, const struct pl
 
 enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max)
 {
-	return store->sidecar.frozen ? pl_why(why, why_max, PL_ERR_FORK, "%s", store->sidecar.why) : PL_OK;
+	snprintf(why, why_max, "%s", store->sidecar.why);
+	return store->sidecar.frozen ? PL_ERR_FORK : PL_OK;
 }
 
 enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, uint64_t gseq,

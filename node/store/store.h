@@ -79,7 +79,8 @@ PL_MUST_CHECK enum pl_err pl_store_check_charter(const struct pl_store *store, c
 
 /* Whether this node may go on with its own feed, as found at open. PL_ERR_FORK, with a sentence: the store is not the newest state of this
  * node (it was restored from a copy, or its sidecar PATH.feed is gone), so that a new entry could stand at a place that the network has
- * already seen filled. The store itself works; the caller must not author. A store found to be older stays so at each start. */
+ * already seen filled. The store itself works; the caller must not author. A store found to be older stays so at each start. With PL_OK why
+ * is "", or a warning. */
 PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char *why, size_t why_max);
 /* Somebody else has proof that this store is older (an entry of this node's own has come from a peer): feed_state says so at each later
  * start, also when all that was lacking has come. Not for a mere claim, by which any peer could silence this node for good. why: a sentence.

@@ -241,6 +241,9 @@ enum pl_err pl_sidecar_open(struct pl_sidecar *sidecar, const char *path, const 
 		bool is_marked = read_block(sidecar->fd, BLOCK_COMMITTED, &committed) &&
 		                 memcmp(committed.incarnation, incarnation, PL_INCARNATION_BYTES) == 0;
 		judge(sidecar, path, newest, is_marked ? &committed : NULL, heads);
+		if (!is_marked && !sidecar->frozen)
+			snprintf(sidecar->why, sizeof(sidecar->why), "%s: the note of what was committed last is damaged, as a power cut may leave it; "
+			         "a copy of the store that is only little older could not be told from the newest this time.", path);
 	}
 	return err;
 }

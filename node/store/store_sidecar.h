@@ -27,7 +27,7 @@ struct pl_sidecar {
 	int fd; /* -1: none */
 	bool frozen;
 	bool is_older; /* the store, for certain: it has to be told so for good */
-	char why[PL_SIDECAR_WHY_BYTES];
+	char why[PL_SIDECAR_WHY_BYTES]; /* not frozen, and not "": a warning */
 	uint8_t incarnation[PL_INCARNATION_BYTES];
 	uint64_t serial; /* of the last reservation written */
 	uint64_t reserved[PL_LANES];

@@ -185,6 +185,7 @@ Test(store_sidecar, one_torn_block_does_no_harm_two_are_damage)
 	for (int block = 0; block < 3; block++) {
 		spoil(block * 4096L + 30);
 		cr_assert_eq(state_after_open(), PL_OK, "block %d: %s", block, f.why);
+		cr_assert_eq(strstr(f.why, "could not be told from the newest") != NULL, block == 2, "block %d: %s", block, f.why);
 		spoil(block * 4096L + 30);
 	}
 	spoil(30);
