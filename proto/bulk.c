@@ -105,7 +105,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	if (first.node == e->self)
 		pl_self_is_behind(e, s, first.header.lane, first.header.seq);
 	pl_acked_up_to(e, s, index, lane->have_seq);
-	pl_lane_progress(e, index);
+	pl_lane_progress(e, s, index);
 	return at - s->in_at;
 }
 
@@ -123,6 +123,8 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 		pl_lane_pump(e, index, 0);
 	else
 		pl_receive(e, s, wire, true);
+	if (s->used && (flags & PL_FRAME_CATCHUP))
+		pl_fetch_piece(e, s, wire->node, wire->header.lane, wire->header.seq, true);
 }
 
 bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s)

@@ -12,8 +12,8 @@
  * borrowed: an event's until step returns, an effect's until the next step; the body in PL_EV_SUBMIT and the bytes in PL_EV_BYTES must live
  * until the effects of that step are carried out.
  *
- * To change how entries spread, start at lane.c (what we have; bulk.c and check.c: whose signatures hold), sync.c (what we tell and ask), sched.c (what we
- * send next).
+ * To change how entries spread, start at lane.c (what we have; bulk.c and check.c: whose signatures hold), sync.c (what we tell), fetch.c
+ * (what we ask), sched.c (what we send next).
  * repair.c gets back what the disk has changed.
  */
 #ifndef PL_PROTO_ENGINE_H

@@ -1503,7 +1503,7 @@ Test(hostile_feed, who_was_asked_and_hangs_up_leaves_the_question_to_another)
 	world_free(w);
 }
 
-Test(hostile_feed, who_has_answered_since_is_as_good_as_others)
+Test(hostile_feed, an_answer_about_its_own_feed_does_not_make_up_for_what_is_left_unanswered)
 {
 	struct world *w = network();
 	struct member *eve = live(w, SGP);
@@ -1533,8 +1533,9 @@ Test(hostile_feed, who_has_answered_since_is_as_good_as_others)
 	member_forget(eve);
 	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1000, NULL); /* it is there before what CHE has */
 	member_flush(eve);
-	member_run_ms(eve, 20);
-	cr_assert(member_asked(eve, FIN, 1, &want));
+	member_run_ms(eve, 40);
+	cr_assert_not(member_asked(eve, FIN, 1, &want), "CHE is asked first");
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 5);
 	member_free(eve);
 	world_free(w);
 }

@@ -61,6 +61,7 @@ void pl_lane_remember(struct lane *lane, const struct candidate *c)
 	recent->seq = c->header.seq;
 	recent->gseq = c->header.gseq;
 	recent->copies = 1;
+	recent->from[0] = PL_NONE16;
 	memcpy(recent->id, c->id, PL_ID_BYTES);
 	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof recent->scalar);
 	lane->have_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
@@ -139,14 +140,23 @@ void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wir
 	e->counters.entries_refused++;
 	pl_note_entry(e, PL_NOTE_ENTRY_REFUSED, s, wire->node, wire->header.lane, wire->header.seq, why);
 	pl_announced(e, s, index, 0); /* until it says so again */
-	if (e->lanes[index].fetch_session == s - e->sessions)
-		pl_fetch_cancel(e, index);
+	pl_fetch_refused(e, s, index);
 	/* PROTOCOL: "Bulk that does not check out is not blamed on who sends it, but of that author it sends none for 60 s." */
 	if (wire->header.lane == 2)
 		s->shunned_until_s[wire->node] = (uint32_t)(e->now_ms / 1000 + PL_SHUN_S + 1);
 	else
 		pl_blame(e, s);
 	pl_lane_pump(e, index, 0);
+}
+
+/* One that pushes an entry twice shows nothing of how many push it. */
+static bool has_brought(const struct recent *recent, uint16_t session)
+{
+	for (uint8_t i = 0; i < recent->copies; i++) {
+		if (recent->from[i] == session)
+			return true;
+	}
+	return false;
 }
 
 /* An entry for a place that is filled. Usually the same one by another way; if not, the author has forked, or the copy is garbled. */
@@ -166,9 +176,11 @@ void pl_duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *
 		if (durable_at_peer)
 			pl_acked_up_to(e, s, index, wire->header.seq);
 		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
-		if (pushed && recent->seq == wire->header.seq && recent->copies++ >= PL_EAGER_COPIES) {
-			recent->copies = PL_EAGER_COPIES;
-			pl_choke(s, index);
+		if (pushed && recent->seq == wire->header.seq && !has_brought(recent, (uint16_t)(s - e->sessions))) {
+			if (recent->copies == PL_EAGER_COPIES)
+				pl_choke(s, index);
+			else
+				recent->from[recent->copies++] = (uint16_t)(s - e->sessions);
 		}
 		return;
 	}
@@ -268,6 +280,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 	const bool flash = (c.header.flags & PL_FLAG_FLASH) != 0 && pl_quota_take_flash(e, c.node);
 	struct flash *kept = flash ? pl_flash_keep(e, &c, (uint16_t)(s - e->sessions)) : NULL;
 	pl_lane_accept(e, s, &c);
+	lane->recent[c.header.seq % PL_RECENT].from[0] = (uint16_t)(s - e->sessions);
 	if (flash)
 		pl_dials_hurry(e, PL_REDIAL_FLASH_MS, PL_NODE_NONE);
 	if (durable_at_peer)
@@ -277,7 +290,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 		kept->used = false;
 		e->counters.flash_forwarded++;
 	}
-	pl_lane_progress(e, index);
+	pl_lane_progress(e, s, index);
 }
 
 void pl_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer)

@@ -45,6 +45,7 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->sent = carve(carver, lanes_count * sizeof *s->sent);
 	s->floor = carve(carver, lanes_count * sizeof *s->floor);
 	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
+	s->asked_to = carve(carver, lanes_count * sizeof *s->asked_to);
 	s->dirty = carve(carver, lanes_count);
 	s->queued = carve(carver, lanes_count);
 	s->choked = carve(carver, lanes_count);
@@ -76,6 +77,7 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	e->conns = carve(carver, conns_max * sizeof *e->conns);
 	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
 	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
+	e->unanswered = carve(carver, (size_t)nodes * lanes_count);
 	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
 	e->checks = carve(carver, PL_CHECKS * sizeof *e->checks);
 	e->forks = carve(carver, nodes * sizeof *e->forks);

@@ -3,7 +3,8 @@
  *   engine.c   events in, effects out, timers      memory.c   where its parts lie
  *   link.c     connections, dialling               session.c  from handshake to goodbye
  *   receive.c  records and frames that come        sched.c    what a link sends next
- *   sync.c     frontiers, HAVE and ACK, WANT       lane.c     entries: received, durable
+ *   sync.c     frontiers, HAVE and ACK, being asked  fetch.c  asking
+ *   lane.c     entries: received, durable
  *   author.c   entries of this node's own          bulk.c     entries that wait their turn
  *   check.c    signatures of bulk                  quota.c    what an author may say
  *   flash.c    FLASH entries in memory             fork.c     equivocation
@@ -205,18 +206,26 @@ void pl_acked_ahead(struct pl_engine *e, uint32_t index);
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
 /* Whether this peer has announced something that we lack. */
 bool pl_announced_more(const struct pl_engine *e, const struct session *s);
-/* Asks somebody for what this lane lacks, now or when its timer says. */
-void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
-void pl_lane_progress(struct pl_engine *e, uint32_t index); /* have_seq has moved */
-/* Whoever was asked for this lane is asked no more. */
-void pl_fetch_cancel(struct pl_engine *e, uint32_t index);
-void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
 void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index);
-void pl_sync_timers(struct pl_engine *e);
 void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
 /* What was to be pushed is not: the peer has it. */
 void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
+
+/* --- fetch.c --- */
+/* Asks somebody for what this lane lacks, now or when its timer says. */
+void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
+/* have_seq has moved, by what s has brought */
+void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index);
+/* A piece of an entry that says that it answers a WANT, or such an entry when it has been looked at. It counts if it is what was asked for. */
+void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq, bool whole);
+/* What it has sent of this lane did not check out. */
+void pl_fetch_refused(struct pl_engine *e, struct session *s, uint32_t index);
+void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index);
+/* Whoever was asked for this lane is asked no more. */
+void pl_fetch_cancel(struct pl_engine *e, uint32_t index);
+void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+void pl_sync_timers(struct pl_engine *e);
 
 /* --- repair.c --- */
 void pl_repair_damaged(struct pl_engine *e, const struct pl_event *event);

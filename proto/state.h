@@ -43,6 +43,11 @@
 #define PL_CHECKS 8                  /* of that, under way; further links wait their turn */
 #define PL_VERIFY_SLICE 8            /* verifications in one step that were not made outside: about half a millisecond */
 #define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
+#define PL_OTHERS_MS 200             /* then others are asked besides */
+#define PL_OTHERS_BUSY_MS 1000       /* the same, while who was asked answers other things */
+#define PL_OTHERS_ENTRIES 16         /* that they are asked for */
+#define PL_OTHERS_LANES_MAX 8        /* that one peer is asked for so at once */
+#define PL_UNANSWERED_MAX 4          /* then what it announces is forgotten, whoever else has it */
 #define PL_REFUSALS_MAX 16           /* entries of one peer that may fail to check out within PL_REFUSALS_MS */
 #define PL_REFUSALS_MS 60000
 #define PL_SHUN_S 60                 /* bulk of an author is not taken from a peer for so long after what it sent of it did not check out */
@@ -51,7 +56,8 @@ struct recent {
 	uint64_t seq, gseq;
 	uint8_t id[PL_ID_BYTES];
 	uint8_t scalar[32]; /* of the signature; the point before it an author may sign twice with */
-	uint8_t copies; /* that have come, up to PL_EAGER_COPIES */
+	uint8_t copies;               /* that have come, each over another link, up to PL_EAGER_COPIES */
+	uint16_t from[PL_EAGER_COPIES]; /* the sessions that have brought them; PL_NONE16: none */
 };
 
 struct lane {
@@ -64,8 +70,11 @@ struct lane {
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
+	uint64_t fetch_seen;                /* up to here who was asked has answered */
+	uint64_t others_at_ms;              /* others are asked too then; 0: not */
 	uint64_t have_bytes, durable_bytes; /* of lane 2: of all entries */
 	uint16_t fetch_session;             /* PL_NONE16: none */
+	uint8_t others_round;
 	bool frozen;
 	bool share_full; /* and that has been noted */
 };
@@ -160,8 +169,9 @@ struct session {
 	uint32_t in_count, in_at, credit_owed;
 	uint32_t in_checked; /* bytes from in_at whose signatures have been checked outside, or need not be */
 	uint16_t check;      /* PL_NONE16: none */
-	uint64_t caught_ms;  /* when it last sent something that answers a WANT */
-	uint32_t unanswered; /* WANTs that it has left unanswered, less those that it has answered since */
+	uint64_t caught_ms;   /* when it last sent something that says it answers a WANT */
+	uint64_t answered_ms; /* when it last sent what a lane of others, fetched from it, waits for */
+	uint16_t asked_count; /* lanes that it has been asked for besides who was asked first */
 	struct asked asked_full[PL_FULL_ASKED_MAX]; /* entries in full that we wait for, the oldest first */
 	uint8_t asked_full_count;
 
@@ -185,6 +195,7 @@ struct session {
 	uint64_t *sent;     /* queued for it, gapless after what it had */
 	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
+	uint64_t *asked_to; /* of those lanes, up to where; 0: not asked */
 	uint8_t *dirty;     /* head has moved since it was told: HEAD_UNTOLD, HEAD_PUSHED */
 	uint8_t *queued;    /* stands in todo */
 	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
@@ -277,6 +288,7 @@ struct pl_engine {
 	uint64_t conns_count; /* so far */
 	struct session *sessions;
 	uint64_t *acked; /* [peer][lane index] */
+	uint8_t *unanswered; /* [peer][lane index] WANTs that it has left unanswered, over all its links, less those that it has answered since */
 	struct flash *flashes;
 	uint8_t relayed[PL_RELAYED_MAX][PL_ID_BYTES];
 	uint32_t relayed_count; /* so far */

@@ -1,0 +1,383 @@
+/* What this node lacks: whom it asks, for how long it waits, whom it asks besides. Nothing that a peer claims is believed longer than it takes
+ * to ask the next: PROTOCOL.md, "HAVE and WANT". */
+#include <string.h>
+
+#include "proto/parts.h"
+
+static uint8_t *unanswered(const struct pl_engine *e, const struct session *s, uint32_t index)
+{
+	return &e->unanswered[s->peer * e->lanes_count + index];
+}
+
+static void strike(const struct pl_engine *e, const struct session *s, uint32_t index)
+{
+	uint8_t *count = unanswered(e, s, index);
+
+	if (*count < UINT8_MAX)
+		++*count;
+}
+
+static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, uint64_t from, uint64_t to, uint8_t flags)
+{
+	struct pl_want want = { .node = (uint16_t)(index / PL_LANES), .lane = (uint8_t)(index % PL_LANES), .flags = flags, .from = from, .to = to };
+	uint8_t payload[PL_WANT_BYTES];
+
+	want.generation = pl_generation_of(e, want.node);
+	pl_want_write(&want, payload);
+	if (!pl_control(s, PL_FRAME_WANT, 0, 0, payload, sizeof payload))
+		return false;
+	if (!(flags & PL_WANT_FULL))
+		s->choked[index] &= (uint8_t)~CHOKED_BY_US; /* who answers pushes again */
+	e->counters.wants_sent++;
+	return true;
+}
+
+static void cancel_send(struct session *s, uint32_t index)
+{
+	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
+
+	(void)pl_control(s, PL_FRAME_CANCEL, 0, 0, payload, sizeof payload);
+}
+
+void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL))
+		pl_full_asked(s, node, lane, seq);
+}
+
+static bool is_holder(const struct pl_engine *e, const struct session *s, uint32_t index)
+{
+	return s->used && s->state == PL_SESSION_LIVE && s->peer_has[index] > e->lanes[index].have_seq &&
+	       !pl_is_shunned(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES));
+}
+
+/* Who has left the fewest WANTs for this lane unanswered; of equals, who answers fastest. Who claims to have more is not better for it: that
+ * costs nothing. */
+static bool is_better(const struct pl_engine *e, const struct session *a, const struct session *b, uint32_t index)
+{
+	const uint8_t of_a = *unanswered(e, a, index), of_b = *unanswered(e, b, index);
+
+	return of_a < of_b || (of_a == of_b && a->rtt_ms < b->rtt_ms);
+}
+
+/* Whom to ask for what a lane lacks. */
+static struct session *best_holder(struct pl_engine *e, uint32_t index)
+{
+	struct session *best = NULL;
+
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		if (is_holder(e, s, index) && (!best || is_better(e, s, best, index)))
+			best = s;
+	}
+	return best;
+}
+
+/* --- asking others besides --- */
+
+static void others_arm(struct pl_engine *e, uint32_t index, uint64_t after_ms)
+{
+	struct lane *lane = &e->lanes[index];
+
+	if (index % PL_LANES != 0 || lane->others_at_ms != 0)
+		return;
+	lane->others_at_ms = e->now_ms + after_ms;
+	pl_lane_timer(e, lane->others_at_ms);
+}
+
+static void other_done(struct session *s, uint32_t index)
+{
+	if (s->asked_to[index] == 0)
+		return;
+	s->asked_to[index] = 0;
+	s->asked_count--;
+}
+
+static struct session *best_other(struct pl_engine *e, uint32_t index, bool *too_many)
+{
+	struct session *best = NULL;
+
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *s = &e->sessions[i];
+		if (i == e->lanes[index].fetch_session || !is_holder(e, s, index) || s->asked_to[index] != 0)
+			continue;
+		if (s->asked_count >= PL_OTHERS_LANES_MAX)
+			*too_many = true;
+		else if (!best || is_better(e, s, best, index))
+			best = s;
+	}
+	return best;
+}
+
+/* PROTOCOL: "If a lane 0 that was asked for has not come after 200 ms, another that has announced it is asked too, 200 ms later two more, then
+ * four, and so on." So who only claims to have it keeps nothing from us. How many lanes one peer is asked for so at once is bounded: on a thin
+ * link, where all takes long, few things come twice. */
+static void others_ask(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	const bool busy = e->sessions[lane->fetch_session].answered_ms + PL_OTHERS_MS > e->now_ms;
+	bool more = true, too_many = false;
+
+	for (uint32_t i = 0; i < 1u << lane->others_round && more; i++) {
+		struct session *s = best_other(e, index, &too_many);
+		const uint64_t from = lane->have_seq + 1, most = lane->have_seq + PL_OTHERS_ENTRIES;
+		if (!s) {
+			more = false;
+			break;
+		}
+		const uint64_t to = s->peer_has[index] < most ? s->peer_has[index] : most;
+		if (!want_send(e, s, index, from, to, 0))
+			break;
+		s->asked_to[index] = to;
+		s->asked_count++;
+	}
+	if (lane->others_round < 6)
+		lane->others_round++;
+	lane->others_at_ms = 0;
+	if (more || too_many)
+		others_arm(e, index, busy ? PL_OTHERS_BUSY_MS : PL_OTHERS_MS);
+}
+
+/* Another than who was asked first has brought the next entry: the rest is fetched from there. */
+static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	struct session *before = &e->sessions[lane->fetch_session];
+
+	strike(e, before, index);
+	cancel_send(before, index);
+	lane->fetch_session = (uint16_t)(s - e->sessions);
+	lane->fetch_to = s->asked_to[index];
+	lane->fetch_since_ms = e->now_ms;
+	other_done(s, index);
+}
+
+/* --- asking --- */
+
+static void fetch_now(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	struct session *s = best_holder(e, index);
+
+	lane->want_at_ms = 0;
+	if (!s || lane->frozen || e->store_failed)
+		return;
+	const uint64_t from = lane->have_seq + 1;
+	uint64_t to = s->peer_has[index];
+	if (to - from >= PL_WANT_ENTRIES_MAX)
+		to = from + PL_WANT_ENTRIES_MAX - 1;
+	if (!want_send(e, s, index, from, to, 0)) {
+		lane->want_at_ms = e->now_ms + PL_HAVE_COALESCE_MS;
+		pl_lane_timer(e, lane->want_at_ms);
+		return;
+	}
+	lane->fetch_session = (uint16_t)(s - e->sessions);
+	lane->fetch_to = to;
+	lane->fetch_seen = lane->have_seq;
+	lane->fetch_since_ms = e->now_ms;
+	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
+	lane->others_at_ms = 0;
+	lane->others_round = 0;
+	others_arm(e, index, PL_OTHERS_MS);
+	pl_lane_timer(e, lane->fetch_deadline_ms);
+}
+
+void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
+{
+	struct lane *lane = &e->lanes[index];
+
+	if (lane->fetch_session != PL_NONE16) {
+		/* Who has left us waiting before, and sends nothing now, gives way to another as soon as there is one. */
+		const struct session *asked = &e->sessions[lane->fetch_session];
+		if (*unanswered(e, asked, index) == 0 || asked->answered_ms >= lane->fetch_since_ms || best_holder(e, index) == asked) {
+			others_arm(e, index, PL_OTHERS_MS);
+			return;
+		}
+		pl_fetch_cancel(e, index);
+	}
+	if (lane->frozen || !pl_has_room(e, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES)) || !best_holder(e, index))
+		return;
+	if (lane->quota_until_ms > e->now_ms)
+		return; /* its timer stands */
+	if (delay_ms == 0) {
+		fetch_now(e, index);
+	} else if (lane->want_at_ms == 0) {
+		lane->want_at_ms = e->now_ms + delay_ms;
+		pl_lane_timer(e, lane->want_at_ms);
+	}
+}
+
+void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane_number, uint64_t seq, bool whole)
+{
+	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
+
+	if (lane->fetch_session != s - e->sessions || seq <= lane->fetch_seen || seq > lane->fetch_to)
+		return;
+	if (whole && seq > lane->have_seq)
+		return;
+	if (whole)
+		lane->fetch_seen = seq;
+	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
+	/* Its own feed it can lengthen as it likes: that is no answer to anything else. */
+	if (e->charter->nodes[node].member != e->charter->nodes[s->peer].member)
+		s->answered_ms = e->now_ms;
+}
+
+void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	const uint16_t from = (uint16_t)(s - e->sessions);
+
+	if (lane->fetch_session == PL_NONE16) {
+		if (lane->want_at_ms != 0 && lane->quota_until_ms == 0 && !best_holder(e, index))
+			lane->want_at_ms = 0; /* the eager copy came in time */
+		return;
+	}
+	if (lane->fetch_session != from && s->asked_to[index] != 0)
+		fetch_taken_over(e, s, index);
+	pl_fetch_piece(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, true);
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		struct session *other = &e->sessions[i];
+		if (other->used && other->asked_to[index] != 0 && other->asked_to[index] <= lane->have_seq) {
+			other_done(other, index);
+			others_arm(e, index, PL_OTHERS_MS);
+		}
+	}
+	pl_lane_timer(e, lane->fetch_deadline_ms);
+	if (lane->have_seq < lane->fetch_to)
+		return;
+	if (lane->fetch_session == from && *unanswered(e, s, index) > 0)
+		--*unanswered(e, s, index);
+	lane->fetch_session = PL_NONE16;
+	pl_fetch_cancel(e, index);
+	if (best_holder(e, index))
+		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
+	else
+		pl_note_entry(e, PL_NOTE_CAUGHT_UP, NULL, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, "");
+}
+
+void pl_fetch_cancel(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+
+	if (lane->fetch_session != PL_NONE16)
+		cancel_send(&e->sessions[lane->fetch_session], index);
+	for (uint16_t i = 0; i < e->sessions_max && index % PL_LANES == 0; i++) {
+		struct session *s = &e->sessions[i];
+		if (!s->used || s->asked_to[index] == 0)
+			continue;
+		cancel_send(s, index);
+		other_done(s, index);
+	}
+	lane->fetch_session = PL_NONE16;
+	lane->others_at_ms = 0;
+}
+
+void pl_fetch_refused(struct pl_engine *e, struct session *s, uint32_t index)
+{
+	if (e->lanes[index].fetch_session == s - e->sessions)
+		pl_fetch_cancel(e, index);
+	else
+		other_done(s, index);
+}
+
+void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index)
+{
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		if (e->lanes[index].fetch_session == session_index) {
+			e->lanes[index].fetch_session = PL_NONE16;
+			pl_fetch_cancel(e, index);
+			pl_lane_pump(e, index, 0);
+		}
+	}
+}
+
+static bool has_other_holder(const struct pl_engine *e, uint32_t index)
+{
+	const struct lane *lane = &e->lanes[index];
+	const uint8_t of_asked = *unanswered(e, &e->sessions[lane->fetch_session], index);
+
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		const struct session *s = &e->sessions[i];
+		if (i != lane->fetch_session && is_holder(e, s, index) && *unanswered(e, s, index) <= of_asked + 1)
+			return true;
+	}
+	return false;
+}
+
+static void fetch_timed_out(struct pl_engine *e, uint32_t index)
+{
+	struct session *s = &e->sessions[e->lanes[index].fetch_session];
+	const bool other = has_other_holder(e, index);
+
+	e->counters.wants_timed_out++;
+	strike(e, s, index);
+	pl_fetch_cancel(e, index);
+	/* While there is another, that one is asked first; what it says need not be forgotten at once. */
+	if (!other || *unanswered(e, s, index) >= PL_UNANSWERED_MAX)
+		pl_announced(e, s, index, 0); /* until it says so again */
+	pl_lane_pump(e, index, 0);
+}
+
+/* The entry that a lane waits for has come, and waits itself until it is its turn. */
+static bool waits_in_queue(const struct pl_engine *e, const struct session *s, uint32_t index)
+{
+	struct pl_wire wire;
+	uint8_t flags;
+	uint32_t at = s->in_at, cost;
+
+	for (; pl_in_queue_peek(s, at, &wire, &flags, &cost); at += cost) {
+		if ((flags & PL_FRAME_CATCHUP) && wire.node < e->nodes && pl_lane_index(wire.node, wire.header.lane) == index &&
+		    wire.header.seq == e->lanes[index].have_seq + 1)
+			return true;
+	}
+	return false;
+}
+
+/* PROTOCOL: "If what was asked for does not come for 3 s it sends CANCEL, and asks the next; so also if the lane is not there after 30 s and
+ * another has it." What is asked for may stand behind other things that we have asked of the same peer, and what has come may wait for our own
+ * store: neither is its fault. */
+static void fetch_check(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+	const struct session *s = &e->sessions[lane->fetch_session];
+	const bool other = has_other_holder(e, index);
+	/* Where nobody else has it, anything that it sends on request is a sign that it is at work. */
+	const uint64_t sign_ms = other ? s->answered_ms : s->caught_ms;
+
+	if (e->storing_bytes >= PL_STORING_BYTES_MAX || (other ? waits_in_queue(e, s, index) : s->in_at < s->in_count))
+		lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
+	else if (sign_ms + PL_WANT_MS_MAX > lane->fetch_deadline_ms)
+		lane->fetch_deadline_ms = sign_ms + PL_WANT_MS_MAX;
+	if (e->now_ms >= lane->fetch_deadline_ms || (e->now_ms - lane->fetch_since_ms >= PL_HOLD_MS && other)) {
+		fetch_timed_out(e, index);
+		return;
+	}
+	pl_lane_timer(e, lane->fetch_deadline_ms);
+	if (lane->others_at_ms != 0 && e->now_ms >= lane->others_at_ms)
+		others_ask(e, index);
+	else if (lane->others_at_ms != 0)
+		pl_lane_timer(e, lane->others_at_ms);
+}
+
+void pl_sync_timers(struct pl_engine *e)
+{
+	if (e->now_ms < e->lanes_timer_ms) {
+		pl_timer(e, e->lanes_timer_ms);
+		return;
+	}
+	e->lanes_timer_ms = PL_NEVER;
+	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		struct lane *lane = &e->lanes[index];
+		if (lane->quota_until_ms != 0 && e->now_ms >= lane->quota_until_ms)
+			lane->quota_until_ms = 0;
+		if (lane->fetch_session != PL_NONE16) {
+			fetch_check(e, index);
+		} else if (lane->want_at_ms != 0) {
+			if (e->now_ms >= lane->want_at_ms)
+				fetch_now(e, index);
+			else
+				pl_lane_timer(e, lane->want_at_ms);
+		}
+	}
+}
