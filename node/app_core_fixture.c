@@ -170,8 +170,25 @@ void fix_pump(struct pl_core *core, uint16_t node, uint8_t lane_number)
 		core->fix->busy++;
 		if (lane->busy)
 			pl_app_entry(core->app, &parcel->entry);
-		free(parcel);
+		if (lane->applied < parcel->entry.seq)
+			lane->in_hand = parcel;
+		else
+			free(parcel);
 	}
+}
+
+void pl_core_offer_again(struct pl_core *core, uint16_t node, uint8_t lane_number)
+{
+	struct lane *lane = &core->lanes[node][lane_number];
+	cr_assert(lane->busy, "again without an entry");
+	lane->in_hand->next = lane->first;
+	lane->first = lane->in_hand;
+	if (!lane->last)
+		lane->last = lane->first;
+	lane->in_hand = NULL;
+	lane->busy = false;
+	core->fix->busy++;
+	fix_pump(core, node, lane_number);
 }
 
 void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
@@ -181,6 +198,8 @@ void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t
 	cr_assert_gt(seq, core->lanes[node][lane].applied);
 	core->lanes[node][lane].applied = seq;
 	core->lanes[node][lane].busy = false;
+	free(core->lanes[node][lane].in_hand);
+	core->lanes[node][lane].in_hand = NULL;
 	core->fix->busy++;
 	fix_pump(core, node, lane);
 }

@@ -171,6 +171,8 @@ void fix_stop(struct fix *fix, uint16_t node)
 	free(core->engine_memory);
 	for (uint16_t n = 0; n < PL_NODES_MAX; n++) {
 		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			free(core->lanes[n][lane].in_hand);
+			core->lanes[n][lane].in_hand = NULL;
 			while (core->lanes[n][lane].first) {
 				struct parcel *parcel = core->lanes[n][lane].first;
 				core->lanes[n][lane].first = parcel->next;

@@ -26,6 +26,7 @@ struct parcel {
 
 struct lane {
 	struct parcel *first, *last; /* for the application */
+	struct parcel *in_hand;      /* what it has, while busy */
 	bool busy;
 	uint64_t applied;
 };

@@ -27,6 +27,7 @@ struct pl_applier {
 	struct pl_core *core;
 	bool stopped;
 	struct pl_apply *waiting; /* for the disk */
+	bool later[PL_NODES_MAX][PL_LANES]; /* its entry comes again with the next retry */
 	uv_timer_t retry, skip;
 	uint64_t skipped[PL_NODES_MAX][PL_LANES]; /* 0: nothing to write */
 	bool skip_running;
@@ -69,6 +70,30 @@ static void on_retry(uv_timer_t *timer)
 		run(apply);
 		apply = next;
 	}
+	for (uint16_t node = 0; node < PL_NODES_MAX; node++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			if (!applier->later[node][lane] || applier->stopped)
+				continue;
+			applier->later[node][lane] = false;
+			pl_core_offer_again(applier->core, node, lane);
+		}
+	}
+}
+
+static void retry_later(struct pl_applier *applier)
+{
+	if (!uv_is_active((uv_handle_t *)&applier->retry))
+		uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
+}
+
+void pl_apply_later(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	if (applier->stopped)
+		return;
+	PL_LOG(PL_LOG_WARNING, "apply", "no memory for an entry; it is looked at again in a second", PL_F_U64("node", node),
+	       PL_F_U64("lane", lane), PL_F_U64("seq", seq));
+	applier->later[node][lane] = true;
+	retry_later(applier);
 }
 
 static void apply_done(struct pl_job *job)
@@ -85,8 +110,7 @@ static void apply_done(struct pl_job *job)
 			pl_core_applied(applier->core, node, lane, seq);
 	} else if ((job->err == PL_ERR_DISK_FULL || job->err == PL_ERR_MEMORY) && !applier->stopped) {
 		put_back(apply);
-		if (!uv_is_active((uv_handle_t *)&applier->retry))
-			uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
+		retry_later(applier);
 	} else {
 		/* Something local is wrong with this one; the next ones must not wait for it. If it is the store, the daemon ends, nothing more is
 		 * written, and the entry comes again at the next start. */
@@ -143,8 +167,10 @@ static void on_skip(uv_timer_t *timer)
 		return;
 	}
 	struct skip_job *skip = malloc(sizeof(*skip) + SKIPPED_MAX * sizeof(skip->places[0]));
-	if (!skip)
+	if (!skip) {
+		uv_timer_start(&applier->skip, on_skip, SKIP_MS, 0);
 		return;
+	}
 	skip->applier = applier;
 	skip->count = 0;
 	for (uint16_t node = 0; node < PL_NODES_MAX; node++) {

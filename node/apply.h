@@ -1,9 +1,10 @@
 /* Work on one entry, done exactly once: what a part of the application keeps of an entry is written in the same transaction as the place up
  * to which the application has come, so that a crash between the two cannot be.
  *
- * An entry comes by pl_app_entry(); its part looks at it, opens it if it can, and then ends its work in one of two ways:
+ * An entry comes by pl_app_entry(); its part looks at it, opens it if it can, and then ends its work in one of three ways:
  *   pl_apply()       there is something to write
  *   pl_apply_skip()  there is not; the place is written now and then, for many entries at once
+ *   pl_apply_later() there is no memory to tell; the entry comes again in a second
  * While the disk is full, pl_apply() tries again every second: the entry itself is durable already, so nothing is lost by waiting.
  */
 #ifndef PL_NODE_APPLY_H
@@ -37,6 +38,8 @@ void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
 /* How far this lane has come since the start, as far as is known: 0 before its first entry. */
 uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane);
 void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);
+/* Takes no memory itself. Nothing of the lane is passed over meanwhile. */
+void pl_apply_later(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);
 /* When an entry came, for work to ask: *received_ms is 0 where pl_app_entry() got an entry that was read back from the store, and is filled in. */
 PL_MUST_CHECK enum pl_err pl_entry_received(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, uint64_t *received_ms);
 

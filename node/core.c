@@ -380,6 +380,7 @@ static void finish(uv_timer_t *timer)
 	pl_core_submissions_fail(core, PL_ERR_STATE);
 	uv_close((uv_handle_t *)&core->timer, NULL);
 	uv_close((uv_handle_t *)&core->room_timer, NULL);
+	uv_close((uv_handle_t *)&core->feed_timer, NULL);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	if (core->on_stopped)
 		core->on_stopped(core->on_stopped_ctx);
@@ -403,6 +404,7 @@ void pl_core_stop(struct pl_core *core, void (*on_stopped)(void *ctx), void *ctx
 		pl_http_shutdown(core->http);
 	uv_idle_stop(&core->idle);
 	uv_timer_stop(&core->room_timer);
+	uv_timer_stop(&core->feed_timer);
 	/* In a turn of its own: a stop may come from within the store's callbacks. */
 	uv_timer_start(&core->timer, finish, 0, 0);
 }

@@ -7,6 +7,7 @@
 
 #define TOKEN_FLAG 0x80000000u /* the engine's own tokens count up from 1 */
 #define BATCH_BYTES (256u * 1024)
+#define RETRY_MS 1000
 
 static struct feed *feed_of(struct pl_core *core, uint16_t node, uint8_t lane)
 {
@@ -75,6 +76,18 @@ static bool offer_from_batch(struct pl_core *core, struct feed *feed)
 	return false;
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+	pl_feed_start(timer->data);
+}
+
+/* For want of memory an entry could not be read. */
+static void pump_later(struct pl_core *core)
+{
+	if (!core->stopping && !uv_is_active((uv_handle_t *)&core->feed_timer))
+		uv_timer_start(&core->feed_timer, on_retry, RETRY_MS, 0);
+}
+
 static void pump(struct pl_core *core, uint32_t index)
 {
 	struct feed *feed = &core->feeds[index];
@@ -85,6 +98,8 @@ static void pump(struct pl_core *core, uint32_t index)
 		if (pl_store_load(core->store, TOKEN_FLAG | index, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), feed->applied + 1,
 		                  feed->durable, BATCH_BYTES) == PL_OK)
 			feed->loading = true;
+		else
+			pump_later(core);
 		return;
 	}
 }
@@ -107,8 +122,14 @@ void pl_feed_stored(struct pl_core *core, const struct pl_store_entry *entry)
 	pump(core, (uint32_t)entry->node * PL_LANES + entry->lane);
 }
 
+void pl_feed_damaged(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	feed_of(core, node, lane)->damaged = seq;
+}
+
 void pl_feed_readable(struct pl_core *core, uint16_t node, uint8_t lane)
 {
+	feed_of(core, node, lane)->damaged = 0;
 	pump(core, (uint32_t)node * PL_LANES + lane);
 }
 
@@ -136,9 +157,12 @@ bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored
 			memcpy(feed->batch + feed->batch_bytes + sizeof entry, entries[i].body, entry.body_bytes);
 		feed->batch_bytes += sizeof entry + entry.body_bytes;
 	}
-	/* Nothing came although the store has it: an entry that the disk has changed. The application cannot go past it until it is back. */
+	/* Nothing came although the store has it: an entry that the disk has changed, and the application cannot go past it until it is back; or the
+	 * store had no memory to read it. */
 	if (feed->batch)
 		pump(core, index);
+	else if (feed->damaged != feed->applied + 1)
+		pump_later(core);
 	return true;
 }
 
@@ -149,6 +173,12 @@ void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t
 	feed->busy = false;
 	if (seq > feed->applied)
 		feed->applied = seq;
+	pump(core, (uint32_t)node * PL_LANES + lane);
+}
+
+void pl_core_offer_again(struct pl_core *core, uint16_t node, uint8_t lane)
+{
+	feed_of(core, node, lane)->busy = false;
 	pump(core, (uint32_t)node * PL_LANES + lane);
 }
 

@@ -28,6 +28,7 @@ struct late_event {
 /* Where the application stands in a lane. */
 struct feed {
 	uint64_t applied, durable;
+	uint64_t damaged; /* the disk has changed this entry; 0: none that is known */
 	bool busy;     /* it has an entry and has not said that it is done */
 	bool loading;
 	uint8_t *batch; /* entries read back from the store, copied: struct pl_store_entry, body, … */
@@ -66,7 +67,7 @@ struct pl_core {
 	struct pl_http *http;
 	struct pl_app *app;
 
-	uv_timer_t timer, room_timer;
+	uv_timer_t timer, room_timer, feed_timer;
 	struct pl_core_room room;
 	uint64_t bulk_bytes_max; /* as the engine knows it */
 	uint64_t full_told_ms; /* when the log last said that the disk is full; 0: never */
@@ -105,7 +106,8 @@ void pl_feed_restore(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t
 PL_MUST_CHECK enum pl_err pl_feed_read_applied(struct pl_core *core);
 void pl_feed_start(struct pl_core *core); /* offers what the application has not done yet */
 void pl_feed_stored(struct pl_core *core, const struct pl_store_entry *entry);
-/* An entry that could not be read can be read now. */
+/* An entry cannot be read until it is said that it can. */
+void pl_feed_damaged(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq);
 void pl_feed_readable(struct pl_core *core, uint16_t node, uint8_t lane);
 /* Whether this load was asked for here. */
 bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored_entry *entries, size_t count);

@@ -329,8 +329,9 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	core->submissions_last = &core->submissions;
 	uv_timer_init(loop, &core->timer);
 	uv_timer_init(loop, &core->room_timer);
+	uv_timer_init(loop, &core->feed_timer);
 	uv_idle_init(loop, &core->idle);
-	core->timer.data = core->room_timer.data = core->idle.data = core;
+	core->timer.data = core->room_timer.data = core->feed_timer.data = core->idle.data = core;
 	core->room.lanes = PL_LANES;
 	uv_update_time(loop);
 	pl_core_read_clocks(core); /* for what the application notes of its start */
@@ -373,6 +374,7 @@ failed:
 	core->verifier = NULL;
 	uv_close((uv_handle_t *)&core->timer, NULL);
 	uv_close((uv_handle_t *)&core->room_timer, NULL);
+	uv_close((uv_handle_t *)&core->feed_timer, NULL);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);
 	core->stopped = true;

@@ -185,6 +185,7 @@ static void store_damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, 
 	event.damaged.lane = lane;
 	event.damaged.seq = seq;
 	memcpy(event.damaged.id, id, PL_ID_BYTES);
+	pl_feed_damaged(core, node, lane, seq);
 	pl_core_read_clocks(core);
 	pl_core_event(core, &event);
 }

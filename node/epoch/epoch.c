@@ -122,10 +122,17 @@ static enum pl_err learn_work(struct pl_apply *apply, sqlite3 *db)
 	return err == PL_OK ? pl_epoch_ack_keep(&learn->seen, apply->node, db) : err;
 }
 
+static struct pl_other_keys *room_for(struct pl_epoch *epoch, uint16_t node)
+{
+	if (!epoch->others[node])
+		epoch->others[node] = calloc(1, sizeof(*epoch->others[node]));
+	return epoch->others[node];
+}
+
 static enum pl_err remember(struct pl_epoch *epoch, uint16_t node, const struct pl_epoch_info *info, const uint8_t *public_key)
 {
-	struct pl_other_keys *others = epoch->others[node];
-	if (!others && !(others = epoch->others[node] = calloc(1, sizeof(*others))))
+	struct pl_other_keys *others = room_for(epoch, node);
+	if (!others)
 		return PL_ERR_MEMORY;
 	if (others->count < PL_EPOCH_KEPT_PER_NODE)
 		others->count++;
@@ -214,11 +221,16 @@ static bool is_known(const struct pl_epoch *epoch, uint16_t node, const struct p
 
 void pl_epoch_entry(struct pl_epoch *epoch, const struct pl_store_entry *entry)
 {
-	struct learn *learn = calloc(1, sizeof(*learn));
 	struct pl_epoch_key key;
 	struct pl_header header;
 	bool own = entry->node == pl_core_self(epoch->core);
-	enum pl_err err = learn ? pl_header_decode(entry->header, &header) : PL_ERR_MEMORY;
+	struct learn *learn = calloc(1, sizeof(*learn));
+	if (!learn || (!own && !room_for(epoch, entry->node))) {
+		free(learn);
+		pl_apply_later(epoch->applier, entry->node, entry->lane, entry->seq);
+		return;
+	}
+	enum pl_err err = pl_header_decode(entry->header, &header);
 	if (err == PL_OK)
 		err = pl_epoch_key_read(entry->body, entry->body_bytes, &key);
 	bool again = err == PL_OK && !own && is_known(epoch, entry->node, &key);

@@ -58,7 +58,7 @@ void pl_chunks_entry(struct pl_hotline *hotline, const struct pl_store_entry *en
 {
 	struct chunk_in *in = calloc(1, sizeof(*in));
 	if (!in) {
-		PL_LOG(PL_LOG_ERROR, "hotline", "no memory for a chunk", PL_F_U64("seq", entry->seq));
+		pl_apply_later(hotline->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	enum pl_err err = pl_chunk_read(entry->body, entry->body_bytes, &in->chunk);

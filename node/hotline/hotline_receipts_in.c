@@ -291,20 +291,25 @@ static void opened(struct pl_open *open)
 		pl_apply(hotline->applier, &arrival->apply);
 		return;
 	}
-	if (err != PL_ERR_NO_KEY)
+	if (err != PL_ERR_NO_KEY && err != PL_ERR_MEMORY && err != PL_ERR_STATE)
 		PL_LOG(PL_LOG_WARNING, "hotline", "receipts cannot be read", PL_F_STR("author", pl_api_member(hotline->charter, open->entry.node)),
 		       PL_F_U64("seq", open->entry.seq), PL_F_ERR(err));
-	if (err != PL_ERR_MEMORY && err != PL_ERR_STATE)
+	if (err == PL_ERR_MEMORY || err == PL_ERR_STATE)
+		pl_apply_later(hotline->applier, open->entry.node, open->entry.lane, open->entry.seq);
+	else
 		pl_apply_skip(hotline->applier, open->entry.node, open->entry.lane, open->entry.seq);
 	arrival_free(&arrival->apply);
 }
 
 void pl_receipts_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry)
 {
-	struct arrival *arrival = entry->node != hotline->self ? calloc(1, sizeof(*arrival)) : NULL;
+	if (entry->node == hotline->self) {
+		pl_apply_skip(hotline->applier, entry->node, entry->lane, entry->seq);
+		return;
+	}
+	struct arrival *arrival = calloc(1, sizeof(*arrival));
 	if (!arrival) {
-		if (entry->node == hotline->self)
-			pl_apply_skip(hotline->applier, entry->node, entry->lane, entry->seq);
+		pl_apply_later(hotline->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	arrival->hotline = hotline;

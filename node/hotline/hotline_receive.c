@@ -399,8 +399,7 @@ static void opened(struct pl_open *open)
 		}
 		pl_hotline_keep(keep);
 	} else if (open->err == PL_ERR_MEMORY || open->err == PL_ERR_STATE) {
-		/* Not taken for done: it comes again at the next start. */
-		PL_LOG(PL_LOG_ERROR, "hotline", "a message could not be opened", PL_F_U64("seq", open->entry.seq), PL_F_ERR(open->err));
+		pl_apply_later(hotline->applier, open->entry.node, open->entry.lane, open->entry.seq);
 	} else {
 		if (open->err != PL_ERR_NO_KEY)
 			PL_LOG(PL_LOG_WARNING, "hotline", "an envelope is malformed", PL_F_U64("node", open->entry.node),
@@ -418,7 +417,7 @@ void pl_hotline_receive(struct pl_hotline *hotline, const struct pl_store_entry 
 		return;
 	struct incoming *incoming = calloc(1, sizeof(*incoming));
 	if (!incoming) {
-		PL_LOG(PL_LOG_ERROR, "hotline", "no memory to open a message", PL_F_U64("seq", entry->seq));
+		pl_apply_later(hotline->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	incoming->hotline = hotline;

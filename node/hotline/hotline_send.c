@@ -171,9 +171,13 @@ bool pl_hotline_sent_entry(struct pl_hotline *hotline, const struct pl_store_ent
 	struct pl_sending *sending = hotline->sendings;
 	while (sending && !(sending->submitted && !sending->keeping && memcmp(sending->body_hash, body_hash, PL_ID_BYTES) == 0))
 		sending = sending->next;
-	struct pl_keep *keep = sending ? pl_keep_new(hotline, entry) : NULL;
-	if (!keep)
+	if (!sending)
 		return false;
+	struct pl_keep *keep = pl_keep_new(hotline, entry);
+	if (!keep) {
+		pl_apply_later(hotline->applier, entry->node, entry->lane, entry->seq);
+		return true;
+	}
 	keep->plain = sending->plain;
 	keep->plain_bytes = sending->plain_bytes;
 	sending->plain = NULL;

@@ -89,31 +89,32 @@ static void opened(struct pl_open *open)
 	struct pl_channels *channels = arrival->channels;
 	bool keep = open->err == PL_OK && take_root(arrival);
 	/* PL_ERR_NO_KEY is the rule: these go to some nodes at a time */
-	if (open->err != PL_OK && open->err != PL_ERR_NO_KEY)
+	if (open->err != PL_OK && open->err != PL_ERR_NO_KEY && open->err != PL_ERR_MEMORY && open->err != PL_ERR_STATE)
 		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root does not open",
 		       PL_F_STR("author", name_of(channels, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
 		       PL_F_ERR(open->err));
+	const enum pl_err err = open->err;
 	pl_open_wipe(open);
 	if (keep) {
 		pl_apply(channels->applier, &arrival->apply);
 		return;
 	}
-	if (open->err != PL_ERR_MEMORY) /* else it comes again at the next start, rather than being lost */
+	if (err == PL_ERR_MEMORY || err == PL_ERR_STATE)
+		pl_apply_later(channels->applier, arrival->apply.node, arrival->apply.lane, arrival->apply.seq);
+	else
 		pl_apply_skip(channels->applier, arrival->apply.node, arrival->apply.lane, arrival->apply.seq);
 	free_arrival(arrival);
 }
 
 void pl_channels_entry(struct pl_channels *channels, const struct pl_store_entry *entry)
 {
-	char author[PL_NODE_NAME_BYTES];
 	if (entry->node == pl_core_self(channels->core)) { /* our own roots are in the store before they are sent */
 		pl_apply_skip(channels->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	struct arrival *arrival = calloc(1, sizeof(*arrival));
 	if (arrival == NULL) {
-		PL_LOG(PL_LOG_ERROR, "channel", "no memory to look at a channel root; it comes again at the next start",
-		       PL_F_STR("author", name_of(channels, entry->node, author)), PL_F_U64("seq", entry->seq));
+		pl_apply_later(channels->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	arrival->channels = channels;

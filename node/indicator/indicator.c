@@ -80,7 +80,8 @@ static void entry_opened(struct pl_aside *aside)
 	if (intake->err == PL_OK) {
 		apply(intake, kept_work, kept_done);
 	} else if (intake->err == PL_ERR_MEMORY) {
-		apply(intake, wait_work, wait_done); /* it is tried again from there */
+		pl_apply_later(intake->part->applier, intake->node, PL_INDICATOR_LANE, intake->seq);
+		pl_intake_free(intake);
 	} else {
 		pl_intake_log_unreadable(intake);
 		skip(intake);
@@ -114,15 +115,13 @@ static void root_done(struct pl_job *job)
 
 void pl_indicator_entry(struct pl_indicator_part *part, const struct pl_store_entry *entry)
 {
-	char author[PL_NODE_NAME_BYTES];
 	struct pl_intake *intake = calloc(1, sizeof(*intake));
 	uint8_t *body = malloc(entry->body_bytes > 0 ? entry->body_bytes : 1);
 	uint64_t item;
 	if (intake == NULL || body == NULL) {
 		free(intake);
 		free(body);
-		PL_LOG(PL_LOG_ERROR, "indicator", "no memory to look at indicators; they come again at the next start",
-		       PL_F_STR("author", pl_indicator_author(part, entry->node, author)), PL_F_U64("seq", entry->seq));
+		pl_apply_later(part->applier, entry->node, entry->lane, entry->seq);
 		return;
 	}
 	memcpy(body, entry->body, entry->body_bytes);

@@ -59,6 +59,7 @@ struct pl_core {
 	/* entries for the application, and whether it has one in hand, by feed and lane */
 	struct waiting_entry *inbox[WORLD_NODES_MAX][PL_LANES];
 	bool in_hand[WORLD_NODES_MAX][PL_LANES];
+	struct waiting_entry *hand[WORLD_NODES_MAX][PL_LANES]; /* what it is, unless it was done with at once */
 	enum pl_err submit_err; /* not PL_OK: what pl_core_submit() says, from then on */
 	size_t applied, published;
 };
@@ -85,13 +86,17 @@ static inline void feed_app(struct pl_core *core, uint16_t node, uint8_t lane)
 	struct waiting_entry *first = core->inbox[node][lane];
 	if (first == NULL || core->in_hand[node][lane] || !core->up || (node != core->self && core->world->held[core->self][lane]))
 		return;
+	const size_t applied = core->applied;
 	core->in_hand[node][lane] = true;
 	core->inbox[node][lane] = first->next;
 	if (pl_header_kind(first->entry.header) == PL_KIND_CHANNEL)
 		pl_channels_entry(core->channels, &first->entry);
 	else
 		pl_indicator_entry(core->part, &first->entry);
-	free(first);
+	if (core->applied == applied)
+		core->hand[node][lane] = first;
+	else
+		free(first);
 }
 
 static inline struct waiting_entry *copy_entry(const struct pl_store_entry *entry)
@@ -196,6 +201,8 @@ static inline void core_down(struct pl_core *core)
 	for (unsigned node = 0; node < WORLD_NODES_MAX; node++) {
 		for (unsigned lane = 0; lane < PL_LANES; lane++) {
 			core->in_hand[node][lane] = false;
+			free(core->hand[node][lane]);
+			core->hand[node][lane] = NULL;
 			while (core->inbox[node][lane] != NULL) {
 				struct waiting_entry *first = core->inbox[node][lane];
 				core->inbox[node][lane] = first->next;
@@ -319,6 +326,18 @@ void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t
 {
 	(void)seq;
 	core->applied++;
+	core->in_hand[node][lane] = false;
+	free(core->hand[node][lane]);
+	core->hand[node][lane] = NULL;
+	feed_app(core, node, lane);
+}
+
+void pl_core_offer_again(struct pl_core *core, uint16_t node, uint8_t lane)
+{
+	struct waiting_entry *again = core->hand[node][lane];
+	again->next = core->inbox[node][lane];
+	core->inbox[node][lane] = again;
+	core->hand[node][lane] = NULL;
 	core->in_hand[node][lane] = false;
 	feed_app(core, node, lane);
 }
