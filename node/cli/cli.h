@@ -291,9 +291,11 @@ enum pl_exit pl_try_bytes(struct pl_cli *cli, const char *path, const char *medi
 enum pl_exit pl_answer_report(struct pl_cli *cli, const struct pl_answer *answer);
 void pl_answer_dispose(struct pl_answer *answer);
 /* Server-sent events until on_event says false (PL_EXIT_OK), timeout_ms passes (0: never; PL_EXIT_TIMEOUT), or the daemon goes or is not
- * there (PL_EXIT_UNREACHABLE, unsaid). on_open: the stream stands. */
+ * there (PL_EXIT_UNREACHABLE, unsaid). on_open: the stream stands. last_id: "" at first; the id of the place that the stream has reached, which a
+ * further call goes on from. */
+#define PL_EVENT_ID_BYTES 64
 typedef bool (*pl_on_event)(void *ctx, const char *event, const char *data, const char *id);
-enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
+enum pl_exit pl_call_events(struct pl_cli *cli, char last_id[PL_EVENT_ID_BYTES], int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
                             void *ctx);
 void pl_client_free(struct pl_client *client);
 /* The same error as pl_call() reports when nobody answers. */

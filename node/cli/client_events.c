@@ -12,7 +12,8 @@ struct events {
 	pl_on_event on_event;
 	void *ctx;
 	struct pl_grown line, data;
-	char event[64], id[64];
+	char event[64], id[PL_EVENT_ID_BYTES];
+	char *last_id; /* the caller's */
 	bool is_stopped;
 };
 
@@ -24,6 +25,8 @@ static bool take_line(struct events *events)
 		line[--count] = '\0';
 	if (count == 0) {
 		bool goes_on = true;
+		if (events->id[0] != '\0') /* counts at the end of a block, of one without an event too */
+			snprintf(events->last_id, PL_EVENT_ID_BYTES, "%s", events->id);
 		if (events->data.count > 0) {
 			events->data.chars[events->data.count - 1] = '\0'; /* the last line break is not part of it */
 			goes_on = events->on_event(events->ctx, events->event[0] == '\0' ? "message" : events->event, events->data.chars, events->id);
@@ -82,10 +85,10 @@ static size_t on_header(char *chars, size_t size, size_t count, void *ctx)
 	return count * size;
 }
 
-enum pl_exit pl_call_events(struct pl_cli *cli, const char *last_id, int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
+enum pl_exit pl_call_events(struct pl_cli *cli, char last_id[PL_EVENT_ID_BYTES], int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
                             void *ctx)
 {
-	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx };
+	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx, .last_id = last_id };
 	struct pl_exchange exchange = { .on_success = to_events, .ctx = &events };
 	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "GET", "/v1/events");
 	if (exit == PL_EXIT_OK) {

@@ -11,7 +11,7 @@ struct watch {
 	const struct pl_cli *cli;
 	const struct pl_args *args;
 	uint64_t left; /* events to show, UINT64_MAX: no end */
-	char last_id[64];
+	char last_id[PL_EVENT_ID_BYTES];
 	bool was_connected, is_gone;
 };
 
@@ -65,13 +65,24 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 		pl_out_rest(columns, "%s", raw);
 }
 
+/* Whatever kinds were asked for: one of them may be among what was missed. Does not count as an event. */
+static void tell_missed(const struct watch *watch, const char *id, json_t *data /* taken over */)
+{
+	pl_remark(watch->cli, "parleyd cannot say any more what happened meanwhile; `parley inbox` and `parley status` show how things stand");
+	if (watch->cli->json)
+		pl_out_json(json_pack("{s:s, s:s, s:O?}", "event", "missed", "id", id, "data", data));
+	(void)fflush(stdout);
+	json_decref(data);
+}
+
 static bool on_event(void *ctx, const char *event, const char *data, const char *id)
 {
 	struct watch *watch = ctx;
-	snprintf(watch->last_id, sizeof watch->last_id, "%s", id);
-	if (strcmp(event, "missed") == 0)
-		pl_remark(watch->cli, "parleyd cannot say any more what happened meanwhile; `parley inbox` and `parley status` show how things stand");
-	if (!is_wanted(watch->args, event) || (strcmp(event, "missed") == 0 && !watch->cli->json))
+	if (strcmp(event, "missed") == 0) {
+		tell_missed(watch, id, json_loads(data, JSON_DECODE_ANY, NULL));
+		return ferror(stdout) == 0;
+	}
+	if (!is_wanted(watch->args, event))
 		return true;
 	struct pl_block *scope = pl_scope_begin();
 	json_t *document = json_loads(data, JSON_DECODE_ANY, NULL);
@@ -90,6 +101,8 @@ static void on_open(void *ctx)
 	struct watch *watch = ctx;
 	if (watch->is_gone)
 		pl_remark(watch->cli, "parleyd is back");
+	if (watch->is_gone && watch->last_id[0] == '\0') /* it was gone before it had given an id to go on from */
+		tell_missed(watch, "", NULL);
 	watch->was_connected = true;
 	watch->is_gone = false;
 }
@@ -130,6 +143,7 @@ const struct pl_command pl_commands_watch[] = {
 	{ .name = "watch", .summary = "show what happens, as it happens", .options = watch_options, .run = run_watch,
 	  .details = "Messages, receipts, attachments that are complete, indicators, links that come and go, forks, the state of the store: a line each; with --json an object "
 	             "{\"event\", \"id\", \"data\"} each. Entries are many and are shown with --event entry only. If parleyd goes away, waits for "
-	             "it and goes on with what was missed." },
+	             "it and goes on with what was missed, or says that parleyd cannot tell any more what was: after it was started anew, for one "
+	             "(\"missed\" with --json, whatever --event says)." },
 	{ 0 },
 };

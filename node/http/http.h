@@ -106,7 +106,8 @@ void pl_reply_stream_abort(struct pl_request *request);
 /* --- server-sent events --- */
 /* Turns this request into an event stream that gets every pl_http_publish() from now on, after those since Last-Event-ID (or ?after=) that the
  * server still has (the last PL_HTTP_EVENTS_MAX). If some of those are gone (or the server was started anew), an event "missed" comes first:
- * the client then reads lists again. A client that falls more than PL_HTTP_BEHIND_BYTES_MAX behind is closed; it comes back with its last id.
+ * the client then reads lists again. The stream opens with an `id:` of its own, so that a client that is cut off before the first event has one to
+ * come back with. A client that falls more than PL_HTTP_BEHIND_BYTES_MAX behind is closed; it comes back with its last id.
  * Ids are numbers that grow, over restarts too. */
 void pl_reply_events(struct pl_request *request);
 void pl_http_publish(struct pl_http *http, const char *event, json_t *data /* taken over */);

@@ -49,8 +49,7 @@ void pl_reply_events(struct pl_request *request)
 	struct conn *conn = request->conn;
 	const char *last = request->last_event_id ? request->last_event_id : pl_request_query(request, "after");
 	uint64_t next = http->next_event;
-	char text[96] = "retry: 2000\n\n";
-	size_t length = strlen(text);
+	char missed[64] = "", text[160];
 	if (last) {
 		size_t digits = strspn(last, "0123456789");
 		if (digits == 0 || digits > 18 || last[digits] != '\0') {
@@ -59,7 +58,7 @@ void pl_reply_events(struct pl_request *request)
 		}
 		next = strtoull(last, NULL, 10) + 1;
 		if (next < http->first_event || next > http->next_event) {
-			snprintf(text + length, sizeof(text) - length, "event: missed\ndata: {\"after\":%s}\n\n", last);
+			snprintf(missed, sizeof(missed), "event: missed\ndata: {\"after\":%s}\n\n", last);
 			next = http->first_event;
 		}
 	}
@@ -67,6 +66,8 @@ void pl_reply_events(struct pl_request *request)
 		pl_reply_text(request, http->closing ? 503 : 200, "text/event-stream", "");
 		return;
 	}
+	/* a client that sees no event before it is cut off can say from where it wants to go on, too */
+	snprintf(text, sizeof(text), "retry: 2000\nid: %" PRIu64 "\n\n%s", next - 1, missed);
 	request_free(request);
 	conn->request = NULL;
 	conn->is_events = true;

@@ -111,7 +111,7 @@ static void client_events(struct client *client, const char *headers)
 	snprintf(request, sizeof(request), "GET /events HTTP/1.1\r\n" HOST "%s\r\n", headers);
 	client_connect(client);
 	client_send(client, request);
-	client_wait_text(client, "retry: 2000\n\n");
+	client_wait_text(client, "retry: 2000\nid: ");
 	cr_assert(strstr(client->in, "Content-Type: text/event-stream\r\n"));
 }
 
@@ -188,6 +188,28 @@ Test(http_stream, a_stream_goes_on_after_the_last_event)
 	client_connect(&client);
 	client_ask(&client, "GET /events?after=x HTTP/1.1\r\n" HOST "\r\n");
 	cr_assert_eq(client.status, 400);
+	client_close(&client);
+}
+
+Test(http_stream, a_stream_has_an_id_before_its_first_event)
+{
+	struct client client;
+	char expected[96], header[64];
+	publish(0);
+	uint64_t last = http->next_event - 1;
+	client_events(&client, "");
+	snprintf(expected, sizeof(expected), "retry: 2000\nid: %ju\n\n", (uintmax_t)last);
+	client_wait_text(&client, expected);
+	client_close(&client);
+	publish(1);
+	snprintf(header, sizeof(header), "Last-Event-ID: %ju\r\n", (uintmax_t)last);
+	client_events(&client, header);
+	client_wait_text(&client, "{\"n\":1,");
+	cr_assert_null(strstr(client.in, "missed"));
+	client_close(&client);
+	client_events(&client, "Last-Event-ID: 17\r\n"); /* from before this server: the id goes on from what it has */
+	snprintf(expected, sizeof(expected), "retry: 2000\nid: %ju\n\nevent: missed\ndata: {\"after\":17}\n\n", (uintmax_t)http->first_event - 1);
+	client_wait_text(&client, expected);
 	client_close(&client);
 }
 

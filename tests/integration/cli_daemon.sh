@@ -258,6 +258,18 @@ start END
 ok '^CERTIFICATE +the certificate of SWE ends on .*, in 29 days: nothing renews it' --dir END status
 until_true 'the log warns of the end' grep -qE "warning.*the network's end is near.*in 29 days" END.log
 bad 1 'the certificate of SWE ends' --dir END status --check
+# nothing happens at END: who watches has seen no event, and hears of the restart that there may have been some
+for with in '' --json; do
+  : >watch.out
+  # shellcheck disable=SC2086
+  "$parley" --dir END watch --event message $with >watch.out 2>&1 &
+  watcher=$!
+  until_true 'watch follows END' is_followed END
+  stop END KILL
+  start END
+  until_true 'watch says that it may have missed something' grep -qE 'cannot say any more what happened|^\{"event":"missed"' watch.out
+  kill $watcher
+done
 kill -STOP "${pids[END]}"
 bad 8 'parleyd runs, and does not answer' --dir END status
 kill -CONT "${pids[END]}"
