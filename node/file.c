@@ -17,6 +17,13 @@ enum pl_err pl_why(char *why, size_t why_max, enum pl_err err, const char *forma
 	return err;
 }
 
+void pl_file_take_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* takes the lowest free number: this one */
+}
+
 static enum pl_err err_of_errno(int number)
 {
 	switch (number) {

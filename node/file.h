@@ -36,6 +36,10 @@ PL_MUST_CHECK enum pl_err pl_file_append(struct pl_file *file, const void *bytes
 PL_MUST_CHECK enum pl_err pl_file_commit(struct pl_file *file, unsigned mode, char *why, size_t why_max);
 void pl_file_abandon(struct pl_file *file);
 
+/* At the start of a program: where it was given no file 0, 1 or 2, one that can be neither read from nor written to as that one would be takes the
+ * number, so that no socket or database gets it, and reading or printing fails as it should. */
+void pl_file_take_standard(void);
+
 /* Writes a sentence into why, and returns err. */
 enum pl_err pl_why(char *why, size_t why_max, enum pl_err err, const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -14,6 +14,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/expiry.h"
+#include "node/file.h"
 #include "node/keys.h"
 #include "node/lock.h"
 #include "node/log.h"
@@ -217,6 +218,7 @@ int main(int argc, char **argv)
 	bool check_only = false, new_store = false;
 	int option;
 
+	pl_file_take_standard();
 	while ((option = getopt_long(argc, argv, "d:cnhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "node/cli/cli.h"
+#include "node/file.h"
 
 static void find_dir(struct pl_cli *cli)
 {
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 {
 	struct pl_cli cli = { 0 };
 	const struct rlimit no_core = { 0, 0 };
+	pl_file_take_standard();
 	(void)setrlimit(RLIMIT_CORE, &no_core); /* keys and texts pass through this process */
 	for (int i = 1; i < argc; i++)          /* so that an error in a word before it is JSON too */
 		if (strcmp(argv[i], "--json") == 0)

@@ -48,6 +48,16 @@ ok '^    We see it too.$' "${s[@]}" read "$ref" --peek
 code=0
 "$parley" "${s[@]}" read "$ref" >/dev/full 2>err || code=$?
 [ "$code" -eq 1 ] && grep -q 'not marked as read' err || fail 'read does not say that it could not show the message'
+code=0
+"$parley" "${s[@]}" read "$ref" >&- 2>err || code=$?
+[ "$code" -eq 1 ] && grep -q 'not marked as read' err || fail 'read does not say that it could not show the message on a stdout that is closed'
+for command in status peers inbox feed "receipts $ref" version; do
+  code=0
+  # shellcheck disable=SC2086
+  "$parley" "${s[@]}" ${command/version/--version} >&- 2>err <&- || code=$?
+  [ "$code" -eq 1 ] && grep -q 'output cannot be written' err || fail "$command: a stdout that is closed is not noticed"
+done
+"$parley" "${s[@]}" status >out 2>&- || fail 'status needs a stderr'
 bad 2 'one line of 1 to 64 bytes' "${s[@]}" read "$ref" --operator $'a\nb'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
