@@ -7,6 +7,8 @@
 
 #define WAIT_S 600 /* --timeout if not given */
 #define POLL_MS 250
+#define SAFE_NAME_BYTES_MAX 240 /* the 255 of most file systems, less what the temporary name adds */
+#define EXTENSION_BYTES_MAX 16  /* with its dot: what is kept when the name is cut */
 
 static const json_t *find_attachment(const json_t *message, uint64_t n)
 {
@@ -24,6 +26,21 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Cut at a character, before its extension. */
+static char *cut_name(char *name)
+{
+	size_t count = strlen(name);
+	if (count <= SAFE_NAME_BYTES_MAX)
+		return name;
+	const char *extension = strrchr(name, '.');
+	if (extension == NULL || strlen(extension) > EXTENSION_BYTES_MAX)
+		extension = name + count;
+	size_t kept = SAFE_NAME_BYTES_MAX - strlen(extension);
+	while (((unsigned char)name[kept] & 0xc0) == 0x80)
+		kept--;
+	return pl_format("%.*s%s", (int)kept, name, extension);
+}
+
 /* The name that the sender has given, of which nothing leads out of the folder, hides the file or looks like an option. */
 static char *safe_name(const char *given, uint64_t n)
 {
@@ -38,7 +55,7 @@ static char *safe_name(const char *given, uint64_t n)
 	for (char *at = name; *at != '\0'; at++)
 		if (*at == '\\')
 			*at = '_';
-	return name;
+	return cut_name(name);
 }
 
 /* The message, once its attachment n is complete, or at once without --wait. */
@@ -99,6 +116,9 @@ enum pl_exit pl_run_attachment(struct pl_cli *cli, const struct pl_args *args)
 		return pl_error(cli, PL_EXIT_USAGE, "`parley read` lists them", "\"%s\" is not the number of an attachment", number);
 	if (pl_args_has(args, "timeout") && !pl_args_has(args, "wait"))
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--timeout goes with --wait");
+	/* the sender chose the name: it must not choose what is replaced */
+	if (pl_args_has(args, "force") && (path == NULL || (strcmp(path, "-") != 0 && is_folder(path))))
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--force goes with -o FILE: which file is replaced is not for the sender's name to say");
 	enum pl_exit exit = fetch(cli, args, n, &message, &attachment);
 	if (exit == PL_EXIT_OK) {
 		char *name = safe_name(pl_json_text(attachment, "name"), n);
@@ -123,7 +143,7 @@ enum pl_exit pl_run_attachment(struct pl_cli *cli, const struct pl_args *args)
 const struct pl_option pl_attachment_options[] = {
 	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "PATH",
 	  .help = "the file, or the folder, where it goes; - for stdout; its own name in this folder if not given" },
-	{ .name = "force", .letter = 'f', .help = "replace a file that is there" },
+	{ .name = "force", .letter = 'f', .help = "replace the file of -o FILE if it is there" },
 	{ .name = "wait", .letter = 'w', .help = "wait until it is complete" },
 	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
 	  .help = "how long to wait, 600 if not given; then exit code 8" },

@@ -133,11 +133,19 @@ ok '^saved/data.bin: "data.bin"' "${c[@]}" attachment "$ref2" 1 -o saved
 same data.bin saved/data.bin
 bad 5 'saved/data.bin: exists already' "${c[@]}" attachment "$ref2" 1 -o saved/
 echo old >saved/data.bin
-ok '' "${c[@]}" attachment "$ref2" 1 -o saved/ --force
+bad 2 'force goes with -o FILE' "${c[@]}" attachment "$ref2" 1 -o saved/ --force
+[ "$(cat saved/data.bin)" = old ] || fail 'the name that a sender gave replaces a file'
+bad 2 'force goes with -o FILE' "${c[@]}" attachment "$ref2" 1 --force
+ok '' "${c[@]}" attachment "$ref2" 1 -o saved/data.bin --force
 same data.bin saved/data.bin
 (cd 'a b' && ok '^pass: "pass"' --dir ../CHE attachment "$ref2" 2 --wait)
 cmp -s pass 'a b/pass' || fail 'an attachment is not saved under its own name'
 bad 2 'goes with --wait' "${c[@]}" attachment "$ref2" 1 -o no.bin --timeout 3
+long=$(printf 'ä%.0s' {1..122}).bin
+head -c 10 data.bin >"$long"
+input=text2 ok '' "${f[@]}" send --to SGP --subject 'Long name' --attach "$long" --json --wait decrypted --timeout 30
+ok '' "${s[@]}" attachment "$("$pick" ref <out)" 1 -o saved/ --wait
+[ -e "saved/$(printf 'ä%.0s' {1..118}).bin" ] || fail 'a long name is not cut before its extension'
 head -c 100 data.bin >part.bin
 run "${f[@]}" send --to SGP --subject 'File alone' --attach part.bin
 [ "$code" -eq 0 ] && grep -qE '^attached +1: "part.bin", 100 B; it follows the message$' out && grep -q 'there is no text' err ||
