@@ -231,6 +231,12 @@ static bool check_text(struct pl_proof_report *report, size_t plain_bytes)
 	if (strcmp(report->message.sender, code) != 0)
 		return find(report, PL_PROOF_TEXT, PL_PROOF_BAD, "the message is in the name of %s, but a node of %s signed it",
 		            report->message.sender, code);
+	/* PROTOCOL: "A message stands where its precedence belongs: FLASH in lane 0 with the flag, immediate in lane 0 without it, priority and
+	 * routine in lane 1." Its recipients show no other. */
+	const uint8_t precedence = report->message.precedence;
+	if ((precedence == PL_FLASH) != ((report->header.flags & PL_FLAG_FLASH) != 0) || report->header.lane != (precedence >= PL_IMMEDIATE ? 0 : 1))
+		return find(report, PL_PROOF_TEXT, PL_PROOF_BAD, "the message says %s, and its entry stands in lane %u, %s the flag of FLASH, where none such belongs",
+		            pl_precedence_name(precedence), report->header.lane, report->header.flags & PL_FLAG_FLASH ? "with" : "without");
 	report->has_message = true;
 	char id[2 * PL_MESSAGE_ID_BYTES + 1], time[PL_LOG_TIME_BYTES];
 	sodium_bin2hex(id, sizeof(id), report->message.id, PL_MESSAGE_ID_BYTES);

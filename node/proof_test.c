@@ -17,7 +17,7 @@ struct story {
 	struct pl_fixture *fixture;
 	struct pl_message message;
 	uint8_t seed[32];
-	struct pl_header bend; /* generation, charter_epoch, time_ms, kind of the message's entry */
+	struct pl_header bend; /* generation, charter_epoch, time_ms, kind, flags, lane of the message's entry */
 	size_t place, count;
 	uint8_t headers[LANE_MAX][PL_ENTRY_HEADER_BYTES];
 	uint8_t *body;
@@ -46,7 +46,7 @@ static struct story *new_story(size_t place, size_t count)
 	s->message.attachments[0] =
 		(struct pl_attachment){ .name = text("list.csv"), .media_type = text("text/csv"), .bytes = 3, .chunks = 1 };
 	pl_fixture_seed("proof", 1, 1, s->seed);
-	s->bend = (struct pl_header){ .generation = 1, .time_ms = PL_FIXTURE_CREATED_MS + 1000, .kind = PL_KIND_MESSAGE };
+	s->bend = (struct pl_header){ .generation = 1, .time_ms = PL_FIXTURE_CREATED_MS + 1000, .kind = PL_KIND_MESSAGE, .lane = 1 };
 	s->body = malloc(PL_BODY_BYTES_MAX);
 	s->file = malloc(PL_PROOF_BYTES_MAX);
 	return s;
@@ -82,6 +82,8 @@ static void sign_header(struct story *s, size_t index, unsigned signer)
 	pl_body_hash((const uint8_t *)"other", 5, header.body_hash);
 	if (index + 1 == s->place) {
 		header.kind = s->bend.kind;
+		header.lane = s->bend.lane;
+		header.flags = s->bend.flags;
 		header.generation = s->bend.generation;
 		header.charter_epoch = s->bend.charter_epoch;
 		header.time_ms = s->bend.time_ms;
@@ -312,6 +314,23 @@ Test(proof, a_message_in_the_name_of_another_member)
 	finish_story(s);
 	cr_assert_eq(failing_step(s->file, s->file_bytes), PL_PROOF_TEXT);
 	free_story(s);
+}
+
+Test(proof, a_precedence_that_does_not_belong_where_the_entry_stands)
+{
+	static const struct { uint8_t precedence, lane, flags; bool holds; } cases[] = {
+		{ PL_ROUTINE, 1, 0, true }, { PL_IMMEDIATE, 0, 0, true }, { PL_FLASH, 0, PL_FLAG_FLASH, true }, { PL_FLASH, 1, 0, false },
+		{ PL_IMMEDIATE, 1, 0, false }, { PL_FLASH, 0, 0, false }, { PL_IMMEDIATE, 0, PL_FLAG_FLASH, false }, { PL_ROUTINE, 0, 0, false },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct story *s = new_story(1, 1);
+		s->message.precedence = cases[i].precedence;
+		s->bend.lane = cases[i].lane;
+		s->bend.flags = cases[i].flags;
+		finish_story(s);
+		cr_assert_eq(failing_step(s->file, s->file_bytes), cases[i].holds ? PL_PROOF_STEPS : PL_PROOF_TEXT, "case %zu", i);
+		free_story(s);
+	}
 }
 
 Test(proof, neighbours_that_do_not_belong)
