@@ -36,6 +36,45 @@ Test(http_bad_client, malformed_requests_are_refused)
 	cr_assert_eq(calls, 0);
 }
 
+Test(http_bad_client, two_lengths_of_one_body_are_refused)
+{
+	static const char *const cases[] = { "Content-Length: 0\r\nContent-Length: 5\r\n\r\nabcde", "Content-Length: 5\r\nContent-Length: 0\r\n\r\nabcde",
+		                             "Content-Length: 5\r\ncontent-length: 6\r\n\r\nabcde" };
+	char request[256];
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct client client;
+		client_connect(&client);
+		snprintf(request, sizeof(request), "POST /upload HTTP/1.1\r\n" HOST "%s", cases[i]);
+		client_ask(&client, request);
+		cr_assert_eq(client.status, 400, "%s", cases[i]);
+		error_code(&client);
+		client_wait_eof(&client);
+		client_close(&client);
+	}
+	cr_assert_eq(calls, 0);
+}
+
+Test(http_bad_client, a_site_changes_nothing)
+{
+	static const struct { const char *head; int status; } cases[] = {
+		{ "Host: localhost\r\n", 201 }, { "Host: LOCALHOST:8080\r\n", 201 }, { "Host: parley\r\n", 201 }, { "Host:\r\n", 201 },
+		{ "Host: evil.example\r\n", 403 }, { "Host: localhost.evil.example\r\n", 403 }, { "Host: local\r\n", 403 },
+		{ "Host: localhost\r\nOrigin: https://evil.example\r\n", 403 }, { "Host: localhost\r\nOrigin: null\r\n", 403 },
+	};
+	char request[256];
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct client client;
+		client_connect(&client);
+		snprintf(request, sizeof(request), "POST /upload HTTP/1.1\r\n%sContent-Length: 3\r\n\r\nabc", cases[i].head);
+		client_ask(&client, request);
+		cr_assert_eq(client.status, cases[i].status, "%s", cases[i].head);
+		snprintf(request, sizeof(request), "GET /hello HTTP/1.1\r\n%s\r\n", cases[i].head);
+		client_ask(&client, request);
+		cr_assert_eq(client.status, 200, "reading: %s", cases[i].head);
+		client_close(&client);
+	}
+}
+
 /* What is no request gets a status from the library, and none of our JSON, or nothing at all. */
 Test(http_bad_client, what_is_not_http_ends_the_connection)
 {

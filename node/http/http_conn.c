@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "node/http/http_impl.h"
@@ -108,6 +109,44 @@ static const char *header(const struct conn *conn, const char *name)
 	return MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, name);
 }
 
+static enum MHD_Result compare_length(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	const char **first = ctx;
+	(void)kind;
+	if (strcasecmp(name, "Content-Length") != 0)
+		return MHD_YES;
+	if (*first && (!value || strcmp(*first, value) != 0)) {
+		*first = NULL;
+		return MHD_NO;
+	}
+	*first = value;
+	return MHD_YES;
+}
+
+/* RFC 9112, section 6.3: with two lengths that differ, where the body ends is anybody's guess. */
+static bool lengths_differ(const struct conn *conn)
+{
+	const char *first = NULL;
+	(void)MHD_get_connection_values(conn->mhd, MHD_HEADER_KIND, compare_length, &first);
+	return !first && header(conn, "Content-Length");
+}
+
+/* A page of some site in a browser, which something lets through to this socket, changes nothing here. */
+static bool comes_from_a_site(const struct conn *conn, const char *method)
+{
+	static const char *const ours[] = { "localhost", "parley" };
+	const char *host = header(conn, "Host");
+	if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "OPTIONS") == 0)
+		return false;
+	if (header(conn, "Origin"))
+		return true;
+	size_t count = host ? strcspn(host, ":") : 0;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (count == strlen(ours[i]) && strncasecmp(host, ours[i], count) == 0)
+			return false;
+	return count > 0;
+}
+
 /* A head is here. Leaves conn->request to be handed out when its body is there too, or conn->response. */
 static void begin_request(struct conn *conn, const char *path, const char *method, uint64_t body_bytes)
 {
@@ -124,6 +163,15 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 	if (MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size > PL_HTTP_HEAD_BYTES_MAX) {
 		snprintf(sentence, sizeof(sentence), "the request's head has over %d bytes", PL_HTTP_HEAD_BYTES_MAX);
 		conn_refuse(conn, 431, "head_too_large", sentence, NULL);
+		return;
+	}
+	if (lengths_differ(conn)) {
+		conn->closes = true;
+		conn_refuse(conn, 400, "bad_request", "there are two lengths of the body, which differ", NULL);
+		return;
+	}
+	if (comes_from_a_site(conn, method)) {
+		conn_refuse(conn, 403, "forbidden", "a change is asked for in the name of a site: with an Origin, or a Host other than localhost", NULL);
 		return;
 	}
 	struct pl_request *request = conn->request = request_new(conn, path, method);
@@ -204,7 +252,7 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
 		conn->state = CONN_BODY;
 		conn->deadline_ms = uv_now(http->loop) + http->times.body;
 		begin_request(conn, path, method, body_bytes);
-		if (conn->response && (body_bytes > UNWANTED_BYTES_MAX || header(conn, "Transfer-Encoding") || header(conn, "Expect")))
+		if (conn->response && (conn->closes || body_bytes > UNWANTED_BYTES_MAX || header(conn, "Transfer-Encoding") || header(conn, "Expect")))
 			return queue_response(conn); /* at once: the library then closes the connection */
 	} else if (*upload_count) {
 		if (conn->request && !add_body(conn->request, upload, *upload_count))

@@ -17,7 +17,7 @@
 #include "node/http/http_impl.h"
 #include "node/log.h"
 
-#define HOST "Host: x\r\n"
+#define HOST "Host: localhost\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 #define GIVE_UP_MS 20000
 

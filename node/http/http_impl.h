@@ -46,6 +46,7 @@ struct conn {
 	struct MHD_Response *response; /* made, and not yet asked for */
 	unsigned status;            /* its */
 	bool has_waited;            /* for it, one turn */
+	bool closes;                /* with its reply */
 
 	struct buffer out;          /* of a reply in pieces */
 	size_t out_taken;

@@ -82,7 +82,7 @@ static bool is_header_value(const char *text)
 void conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value, struct MHD_Response *response)
 {
 	struct pl_http *http = conn->http;
-	bool closes = http->closing || conn->refuse_status;
+	bool closes = http->closing || conn->refuse_status || conn->closes;
 	http->counters.replies[status / 100 % 6]++;
 	if (content_type && !is_header_value(content_type))
 		content_type = "application/octet-stream";
