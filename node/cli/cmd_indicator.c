@@ -23,6 +23,7 @@ struct import {
 	const struct pl_args *args;
 	const char *path;
 	unsigned tlp;
+	int64_t now_ms;
 	size_t good, accepted, duplicates;
 	json_t *rejected, *refs;
 	/* the batch that grows */
@@ -38,16 +39,18 @@ static void add_rejected(struct import *import, size_t index, const char *id, co
 	                                                  pl_visible_text(reason, strlen(reason))));
 }
 
-/* An object that is good in itself is not shared more widely than it is marked. */
+/* An object that is good in itself is not shared more widely than it is marked, nor as the newest version for years to come. */
 static bool is_shareable(const struct import *import, const struct pl_stix_item *item)
 {
-	return item->found == PL_STIX_OBJECT && item->object.tlp <= import->tlp;
+	return item->found == PL_STIX_OBJECT && item->object.tlp <= import->tlp && !pl_stix_is_ahead(&item->object, (uint64_t)import->now_ms);
 }
 
 static const char *why_not(const struct import *import, const struct pl_stix_item *item)
 {
 	if (item->found == PL_STIX_REJECTED)
 		return item->reason;
+	if (pl_stix_is_ahead(&item->object, (uint64_t)import->now_ms))
+		return "says that it was modified over a day from now";
 	return pl_format("is marked TLP:%s, and was to be shared at TLP:%s", pl_upper(pl_tlp_name(item->object.tlp)),
 	                 pl_upper(pl_tlp_name(import->tlp)));
 }
@@ -184,7 +187,7 @@ static enum pl_exit report_import(const struct import *import)
 
 static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
 {
-	struct import import = { .cli = cli, .args = args, .path = pl_args_operand(args, 0) };
+	struct import import = { .cli = cli, .args = args, .path = pl_args_operand(args, 0), .now_ms = pl_now_ms() };
 	uint8_t *bytes;
 	size_t count;
 	char why[PL_WHY_BYTES];
@@ -237,8 +240,11 @@ static void print_indicators(const json_t *indicators)
 	json_array_foreach(indicators, i, item) {
 		int64_t ms;
 		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(item, "type"));
-		pl_table_cell(table, PL_BOLD, "%s", pl_json_text(item, "name"));
-		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(item, "author"));
+		pl_table_cell(table, PL_BOLD, "%s%s", pl_json_text(item, "name"), json_is_true(json_object_get(item, "ahead")) ? " (modified ahead)" : "");
+		if (json_is_true(json_object_get(item, "another_version")))
+			pl_table_cell(table, PL_YELLOW, "another version by %s; the id is of %s", pl_json_text(item, "author"), pl_json_text(item, "first_author"));
+		else
+			pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(item, "author"));
 		pl_table_cell(table, PL_PLAIN, "%s", pl_upper(pl_json_text(item, "tlp")));
 		pl_table_cell(table, PL_PLAIN, "%s", pl_json_time(item, "received", &ms) ? pl_time_short(ms) : "-");
 		pl_table_cell(table, PL_DIM, "%s", pl_json_text(item, "id"));
@@ -317,6 +323,28 @@ static enum pl_exit run_list(struct pl_cli *cli, const struct pl_args *args)
 	return exit;
 }
 
+/* Of the object's bytes nobody sees whose they are, nor that there are others. */
+static void say_versions(struct pl_cli *cli, const char *meta_path)
+{
+	struct pl_answer answer;
+	if (cli->json || cli->quiet || pl_try(cli, "GET", meta_path, NULL, NULL, COUNT_MS_MAX, &answer) != PL_EXIT_OK)
+		return;
+	const json_t *others = json_object_get(answer.document, "others");
+	size_t i;
+	const json_t *other;
+	const bool is_another = json_is_true(json_object_get(answer.document, "another_version"));
+	if (is_another)
+		pl_remark(cli, "this is another version by %s; %s brought the id first", pl_json_text(answer.document, "author"),
+		          pl_json_text(answer.document, "first_author"));
+	json_array_foreach(others, i, other)
+		if (!is_another && json_is_string(other))
+			pl_remark(cli, "this is by %s; there is another version by %s: --author %s", pl_json_text(answer.document, "author"),
+			          json_string_value(other), json_string_value(other));
+	if (json_is_true(json_object_get(answer.document, "ahead")))
+		pl_remark(cli, "it says that it was modified over a day after its entry was made");
+	pl_answer_dispose(&answer);
+}
+
 static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *id = pl_args_operand(args, 0), *author = pl_args_get(args, "author");
@@ -324,8 +352,9 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	json_t *document;
 	if (author != NULL)
 		path = pl_format("%s?author=%s", path, pl_path("%s", author));
+	char *meta_path = pl_format("%s%cmeta=true", path, author == NULL ? '?' : '&');
 	if (pl_args_has(args, "meta")) {
-		enum pl_exit exit = pl_call(cli, "GET", pl_format("%s%cmeta=true", path, author == NULL ? '?' : '&'), NULL, &document);
+		enum pl_exit exit = pl_call(cli, "GET", meta_path, NULL, &document);
 		if (exit == PL_EXIT_OK)
 			pl_out_json(document);
 		return exit;
@@ -335,6 +364,8 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 		enum pl_exit exit = pl_sink_open(cli, "-", false, &sink);
 		if (exit == PL_EXIT_OK)
 			exit = pl_call_download(cli, path, sink, NULL);
+		if (exit == PL_EXIT_OK)
+			say_versions(cli, meta_path);
 		return exit;
 	}
 	enum pl_exit exit = pl_call(cli, "GET", path, NULL, &document);
@@ -347,6 +378,7 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	}
 	free(text);
 	json_decref(document);
+	say_versions(cli, meta_path);
 	return PL_EXIT_OK;
 }
 
@@ -423,8 +455,10 @@ const struct pl_command pl_commands_indicator[] = {
 	             "missing: what this node has shared already is recognised.\n"
 	             "    parley indicator import report.json --tlp green" },
 	{ .name = "indicator list", .summary = "list STIX objects that are here, the newest first", .options = list_options, .run = run_list },
-	{ .name = "indicator show", .summary = "print a STIX object, its newest version, byte for byte", .options = show_options, .run = run_show,
-	  .operands = { { .name = "ID", .value = PL_VALUE_TEXT } } },
-	{ .name = "indicator export", .summary = "write STIX objects as one bundle", .options = export_options, .run = run_export },
+	{ .name = "indicator show", .summary = "print a STIX object byte for byte", .options = show_options, .run = run_show,
+	  .operands = { { .name = "ID", .value = PL_VALUE_TEXT } },
+	  .details = "The newest version of the member that brought the id here first. Versions of others are named, and shown with --author." },
+	{ .name = "indicator export", .summary = "write STIX objects as one bundle", .options = export_options, .run = run_export,
+	  .details = "Of each id the versions of the member that brought it here first; those of others with --author." },
 	{ 0 },
 };

@@ -129,6 +129,7 @@ void pl_indicator_entry(struct pl_indicator_part *part, const struct pl_store_en
 	intake->node = entry->node;
 	intake->seq = entry->seq;
 	intake->received_ms = entry->received_ms;
+	memcpy(intake->header, entry->header, sizeof(intake->header));
 	intake->body = body;
 	intake->body_bytes = entry->body_bytes;
 	intake->err = pl_channel_peek(body, entry->body_bytes, intake->channel_id, &item);

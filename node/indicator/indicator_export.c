@@ -36,12 +36,15 @@ static enum pl_err gather(struct export *export, const void *bytes, size_t count
 	return PL_OK;
 }
 
-static enum pl_err export_row(struct export *export, sqlite3_stmt *row)
+static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *row)
 {
 	bool yes;
+	uint16_t owner;
 	uint8_t *object = NULL;
 	size_t object_bytes = 0;
 	enum pl_err err = pl_indicator_matches(export->part, &export->filter, row, &yes);
+	if (err == PL_OK && yes && export->filter.author == PL_NODE_NONE)
+		err = pl_indicator_is_by_owner(export->part, db, row, &owner, &yes);
 	if (err == PL_OK && yes)
 		err = pl_indicator_open(export->part, row, PL_COLUMN_OBJECT, &object, &object_bytes);
 	if (err == PL_ERR_CORRUPT) {
@@ -68,7 +71,7 @@ static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
 		return pl_store_sql_err(db);
 	while (export->gathered_count < BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
 		rows++;
-		err = export_row(export, row);
+		err = export_row(export, db, row);
 		if (err != PL_OK)
 			break;
 		export->from = pl_db_u64(row, PL_COLUMN_N);

@@ -57,7 +57,7 @@ struct pl_intake {
 	struct pl_indicator_part *part;
 	uint16_t node;
 	uint64_t seq, received_ms;
-	uint8_t header[PL_ENTRY_HEADER_BYTES]; /* of an entry that has waited */
+	uint8_t header[PL_ENTRY_HEADER_BYTES];
 	uint8_t *body;
 	size_t body_bytes;
 	uint8_t channel_id[PL_CHANNEL_ID_BYTES];

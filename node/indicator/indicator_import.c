@@ -420,6 +420,8 @@ static enum pl_err take(struct pl_import *import, const struct pl_stix_item *ite
 {
 	if (item->found == PL_STIX_REJECTED)
 		return reject(import, item, item->reason);
+	if (pl_stix_is_ahead(&item->object, import->wall_ms))
+		return reject(import, item, "says that it was modified over a day from now");
 	if (item->object.tlp <= import->tlp)
 		return offer(import, item);
 	char reason[80], marked[16], asked[16];
@@ -477,6 +479,7 @@ void pl_indicator_import(struct pl_indicator_part *part, struct pl_request *requ
 	import->request = request;
 	import->tlp = tlp;
 	import->strict = strict;
+	import->wall_ms = pl_core_wall_ms(part->core);
 	import->bundle = pl_request_body(request, &import->bundle_bytes);
 	import->next = part->imports;
 	part->imports = import;

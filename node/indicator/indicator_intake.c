@@ -12,6 +12,7 @@ struct pl_intake_row {
 	uint16_t idx;
 	const char *id, *type, *modified;
 	int64_t modified_us;
+	bool ahead;
 	size_t bytes;
 	uint8_t sha256[32];
 	const uint8_t *name, *object; /* sealed */
@@ -81,6 +82,10 @@ static bool make_row(const uint8_t store_key[32], const struct pl_stix_object *o
 static enum pl_err check_objects(struct pl_intake *intake, const struct pl_indicators *indicators, struct pl_stix_object *object)
 {
 	char author[PL_NODE_NAME_BYTES], reason[PL_STIX_REASON_BYTES];
+	struct pl_header header;
+	enum pl_err read = pl_header_decode(intake->header, &header);
+	if (read != PL_OK)
+		return read;
 	for (uint16_t i = 0; i < indicators->count; i++) {
 		const struct pl_text *text = &indicators->objects[i];
 		enum pl_err err = pl_stix_object_read((const uint8_t *)text->chars, text->bytes, object, reason);
@@ -95,7 +100,12 @@ static enum pl_err check_objects(struct pl_intake *intake, const struct pl_indic
 		}
 		if (!make_row(pl_core_keys(intake->part->core)->store_key, object, i, &intake->rows[intake->rows_count]))
 			return PL_ERR_MEMORY;
-		intake->rows_count++;
+		struct pl_intake_row *row = &intake->rows[intake->rows_count++];
+		row->ahead = pl_stix_is_ahead(object, header.time_ms);
+		if (row->ahead)
+			PL_LOG(PL_LOG_WARNING, "indicator", "an object of another node says that it was modified over a day after its entry was made",
+			       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq),
+			       PL_F_STR("id", object->id), PL_F_STR("modified", object->modified));
 	}
 	return PL_OK;
 }
@@ -138,9 +148,10 @@ static enum pl_err insert_object(const struct pl_intake *intake, sqlite3 *db, co
 	sqlite3_stmt *select = pl_store_prepare(db, "SELECT n FROM indicator WHERE sha256 = ?1");
 	sqlite3_stmt *insert =
 		pl_store_prepare(db, "INSERT INTO indicator (stix_id, type, modified, modified_us, tlp, received_ms, bytes, sha256, name,"
-		                     " object) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+		                     " object, ahead) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+	sqlite3_stmt *own = pl_store_prepare(db, "INSERT OR IGNORE INTO indicator_owner (stix_id, node) VALUES (?1, ?2)");
 	enum pl_err err = PL_OK;
-	if (select == NULL || insert == NULL)
+	if (select == NULL || insert == NULL || own == NULL)
 		return pl_store_sql_err(db);
 	pl_db_bind_blob(select, 1, row->sha256, sizeof(row->sha256));
 	int found = pl_db_step(select, &err);
@@ -162,10 +173,14 @@ static enum pl_err insert_object(const struct pl_intake *intake, sqlite3 *db, co
 	pl_db_bind_blob(insert, 8, row->sha256, sizeof(row->sha256));
 	pl_db_bind_blob(insert, 9, row->name, row->name_bytes);
 	pl_db_bind_blob(insert, 10, row->object, row->object_bytes);
+	sqlite3_bind_int(insert, 11, row->ahead);
 	err = pl_db_run(insert);
-	if (err == PL_OK)
-		*n = (uint64_t)sqlite3_last_insert_rowid(db);
-	return err;
+	if (err != PL_OK)
+		return err;
+	*n = (uint64_t)sqlite3_last_insert_rowid(db);
+	sqlite3_bind_text(own, 1, row->id, -1, SQLITE_STATIC);
+	sqlite3_bind_int(own, 2, intake->node);
+	return pl_db_run(own);
 }
 
 /* The newest entry of a provider counts; of the TLPs of several providers the narrowest does. */

@@ -137,7 +137,44 @@ struct showing {
 	json_t *item;
 };
 
-#define NEWEST_OF_ID " i.stix_id = ?1 ORDER BY i.modified_us DESC, i.n DESC LIMIT 1"
+#define NEWEST_OF_ID " i.stix_id = ?1 ORDER BY i.modified_us DESC, i.n DESC"
+
+/* The members that have shared a version of their own under an id of another's. */
+static enum pl_err others_of(struct showing *showing, sqlite3 *db, json_t *others)
+{
+	sqlite3_stmt *select = pl_store_prepare(db, "SELECT DISTINCT p.node, o.node FROM indicator AS i JOIN indicator_provider AS p ON p.n = i.n"
+	                                            " JOIN indicator_owner AS o ON o.stix_id = i.stix_id WHERE i.stix_id = ?1 ORDER BY p.node");
+	const struct pl_charter *charter = pl_core_charter(showing->part->core);
+	enum pl_err err = PL_OK;
+	if (select == NULL)
+		return pl_store_sql_err(db);
+	sqlite3_bind_text(select, 1, showing->id, -1, SQLITE_STATIC);
+	while (pl_db_step(select, &err) == 1) {
+		uint64_t node = pl_db_u64(select, 0), owner = pl_db_u64(select, 1);
+		if (node < charter->nodes_count && owner < charter->nodes_count && charter->nodes[node].member != charter->nodes[owner].member)
+			json_array_append_new(others, pl_api_node(charter, (uint16_t)node));
+	}
+	return err;
+}
+
+/* The newest by the member that brought the id, or by the author that was asked for. */
+static int step_to_shown(struct showing *showing, sqlite3 *db, sqlite3_stmt *row, enum pl_err *err)
+{
+	bool yes = showing->author != PL_NODE_NONE;
+	uint16_t owner;
+	int found;
+	while ((found = pl_db_step(row, err)) == 1 && !yes) {
+		enum pl_err looked = pl_indicator_is_by_owner(showing->part, db, row, &owner, &yes);
+		if (looked != PL_OK) {
+			pl_db_reset(row);
+			*err = looked;
+			return -1;
+		}
+		if (yes)
+			break;
+	}
+	return found;
+}
 
 static enum pl_err show_work(struct pl_job *job, sqlite3 *db)
 {
@@ -153,12 +190,23 @@ static enum pl_err show_work(struct pl_job *job, sqlite3 *db)
 	sqlite3_bind_text(row, 1, showing->id, -1, SQLITE_STATIC);
 	if (!any)
 		sqlite3_bind_int(row, 2, showing->author);
-	if (pl_db_step(row, &err) != 1)
+	if (step_to_shown(showing, db, row, &err) != 1)
 		return err;
-	if (showing->meta)
+	if (showing->meta) {
+		json_t *others = json_array();
 		err = pl_indicator_describe(showing->part, db, row, &showing->item);
-	else
+		if (err == PL_OK)
+			err = others_of(showing, db, others);
+		if (err == PL_OK && json_object_set(showing->item, "others", others) != 0)
+			err = PL_ERR_MEMORY;
+		json_decref(others);
+	} else {
 		err = pl_indicator_open(showing->part, row, PL_COLUMN_OBJECT, &showing->object, &showing->object_bytes);
+	}
+	if (err != PL_OK) {
+		json_decref(showing->item);
+		showing->item = NULL;
+	}
 	pl_db_reset(row);
 	return err;
 }

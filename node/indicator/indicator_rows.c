@@ -67,6 +67,30 @@ enum pl_err pl_indicator_open(const struct pl_indicator_part *part, sqlite3_stmt
 	return PL_OK;
 }
 
+enum pl_err pl_indicator_is_by_owner(const struct pl_indicator_part *part, sqlite3 *db, sqlite3_stmt *row, uint16_t *owner, bool *yes)
+{
+	sqlite3_stmt *select = pl_store_prepare(db, "SELECT o.node, p.node FROM indicator_owner AS o JOIN indicator_provider AS p ON p.n = ?2"
+	                                            " WHERE o.stix_id = ?1");
+	const struct pl_charter *charter = pl_core_charter(part->core);
+	enum pl_err err = PL_OK;
+	if (select == NULL)
+		return pl_store_sql_err(db);
+	*owner = PL_NODE_NONE;
+	*yes = false;
+	sqlite3_bind_text(select, 1, text_of(row, PL_COLUMN_ID), -1, SQLITE_TRANSIENT);
+	pl_db_bind_u64(select, 2, pl_db_u64(row, PL_COLUMN_N));
+	while (!*yes && pl_db_step(select, &err) == 1) {
+		uint64_t first = pl_db_u64(select, 0), provider = pl_db_u64(select, 1);
+		if (first >= charter->nodes_count || provider >= charter->nodes_count)
+			continue;
+		*owner = (uint16_t)first;
+		*yes = charter->nodes[first].member == charter->nodes[provider].member;
+	}
+	if (*yes)
+		pl_db_reset(select);
+	return err;
+}
+
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -132,8 +156,12 @@ enum pl_err pl_indicator_describe(const struct pl_indicator_part *part, sqlite3 
 {
 	uint8_t *name = NULL, sha256[32];
 	size_t name_bytes;
+	uint16_t owner = PL_NODE_NONE;
+	bool by_owner = false;
 	json_t *providers = json_array();
 	enum pl_err err = providers_of(part, db, pl_db_u64(row, PL_COLUMN_N), providers);
+	if (err == PL_OK)
+		err = pl_indicator_is_by_owner(part, db, row, &owner, &by_owner);
 	if (err == PL_OK)
 		err = pl_db_take(row, PL_COLUMN_SHA256, sha256, sizeof(sha256));
 	if (err == PL_OK)
@@ -144,9 +172,11 @@ enum pl_err pl_indicator_describe(const struct pl_indicator_part *part, sqlite3 
 	}
 	const char *modified = text_of(row, PL_COLUMN_MODIFIED);
 	const json_t *first = json_array_get(providers, 0);
-	*out = json_pack("{s:s, s:s, s:s?, s:s, s:O?, s:s, s:O?, s:o, s:I, s:o, s:o}", "id", text_of(row, PL_COLUMN_ID), "type",
-	                 text_of(row, PL_COLUMN_TYPE), "modified", modified[0] != '\0' ? modified : NULL, "name", (const char *)name, "author",
-	                 json_object_get(first, "author"), "tlp", pl_tlp_name((unsigned)pl_db_u64(row, PL_COLUMN_TLP)), "ref",
+	json_t *first_author = owner == PL_NODE_NONE ? json_null() : pl_api_node(pl_core_charter(part->core), owner);
+	*out = json_pack("{s:s, s:s, s:s?, s:b, s:s, s:O?, s:o, s:b, s:s, s:O?, s:o, s:I, s:o, s:o}", "id", text_of(row, PL_COLUMN_ID), "type",
+	                 text_of(row, PL_COLUMN_TYPE), "modified", modified[0] != '\0' ? modified : NULL, "ahead",
+	                 (int)pl_db_u64(row, PL_COLUMN_AHEAD), "name", (const char *)name, "author",
+	                 json_object_get(first, "author"), "first_author", first_author, "another_version", !by_owner, "tlp", pl_tlp_name((unsigned)pl_db_u64(row, PL_COLUMN_TLP)), "ref",
 	                 json_object_get(first, "ref"), "received", pl_api_time(pl_db_u64(row, PL_COLUMN_RECEIVED)), "bytes",
 	                 (json_int_t)pl_db_u64(row, PL_COLUMN_BYTES), "sha256", pl_api_hex(sha256, sizeof(sha256)), "providers", providers);
 	free(name);

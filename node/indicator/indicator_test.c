@@ -453,7 +453,7 @@ Test(indicator, filters_and_search_find_what_is_there)
 	world_free(world);
 }
 
-Test(indicator, the_newest_version_is_shown)
+Test(indicator, the_newest_version_of_who_brought_it_is_shown)
 {
 	struct world *world = world_new(2);
 	static const char object[] =
@@ -469,17 +469,79 @@ Test(indicator, the_newest_version_is_shown)
 	}
 	struct pl_request *request =
 		ask(world, FIN, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0, NULL);
+	cr_assert_not_null(strstr(request->bytes, "version 4"), "CHE brought its version under FIN's id");
+	free_request(request);
+	request = ask(world, FIN, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0,
+	              QUERY("author", "CHE"));
 	cr_assert_not_null(strstr(request->bytes, "version 5"));
 	free_request(request);
 	request = ask(world, FIN, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0,
-	              QUERY("author", "FIN"));
+	              QUERY("meta", "true"));
+	cr_assert_str_eq(json_string_value(json_object_get(request->json, "name")), "version 4");
+	cr_assert_str_eq(json_string_value(json_object_get(request->json, "author")), "FIN");
+	cr_assert(json_is_false(json_object_get(request->json, "another_version")));
+	const json_t *others = json_object_get(request->json, "others");
+	cr_assert(json_array_size(others) == 1 && strcmp(json_string_value(json_array_get(others, 0)), "CHE") == 0);
+	free_request(request);
+	request = list(world, FIN, NULL);
+	cr_assert_eq(json_array_size(json_object_get(request->json, "indicators")), 3, "a list has them all");
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *item = json_array_get(json_object_get(request->json, "indicators"), i);
+		cr_assert_str_eq(json_string_value(json_object_get(item, "first_author")), "FIN");
+		cr_assert_eq(json_is_true(json_object_get(item, "another_version")), strcmp(json_string_value(json_object_get(item, "author")), "CHE") == 0);
+	}
+	free_request(request);
+	request = ask(world, CHE, "GET", "/v1/indicators/export", NULL, NULL, 0, NULL);
+	cr_assert(strstr(request->bytes, "version 3") && strstr(request->bytes, "version 4") && !strstr(request->bytes, "version 5"));
+	free_request(request);
+	request = ask(world, CHE, "GET", "/v1/indicators/export", NULL, NULL, 0, QUERY("author", "CHE"));
+	cr_assert(!strstr(request->bytes, "version 4") && strstr(request->bytes, "version 5"));
+	free_request(request);
+	/* shared again by others, and again by FIN at another TLP: who was first stays first */
+	char text[1024];
+	snprintf(text, sizeof(text), object, 3, 3);
+	free_request(import(world, CHE, text, strlen(text), "green"));
+	free_request(import(world, FIN, text, strlen(text), "clear"));
+	snprintf(text, sizeof(text), object, 6, 6);
+	free_request(import(world, CHE, text, strlen(text), "green"));
+	AWAIT(world, held(world, FIN) == 4);
+	request = ask(world, FIN, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0, NULL);
 	cr_assert_not_null(strstr(request->bytes, "version 4"));
 	free_request(request);
-	request = ask(world, FIN, "GET", "/v1/indicators/{id}", "identity--11111111-2222-4333-8444-555555555555", NULL, 0,
-	              QUERY("meta", "true"));
-	cr_assert_str_eq(json_string_value(json_object_get(request->json, "name")), "version 5");
-	cr_assert_str_eq(json_string_value(json_object_get(request->json, "author")), "CHE");
+	world_free(world);
+}
+
+Test(indicator, a_time_far_ahead_is_refused_and_marked)
+{
+	struct world *world = world_new(2);
+	static const char object[] =
+		"{\"type\":\"bundle\",\"id\":\"bundle--11111111-2222-4333-8444-555555555555\",\"objects\":[{\"type\":\"identity\","
+		"\"spec_version\":\"2.1\",\"id\":\"identity--11111111-2222-4333-8444-555555555555\","
+		"\"created\":\"2026-11-01T10:00:00Z\",\"modified\":\"9999-12-31T10:00:00Z\",\"revoked\":true}]}";
+	struct pl_request *request = import(world, CHE, object, strlen(object), "green");
+	cr_assert_eq(number_in(request, "accepted"), 0);
+	cr_assert_not_null(strstr(json_string_value(json_object_get(json_array_get(json_object_get(request->json, "rejected"), 0), "reason")), "over a day"));
 	free_request(request);
+	/* a node that is not this program lets it through */
+	struct ticket_job t = { .core = &world->cores[FIN] };
+	t.job = (struct pl_job){ .work = ticket_work, .done = ticket_done, .ctx = &t, .writes = true };
+	pl_store_run(world->cores[FIN].store, &t.job);
+	AWAIT(world, t.done);
+	pl_channels_distribute(world->cores[FIN].channels);
+	uint8_t plain[4096];
+	size_t plain_bytes, done = 0;
+	struct pl_indicators *items = calloc(1, sizeof(*items));
+	const char *inner = strchr(object, '[') + 1;
+	items->tlp = PL_TLP_GREEN;
+	items->count = 1;
+	items->objects[0] = (struct pl_text){ inner, strlen(inner) - 2 };
+	cr_assert_eq(pl_indicators_write(items, plain, sizeof(plain), &plain_bytes), PL_OK);
+	submit_item(world, &t.ticket, 0, plain, plain_bytes, &done);
+	AWAIT(world, held(world, CHE) == 1);
+	request = list(world, CHE, NULL);
+	cr_assert(json_is_true(json_object_get(json_array_get(json_object_get(request->json, "indicators"), 0), "ahead")));
+	free_request(request);
+	free(items);
 	world_free(world);
 }
 

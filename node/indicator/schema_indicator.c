@@ -34,3 +34,11 @@ const char pl_schema_indicator[] =
 	"CREATE TABLE indicator_provider (n INTEGER, node INTEGER, seq INTEGER NOT NULL, idx INTEGER NOT NULL, tlp INTEGER NOT NULL,"
 	" received_ms INTEGER NOT NULL, PRIMARY KEY (n, node)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX indicator_provider_node ON indicator_provider (node, n);";
+
+/* Which node's entry brought an id here first: an id proves nothing about who made an object, so that what others share under it later does not take
+ * its place. ahead: the object says that it was modified over a day after its entry was made. */
+const char pl_schema_indicator_owner[] =
+	"CREATE TABLE indicator_owner (stix_id TEXT PRIMARY KEY, node INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"INSERT OR IGNORE INTO indicator_owner SELECT i.stix_id, (SELECT p.node FROM indicator_provider AS p WHERE p.n = i.n"
+	" ORDER BY p.received_ms, p.node LIMIT 1) FROM indicator AS i WHERE i.n = (SELECT min(j.n) FROM indicator AS j WHERE j.stix_id = i.stix_id);"
+	"ALTER TABLE indicator ADD COLUMN ahead INTEGER NOT NULL DEFAULT 0;";

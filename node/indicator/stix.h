@@ -51,6 +51,9 @@ struct pl_stix_object {
 PL_MUST_CHECK enum pl_err pl_stix_object_read(const uint8_t *bytes, size_t count, struct pl_stix_object *out,
                                               char reason[PL_STIX_REASON_BYTES]);
 
+/* Over a day after now_ms, so that it would pass for the newest version for as long as it likes. */
+bool pl_stix_is_ahead(const struct pl_stix_object *object, uint64_t now_ms);
+
 enum pl_stix_found { PL_STIX_OBJECT, PL_STIX_REJECTED, PL_STIX_END };
 
 struct pl_stix_item {

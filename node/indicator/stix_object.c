@@ -392,6 +392,11 @@ enum pl_err pl_stix_read_object(const uint8_t *bytes, size_t count, struct pl_st
 	return err;
 }
 
+bool pl_stix_is_ahead(const struct pl_stix_object *object, uint64_t now_ms)
+{
+	return object->modified_us > 0 && (uint64_t)object->modified_us / 1000 > now_ms && (uint64_t)object->modified_us / 1000 - now_ms > 86400000;
+}
+
 enum pl_err pl_stix_object_read(const uint8_t *bytes, size_t count, struct pl_stix_object *out, char reason[PL_STIX_REASON_BYTES])
 {
 	size_t at = 0, syntax_at;

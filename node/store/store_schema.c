@@ -11,6 +11,7 @@ const struct pl_migration pl_migrations[] = {
 	{4, "message", pl_schema_message},
 	{5, "epoch", pl_schema_epoch},
 	{6, "bulk", pl_schema_bulk},
+	{7, "indicator owner", pl_schema_indicator_owner},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

@@ -39,6 +39,7 @@ extern const char pl_schema_base[];
 extern const char pl_schema_bulk[];
 extern const char pl_schema_hotline[];
 extern const char pl_schema_indicator[];
+extern const char pl_schema_indicator_owner[];
 extern const char pl_schema_message[];
 extern const char pl_schema_epoch[];
 

@@ -234,6 +234,23 @@ ok "^0 objects shared at TLP:GREEN, $objects shared before" "${f[@]}" indicator 
 bad 5 'all.json: exists already' "${s[@]}" indicator export -o all.json
 bad 5 'TLP:AMBER does not allow' "${f[@]}" indicator import "$sample" --tlp amber
 bad 6 'is marked TLP:GREEN|nothing was imported' "${f[@]}" indicator import "$sample" --tlp clear --strict
+printf '{"type":"bundle","id":"bundle--11111111-2222-4333-8444-555555555555","objects":[%s]}' \
+  '{"type":"indicator","spec_version":"2.1","id":"indicator--11111111-2222-4333-8444-555555555555","created":"2026-01-01T00:00:00Z","modified":"2026-01-0DT00:00:00Z","name":"of STATE","pattern":"x"}' >bundle
+sed 's/0DT/02T/; s/STATE/FIN/' bundle >fin.json
+sed 's/0DT/03T/; s/STATE/SGP/; s/"pattern"/"revoked":true,"pattern"/' bundle >sgp.json
+sed 's/2026-01-0DT/9999-12-31T/; s/STATE/SGP/' bundle >ahead.json
+ok '^1 object shared' "${f[@]}" indicator import fin.json --tlp green
+eventually 'of FIN' "${s[@]}" indicator list --search 'of FIN'
+ok '^1 object shared' "${s[@]}" indicator import sgp.json --tlp green
+bad 6 'modified over a day from now' "${s[@]}" indicator import ahead.json --tlp green
+eventually 'another version by SGP; the id is of FIN' "${f[@]}" indicator list --search 'of SGP'
+ok '"name":"of FIN"' "${f[@]}" indicator show indicator--11111111-2222-4333-8444-555555555555
+grep -q 'this is by FIN; there is another version by SGP: --author SGP' err || fail 'show does not say that there is another version'
+ok '"name":"of SGP"' "${f[@]}" indicator show indicator--11111111-2222-4333-8444-555555555555 --author SGP
+grep -q 'this is another version by SGP; FIN brought the id first' err || fail 'show does not say whose version it shows'
+ok '' "${f[@]}" indicator export
+grep -q 'of FIN' out && ! grep -q 'of SGP' out || fail 'an export holds what another member shared under an id'
+ok 'of SGP' "${f[@]}" indicator export --author SGP
 bad 4 'no object with the id' "${s[@]}" indicator show indicator--00000000-0000-4000-8000-000000000000
 bad 4 'no node' "${s[@]}" indicator list --author SWE
 bad 6 'no TLP "pink"' "${s[@]}" indicator list --tlp pink
