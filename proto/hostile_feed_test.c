@@ -1626,6 +1626,31 @@ Test(hostile_feed, what_cannot_be_is_announced_or_asked_for_in_vain)
 	world_free(w);
 }
 
+Test(hostile_feed, what_is_asked_for_in_full_and_not_there_is_not_looked_for)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	static const uint64_t seqs[] = { 4, (1ULL << 63) + 1, (1ULL << 63) + 3, UINT64_MAX };
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	member_run_ms(eve, 100);
+	const uint32_t loads = world_loads(w, CHE);
+	for (size_t i = 0; i < sizeof seqs / sizeof *seqs; i++) {
+		member_want(eve, FIN, 1, seqs[i], seqs[i], PL_WANT_FULL);
+		member_flush(eve);
+		member_run_ms(eve, 100);
+		cr_assert_eq(world_loads(w, CHE), loads, "case %zu", i);
+	}
+	member_want(eve, FIN, 1, 3, 3, PL_WANT_FULL);
+	member_flush(eve);
+	member_run_ms(eve, 100);
+	cr_assert_eq(world_loads(w, CHE), loads + 1);
+	cr_assert_eq(member_copies(eve, FIN, 1, 3), 2, "pushed, and in full");
+	member_free(eve);
+	world_free(w);
+}
+
 Test(hostile_feed, wants_of_no_form_end_the_link)
 {
 	struct world *w = network();

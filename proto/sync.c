@@ -192,6 +192,9 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 		return;
 	const uint32_t index = pl_lane_index(want.node, want.lane);
 	if (want.flags & PL_WANT_FULL) {
+		/* PROTOCOL: "What is asked for in full, and is not durable here, has no answer." The number is the peer's. */
+		if (want.from > e->lanes[index].durable_seq)
+			return;
 		s->full_want = want; /* a later one replaces it: the peer asks again if it still cares */
 		return;
 	}

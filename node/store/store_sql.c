@@ -377,7 +377,8 @@ enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
 
 	sqlite3_bind_int(s, 1, load->node);
 	sqlite3_bind_int(s, 2, load->lane);
-	sqlite3_bind_int64(s, 3, (sqlite3_int64)load->from);
+	/* Numbers that a peer may have named: SQLite's end before theirs, and no entry is that far. */
+	sqlite3_bind_int64(s, 3, load->from > INT64_MAX ? INT64_MAX : (sqlite3_int64)load->from);
 	sqlite3_bind_int64(s, 4, load->to > INT64_MAX ? INT64_MAX : (sqlite3_int64)load->to);
 	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		size_t row_bytes = PL_ENTRY_HEADER_BYTES + (size_t)sqlite3_column_bytes(s, 3);

@@ -88,6 +88,9 @@ Test(store, loads_a_range_byte_for_byte_and_up_to_the_limit)
 	fixture_await(&f, &f.loaded, 4);
 	cr_assert_eq(loaded.count, 0);
 	cr_assert_eq(loaded.token, 4);
+	cr_assert_eq(pl_store_load(f.store, 5, 5, 2, (1ULL << 63) + 5, (1ULL << 63) + 5, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, 5);
+	cr_assert_eq(loaded.count, 0, "%zu entries before SQLite's least number", loaded.count);
 }
 
 static size_t heads_seen;
