@@ -305,9 +305,10 @@ static void ready(void *ctx)
 	core->fix->busy++;
 }
 
-static void loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	(void)ctx;
+	(void)err;
 	(void)token;
 	(void)entries;
 	(void)count;

@@ -158,7 +158,7 @@ static void store_ready(void *ctx)
 	pl_feed_start(core);
 }
 
-static void store_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void store_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	struct pl_core *core = ctx;
 	struct pl_event event = { .type = PL_EV_LOADED };
@@ -166,6 +166,7 @@ static void store_loaded(void *ctx, uint32_t token, const struct pl_stored_entry
 	pl_core_read_clocks(core);
 	if (pl_feed_loaded(core, token, entries, count))
 		return;
+	event.loaded.lacked_memory = err == PL_ERR_MEMORY;
 	event.loaded.token = token;
 	event.loaded.entries = entries;
 	event.loaded.count = count;

@@ -212,6 +212,7 @@ static void run_timers(struct pl_engine *e)
 	pl_link_timers(e);
 	pl_sync_timers(e);
 	pl_repair_timers(e);
+	pl_fork_timers(e);
 }
 
 #define FX(name) (1u << PL_FX_##name)
@@ -339,8 +340,9 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		room(e, event);
 		break;
 	case PL_EV_LOADED:
-		if (!pl_fork_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count))
-			pl_sched_loaded(e, event->loaded.token, event->loaded.entries, event->loaded.count);
+		assert(!event->loaded.lacked_memory || event->loaded.count == 0);
+		if (!pl_fork_loaded(e, event))
+			pl_sched_loaded(e, event);
 		break;
 	case PL_EV_VERIFIED:
 		pl_check_done(e, event->verified.token, event->verified.good);

@@ -108,7 +108,7 @@ struct pl_event {
 		} submit;
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
 		struct { uint8_t lanes; uint64_t bulk_bytes_max; } room; /* bulk_bytes_max: of lane 2 of one author */
-		struct { uint32_t token; const struct pl_stored_entry *entries; size_t count; } loaded;
+		struct { uint32_t token; bool lacked_memory; const struct pl_stored_entry *entries; size_t count; } loaded; /* lacked_memory: nothing came, and will later */
 		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
 		struct { uint16_t node; uint8_t lane; uint64_t seq; uint8_t id[PL_ID_BYTES]; } damaged; /* id: which entry has to stand there */
 		struct { uint16_t node; uint8_t lane; uint64_t seq; } repaired;

@@ -110,6 +110,7 @@ static void suspicion_load(struct pl_engine *e, struct suspicion *x)
 {
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
 
+	x->again_ms = 0;
 	x->token = pl_load_token(e);
 	fx->load.token = x->token;
 	fx->load.node = x->node;
@@ -208,14 +209,22 @@ void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wir
 		pl_refuse(e, s, wire, pl_signature_is_bad);
 }
 
-bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+bool pl_fork_loaded(struct pl_engine *e, const struct pl_event *event)
 {
+	const struct pl_stored_entry *entries = event->loaded.entries;
+
 	for (int i = 0; i < PL_SUSPICIONS; i++) {
 		struct suspicion *x = &e->suspicions[i];
-		if (!x->used || x->token != token)
+		if (!x->used || x->token != event->loaded.token)
 			continue;
+		if (event->loaded.lacked_memory) {
+			x->token = 0;
+			x->again_ms = e->now_ms + PL_LOAD_PAUSE_MS;
+			pl_timer(e, x->again_ms);
+			return true;
+		}
 		x->used = false;
-		for (size_t k = 0; k < count; k++) {
+		for (size_t k = 0; k < event->loaded.count; k++) {
 			if (headers_prove_fork(e, x->node, entries[k].header, x->header))
 				fork_proven(e, x->node, entries[k].header, x->header);
 		}
@@ -258,5 +267,18 @@ void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t s
 void pl_fork_store_failed(struct pl_engine *e)
 {
 	for (int i = 0; i < PL_SUSPICIONS; i++)
-		e->suspicions[i].used &= e->suspicions[i].token != 0; /* what it waited for is void */
+		e->suspicions[i].used &= e->suspicions[i].token != 0 || e->suspicions[i].again_ms != 0; /* what it waited for is void */
+}
+
+void pl_fork_timers(struct pl_engine *e)
+{
+	for (int i = 0; i < PL_SUSPICIONS; i++) {
+		struct suspicion *x = &e->suspicions[i];
+		if (!x->used || x->again_ms == 0)
+			continue;
+		if (e->now_ms >= x->again_ms)
+			suspicion_load(e, x);
+		else
+			pl_timer(e, x->again_ms);
+	}
 }

@@ -1113,6 +1113,36 @@ Test(hostile_feed, another_entry_for_a_place_that_is_filled_is_proof)
 	}
 }
 
+Test(hostile_feed, a_fork_is_proven_when_there_is_memory_to_read_the_other_branch)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE }, fork = author;
+	const struct made made = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
+
+	member_entry(eve, &made, 0);
+	member_flush(eve);
+	member_run_ms(eve, 50);
+	world_store_lacks_memory(w, CHE, true);
+	member_entry(eve, &other, 0);
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	member_entry_full(eve, &other);
+	member_flush(eve);
+	member_run_ms(eve, 2500);
+	cr_assert_eq(world_forks(w, CHE), 0);
+	world_store_fails(w, CHE, true); /* what was voided then is not what is compared */
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "lost", 4), PL_OK);
+	member_run_ms(eve, 50);
+	world_store_fails(w, CHE, false);
+	world_store_lacks_memory(w, CHE, false);
+	member_run_ms(eve, 1100);
+	for (uint16_t node = 0; node < 3; node++)
+		cr_assert_eq(world_forks(w, node), 1, "node %u", node);
+	member_free(eve);
+	world_free(w);
+}
+
 Test(hostile_feed, a_fork_is_noticed_before_either_branch_is_durable)
 {
 	struct world *w = network();
@@ -1589,6 +1619,33 @@ Test(hostile_feed, a_store_that_gives_nothing_is_not_asked_for_ever)
 	member_run_ms(eve, 50);
 	for (uint64_t seq = 1; seq <= 5; seq++)
 		cr_assert_eq(member_copies(eve, FIN, 1, seq), 1);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(hostile_feed, a_store_without_memory_is_asked_again_in_a_second)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+	member_run_ms(eve, 50);
+	member_forget(eve);
+	world_store_lacks_memory(w, CHE, true);
+	const uint32_t loads = world_loads(w, CHE);
+	member_want(eve, FIN, 1, 1, 3, 0);
+	member_want(eve, FIN, 1, 2, 2, PL_WANT_FULL);
+	member_flush(eve);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "to be pushed", 12), PL_OK);
+	member_run_ms(eve, 5500);
+	cr_assert_eq(member_heard_of(eve, PL_FRAME_ENTRY), 0);
+	cr_assert_leq(world_loads(w, CHE) - loads, 20, "%u reads", world_loads(w, CHE) - loads);
+	world_store_lacks_memory(w, CHE, false);
+	member_run_ms(eve, 1100);
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		cr_assert_eq(member_copies(eve, FIN, 1, seq), seq == 2 ? 2 : 1, "entry %d", (int)seq);
+	cr_assert_eq(world_durable(w, SGP, FIN, 1), 4);
 	member_free(eve);
 	world_free(w);
 }

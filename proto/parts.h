@@ -166,7 +166,8 @@ void pl_suspect(struct pl_engine *e, const struct session *s, uint16_t node, con
 /* Whether another lane of the feed has an entry with the same gseq, of those that are remembered; then *lane and *seq name it. */
 bool pl_same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t *lane, uint64_t *seq);
 /* False: it was not for this that the store was asked. */
-bool pl_fork_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+bool pl_fork_loaded(struct pl_engine *e, const struct pl_event *event);
+void pl_fork_timers(struct pl_engine *e);
 /* This peer has been asked for an entry in full. */
 void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
 /* One has come. */
@@ -240,7 +241,7 @@ void pl_repair_timers(struct pl_engine *e);
 void pl_sched_readable(struct pl_engine *e, uint32_t index);
 /* Copies a FLASH to every live session not known to hold it. */
 void pl_flash_flood(struct pl_engine *e, struct flash *flash);
-void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event);
 /* This session may have something of this lane to send: say so when a head moves, a WANT comes, or what the peer has changes. */
 void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index);
 /* Everything that can be sent now, on every session. */

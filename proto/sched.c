@@ -135,6 +135,7 @@ static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint6
 
 	q->load_token = pl_load_token(e);
 	q->load_lane = index;
+	q->load_from = from;
 	q->load_catchup = catchup;
 	q->load_full = full;
 	fx->load.token = q->load_token;
@@ -153,6 +154,10 @@ static void refill(struct pl_engine *e, struct session *s)
 		struct job job;
 		if (q->load_token != 0 || q->count - q->at > PL_LOAD_BYTES / 4)
 			continue;
+		if (e->now_ms < q->load_at_ms) {
+			pl_timer(e, q->load_at_ms);
+			continue;
+		}
 		if (s->full_want.from != 0 && s->full_want.lane == class - PL_CLASS_LANE0) {
 			load(e, q, pl_lane_index(s->full_want.node, s->full_want.lane), s->full_want.from, s->full_want.from, false, true);
 			s->full_want.from = 0;
@@ -181,15 +186,25 @@ static void take_loaded(struct session *s, struct out_queue *q, const struct pl_
 		s->sent[q->load_lane] = seq;
 }
 
-void pl_sched_loaded(struct pl_engine *e, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event)
 {
+	const struct pl_stored_entry *entries = event->loaded.entries;
+	const size_t count = event->loaded.count;
+
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		struct session *s = &e->sessions[i];
 		for (int class = PL_CLASS_LANE0; s->used && class < PL_CLASSES; class++) {
 			struct out_queue *q = &s->out[class];
-			if (q->load_token != token)
+			if (q->load_token != event->loaded.token)
 				continue;
 			q->load_token = 0;
+			if (event->loaded.lacked_memory) {
+				/* Entries by their numbers stay to be sent; what was asked for in full is to be asked for again, if nothing else was meanwhile. */
+				q->load_at_ms = e->now_ms + PL_LOAD_PAUSE_MS;
+				if (q->load_full && s->full_want.from == 0)
+					s->full_want.from = q->load_from;
+				return;
+			}
 			size_t usable = 0;
 			while (usable < count && (entries[usable].body || entries[usable].body_bytes == 0))
 				usable++;

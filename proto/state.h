@@ -35,6 +35,7 @@
 #define PL_NOTES_MAX 256             /* in one step; more are lost */
 #define PL_CONTROL_BYTES 16384       /* control frames waiting on one link */
 #define PL_LOAD_BYTES 65536          /* read from the store at a time */
+#define PL_LOAD_PAUSE_MS 1000        /* until it is asked again for what it had no memory to read */
 #define PL_OUT_ITEM_BYTES 8          /* u32 bytes, u8 frame flags, u8 lane, u16 0 before each entry in an out queue */
 #define PL_OUT_FLASH_BYTES (3 * PL_WIRE_FLASH_BYTES_MAX)
 #define PL_OUT_BYTES (PL_LOAD_BYTES + 2 * PL_WIRE_BYTES_MAX)
@@ -118,6 +119,7 @@ struct out_queue {
 	uint32_t load_token;     /* of the load under way; 0: none */
 	uint32_t load_lane;      /* lane index it is for */
 	bool load_catchup, load_full;
+	uint64_t load_from, load_at_ms; /* load_at_ms: not before */
 	int64_t deficit;
 };
 
@@ -228,7 +230,8 @@ struct suspicion {
 	uint16_t node, peer; /* peer: who has sent what made us look */
 	uint8_t lane;
 	uint64_t seq;
-	uint32_t token; /* 0: the entry to compare with is not durable yet */
+	uint32_t token; /* 0: the entry to compare with is not durable yet, or is read at again_ms */
+	uint64_t again_ms; /* 0: not */
 	uint64_t age;   /* a lower one is older */
 	uint8_t header[PL_ENTRY_HEADER_BYTES];
 };

@@ -54,6 +54,7 @@ void world_crash(struct world *world, uint16_t node); /* keeps what is durable; 
 void world_restore_copy(struct world *world, uint16_t node, uint8_t lane, uint64_t keep_seq); /* as from an old backup; then starts */
 void world_drain(struct world *world, uint16_t node); /* as before the daemon stops: it says goodbye and takes nothing more */
 void world_store_forgets(struct world *world, uint16_t node, bool forgets); /* it answers every question with nothing */
+void world_store_lacks_memory(struct world *world, uint16_t node, bool lacks); /* likewise, and says why */
 /* The disk changes the body of an entry; the store notices when it reads it next, or now. world_repairs(): how many have been put right. */
 void world_rot(struct world *world, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq);
 void world_find_rot(struct world *world, uint16_t node, uint16_t author, uint8_t lane);

@@ -84,7 +84,7 @@ struct node {
 	uint64_t acked[WORLD_NODES_MAX][WORLD_NODES_MAX][PL_LANES];
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
-	bool store_fails, store_forgets, dials[WORLD_NODES_MAX];
+	bool store_fails, store_forgets, store_lacks_memory, dials[WORLD_NODES_MAX];
 	struct checked checked[CHECKED_MAX];
 	uint32_t checked_count;
 	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], forks, loads_count, dials_count, repairs;

@@ -113,7 +113,7 @@ bool world_store_run(struct world *w, uint16_t node)
 		if (!n->loads)
 			n->loads_last = &n->loads;
 		struct lane_store *lane = &n->lanes[l->node][l->lane];
-		for (uint64_t seq = l->from; !n->store_forgets && seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
+		for (uint64_t seq = l->from; !n->store_forgets && !n->store_lacks_memory && seq <= l->to && seq <= lane->count && count < 512 && (count == 0 || bytes < l->max_bytes); seq++) {
 			struct entry *entry = &lane->entries[seq - 1];
 			if (entry->rotten) {
 				report_rot(w, node, l, seq);
@@ -123,6 +123,7 @@ bool world_store_run(struct world *w, uint16_t node)
 			bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
 		}
 		event.loaded.token = l->token;
+		event.loaded.lacked_memory = n->store_lacks_memory;
 		event.loaded.entries = found;
 		event.loaded.count = count;
 		assert(world_step(w, node, &event) == PL_OK);
@@ -133,6 +134,8 @@ bool world_store_run(struct world *w, uint16_t node)
 }
 
 void world_store_forgets(struct world *w, uint16_t node, bool forgets) { w->nodes[node].store_forgets = forgets; }
+
+void world_store_lacks_memory(struct world *w, uint16_t node, bool lacks) { w->nodes[node].store_lacks_memory = lacks; }
 
 void world_rot(struct world *w, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq)
 {

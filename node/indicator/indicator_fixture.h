@@ -145,8 +145,9 @@ static inline void world_ready(void *ctx)
 	(void)ctx;
 }
 
-static inline void world_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static inline void world_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
+	(void)err;
 	(void)ctx, (void)token, (void)entries, (void)count;
 }
 

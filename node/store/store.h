@@ -53,8 +53,9 @@ struct pl_store_callbacks {
 	 * next start. Comes once for each failure. */
 	void (*failed)(void *ctx, enum pl_err err, const char *why);
 	void (*ready)(void *ctx);
-	/* count is 0 when the store holds nothing of what was asked for, or cannot read it. Borrowed until the callback returns. */
-	void (*loaded)(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count);
+	/* count is 0 when the store holds nothing of what was asked for, or cannot read it. PL_ERR_MEMORY: not now; it can be asked for again later.
+	 * Borrowed until the callback returns. */
+	void (*loaded)(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count);
 	/* This entry no longer matches its own hashes: the disk changed it. It is not handed out, nor what follows it in the same load. id: which one
 	 * has to stand there, by the entry after it; where that is not there or not intact either, as the row still says. NULL: not reported. */
 	void (*damaged)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES]);

@@ -4,6 +4,8 @@
  *
  * `make check` takes every third operation; PARLEY_FAULT_STRIDE=1 takes them all.
  */
+#include <stdatomic.h>
+
 #include "node/store/store_fixture.h"
 #include "node/store/store_impl.h"
 #include "tests/disk.h"
@@ -523,4 +525,34 @@ Test(store_fault, harness_sees_a_disk_that_lies)
 	cr_assert_gt(lost, 0);
 	cr_assert_gt(sweep_cuts("sidecar syncs claimed", NULL, ".feed", 40), 0, "a store that is the newest must look frozen");
 	cr_assert_eq(lost, 0);
+}
+
+/* --- memory --- */
+
+static atomic_bool has_no_memory;
+
+void *__real_realloc(void *old, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes)
+{
+	return has_no_memory ? NULL : __real_realloc(old, bytes);
+}
+
+Test(store_fault, a_load_that_lacks_memory_is_told_from_one_that_finds_nothing)
+{
+	fixture_start(&f);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		cr_assert_eq(fixture_append(&f, 1, 1, seq, 100, false), PL_OK);
+	fixture_await(&f, &f.stored, 3);
+	has_no_memory = true;
+	cr_assert_eq(pl_store_load(f.store, 1, 1, 1, 1, 3, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, 1);
+	has_no_memory = false;
+	cr_assert_eq(f.load_err, PL_ERR_MEMORY);
+	cr_assert_eq(pl_store_load(f.store, 1, 1, 1, 1, 3, 1 << 20), PL_OK);
+	fixture_await(&f, &f.loaded, 2);
+	cr_assert_eq(f.load_err, PL_OK);
+	cr_assert_eq(f.loaded_entries, 3);
+	cr_assert_eq(f.failed, 0);
+	cr_assert_eq(f.damaged, 0);
 }

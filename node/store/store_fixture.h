@@ -22,7 +22,7 @@ struct fixture {
 	uint64_t damaged_seq;
 	uint8_t damaged_id[PL_ID_BYTES];
 	uint64_t order[4096]; /* (node << 56 | lane << 48 | seq) in the order reported */
-	enum pl_err failure;
+	enum pl_err failure, load_err;
 	char failure_why[256];
 };
 
@@ -49,13 +49,14 @@ static inline void fixture_ready(void *ctx)
 	((struct fixture *)ctx)->ready++;
 }
 
-static inline void fixture_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static inline void fixture_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	struct fixture *f = ctx;
 
 	(void)token;
 	(void)entries;
 	f->loaded++;
+	f->load_err = err;
 	f->loaded_entries += count;
 }
 

@@ -57,6 +57,7 @@ struct pl_load { /* bytes holds header and body of each entry, one behind the ot
 	uint16_t node;
 	uint8_t lane;
 	uint64_t from, to;
+	enum pl_err err; /* PL_ERR_MEMORY, or PL_OK: other errors are the store's */
 	struct pl_stored_entry *entries;
 	uint8_t *bytes;
 	size_t count, bytes_used;

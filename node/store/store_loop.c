@@ -256,7 +256,7 @@ static void report_loaded(struct pl_store *store, struct pl_load_queue *loads)
 		if (load->is_scrub)
 			pl_scrub_loaded(store->scrub, load);
 		else
-			store->callbacks.loaded(store->callbacks.ctx, load->token, load->entries, load->count);
+			store->callbacks.loaded(store->callbacks.ctx, load->token, load->err, load->entries, load->count);
 		pl_load_free(load);
 	}
 }

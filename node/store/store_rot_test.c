@@ -66,8 +66,9 @@ static void store_chain(void)
 	fixture_await(&f, &f.stored, CHAIN);
 }
 
-static void count_chain(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void count_chain(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
+	(void)err;
 	chain.loaded = count;
 	for (size_t i = 0; i < count; i++) {
 		const struct pl_store_entry *expected = &chain.entries[token + i];
@@ -329,11 +330,12 @@ static struct {
 	size_t handed_out, wrong;
 } seen;
 
-static void check_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void check_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	uint8_t body[400];
 	struct pl_store_entry expected;
 
+	(void)err;
 	for (size_t i = 0; i < count; i++) {
 		sample_entry(&expected, body, 400, (uint16_t)(token / PL_LANES), (uint8_t)(token % PL_LANES), 1 + i);
 		seen.handed_out++;

@@ -122,6 +122,10 @@ void pl_scrub_loaded(struct pl_scrub *scrub, const struct pl_load *load)
 {
 	uint64_t read = load->count + (load->damaged_seq ? 1 : 0), bytes = load->damaged_seq ? LOAD_BYTES_MAX : load->bytes_used;
 
+	if (load->err == PL_ERR_MEMORY) {
+		schedule(scrub, BUSY_MS); /* the same again */
+		return;
+	}
 	/* Where nothing comes, the end of the lane is not durable yet. */
 	if (load->damaged_seq)
 		scrub->seq = load->damaged_seq + 1;

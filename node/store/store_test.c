@@ -50,11 +50,12 @@ static struct {
 	uint8_t body[200];
 } loaded;
 
-static void check_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void check_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	uint8_t body[200];
 	struct pl_store_entry expected;
 
+	(void)err;
 	loaded.token = token;
 	loaded.count = count;
 	for (size_t i = 0; i < count; i++) {
@@ -297,9 +298,10 @@ static void again(struct pl_job *job)
 		pl_store_run(f.store, job);
 }
 
-static void load_again(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void load_again(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	(void)ctx;
+	(void)err;
 	(void)entries;
 	(void)count;
 	rounds[2]++;

@@ -283,6 +283,8 @@ static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool m
 
 	if (err)
 		load->count = 0;
+	/* Without memory this load has failed, not the store. */
+	load->err = err == PL_ERR_MEMORY ? err : PL_OK;
 	uv_mutex_lock(&store->mutex);
 	store->stats.loads++;
 	if (load->damaged_seq)
@@ -290,7 +292,6 @@ static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool m
 	PL_QUEUE_PUSH(&store->done_loads, load);
 	uv_mutex_unlock(&store->mutex);
 	uv_async_send(store->async);
-	/* Without memory this load has failed, not the store. */
 	return err == PL_ERR_MEMORY ? PL_OK : err;
 }
 

@@ -191,9 +191,10 @@ static void on_ready(void *ctx)
 	(void)ctx;
 }
 
-static void on_loaded(void *ctx, uint32_t token, const struct pl_stored_entry *entries, size_t count)
+static void on_loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_stored_entry *entries, size_t count)
 {
 	(void)ctx;
+	(void)err;
 	(void)token;
 	(void)entries;
 	run.loaded_entries += count;
