@@ -119,3 +119,35 @@ Test(claims, a_receiver_whose_commit_failed_does_not_point_an_author_out)
 	cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), 0);
 	world_free(w);
 }
+
+Test(claims, an_entry_from_before_or_after_its_certificate_is_refused)
+{
+	for (int what = 0; what < 4; what++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			struct world *w = network();
+			struct member *eve = live(w, CHE);
+			const struct pl_certificate *c = &world_charter(w)->nodes[EVE].certificate;
+			const uint64_t times[] = { c->valid_from_ms, c->valid_until_ms, c->valid_from_ms - 1, c->valid_until_ms + 1 };
+			struct pl_header h = { .lane = lane, .kind = lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, .generation = 1, .seq = 1, .gseq = 1,
+				               .time_ms = times[what] };
+			const struct made one = make_entry(w, EVE, h, "1", 1);
+			member_entry(eve, &one, 0);
+			member_flush(eve);
+			member_run_ms(eve, 20);
+			cr_assert_eq(world_durable(w, CHE, EVE, lane), what < 2, "time %d, lane %u", what, lane);
+			member_free(eve);
+			world_free(w);
+		}
+	}
+}
+
+Test(claims, a_node_whose_certificate_is_not_valid_by_its_clock_signs_nothing)
+{
+	struct world *w = world_new(2, 1);
+
+	world_charter(w)->nodes[CHE].certificate.valid_until_ms = world_wall(w) - 1;
+	world_start(w);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_ERR_EXPIRED);
+	world_free(w);
+}

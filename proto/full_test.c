@@ -3,18 +3,6 @@
 
 #include "tests/hostile.h"
 
-/* FIN - CHE - SGP */
-static struct world *chain(void)
-{
-	struct world *w = world_new(3, 1);
-
-	world_link(w, FIN, CHE);
-	world_link(w, SGP, CHE);
-	world_start(w);
-	world_run_ms(w, 100);
-	return w;
-}
-
 static void fill(struct world *w, uint16_t node)
 {
 	world_store_fails(w, node, true);

@@ -1,4 +1,4 @@
-/* What one member can do to the others with its links, and what it cannot. See tests/hostile.h; for feeds, hostile_feed_test.c. */
+/* What one member can do to the others with its links, and what it cannot. See tests/hostile.h; for feeds, hostile_entry_test.c and its neighbours. */
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -2,21 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "proto/state.h"
-#include "tests/world.h"
-
-enum { FIN, CHE, SGP };
-
-/* FIN - CHE - SGP */
-static struct world *chain(void)
-{
-	struct world *w = world_new(3, 1);
-
-	world_link(w, FIN, CHE);
-	world_link(w, SGP, CHE);
-	world_start(w);
-	world_run_ms(w, 100);
-	return w;
-}
+#include "tests/story.h"
 
 Test(quota, over_quota_an_entry_waits_with_its_holder)
 {
