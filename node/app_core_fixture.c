@@ -314,4 +314,12 @@ static void loaded(void *ctx, uint32_t token, enum pl_err err, const struct pl_s
 	(void)count;
 }
 
-const struct pl_store_callbacks fix_store_callbacks = { .stored = stored, .failed = failed, .ready = ready, .loaded = loaded };
+static void damaged(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
+{
+	struct pl_core *core = ctx;
+	(void)node, (void)lane, (void)seq, (void)id;
+	core->store_damaged++;
+}
+
+const struct pl_store_callbacks fix_store_callbacks = { .stored = stored, .failed = failed, .ready = ready, .loaded = loaded,
+	                                                .damaged = damaged };

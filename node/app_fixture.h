@@ -101,6 +101,7 @@ int64_t fix_sql(struct fix *fix, uint16_t node, const char *sql);
 void fix_await(struct fix *fix, uint16_t node, const char *sql, int64_t value); /* settles, and goes on until it has become this */
 void fix_blob(struct fix *fix, uint16_t node, const char *sql, void *out, size_t count);
 unsigned fix_failures(struct fix *fix, uint16_t node); /* how often the store has said that it is full */
+unsigned fix_damaged(struct fix *fix, uint16_t node);  /* how often that the disk has changed an entry */
 /* Whether bytes occur in the node's store files. */
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count);
 

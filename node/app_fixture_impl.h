@@ -48,7 +48,7 @@ struct pl_core {
 	struct lane lanes[PL_NODES_MAX][PL_LANES];
 	uint64_t heads[PL_NODES_MAX][PL_LANES]; /* appended to the store */
 	uint8_t *courier[PL_NODES_MAX];
-	unsigned store_failures;
+	unsigned store_failures, store_damaged;
 	uint64_t room_bytes; /* that bulk may take at once */
 };
 

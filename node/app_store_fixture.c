@@ -80,6 +80,11 @@ unsigned fix_failures(struct fix *fix, uint16_t node)
 	return fix->cores[node]->store_failures;
 }
 
+unsigned fix_damaged(struct fix *fix, uint16_t node)
+{
+	return fix->cores[node]->store_damaged;
+}
+
 bool fix_on_disk(struct fix *fix, uint16_t node, const void *bytes, size_t count)
 {
 	static const char *const ends[] = { "", "-wal", ".epoch" };

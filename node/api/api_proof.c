@@ -24,49 +24,34 @@ struct disclosure {
 
 static enum pl_err read_entry(struct disclosure *disclosure, sqlite3 *db)
 {
-	sqlite3_stmt *select = pl_store_prepare(db, "SELECT header, body FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3");
-	enum pl_err err = PL_ERR_UNKNOWN;
-	if (select == NULL)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int(select, 1, disclosure->evidence.node);
-	sqlite3_bind_int(select, 2, disclosure->evidence.lane);
-	pl_db_bind_u64(select, 3, disclosure->evidence.seq);
-	if (pl_db_step(select, &err) != 1)
+	struct pl_stored_entry entry;
+	enum pl_err err = pl_store_read(db, disclosure->evidence.node, disclosure->evidence.lane, disclosure->evidence.seq, &entry);
+	if (err != PL_OK)
 		return err;
-	err = pl_db_take(select, 0, disclosure->header, sizeof(disclosure->header));
-	if (err == PL_OK)
-		err = pl_db_copy(select, 1, &disclosure->body, &disclosure->body_bytes);
-	pl_db_reset(select);
-	struct pl_header header;
-	uint8_t hash[PL_ID_BYTES];
-	if (err != PL_OK || disclosure->body == NULL)
-		return err;
-	pl_body_hash(disclosure->body, disclosure->body_bytes, hash);
-	err = pl_header_decode(disclosure->header, &header);
-	return err == PL_OK && memcmp(hash, header.body_hash, sizeof(hash)) == 0 ? PL_OK : PL_ERR_CORRUPT;
+	memcpy(disclosure->header, entry.header, sizeof(disclosure->header));
+	if (entry.body == NULL)
+		return PL_OK;
+	disclosure->body = malloc(entry.body_bytes > 0 ? entry.body_bytes : 1);
+	if (disclosure->body == NULL)
+		return PL_ERR_MEMORY;
+	memcpy(disclosure->body, entry.body, entry.body_bytes);
+	disclosure->body_bytes = entry.body_bytes;
+	return PL_OK;
 }
 
 static enum pl_err read_neighbours(const struct disclosure *disclosure, sqlite3 *db, uint64_t from, uint64_t to,
                                    uint8_t out[PL_PROOF_NEIGHBOURS_MAX][PL_ENTRY_HEADER_BYTES], size_t *count)
 {
-	sqlite3_stmt *select =
-		pl_store_prepare(db, "SELECT header FROM entry WHERE node = ?1 AND lane = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq");
+	struct pl_stored_entry entry;
 	enum pl_err err = PL_OK;
 	*count = 0;
-	if (select == NULL)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int(select, 1, disclosure->evidence.node);
-	sqlite3_bind_int(select, 2, disclosure->evidence.lane);
-	pl_db_bind_u64(select, 3, from);
-	pl_db_bind_u64(select, 4, to);
-	while (*count < PL_PROOF_NEIGHBOURS_MAX && pl_db_step(select, &err) == 1) {
-		err = pl_db_take(select, 0, out[*count], PL_ENTRY_HEADER_BYTES);
+	for (uint64_t seq = from; seq <= to && *count < PL_PROOF_NEIGHBOURS_MAX; seq++) {
+		err = pl_store_read(db, disclosure->evidence.node, disclosure->evidence.lane, seq, &entry);
 		if (err != PL_OK)
 			break;
-		(*count)++;
+		memcpy(out[(*count)++], entry.header, PL_ENTRY_HEADER_BYTES);
 	}
-	pl_db_reset(select);
-	return err;
+	return err == PL_ERR_UNKNOWN ? PL_OK : err; /* the lane ends there */
 }
 
 static enum pl_err disclose_work(struct pl_job *job, sqlite3 *db)

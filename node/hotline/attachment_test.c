@@ -240,6 +240,55 @@ Test(attachment, what_is_not_what_its_message_says_is_not_given_out)
 	expect_damaged("abc", false);
 }
 
+static char *send_content(struct fix *fix, const uint8_t *content, size_t count)
+{
+	char *token = upload(fix, "name=a", content, count);
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", message_with(token), 201);
+	char *id = strdup(fix_string(sent, "id"));
+	json_decref(sent);
+	free(token);
+	fix_settle(fix);
+	return id;
+}
+
+/* The store has an entry that the disk has changed fetched again; until then nothing is decided. */
+Test(attachment, a_chunk_that_the_disk_has_changed_is_not_held_against_its_sender)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	enum { BYTES = 3 * PL_CHUNK_BYTES };
+	uint8_t *content = content_of(BYTES, 1), *reply;
+	size_t reply_bytes;
+	char *id = send_content(fix, content, BYTES), path[100];
+	expect_content(fix, SGP, id, content, BYTES);
+	fix_sql(fix, SGP, "CREATE TABLE was AS SELECT body FROM entry WHERE lane = 2 AND seq = 2");
+	fix_sql(fix, SGP, "UPDATE entry SET body = zeroblob(length(body)) WHERE lane = 2 AND seq = 2");
+
+	snprintf(path, sizeof(path), "/v1/messages/%s/attachments/1", id);
+	cr_assert_neq(fix_call_bytes(fix, SGP, "GET", path, NULL, 0, &reply, &reply_bytes), 200);
+	free(reply);
+	fix_settle(fix);
+	cr_assert_gt(fix_damaged(fix, SGP), 0);
+
+	/* What is checked now stays to be checked, and stands in nobody's way. */
+	fix_sql(fix, SGP, "UPDATE hotline_attachment SET state = 1");
+	const unsigned before = fix_damaged(fix, SGP);
+	char *second = send_content(fix, content, 1000);
+	fix_await(fix, SGP, "SELECT state FROM hotline_attachment WHERE bytes = 1000", 2);
+	cr_assert_gt(fix_damaged(fix, SGP), before);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT state FROM hotline_attachment WHERE bytes > 1000"), 1);
+
+	/* It has come back. */
+	fix_sql(fix, SGP, "UPDATE entry SET body = (SELECT body FROM was) WHERE lane = 2 AND seq = 2");
+	free(send_content(fix, content, 2000));
+	fix_await(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE state <> 2", 0);
+	expect_content(fix, SGP, id, content, BYTES);
+	free(second);
+	free(id);
+	free(content);
+	fix_free(fix);
+}
+
 Test(attachment, an_upload_serves_one_message_and_for_an_hour)
 {
 	struct fix *fix = fix_new(3, 1);

@@ -19,13 +19,12 @@ struct pl_source {
 	uint32_t chunks, next;
 };
 
-/* PL_ERR_DECRYPT, PL_ERR_FORMAT: this chunk is not what the message announced. *plain of PL_CHUNK_BYTES. */
+/* PL_ERR_DECRYPT, PL_ERR_FORMAT: this chunk is not what the message announced. PL_ERR_IO: the disk has changed it, and the store is having it fetched
+ * again. *plain of PL_CHUNK_BYTES. */
 static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_source *source, uint8_t *plain,
                               size_t *plain_bytes)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT entry.body FROM hotline_chunk JOIN entry ON entry.node = hotline_chunk.node"
-	                                               " AND entry.lane = 2 AND entry.seq = hotline_chunk.seq"
-	                                               " WHERE hotline_chunk.node = ?1 AND attachment = ?2 AND item = ?3");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT seq FROM hotline_chunk WHERE node = ?1 AND attachment = ?2 AND item = ?3");
 	if (!statement)
 		return pl_store_sql_err(db);
 	sqlite3_bind_int(statement, 1, source->node);
@@ -34,8 +33,13 @@ static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, con
 	enum pl_err err = PL_ERR_CORRUPT;
 	if (pl_db_step(statement, &err) != 1)
 		return err;
+	const uint64_t seq = pl_db_u64(statement, 0);
+	pl_db_reset(statement);
+	struct pl_stored_entry entry;
+	err = pl_store_read(db, source->node, 2, seq, &entry);
 	struct pl_chunk chunk;
-	err = pl_chunk_read(sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0), &chunk);
+	if (err == PL_OK)
+		err = entry.body ? pl_chunk_read(entry.body, entry.body_bytes, &chunk) : PL_ERR_UNKNOWN;
 	uint64_t rest = source->bytes - (uint64_t)source->next * PL_CHUNK_BYTES;
 	size_t expected = rest < PL_CHUNK_BYTES ? (size_t)rest : PL_CHUNK_BYTES;
 	if (err == PL_OK && chunk.sealed_bytes != expected + 16)
@@ -46,7 +50,6 @@ static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, con
 		memcpy(ctx.author, hotline->charter->nodes[source->node].certificate.node_id, sizeof(ctx.author));
 		err = pl_attachment_open(&ctx, source->cek, source->id, source->item, source->next, chunk.sealed, chunk.sealed_bytes, plain);
 	}
-	pl_db_reset(statement);
 	if (err == PL_OK)
 		*plain_bytes = expected;
 	return err;
@@ -79,6 +82,7 @@ struct check {
 	struct pl_job job;
 	struct pl_hotline *hotline;
 	bool found, ended, good;
+	bool put_off; /* a chunk of it has to come back first: it stays to be checked, and is not before the next round */
 	struct pl_source source;
 	crypto_hash_sha256_state hash;
 	uint8_t sha256[32];
@@ -111,14 +115,20 @@ static void check_publish(const struct check *check)
 
 static enum pl_err check_begin(struct check *check, sqlite3 *db)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS " FROM hotline_attachment WHERE state = 1 LIMIT 1");
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS " FROM hotline_attachment WHERE state = 1"
+	                                               " AND (message, envelope, item) > (?1, ?2, ?3)"
+	                                               " ORDER BY message, envelope, item LIMIT 1");
 	if (!statement)
 		return pl_store_sql_err(db);
+	/* After the one before, of this round. */
+	pl_db_bind_u64(statement, 1, check->source.message);
+	sqlite3_bind_int(statement, 2, (int)check->source.envelope);
+	sqlite3_bind_int(statement, 3, check->source.chunks > 0 || check->source.message > 0 ? (int)check->source.item : -1);
 	enum pl_err err = PL_OK;
 	check->found = pl_db_step(statement, &err) == 1;
 	if (!check->found)
 		return err;
-	check->ended = check->is_received = false;
+	check->ended = check->put_off = check->is_received = false;
 	err = take_source(check->hotline, db, statement, &check->source);
 	struct pl_message_row row;
 	if (err == PL_OK)
@@ -184,6 +194,9 @@ static enum pl_err check_work(struct pl_job *job, sqlite3 *db)
 		err = check_end(check, db, memcmp(sha256, check->sha256, sizeof(sha256)) == 0);
 	} else if (is_final(err)) {
 		err = check_end(check, db, false);
+	} else if (err == PL_ERR_IO) {
+		check->ended = check->put_off = true;
+		err = PL_OK;
 	}
 	if (err == PL_OK) {
 		check->source = source;
@@ -197,10 +210,10 @@ static void check_done(struct pl_job *job)
 	struct check *check = job->ctx;
 	struct pl_hotline *hotline = check->hotline;
 	if (job->err == PL_OK && check->found && !hotline->stopped) {
-		if (check->ended && !check->good)
+		if (check->ended && !check->put_off && !check->good)
 			PL_LOG(PL_LOG_WARNING, "hotline", "an attachment is not what its message says", PL_F_STR("author",
 			       pl_api_member(hotline->charter, check->source.node)), PL_F_U64("item", check->source.item));
-		if (check->ended)
+		if (check->ended && !check->put_off)
 			check_publish(check);
 		check->found = !check->ended;
 		pl_store_run(hotline->store, job);

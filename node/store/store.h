@@ -147,6 +147,9 @@ void pl_store_run(struct pl_store *store, struct pl_job *job);
 /* Prepared once and kept for the store's life; in work, and before the worker runs. NULL on error: return pl_store_job_err(). Whatever work
  * leaves unreset is reset after it. */
 sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql);
+/* In work: one entry, borrowed until the next call or the end of the job; its body is NULL if it is no longer kept. PL_ERR_UNKNOWN: not held.
+ * PL_ERR_IO: it no longer matches its hashes, which callbacks.damaged is told; it can be read once it has come back. */
+PL_MUST_CHECK enum pl_err pl_store_read(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, struct pl_stored_entry *out);
 /* The error for what SQLite said last: PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL (a quota too), PL_ERR_MEMORY, PL_ERR_CORRUPT, PL_ERR_IO;
  * PL_OK if it was no error. And the same with SQLite's sentence in job->why. */
 enum pl_err pl_store_sql_err(sqlite3 *db);

@@ -52,6 +52,7 @@ struct pl_job_queue {
 
 struct pl_load { /* bytes holds header and body of each entry, one behind the other */
 	struct pl_load *next;
+	bool is_report; /* of damage, and nothing else: nobody has asked for it */
 	bool is_scrub; /* for store_scrub.c, not for the caller */
 	uint32_t token, max_bytes;
 	uint16_t node;
@@ -201,6 +202,8 @@ enum pl_err pl_sql_commit(struct pl_store *store);
 void pl_sql_rolled_back(struct pl_store *store);
 /* The newest entry of a lane; seq 0 if there is none. */
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES]);
+/* From here on this thread is the worker of this store. */
+void pl_sql_work_for(struct pl_store *store);
 /* Resets what a job left open. */
 void pl_sql_reset_all(sqlite3 *db);
 

@@ -253,7 +253,9 @@ static void report_loaded(struct pl_store *store, struct pl_load_queue *loads)
 		PL_QUEUE_POP(loads, load);
 		if (load->damaged_seq && store->callbacks.damaged)
 			store->callbacks.damaged(store->callbacks.ctx, load->node, load->lane, load->damaged_seq, load->damaged_id);
-		if (load->is_scrub)
+		if (load->is_report)
+			;
+		else if (load->is_scrub)
 			pl_scrub_loaded(store->scrub, load);
 		else
 			store->callbacks.loaded(store->callbacks.ctx, load->token, load->err, load->entries, load->count);

@@ -404,3 +404,63 @@ enum pl_err pl_sql_load(struct pl_store *store, struct pl_load *load)
 	}
 	return err;
 }
+
+/* --- single entries, for jobs --- */
+
+static _Thread_local struct pl_store *works_for;
+
+void pl_sql_work_for(struct pl_store *store)
+{
+	works_for = store;
+}
+
+/* Without memory for it, it is found again when the entry is next read. */
+static void report_damage(struct pl_store *store, uint16_t node, uint8_t lane, sqlite3_stmt *s)
+{
+	struct pl_load *report = calloc(1, sizeof(*report));
+
+	if (!report)
+		return;
+	report->is_report = true;
+	report->node = node;
+	report->lane = lane;
+	note_damage(store, report, s);
+	uv_mutex_lock(&store->mutex);
+	store->stats.damaged++;
+	PL_QUEUE_PUSH(&store->done_loads, report);
+	uv_mutex_unlock(&store->mutex);
+	uv_async_send(store->async);
+}
+
+enum pl_err pl_store_read(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, struct pl_stored_entry *out)
+{
+	struct pl_store *store = works_for;
+	sqlite3_stmt *s;
+	int rc;
+
+	assert(store && store->db == db);
+	if (seq > INT64_MAX)
+		return PL_ERR_UNKNOWN;
+	s = store->statements[PL_STMT_LOAD];
+	sqlite3_reset(s);
+	sqlite3_bind_int(s, 1, node);
+	sqlite3_bind_int(s, 2, lane);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)seq);
+	sqlite3_bind_int64(s, 4, (sqlite3_int64)seq);
+	rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW && is_entry_intact(store, s)) {
+		*out = (struct pl_stored_entry){.header = sqlite3_column_blob(s, 2)};
+		out->body_bytes = (uint32_t)sqlite3_column_bytes(s, 3);
+		if (sqlite3_column_type(s, 3) != SQLITE_NULL)
+			out->body = out->body_bytes ? sqlite3_column_blob(s, 3) : out->header;
+		return PL_OK;
+	}
+	if (rc == SQLITE_ROW) {
+		report_damage(store, node, lane, s);
+		sqlite3_reset(s);
+		return PL_ERR_IO;
+	}
+	enum pl_err err = rc == SQLITE_DONE ? PL_ERR_UNKNOWN : pl_store_sql_err(db);
+	sqlite3_reset(s);
+	return err;
+}

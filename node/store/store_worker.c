@@ -526,6 +526,7 @@ void pl_store_worker(void *ctx)
 {
 	struct pl_store *store = ctx;
 
+	pl_sql_work_for(store);
 	sqlite3_wal_hook(store->db, on_commit, store);
 	for (;;) {
 		enum pl_store_state state;
