@@ -232,6 +232,21 @@ static bool borrows_nothing(enum pl_event_type type)
 	return false;
 }
 
+/* After a step: what its effects have brought about. */
+static void drain(struct pl_core *core)
+{
+	while (core->late && !core->stepping) {
+		struct late_event *late = core->late;
+		core->late = late->next;
+		if (!core->late)
+			core->late_last = &core->late;
+		if (step(core, &late->event) != PL_OK)
+			PL_LOG(PL_LOG_ERROR, "core", "the engine refused an event");
+		free(late);
+	}
+	arm(core);
+}
+
 void pl_core_event(struct pl_core *core, struct pl_event *event)
 {
 	assert(pl_thread_is(core->loop_thread));
@@ -251,16 +266,7 @@ void pl_core_event(struct pl_core *core, struct pl_event *event)
 	}
 	if (step(core, event) != PL_OK)
 		PL_LOG(PL_LOG_ERROR, "core", "the engine refused an event");
-	while (core->late && !core->stepping) {
-		struct late_event *late = core->late;
-		core->late = late->next;
-		if (!core->late)
-			core->late_last = &core->late;
-		if (step(core, &late->event) != PL_OK)
-			PL_LOG(PL_LOG_ERROR, "core", "the engine refused an event");
-		free(late);
-	}
-	arm(core);
+	drain(core);
 }
 
 /* --- verifier --- */
@@ -351,17 +357,18 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	event.submit.body_bytes = body_bytes;
 	pl_core_read_clocks(core);
 	enum pl_err err = step(core, &event);
-	arm(core);
-	if (err != PL_OK) {
+	if (err == PL_OK) {
+		*submission = (struct submission){ .lane = lane, .seq = event.submit.seq, .done = done, .ctx = ctx };
+		*core->submissions_last = submission;
+		core->submissions_last = &submission->next;
+	} else {
 		struct pl_store_stats stats;
 		free(submission);
 		pl_store_stats(core->store, &stats);
-		return err == PL_ERR_STATE && !stats.writable ? PL_ERR_DISK_FULL : err;
+		err = err == PL_ERR_STATE && !stats.writable ? PL_ERR_DISK_FULL : err;
 	}
-	*submission = (struct submission){ .lane = lane, .seq = event.submit.seq, .done = done, .ctx = ctx };
-	*core->submissions_last = submission;
-	core->submissions_last = &submission->next;
-	return PL_OK;
+	drain(core);
+	return err;
 }
 
 /* --- the end --- */

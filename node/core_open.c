@@ -267,6 +267,15 @@ static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 	return err;
 }
 
+static enum pl_err start_verifier(struct pl_core *core, char *why, size_t why_max)
+{
+	enum pl_err err = pl_verifier_new(core->loop, core->charter->network_id, pl_core_verified, core, &core->verifier);
+
+	if (err == PL_ERR_IO)
+		snprintf(why, why_max, "no thread can be started; see `ulimit -u`, and TasksMax= under systemd");
+	return err;
+}
+
 static void start_links(struct pl_core *core)
 {
 	struct pl_event event = { .type = PL_EV_START };
@@ -341,7 +350,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	if ((err = check_folder(conf, why, why_max)) != PL_OK || (err = read_charter(core, why, why_max)) != PL_OK ||
 	    (err = read_keys(core, passphrase, why, why_max)) != PL_OK ||
 	    (err = read_peers(core, why, why_max)) != PL_OK || (err = start_store(core, why, why_max)) != PL_OK ||
-	    (err = pl_verifier_new(loop, core->charter->network_id, pl_core_verified, core, &core->verifier)) != PL_OK ||
+	    (err = start_verifier(core, why, why_max)) != PL_OK ||
 	    (err = pl_net_new(loop, &net_callbacks, &core->net)) != PL_OK)
 		goto failed;
 	for (uint8_t i = 0; i < core->conf->listen_count; i++) {

@@ -45,8 +45,7 @@ void pl_core_look_for_room(struct pl_core *core)
 		       PL_F_U64("lanes", event.room.lanes));
 	core->room.lanes = event.room.lanes;
 	pl_core_event(core, &event);
-	if (core->app)
-		pl_app_store(core->app);
+	pl_app_store(core->app);
 }
 
 bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
@@ -59,7 +58,7 @@ bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
 	return pl_room_lanes(free_bytes > bytes ? free_bytes - bytes : 0, total_bytes, core->conf->reserve_bytes, PL_LANES) == PL_LANES;
 }
 
-/* --- store --- */
+/* --- store: its worker starts when the application is there --- */
 
 static void submissions_done(struct pl_core *core, const struct pl_store_entry *entry)
 {
@@ -114,8 +113,7 @@ static void store_stored(void *ctx, const struct pl_store_entry *entries, size_t
 	for (size_t i = 0; i < count; i++) {
 		if (entries[i].node == core->self)
 			submissions_done(core, &entries[i]);
-		if (core->app)
-			pl_feed_stored(core, &entries[i]);
+		pl_feed_stored(core, &entries[i]);
 	}
 }
 
@@ -201,8 +199,7 @@ static void store_repaired(void *ctx, uint16_t node, uint8_t lane, uint64_t seq)
 	PL_LOG(PL_LOG_WARNING, "store", "an entry that the disk had changed has come back from a peer; look after the disk", PL_F_STR("entry", ref));
 	pl_core_read_clocks(core);
 	pl_core_event(core, &event);
-	if (core->app)
-		pl_feed_readable(core, node, lane);
+	pl_feed_readable(core, node, lane);
 }
 
 struct pl_store_callbacks pl_core_store_callbacks(struct pl_core *core)
