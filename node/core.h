@@ -46,6 +46,12 @@ const struct pl_engine *pl_core_engine(const struct pl_core *core);
 const struct pl_charter *pl_core_charter(const struct pl_core *core);
 struct pl_bytes pl_core_charter_document(const struct pl_core *core); /* what it was read from, to hand on */
 const struct pl_conf *pl_core_conf(const struct pl_core *core);
+/* A node's name, for the log and for labels: in name, which is returned. */
+static inline const char *pl_core_node_name(const struct pl_core *core, uint16_t node, char name[PL_NODE_NAME_BYTES])
+{
+	pl_charter_node_name(pl_core_charter(core), node, name);
+	return name;
+}
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core);
 uint16_t pl_core_self(const struct pl_core *core);
 /* What the disk still takes; room.h. */

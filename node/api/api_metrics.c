@@ -6,12 +6,6 @@
 #include "node/expiry.h"
 #include "node/metrics.h"
 
-static const char *name_of(const struct pl_app *app, uint16_t node, char name[PL_NODE_NAME_BYTES])
-{
-	pl_charter_node_name(pl_core_charter(app->core), node, name);
-	return name;
-}
-
 static void value(struct pl_metrics *metrics, const char *name, enum pl_metric_type type, const char *help, uint64_t number)
 {
 	pl_metrics_family(metrics, name, type, help);
@@ -29,7 +23,7 @@ static void each_peer(struct pl_metrics *metrics, const struct pl_app *app, cons
 		if (node == pl_core_self(app->core))
 			continue;
 		pl_engine_peer(pl_core_engine(app->core), node, &info);
-		pl_metrics_u64(metrics, get(&info), PL_LABEL("node", name_of(app, node, label)));
+		pl_metrics_u64(metrics, get(&info), PL_LABEL("node", pl_core_node_name(app->core, node, label)));
 	}
 }
 
@@ -96,7 +90,7 @@ static void links(struct pl_metrics *metrics, const struct pl_app *app)
 		char label[PL_NODE_NAME_BYTES];
 		pl_engine_peer(pl_core_engine(app->core), node, &info);
 		if (node != pl_core_self(app->core) && info.rtt_ms > 0)
-			pl_metrics_double(metrics, info.rtt_ms / 1000.0, PL_LABEL("node", name_of(app, node, label)));
+			pl_metrics_double(metrics, info.rtt_ms / 1000.0, PL_LABEL("node", pl_core_node_name(app->core, node, label)));
 	}
 }
 
@@ -107,7 +101,7 @@ static void certificates(struct pl_metrics *metrics, const struct pl_app *app)
 	pl_metrics_family(metrics, "parley_certificate_valid_until_seconds", PL_METRIC_GAUGE,
 	                  "When the node's certificate ends, unix time; from then on it gets no link.");
 	for (uint16_t node = 0; node < charter->nodes_count; node++)
-		pl_metrics_u64(metrics, charter->nodes[node].certificate.valid_until_ms / 1000, PL_LABEL("node", name_of(app, node, label)));
+		pl_metrics_u64(metrics, charter->nodes[node].certificate.valid_until_ms / 1000, PL_LABEL("node", pl_core_node_name(app->core, node, label)));
 	value(metrics, "parley_certificate_days_left", PL_METRIC_GAUGE, "Days until the first certificate of the network ends.",
 	      pl_expiry_days(pl_core_wall_ms(app->core), charter->nodes[pl_expiry_first(charter)].certificate.valid_until_ms));
 }

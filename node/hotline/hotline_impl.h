@@ -36,7 +36,7 @@ struct pl_hotline {
 	uv_timer_t owed_timer;
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
 	uint64_t pump_told_ms; /* when the log last said that attachments wait; 0: never */
-	bool pumping, cleaning, checking; /* hotline_pump.c, hotline_upload.c, hotline_content.c */
+	bool pumping, cleaning, checking; /* hotline_upload.c the first two, hotline_content.c the last */
 	uv_timer_t pump_timer;
 };
 

@@ -11,12 +11,6 @@
 #define SETTLE_MS 200   /* after a key was learned: at start and in catch-up many come together */
 
 /* For the log; returns name. */
-static const char *name_of(const struct pl_channels *channels, uint16_t node, char name[PL_NODE_NAME_BYTES])
-{
-	pl_charter_node_name(pl_core_charter(channels->core), node, name);
-	return name;
-}
-
 /* --- roots in --- */
 
 struct arrival {
@@ -71,7 +65,7 @@ static bool take_root(struct arrival *arrival)
 		err = PL_ERR_VERSION;
 	if (err != PL_OK) {
 		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root is of no use",
-		       PL_F_STR("author", name_of(channels, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
+		       PL_F_STR("author", pl_core_node_name(channels->core, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
 		       PL_F_ERR(err));
 		return false;
 	}
@@ -91,7 +85,7 @@ static void opened(struct pl_open *open)
 	/* PL_ERR_NO_KEY is the rule: these go to some nodes at a time */
 	if (open->err != PL_OK && open->err != PL_ERR_NO_KEY && open->err != PL_ERR_MEMORY && open->err != PL_ERR_STATE)
 		PL_LOG(PL_LOG_WARNING, "channel", "another node's channel root does not open",
-		       PL_F_STR("author", name_of(channels, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
+		       PL_F_STR("author", pl_core_node_name(channels->core, arrival->apply.node, author)), PL_F_U64("seq", arrival->apply.seq),
 		       PL_F_ERR(open->err));
 	const enum pl_err err = open->err;
 	pl_open_wipe(open);

@@ -61,7 +61,7 @@ static void wait_done(struct pl_apply *apply)
 	struct pl_intake *intake = intake_of(apply);
 	struct pl_indicator_part *part = intake->part;
 	PL_LOG(PL_LOG_INFO, "indicator", "indicators wait for the root of their channel",
-	       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq));
+	       PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)), PL_F_U64("seq", intake->seq));
 	pl_indicator_root_came(part, intake->node, intake->channel_id); /* perhaps it came while this was being noted */
 	finish(part, intake->node, intake->seq);
 	pl_intake_free(intake);
@@ -109,7 +109,7 @@ static void root_done(struct pl_job *job)
 	}
 	if (job->err != PL_ERR_UNKNOWN)
 		PL_LOG(PL_LOG_ERROR, "indicator", "a channel root cannot be read from the store",
-		       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_ERR(job->err));
+		       PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)), PL_F_ERR(job->err));
 	apply(intake, wait_work, wait_done);
 }
 

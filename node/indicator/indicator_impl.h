@@ -45,9 +45,6 @@ struct pl_indicator_part {
 
 struct pl_envelope_ctx pl_indicator_ctx(const struct pl_indicator_part *part, uint16_t author);
 
-/* For the log; returns name. */
-const char *pl_indicator_author(const struct pl_indicator_part *part, uint16_t node, char name[PL_NODE_NAME_BYTES]);
-
 /* --- indicator_intake.c --- */
 /* One entry on its way into the tables: fresh from its feed, or after it has waited for its root. */
 struct pl_intake {

@@ -20,13 +20,6 @@ struct pl_intake_row {
 	uint8_t *memory; /* of all the pointers */
 };
 
-/* One entry on its way into the tables: fresh from its feed, or after it has waited for its root. */
-const char *pl_indicator_author(const struct pl_indicator_part *part, uint16_t node, char name[PL_NODE_NAME_BYTES])
-{
-	pl_charter_node_name(pl_core_charter(part->core), node, name);
-	return name;
-}
-
 void pl_intake_free(struct pl_intake *intake)
 {
 	for (uint16_t i = 0; i < intake->rows_count; i++)
@@ -93,7 +86,7 @@ static enum pl_err check_objects(struct pl_intake *intake, const struct pl_indic
 			return err;
 		if (err != PL_OK || object->tlp > indicators->tlp) {
 			PL_LOG(PL_LOG_WARNING, "indicator", "an object of another node breaks a rule and is left out",
-			       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq),
+			       PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)), PL_F_U64("seq", intake->seq),
 			       PL_F_U64("place", i), PL_F_STR("id", object->id),
 			       PL_F_STR("reason", err != PL_OK ? reason : "is marked with a narrower TLP than it is shared at"));
 			continue;
@@ -104,7 +97,7 @@ static enum pl_err check_objects(struct pl_intake *intake, const struct pl_indic
 		row->ahead = pl_stix_is_ahead(object, header.time_ms);
 		if (row->ahead)
 			PL_LOG(PL_LOG_WARNING, "indicator", "an object of another node says that it was modified over a day after its entry was made",
-			       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq),
+			       PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)), PL_F_U64("seq", intake->seq),
 			       PL_F_STR("id", object->id), PL_F_STR("modified", object->modified));
 	}
 	return PL_OK;
@@ -235,7 +228,7 @@ void pl_intake_tell(const struct pl_intake *intake)
 	uint16_t rejected = (uint16_t)(intake->objects_count - intake->rows_count);
 	part->counts.objects += intake->added;
 	part->counts.rejected += rejected;
-	PL_LOG(PL_LOG_INFO, "indicator", "indicators taken in", PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)),
+	PL_LOG(PL_LOG_INFO, "indicator", "indicators taken in", PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)),
 	       PL_F_U64("seq", intake->seq), PL_F_U64("objects", intake->rows_count), PL_F_U64("new", intake->added),
 	       PL_F_U64("rejected", rejected));
 	json_t *event =
@@ -252,6 +245,6 @@ void pl_intake_log_unreadable(const struct pl_intake *intake)
 {
 	char author[PL_NODE_NAME_BYTES];
 	PL_LOG(PL_LOG_WARNING, "indicator", "indicators of another node cannot be read and are left out",
-	       PL_F_STR("author", pl_indicator_author(intake->part, intake->node, author)), PL_F_U64("seq", intake->seq),
+	       PL_F_STR("author", pl_core_node_name(intake->part->core, intake->node, author)), PL_F_U64("seq", intake->seq),
 	       PL_F_ERR(intake->err));
 }

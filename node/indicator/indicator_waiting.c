@@ -25,7 +25,7 @@ void pl_indicator_root_came(void *ctx, uint16_t node, const uint8_t channel_id[P
 	*end = calloc(1, sizeof(**end));
 	if (*end == NULL) {
 		PL_LOG(PL_LOG_ERROR, "indicator", "no memory to open what waited for a channel root; it is opened at the next start",
-		       PL_F_STR("author", pl_indicator_author(part, node, author)));
+		       PL_F_STR("author", pl_core_node_name(part->core, node, author)));
 		return;
 	}
 	(*end)->node = node;
