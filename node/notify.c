@@ -46,7 +46,6 @@ static bool send_status(const char *state, const char *status)
 }
 
 bool pl_notify_ready(const char *status) { return send_status("READY=1\n", status); }
-bool pl_notify_status(const char *status) { return send_status("", status); }
 bool pl_notify_stopping(const char *status) { return send_status("STOPPING=1\n", status); }
 bool pl_notify_watchdog(void) { return send_text("WATCHDOG=1"); }
 

@@ -11,7 +11,6 @@
 
 /* Started: links and API are up. status: one line for `systemctl status`. Each returns whether systemd has taken it. */
 bool pl_notify_ready(const char *status);
-bool pl_notify_status(const char *status);
 bool pl_notify_stopping(const char *status);
 /* Alive. To be called every pl_notify_watchdog_ms(), from the loop, so that a loop that hangs is noticed. */
 bool pl_notify_watchdog(void);

@@ -75,7 +75,6 @@ const uint8_t *pl_request_body(const struct pl_request *request, size_t *count);
 /* Parses the body once; NULL after having replied 400 with line and column. Names that stand twice in an object, nesting over PL_JSON_DEPTH_MAX
  * and anything but an object or array are refused. Borrowed from the request. */
 json_t *pl_request_json(struct pl_request *request);
-uid_t pl_request_uid(const struct pl_request *request);
 const char *pl_request_user(const struct pl_request *request); /* of the peer's uid; "uid 1000" if it has no name */
 /* Reads ?name=NUMBER into *value (untouched if absent). false after having replied 400. */
 bool pl_request_query_u64(struct pl_request *request, const char *name, uint64_t min, uint64_t max, uint64_t *value);

@@ -87,7 +87,7 @@ static inline void limited(struct pl_request *request, void *ctx)
 static inline void who(struct pl_request *request, void *ctx)
 {
 	(void)ctx;
-	pl_reply_json(request, 200, json_pack("{s:I, s:s}", "uid", (json_int_t)pl_request_uid(request), "user", pl_request_user(request)));
+	pl_reply_json(request, 200, json_pack("{s:I, s:s}", "uid", (json_int_t)request->uid, "user", pl_request_user(request)));
 }
 
 static inline void file(struct pl_request *request, void *ctx)

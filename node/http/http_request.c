@@ -214,11 +214,6 @@ const uint8_t *pl_request_body(const struct pl_request *request, size_t *count)
 	return request->body_count ? request->body : (const uint8_t *)"";
 }
 
-uid_t pl_request_uid(const struct pl_request *request)
-{
-	return request->uid;
-}
-
 const char *pl_request_user(const struct pl_request *const_request)
 {
 	struct pl_request *request = (struct pl_request *)(uintptr_t)const_request; /* the name is looked up once, when it is asked for */
