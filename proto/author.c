@@ -19,6 +19,8 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	struct lane *lane = &e->lanes[pl_lane_index(e->self, lane_number)];
 	if (e->self_behind || lane->frozen)
 		return PL_ERR_FORK;
+	if (e->now_ms < e->doubt_until_ms)
+		return PL_ERR_STATE;
 	/* Signed, it would stand in the way of all that follow. */
 	if (!pl_is_certified(e, e->self, e->wall_ms))
 		return PL_ERR_EXPIRED;

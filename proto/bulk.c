@@ -115,14 +115,14 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 	const struct lane *lane = &e->lanes[index];
 
 	pl_announced(e, s, index, wire->header.seq);
-	if (wire->header.seq > lane->have_seq)
-		pl_holds(s, index, wire->header.seq);
 	if (wire->form == PL_WIRE_FORM_FULL || wire->header.seq <= lane->have_seq)
 		pl_duplicate(e, s, wire, true, (flags & PL_FRAME_CATCHUP) == 0);
 	else if (wire->header.seq > lane->have_seq + 1)
 		pl_lane_pump(e, index, 0);
 	else
 		pl_receive(e, s, wire, true);
+	if (s->used)
+		pl_holds_sent(e, s, wire);
 	if (s->used && (flags & PL_FRAME_CATCHUP))
 		pl_fetch_piece(e, s, wire->node, wire->header.lane, wire->header.seq, true);
 }

@@ -119,7 +119,8 @@ struct pl_event {
 /* On an error the event was not taken; what time has brought about meanwhile may still give effects. PL_ERR_FULL: effects of the step before
  * are not carried out yet, and nothing at all was done. Only PL_EV_SUBMIT has others: PL_ERR_FULL while too much is on its way to the disk (put
  * it again after PL_EV_STORED), PL_ERR_REFUSED (no such lane, or not for this kind or these flags), PL_ERR_LIMIT, PL_ERR_QUOTA, PL_ERR_STATE (not
- * started, draining, the store failed), PL_ERR_DISK_FULL (no room for this lane: PL_EV_ROOM), PL_ERR_EXPIRED (by its clock the node's
+ * started, draining, the store failed, a peer names own entries that are not here and is given 3 s to send them), PL_ERR_DISK_FULL (no room
+ * for this lane: PL_EV_ROOM), PL_ERR_EXPIRED (by its clock the node's
  * certificate is not valid now), PL_ERR_FORK (this feed is frozen: a peer had entries of ours that we had not; the node was restored from a
  * copy and must open a new generation).
  * PL_EV_BYTES never fails for what a peer sent: the link is closed instead. */

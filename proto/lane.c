@@ -89,6 +89,19 @@ void pl_self_is_behind(struct pl_engine *e, const struct session *s, uint8_t lan
 	pl_note_entry(e, PL_NOTE_SELF_BEHIND, s, e->self, lane, seq, "a peer held entries of this node that it lacked itself");
 }
 
+/* PROTOCOL: "While a live peer names such entries the node authors nothing, for 3 s at most a peer, and 30 s in all." */
+void pl_self_doubt(struct pl_engine *e, const struct session *s)
+{
+	struct peer *peer = &e->peers[s->peer];
+	const uint64_t until_ms = e->now_ms + PL_DOUBT_MS, from_ms = e->doubt_until_ms > e->now_ms ? e->doubt_until_ms : e->now_ms;
+
+	if (peer->doubted || e->doubted_ms + (until_ms - from_ms) > PL_DOUBTS_MS_MAX)
+		return;
+	peer->doubted = true;
+	e->doubted_ms += until_ms - from_ms;
+	e->doubt_until_ms = until_ms;
+}
+
 /* Authentic and next in its lane: it is ours now. s: from whom; NULL: authored here. */
 void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct candidate *c)
 {
@@ -173,7 +186,7 @@ void pl_duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *
 	}
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
 	if (recent->seq != wire->header.seq || memcmp(recent->scalar, wire->signature + 32, sizeof recent->scalar) == 0) {
-		if (durable_at_peer)
+		if (durable_at_peer && recent->seq == wire->header.seq)
 			pl_acked_up_to(e, s, index, wire->header.seq);
 		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
 		if (pushed && recent->seq == wire->header.seq && !has_brought(recent, (uint16_t)(s - e->sessions))) {
@@ -339,8 +352,8 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 		return;
 	}
 	pl_announced(e, s, index, wire.header.seq);
-	if (!(flags & PL_FRAME_FLASH))
-		pl_holds(s, index, wire.header.seq);
+	if (!(flags & PL_FRAME_FLASH) && (e->store_failed || wire.header.seq > lane->have_seq + 1))
+		pl_holds_sent(e, s, &wire);
 	if (lane->frozen)
 		return;
 	if (e->store_failed) {
@@ -356,6 +369,8 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	}
 	/* PROTOCOL: "Only what travels flagged FLASH may come before its sender's commit; any other entry is an acknowledgement too." */
 	pl_receive(e, s, &wire, (flags & PL_FRAME_FLASH) == 0);
+	if (s->used && !(flags & PL_FRAME_FLASH))
+		pl_holds_sent(e, s, &wire);
 	/* What is pushed is fresh, and its time can be judged; what was asked for is old by nature. */
 	if (lane->have_seq >= wire.header.seq && wire.header.time_ms + PL_CLOCK_SKEW_FLAG_MS < e->wall_ms)
 		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s->used ? s : NULL, wire.node, wire.header.lane, wire.header.seq, "claims a time more than 5 minutes ago");

@@ -42,6 +42,7 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->lanes_memory = carve(carver, 0);
 	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
 	s->peer_holds = carve(carver, lanes_count * sizeof *s->peer_holds);
+	s->peer_holds_id = carve(carver, lanes_count * sizeof *s->peer_holds_id);
 	s->sent = carve(carver, lanes_count * sizeof *s->sent);
 	s->floor = carve(carver, lanes_count * sizeof *s->floor);
 	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);

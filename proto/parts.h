@@ -111,6 +111,8 @@ void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct c
 /* The two halves of that: it is the lane's head, and it goes to the store. Returns the header, where the effect keeps it. */
 void pl_lane_remember(struct lane *lane, const struct candidate *c);
 const uint8_t *pl_lane_store(struct pl_engine *e, const struct candidate *c);
+/* A peer names entries of ours that we lack: they are waited for a little, before anything is signed that could stand in their place. */
+void pl_self_doubt(struct pl_engine *e, const struct session *s);
 void pl_self_is_behind(struct pl_engine *e, const struct session *s, uint8_t lane, uint64_t seq);
 void pl_lane_stored(struct pl_engine *e, const struct pl_event *event);
 void pl_lane_store_failed(struct pl_engine *e);
@@ -199,9 +201,12 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke(struct session *s, uint32_t index);
-void pl_acked_up_to(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);
-/* The same, but counted when the head moves next: what it has sent may not be taken in. */
-void pl_holds(struct session *s, uint32_t index, uint64_t seq);
+/* It holds what we hold, up to there: it has shown that with an id or an entry. */
+void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq);
+/* It holds an entry that we have not reached yet: counted when ours of that place has the same id. */
+void pl_holds(const struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t id[PL_ID_BYTES]);
+/* The same of an entry that it has sent and that was not taken. */
+void pl_holds_sent(const struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 /* A head has moved: counts what was acknowledged of it before it was here. */
 void pl_acked_ahead(struct pl_engine *e, uint32_t index);
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq);

@@ -274,6 +274,7 @@ Test(scale, records_full_of_acknowledgements_from_all_links_at_once)
 			for (uint32_t n = 0; n < 31; n++) {
 				struct pl_item item = { .node = (uint16_t)((31 * k + n) % PL_NODES_MAX), .lane = (uint8_t)(i % PL_LANES), .generation = 1,
 					                .seq = 9 };
+				item.head_id[0] = (uint8_t)(item.node + item.lane + 1); /* as start() has it */
 				pl_item_write(&item, items + n * PL_ITEM_BYTES);
 			}
 			at = frame(p, at, PL_FRAME_ACK, 0, items, sizeof items);

@@ -44,6 +44,8 @@
 #define PL_CHECKS 8                  /* of that, under way; further links wait their turn */
 #define PL_VERIFY_SLICE 8            /* verifications in one step that were not made outside: about half a millisecond */
 #define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
+#define PL_DOUBT_MS 3000             /* that a peer which names entries of ours that we lack is given to send them */
+#define PL_DOUBTS_MS_MAX 30000       /* all peers together */
 #define PL_OTHERS_MS 200             /* then others are asked besides */
 #define PL_OTHERS_BUSY_MS 1000       /* the same, while who was asked answers other things */
 #define PL_OTHERS_ENTRIES 16         /* that they are asked for */
@@ -193,7 +195,8 @@ struct session {
 	size_t lanes_memory_bytes;
 	/* per lane index */
 	uint64_t *peer_has; /* announced or sent to us */
-	uint64_t *peer_holds; /* acknowledged to us, and so durable there; may be beyond what we have */
+	uint64_t *peer_holds; /* a head that it has named and that we have not reached: acknowledged if ours is the same; 0: none */
+	uint8_t (*peer_holds_id)[PL_ID_BYTES];
 	uint64_t *sent;     /* queued for it, gapless after what it had */
 	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
@@ -207,6 +210,7 @@ struct session {
 struct peer {
 	bool dialable, dialling, linked; /* linked: has had a link, in this run or before */
 	bool redials; /* the dial under way is to be begun anew, at dial_at_ms */
+	bool doubted; /* it has named entries of this node that this node lacks, and been waited for */
 	bool owes; /* when its last link ended, it had announced something that we lacked */
 	uint16_t session;
 	const uint8_t *courier_key; /* NULL: none */
@@ -268,6 +272,8 @@ struct pl_engine {
 	uint16_t nodes, self, sessions_max, conns_max;
 	uint32_t lanes_count;
 	bool started, draining, store_failed, self_behind, any_courier_key;
+	uint64_t doubt_until_ms; /* this node may have been restored from a copy: it authors nothing until then */
+	uint64_t doubted_ms;     /* for so long in all, in this run */
 	bool dials_wait; /* somebody is to be dialled when a session is free */
 	uint64_t dials_until_ms; /* nobody waits in back-off for longer than this */
 

@@ -50,6 +50,16 @@ void pl_frontier_continue(struct pl_engine *e, struct session *s)
 	}
 }
 
+/* Whether we have this entry at this place, as far as memory tells. */
+static bool is_ours(const struct lane *lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
+{
+	const struct recent *recent = &lane->recent[seq % PL_RECENT];
+
+	return (seq == lane->have_seq && memcmp(id, lane->have_id, PL_ID_BYTES) == 0) ||
+	       (seq == lane->durable_seq && memcmp(id, lane->durable_id, PL_ID_BYTES) == 0) ||
+	       (seq <= lane->have_seq && recent->seq == seq && memcmp(id, recent->id, PL_ID_BYTES) == 0);
+}
+
 /* PROTOCOL: "A head that differs at a sequence number that the receiver holds is looked into: it asks for that entry in full." */
 static void compare_head(struct pl_engine *e, struct session *s, const struct pl_item *item)
 {
@@ -91,7 +101,12 @@ static bool items_take(struct pl_engine *e, struct session *s, const struct pl_f
 		const uint32_t index = pl_lane_index(item.node, item.lane);
 		pl_announced(e, s, index, item.seq);
 		/* PROTOCOL: "A head in ACK, HAVE or FRONTIER is durable where it comes from, and acknowledges what it names." */
-		pl_acked_up_to(e, s, index, item.seq);
+		if (item.seq > e->lanes[index].have_seq)
+			pl_holds(e, s, index, item.seq, item.head_id);
+		else if (is_ours(&e->lanes[index], item.seq, item.head_id))
+			pl_acked_up_to(e, s, index, item.seq);
+		if (item.node == e->self && item.seq > e->lanes[index].have_seq)
+			pl_self_doubt(e, s);
 		compare_head(e, s, &item);
 		if (s->state == PL_SESSION_LIVE)
 			pl_lane_pump(e, index, frame->type == PL_FRAME_FRONTIER ? 0 : PL_HAVE_DELAY_MS);
@@ -110,10 +125,9 @@ void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 	(void)items_take(e, s, frame);
 }
 
-static void acked_note(struct pl_engine *e, const struct session *s, uint32_t index)
+void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq)
 {
 	uint64_t *acked = &e->acked[s->peer * e->lanes_count + index];
-	const uint64_t have = e->lanes[index].have_seq, seq = s->peer_holds[index] < have ? s->peer_holds[index] : have;
 
 	if (seq <= *acked)
 		return;
@@ -125,24 +139,35 @@ static void acked_note(struct pl_engine *e, const struct session *s, uint32_t in
 	fx->acked.seq = seq;
 }
 
-void pl_holds(struct session *s, uint32_t index, uint64_t seq)
+/* Custody counts what we hold. What the peer holds beyond is counted when it is here too: nobody acknowledges it once more. */
+void pl_holds(const struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t id[PL_ID_BYTES])
 {
-	if (seq > s->peer_holds[index])
-		s->peer_holds[index] = seq;
+	if (seq <= s->peer_holds[index] || index / PL_LANES == e->self)
+		return;
+	s->peer_holds[index] = seq;
+	memcpy(s->peer_holds_id[index], id, PL_ID_BYTES);
 }
 
-/* Custody counts what we hold. What the peer holds beyond is counted when it is here too: nobody acknowledges it once more. */
-void pl_acked_up_to(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq)
+void pl_holds_sent(const struct pl_engine *e, struct session *s, const struct pl_wire *wire)
 {
-	pl_holds(s, index, seq);
-	acked_note(e, s, index);
+	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
+	struct candidate c;
+
+	if (wire->header.seq <= e->lanes[index].have_seq || wire->header.seq <= s->peer_holds[index])
+		return;
+	pl_candidate(e, wire, &c);
+	pl_holds(e, s, index, wire->header.seq, c.id);
 }
 
 void pl_acked_ahead(struct pl_engine *e, uint32_t index)
 {
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (e->sessions[i].used)
-			acked_note(e, &e->sessions[i], index);
+		struct session *s = &e->sessions[i];
+		if (!s->used || s->peer_holds[index] == 0 || s->peer_holds[index] > e->lanes[index].have_seq)
+			continue;
+		if (is_ours(&e->lanes[index], s->peer_holds[index], s->peer_holds_id[index]))
+			pl_acked_up_to(e, s, index, s->peer_holds[index]);
+		s->peer_holds[index] = 0;
 	}
 }
 
@@ -153,7 +178,7 @@ void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64
 
 	if (seq == 0) {
 		s->peer_has[index] = have < s->peer_has[index] ? have : s->peer_has[index];
-		s->peer_holds[index] = have < s->peer_holds[index] ? have : s->peer_holds[index];
+		s->peer_holds[index] = 0;
 	} else if (seq > s->peer_has[index]) {
 		s->peer_has[index] = seq;
 	}
