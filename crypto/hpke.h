@@ -25,7 +25,7 @@ enum pl_hpke_kem { PL_HPKE_X25519 = 0x0020, PL_HPKE_XWING = 0x647a };
 #define PL_HPKE_EXPORT_BYTES_MAX 8160     /* 255 blocks */
 
 size_t pl_hpke_public_bytes(enum pl_hpke_kem kem); /* 1216; 32 */
-size_t pl_hpke_enc_bytes(enum pl_hpke_kem kem);    /* encapsulated key: 1120; 32 */
+size_t pl_hpke_enc_bytes(enum pl_hpke_kem kem);    /* encapsulated key: 1120; 32. For the tests alone: an envelope knows its KEM */
 size_t pl_hpke_seed_bytes(enum pl_hpke_kem kem);   /* randomness of one encapsulation: 64; 32 */
 
 struct pl_hpke_params {
@@ -78,11 +78,12 @@ PL_MUST_CHECK enum pl_err pl_hpke_seal(struct pl_hpke *hpke, const uint8_t *aad,
 PL_MUST_CHECK enum pl_err pl_hpke_open(struct pl_hpke *hpke, const uint8_t *aad, size_t aad_bytes, const uint8_t *sealed,
                                        size_t sealed_bytes, uint8_t *out);
 
-/* A secret for other use. PL_ERR_LIMIT: context over PL_HPKE_EXPORT_CONTEXT_BYTES_MAX or out over PL_HPKE_EXPORT_BYTES_MAX. */
+/* A secret for other use; here of the tests alone, whose vectors cover it. PL_ERR_LIMIT: context over PL_HPKE_EXPORT_CONTEXT_BYTES_MAX or out over PL_HPKE_EXPORT_BYTES_MAX. */
 PL_MUST_CHECK enum pl_err pl_hpke_export(const struct pl_hpke *hpke, const uint8_t *context, size_t context_bytes, uint8_t *out,
                                          size_t out_bytes);
 
-/* RFC 9180, section 6.1: one message by itself. */
+/* RFC 9180, section 6.1: one message by itself. Envelopes are sealed so; the tests alone open so, since an envelope
+ * decapsulates once and tries both modes. */
 PL_MUST_CHECK enum pl_err pl_hpke_seal_once(const struct pl_hpke_params *params, const uint8_t *public_key, const uint8_t *seed,
                                             const uint8_t *aad, size_t aad_bytes, const uint8_t *plain, size_t plain_bytes, uint8_t *enc,
                                             uint8_t *out);

@@ -198,8 +198,7 @@ uint64_t pl_engine_deadline_ms(const struct pl_engine *engine);
 
 /* --- looking in, for status and metrics --- */
 enum pl_session_state {
-	PL_SESSION_IDLE, PL_SESSION_DIAL, PL_SESSION_HANDSHAKE, PL_SESSION_HELLO, PL_SESSION_RECON, PL_SESSION_LIVE, PL_SESSION_DRAIN,
-	PL_SESSION_CLOSED, PL_SESSION_BACKOFF,
+	PL_SESSION_IDLE, PL_SESSION_DIAL, PL_SESSION_HANDSHAKE, PL_SESSION_HELLO, PL_SESSION_RECON, PL_SESSION_LIVE, PL_SESSION_BACKOFF,
 };
 const char *pl_session_state_name(enum pl_session_state state);
 

@@ -39,7 +39,7 @@ enum pl_frame_type {
 #define PL_FRAME_LAST 0x01u          /* FRONTIER, FRAG: the last of its run */
 #define PL_FRAME_FIRST 0x02u         /* FRAG: the first; its payload opens with u32 bytes of the whole */
 #define PL_FRAME_FLASH 0x04u         /* ENTRY, FRAG: travels in class 0 */
-#define PL_FRAME_CATCHUP 0x08u       /* ENTRY, FRAG: answers a WANT; paid for with credit; authenticated by a later entry of its chain */
+#define PL_FRAME_CATCHUP 0x08u       /* ENTRY, FRAG: answers a WANT; paid for with credit. Bulk may be authenticated by a later entry of its chain */
 
 /* Classes of traffic, in order of precedence. */
 enum pl_class { PL_CLASS_FLASH = 0, PL_CLASS_LANE0 = 1, PL_CLASS_LANE1 = 2, PL_CLASS_LANE2 = 3 };
@@ -73,7 +73,7 @@ PL_MUST_CHECK enum pl_err pl_item_read(const uint8_t bytes[PL_ITEM_BYTES], struc
 
 /* --- WANT: 24 bytes: u16 node, u8 lane, u8 flags, u32 generation, u64 from, u64 to --- */
 #define PL_WANT_BYTES 24
-#define PL_WANT_FULL 0x01u /* one entry, whatever has been sent of its lane: to prove or disprove a fork */
+#define PL_WANT_FULL 0x01u /* one entry, whatever has been sent of its lane: to prove or disprove a fork, or to repair what the disk has changed */
 struct pl_want {
 	uint16_t node;
 	uint8_t lane, flags;

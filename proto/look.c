@@ -15,8 +15,6 @@ const char *pl_session_state_name(enum pl_session_state state)
 	case PL_SESSION_HELLO: return "hello";
 	case PL_SESSION_RECON: return "recon";
 	case PL_SESSION_LIVE: return "live";
-	case PL_SESSION_DRAIN: return "drain";
-	case PL_SESSION_CLOSED: return "closed";
 	case PL_SESSION_BACKOFF: return "backoff";
 	}
 	return "unknown";

@@ -154,7 +154,7 @@ struct asked {
 struct session {
 	bool used;
 	uint16_t conn, peer;
-	enum pl_session_state state; /* HELLO, RECON, LIVE, DRAIN */
+	enum pl_session_state state; /* HELLO, RECON, LIVE */
 	uint64_t started_ms, since_ms; /* of the session; of its state */
 	uint64_t heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
 	uint32_t rtt_ms;
@@ -166,8 +166,6 @@ struct session {
 	uint8_t hello_root[PL_ID_BYTES];
 
 	struct pl_record_reader reader;
-	const uint8_t *plain; /* the record being worked off, NULL: none */
-	size_t plain_bytes;
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
 	uint32_t in_count, in_at, credit_owed;
