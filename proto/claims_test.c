@@ -28,6 +28,7 @@ Test(claims, a_head_that_goes_back_is_pointed_out_and_changes_nothing)
 	struct world *w = network();
 	struct member *eve = live(w, CHE);
 	static const uint64_t heads[] = { 3, 5, 5, 4, 4 };
+	struct pl_engine_counters counters;
 	struct pl_header h = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1 };
 
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -43,6 +44,8 @@ Test(claims, a_head_that_goes_back_is_pointed_out_and_changes_nothing)
 		member_run_ms(eve, 10);
 		cr_assert_eq(world_durable(w, CHE, EVE, 1), i + 1);
 		cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), i < 3 ? 0 : 1, "case %zu", i);
+		pl_engine_counters(world_engine(w, CHE), &counters);
+		cr_assert_eq(counters.heads_back, i < 3 ? 0 : 1, "case %zu", i);
 	}
 	member_free(eve);
 	world_free(w);

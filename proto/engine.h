@@ -228,7 +228,8 @@ uint64_t pl_engine_acked(const struct pl_engine *engine, uint16_t peer, uint16_t
 
 struct pl_engine_counters {
 	uint64_t entries_accepted, entries_refused, duplicates, forks, signatures_verified, catchup_batched;
-	uint64_t records_in, records_out, handshakes_ok, handshakes_failed, flash_forwarded, quota_waits, wants_sent, wants_timed_out;
+	uint64_t records_in, records_out, handshakes_ok, handshakes_failed, flash_forwarded, quota_waits, wants_sent, wants_timed_out,
+		heads_back, shares_filled;
 };
 void pl_engine_counters(const struct pl_engine *engine, struct pl_engine_counters *out);
 

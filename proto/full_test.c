@@ -227,3 +227,33 @@ Test(full, the_share_holds_in_catch_up_and_counts_only_what_is_kept)
 	cr_assert(world_durable(w, CHE, FIN, 2) >= 200 && world_durable(w, CHE, FIN, 2) <= 201, "%d", (int)world_durable(w, CHE, FIN, 2));
 	world_free(w);
 }
+
+Test(full, that_an_author_has_filled_its_share_is_said_once_until_there_is_room_again)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	struct pl_engine_counters counters;
+
+	room_for(w, CHE, PL_LANES, 1000);
+	const struct made first = author_next(w, &author, 2, 0, 1000), next = author_next(w, &author, 2, 0, 1000);
+	member_entry(eve, &first, 0);
+	member_flush(eve);
+	member_run_ms(eve, 50);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 1);
+	for (uint32_t round = 1; round <= 2; round++) {
+		for (int i = 0; i < 3; i++) {
+			member_entry(eve, &next, 0); /* although it is choked */
+			member_flush(eve);
+			member_run_ms(eve, 50);
+		}
+		cr_assert_eq(world_durable(w, CHE, EVE, 2), 1);
+		cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), round);
+		pl_engine_counters(world_engine(w, CHE), &counters);
+		cr_assert_eq(counters.shares_filled, round);
+		room_for(w, CHE, PL_LANES, 100000);
+		room_for(w, CHE, PL_LANES, 1000);
+	}
+	member_free(eve);
+	world_free(w);
+}

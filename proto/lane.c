@@ -114,8 +114,10 @@ void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct c
 	if (s && c->node == e->self)
 		pl_self_is_behind(e, s, c->header.lane, c->header.seq);
 	/* PROTOCOL: "A lane's head never goes back from one entry to a later one of the same feed." */
-	if (c->header.others[0].seq < lane->heads[0] || c->header.others[1].seq < lane->heads[1])
+	if (c->header.others[0].seq < lane->heads[0] || c->header.others[1].seq < lane->heads[1]) {
+		e->counters.heads_back++;
 		pl_note_entry(e, PL_NOTE_HEAD_BACK, s, c->node, c->header.lane, c->header.seq, "names an older head of another lane than the entry before it");
+	}
 	for (int i = 0; i < 2; i++)
 		lane->heads[i] = c->header.others[i].seq;
 	pl_lane_remember(lane, c);
@@ -246,6 +248,7 @@ static void share_note(struct pl_engine *e, const struct session *s, uint16_t no
 	if (lane->share_full || pl_has_room(e, node, number) || number >= e->lanes_with_room)
 		return;
 	lane->share_full = true;
+	e->counters.shares_filled++;
 	pl_note_entry(e, PL_NOTE_SHARE, s, node, number, lane->have_seq + 1, "the author's bulk has filled its share of the disk");
 }
 
@@ -418,7 +421,6 @@ void pl_lane_store_failed(struct pl_engine *e)
 		lane->have_gseq = lane->durable_gseq;
 		lane->have_bytes = lane->durable_bytes;
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
-		memset(lane->recent, 0, sizeof lane->recent);
 		memset(lane->heads, 0, sizeof lane->heads); /* what went with these is not counted against those that come again */
 	}
 	for (uint32_t i = 0; i < e->lanes_count; i++)

@@ -122,6 +122,10 @@ static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 	      counters.flash_forwarded);
 	value(metrics, "parley_quota_waits_total", PL_METRIC_COUNTER, "Times that an author's entries had to wait for its quota.",
 	      counters.quota_waits);
+	value(metrics, "parley_author_shares_filled_total", PL_METRIC_COUNTER, "Times that an author's bulk has filled its share of the disk.",
+	      counters.shares_filled);
+	value(metrics, "parley_heads_back_total", PL_METRIC_COUNTER, "Entries that name an older head of another lane than the one before them.",
+	      counters.heads_back);
 	value(metrics, "parley_wants_total", PL_METRIC_COUNTER, "Times that another node was asked for entries.", counters.wants_sent);
 	value(metrics, "parley_wants_timed_out_total", PL_METRIC_COUNTER, "Times that it did not send them.", counters.wants_timed_out);
 	value(metrics, "parley_received_records_total", PL_METRIC_COUNTER, "Records from all links.", counters.records_in);
