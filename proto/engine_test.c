@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
+#include "proto/state.h"
 #include "tests/story.h"
 
 Test(engine, links_come_up)
@@ -300,6 +301,28 @@ Test(engine, lanes_share_a_link_eight_to_four_to_one)
 	cr_assert_gt(after[2], 10);
 	cr_assert(after[0] > 6 * after[2] && after[0] < 10 * after[2] && after[1] > 3 * after[2] && after[1] < 5 * after[2], "%d %d %d", (int)after[0],
 	          (int)after[1], (int)after[2]);
+	world_free(w);
+}
+
+/* What a lane has sent does not count against it for ever: when it has had nothing to say, it begins anew. */
+Test(engine, a_lane_that_was_idle_owes_nothing)
+{
+	struct world *w = chain();
+	static uint8_t body[100000];
+	struct pl_engine *e = world_engine(w, FIN);
+	const struct session *s = &e->sessions[e->peers[CHE].session];
+	bool has_owed = false;
+
+	world_rate(w, 1000000);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+	world_submit_bulk(w, FIN, 200, 2000);
+	for (int ms = 0; ms < 2000; ms++) {
+		world_run_ms(w, 1);
+		has_owed |= s->out[PL_CLASS_LANE0].deficit < 0;
+	}
+	cr_assert(has_owed);
+	cr_assert_eq(world_durable(w, CHE, FIN, 0), 1);
+	cr_assert_eq(s->out[PL_CLASS_LANE0].deficit, 0);
 	world_free(w);
 }
 

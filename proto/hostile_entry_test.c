@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/labels.h"
+#include "proto/state.h"
 #include "tests/hostile.h"
 
 /* --- what is not authentic --- */
@@ -157,6 +158,29 @@ Test(hostile_entry, gseq_does_not_go_back_nor_stand_still)
 			world_free(w);
 		}
 	}
+}
+
+/* Nor in bulk that answers a WANT, where the last of a run vouches for the rest. */
+Test(hostile_entry, gseq_does_not_go_back_within_a_run)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct pl_header h = { .lane = 2, .kind = PL_KIND_INDICATORS, .generation = 1 };
+	static const uint64_t gseqs[] = { 50, 51, 51, 60 };
+	struct made run[4];
+
+	for (size_t i = 0; i < 4; i++) {
+		h.seq = i + 1;
+		h.gseq = gseqs[i];
+		run[i] = make_entry(w, EVE, h, "x", 1);
+		memcpy(h.prev, run[i].id, PL_ID_BYTES);
+	}
+	announce(eve, &run[3]);
+	check_asked(eve, &run[3], 1);
+	answer(eve, run, 4);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 2);
+	member_free(eve);
+	world_free(w);
 }
 
 Test(hostile_entry, headers_that_no_author_may_sign_are_refused_although_one_has)
@@ -347,6 +371,27 @@ Test(hostile_entry, runs_that_come_to_nothing_leave_nothing_behind)
 	world_submit_bulk(w, FIN, 50, 1000);
 	member_run_ms(eve, 500);
 	cr_assert_eq(world_durable(w, SGP, FIN, 2), 50);
+	member_free(eve);
+	world_free(w);
+}
+
+/* Each entry of it is tried twice, as the head of a run and by itself. */
+Test(hostile_entry, a_run_that_comes_to_nothing_holds_nothing_else_up)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct author author = { .node = EVE };
+	struct made run[60];
+
+	for (size_t i = 0; i < 59; i++)
+		run[i] = author_next(w, &author, 2, 0, 20);
+	run[59] = next_spoilt(w, &author, 2);
+	announce(eve, &run[59]);
+	check_asked(eve, &run[59], 1);
+	answer(eve, run, 60);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), 59);
+	cr_assert_geq(world_tick_verified(w, CHE), PL_VERIFY_SLICE);
+	cr_assert_leq(world_tick_verified(w, CHE), PL_VERIFY_SLICE + 1);
 	member_free(eve);
 	world_free(w);
 }

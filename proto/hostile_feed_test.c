@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
+#include "proto/state.h"
 #include "tests/hostile.h"
 
 /* --- malformed --- */
@@ -319,6 +320,31 @@ Test(hostile_feed, a_flash_that_comes_early_waits_for_what_is_before_it)
 		cr_assert_lt(world_durable_at(w, FIN, EVE, 0, 4) - start, 430, "order %zu: after %d ms", i,
 		             (int)(world_durable_at(w, FIN, EVE, 0, 4) - start));
 		cr_assert_eq(world_durable_at(w, CHE, EVE, 0, 4) - start, 207, "order %zu: %d", i, (int)(world_durable_at(w, CHE, EVE, 0, 4) - start));
+		member_free(eve);
+		world_free(w);
+	}
+}
+
+Test(hostile_feed, a_flash_that_comes_too_early_is_not_waited_with)
+{
+	for (int too_early = 0; too_early < 2; too_early++) {
+		struct world *w = network();
+		struct member *eve = live(w, CHE);
+		struct author author = { .node = EVE };
+		const size_t before = PL_FLASH_AHEAD_MAX - 1 + (size_t)too_early;
+		struct made made[PL_FLASH_AHEAD_MAX];
+
+		for (size_t i = 0; i < before; i++)
+			made[i] = author_next(w, &author, 0, 0, 20);
+		const struct made flash = author_next(w, &author, 0, PL_FLAG_FLASH, 20);
+		member_entry(eve, &flash, PL_FRAME_FLASH);
+		member_flush(eve);
+		member_run_ms(eve, 5);
+		for (size_t i = 0; i < before; i++)
+			member_entry(eve, &made[i], 0);
+		member_flush(eve);
+		member_run_ms(eve, 50);
+		cr_assert_eq(world_durable(w, CHE, EVE, 0), PL_FLASH_AHEAD_MAX, "%d", too_early);
 		member_free(eve);
 		world_free(w);
 	}

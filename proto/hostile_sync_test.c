@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "proto/state.h"
 #include "tests/hostile.h"
 
 /* --- acknowledging --- */
@@ -529,4 +530,55 @@ Test(hostile_sync, a_new_session_starts_from_nothing)
 	cr_assert_eq(world_durable(w, CHE, EVE, 2), 1);
 	member_free(eve);
 	world_free(w);
+}
+
+Test(hostile_sync, nobody_is_pushed_its_own_feed)
+{
+	struct world *w = network();
+	struct member *at_che = live(w, CHE), *at_fin = live(w, FIN);
+	struct author author = { .node = EVE };
+	const struct made made = author_next(w, &author, 1, 0, 20);
+
+	member_entry(at_fin, &made, 0);
+	member_flush(at_fin);
+	member_run_ms(at_che, 200);
+	cr_assert_eq(world_durable(w, CHE, EVE, 1), 1);
+	cr_assert_eq(member_copies(at_che, EVE, 1, 1), 0);
+	cr_assert_eq(member_told(at_che, PL_FRAME_ACK, EVE, 1), 1, "it is told that it is here");
+	member_free(at_che);
+	member_free(at_fin);
+	world_free(w);
+}
+
+Test(hostile_sync, of_those_that_have_announced_as_much_the_fastest_is_asked)
+{
+	for (int slow = 0; slow < 2; slow++) {
+		struct world *w = world_new(4, 1);
+		struct pl_want want;
+		struct member *members[2];
+
+		world_play(w, SGP);
+		world_play(w, EVE);
+		world_start(w);
+		for (int i = 0; i < 2; i++) {
+			members[i] = member_dial(w, i == 0 ? SGP : EVE, CHE);
+			cr_assert_not_null(members[i]);
+			member_go_live(members[i]);
+			member_forget(members[i]);
+		}
+		struct pl_engine *e = world_engine(w, CHE);
+		e->sessions[e->peers[SGP].session].rtt_ms = slow == 0 ? 200 : 10;
+		e->sessions[e->peers[EVE].session].rtt_ms = slow == 1 ? 200 : 10;
+		for (int i = 0; i < 2; i++) {
+			member_item(members[i], PL_FRAME_HAVE, 0, FIN, 1, 5, NULL);
+			member_flush(members[i]);
+		}
+		member_run_ms(members[0], 100);
+		member_listen(members[1]);
+		cr_assert(member_asked(members[!slow], FIN, 1, &want), "slow: %d", slow);
+		cr_assert_not(member_asked(members[slow], FIN, 1, &want), "slow: %d", slow);
+		member_free(members[0]);
+		member_free(members[1]);
+		world_free(w);
+	}
 }

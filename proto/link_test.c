@@ -245,6 +245,25 @@ Test(link, a_link_that_goes_silent_is_given_up_within_40_s)
 	world_free(w);
 }
 
+Test(link, a_session_is_renewed_after_4_gib)
+{
+	for (int way = 0; way < 2; way++) {
+		struct world *w = chain();
+		struct pl_engine *e = world_engine(w, FIN);
+		struct session *s = &e->sessions[e->peers[CHE].session];
+		const uint32_t dials = world_dials(w, FIN);
+
+		*(way ? &s->writer.bytes : &s->reader.stream.bytes) = PL_SESSION_BYTES_MAX;
+		world_run_ms(w, 15000);
+		cr_assert_eq(world_dials(w, FIN), dials + 1);
+		cr_assert_eq(world_notes(w, CHE, PL_NOTE_LINK_LOST), 1);
+		cr_assert(e->peers[CHE].session != PL_NONE16 && e->sessions[e->peers[CHE].session].state == PL_SESSION_LIVE);
+		world_run_ms(w, 60000);
+		cr_assert_eq(world_dials(w, FIN), dials + 1, "and counts from nothing again");
+		world_free(w);
+	}
+}
+
 Test(link, a_session_is_renewed_after_an_hour)
 {
 	struct world *w = chain();

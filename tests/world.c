@@ -83,7 +83,13 @@ enum pl_err world_step(struct world *w, uint16_t node, struct pl_event *event)
 	event->now_ms = w->now_ms;
 	event->wall_ms = world_wall(w);
 	draw(w, event->seed);
-	enum pl_err err = pl_engine_step(w->nodes[node].engine, event);
+	struct node *n = &w->nodes[node];
+	struct pl_engine_counters before, after;
+	pl_engine_counters(n->engine, &before);
+	enum pl_err err = pl_engine_step(n->engine, event);
+	pl_engine_counters(n->engine, &after);
+	if (event->type == PL_EV_TICK && after.signatures_verified - before.signatures_verified > n->tick_verified)
+		n->tick_verified = after.signatures_verified - before.signatures_verified;
 	effects(w, node);
 	return err;
 }
@@ -583,6 +589,7 @@ const char *world_last_detail(const struct world *w, uint16_t node, enum pl_note
 }
 uint32_t world_forks(const struct world *w, uint16_t node) { return w->nodes[node].forks; }
 uint32_t world_dials(const struct world *w, uint16_t node) { return w->nodes[node].dials_count; }
+uint64_t world_tick_verified(const struct world *w, uint16_t node) { return w->nodes[node].tick_verified; }
 uint32_t world_loads(const struct world *w, uint16_t node) { return w->nodes[node].loads_count; }
 
 void world_play(struct world *w, uint16_t node) { w->nodes[node].played = true; }

@@ -74,6 +74,8 @@ uint32_t world_notes(const struct world *world, uint16_t node, enum pl_note_code
 const char *world_last_detail(const struct world *world, uint16_t node, enum pl_note_code code);
 uint32_t world_forks(const struct world *world, uint16_t node);
 uint32_t world_dials(const struct world *world, uint16_t node); /* how often it has dialled */
+/* The most signatures that it has verified itself in one PL_EV_TICK. */
+uint64_t world_tick_verified(const struct world *world, uint16_t node);
 uint32_t world_loads(const struct world *world, uint16_t node); /* how often it has read from its store */
 
 /* Raw access for hostile peers: a connection that the test itself speaks on. tests/member.h speaks the protocol on one. */

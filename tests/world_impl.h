@@ -98,6 +98,7 @@ struct node {
 	uint8_t fork[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
 	bool forked[WORLD_NODES_MAX];
 	bool played;
+	uint64_t tick_verified; /* the most */
 };
 
 struct world {
