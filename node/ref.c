@@ -22,15 +22,18 @@ enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, str
 
 	if (!slash || (size_t)(slash - text) >= sizeof(name) || slash == text)
 		return PL_ERR_FORMAT;
-	memcpy(name, text, (size_t)(slash - text));
+	for (size_t i = 0; i < (size_t)(slash - text); i++)
+		name[i] = text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 'a' + 'A') : text[i];
 	name[slash - text] = '\0';
-	if (slash[1] < '0' || slash[1] >= '0' + PL_LANES || slash[2] != '/' || slash[3] < '1' || slash[3] > '9')
+	if (slash[1] < '0' || slash[1] >= '0' + PL_LANES || slash[2] != '/' || slash[3] == '\0')
 		return PL_ERR_FORMAT;
 	for (const char *p = slash + 3; *p; p++) {
 		if (*p < '0' || *p > '9' || seq > (UINT64_MAX - 9) / 10)
 			return PL_ERR_FORMAT;
 		seq = seq * 10 + (uint64_t)(*p - '0');
 	}
+	if (seq == 0)
+		return PL_ERR_FORMAT;
 	const uint16_t node = pl_charter_find_name(charter, name);
 	if (node == PL_NODE_NONE)
 		return PL_ERR_UNKNOWN;

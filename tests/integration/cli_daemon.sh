@@ -62,6 +62,11 @@ bad 2 'one line of 1 to 64 bytes' "${s[@]}" read "$ref" --operator $'a\nb'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
 ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
+for written in "${ref,,}" "FIN/0/00${ref##*/}"; do
+  ok "\"id\":\"$id\"" "${s[@]}" read "$written" --json
+  ok "$id" "${f[@]}" receipts "$written"
+  ok '' "${f[@]}" inbox --box all --after "$written"
+done
 run "${s[@]}" inbox --unread
 grep -q "$ref" out && fail 'a message that was read is listed as unread'
 ok '^FLASH +1 not accepted yet: `parley inbox --unaccepted --precedence flash`$' "${s[@]}" status
@@ -216,7 +221,7 @@ ok "^\\{\"accepted\":0,\"duplicates\":$objects,\"rejected\":\\[\\],\"refs\":\\[\
 for state in CHE SGP; do eventually "\"total\":$objects\\}" --dir $state indicator list --json --limit 1000; done
 [ "$(grep -o '"sha256"' out | wc -l)" -eq "$objects" ] || fail 'list does not list every object'
 ok '^report +TIDEGATE' "${s[@]}" indicator list --type report
-ok '^campaign +TIDEGATE +FIN +GREEN' "${s[@]}" indicator list --author FIN --tlp green --search tidegate --limit 1000
+ok '^campaign +TIDEGATE +FIN +GREEN' "${s[@]}" indicator list --author fin --tlp green --search tidegate --limit 1000
 ok '^TYPE' "${s[@]}" indicator list --type nothing-of-the-kind
 ok '^\{"id":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487","type"' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta
 # byte for byte: this object stands on one line of the sample
