@@ -124,7 +124,7 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 		return 507;
 	case PL_ERR_FORK:
 		*code = "feed_frozen";
-		*hint = "Other nodes hold entries of this node that it lacks itself: it was restored from a copy. OPERATING.md, \"Backups\".";
+		*hint = "This feed is frozen: other nodes hold entries of this node that it lacks itself, since it was restored from a copy. OPERATING.md, \"Backups\".";
 		return 409;
 	case PL_ERR_EXPIRED:
 		*code = "certificate_invalid";

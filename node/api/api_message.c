@@ -215,9 +215,8 @@ static void reply_message(const struct call *call)
 {
 	const struct pl_message *message = &call->row.message;
 	json_t *item = pl_message_item(call->hotline, &call->row, call->states, call->states_count);
-	json_t *more = json_pack("{so so so so so}", "text", pl_api_text(&message->text), "reply_to",
-	                         message->has_reply_to ? pl_api_hex(message->reply_to, sizeof(message->reply_to)) : json_null(), "expires",
-	                         pl_api_time(message->expires_ms), "operator", pl_api_text(&message->operator_name), "attachments",
+	json_t *more = json_pack("{so so so so}", "text", pl_api_text(&message->text), "reply_to",
+	                         message->has_reply_to ? pl_api_hex(message->reply_to, sizeof(message->reply_to)) : json_null(), "operator", pl_api_text(&message->operator_name), "attachments",
 	                         attachments_json(call));
 	if (item && more)
 		json_object_update(item, more);

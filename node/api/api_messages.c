@@ -33,13 +33,13 @@ json_t *pl_message_item(const struct pl_hotline *hotline, const struct pl_messag
 	}
 	/* PROTOCOL: "Where they differ from the entry's author and time, by more than a minute, the reader says so." */
 	uint64_t apart_ms = row->sent_ms > row->entry_ms ? row->sent_ms - row->entry_ms : row->entry_ms - row->sent_ms;
-	return json_pack("{so so so ss ss so so ss so so so sb so sb sb si sb so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
+	return json_pack("{so so so ss ss so so ss so so so sb so so sb sb si sb so}", "id", pl_api_hex(row->id, sizeof(row->id)), "ref",
 	                 pl_api_ref(charter, row->node, row->lane, row->seq), "entry_id",
 	                 pl_api_hex(row->entry_id, sizeof(row->entry_id)), "box", row->box == PL_BOX_IN ? "in" : "out", "from",
 	                 row->message.sender, "to", recipients_json(&row->message, 0), "info", recipients_json(&row->message, 1), "precedence",
 	                 pl_precedence_name(row->precedence), "subject", pl_api_text(&row->message.subject), "sent", pl_api_time(row->sent_ms),
 	                 "entry_time", pl_api_time(row->entry_ms), "times_differ", apart_ms > TIMES_APART_MS_MAX, "received",
-	                 pl_api_time(row->received_ms), "unread", row->unread, "accepted", row->accepted, "attachments",
+	                 pl_api_time(row->received_ms), "expires", pl_api_time(row->message.expires_ms), "unread", row->unread, "accepted", row->accepted, "attachments",
 	                 row->attachments, "exercise", row->exercise, "receipts", receipts);
 }
 

@@ -103,7 +103,7 @@ static void disclose_done(struct pl_job *job)
 		reply_proof(disclosure);
 	else if (err == PL_OK)
 		pl_reply_error(disclosure->request, 410, "body_dropped", NULL, "the body of %s is no longer kept here", disclosure->name);
-	else if (err == PL_ERR_UNKNOWN || err == PL_ERR_REFUSED || err == PL_ERR_EXISTS || err == PL_ERR_STATE)
+	else if (err == PL_ERR_UNKNOWN || err == PL_ERR_VERSION || err == PL_ERR_REFUSED || err == PL_ERR_EXISTS || err == PL_ERR_STATE)
 		pl_hotline_reply_missing(disclosure->request, err, disclosure->name);
 	else
 		pl_api_reply_failed(disclosure->request, err, "the proof cannot be made");

@@ -212,11 +212,14 @@ static const struct known_error {
 	const char *hint; /* NULL: the API's own */
 } known_errors[] = {
 	{ "unknown_message", PL_EXIT_UNKNOWN, "`parley inbox --box all` lists the messages that this node can show" },
+	{ "not_a_message", PL_EXIT_UNKNOWN, "`parley feed` lists the entries and their kinds; `parley inbox --box all` lists the messages" },
 	{ "bad_id", PL_EXIT_INPUT, "a message is named by its reference (FIN/0/17), or by its id or six or more digits that it begins with" },
 	{ "ambiguous_id", PL_EXIT_UNKNOWN, NULL },
 	{ "unknown_recipient", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes of the members" },
 	{ "unknown_node", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
 	{ "unknown_author", PL_EXIT_UNKNOWN, "`parley peers` lists the nodes" },
+	{ "unknown_entry", PL_EXIT_UNKNOWN, "`parley feed` lists the entries that are held here" },
+	{ "unknown_attachment", PL_EXIT_INPUT, "send it again: an upload is kept for an hour" },
 	{ "incomplete", PL_EXIT_TIMEOUT, "`parley attachment … --wait` waits for the rest" },
 	{ "audience_too_wide", PL_EXIT_REFUSED, NULL },
 	{ "damaged_attachment", PL_EXIT_UNVERIFIED, NULL },

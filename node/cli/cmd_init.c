@@ -30,10 +30,11 @@ static void note_made(const struct pl_cli *cli, struct folder *folder, const cha
 		pl_out_field("made", "%s (%s)", path, what);
 }
 
-static enum pl_exit make_folder(const struct pl_cli *cli, const char *dir)
+static enum pl_exit make_folder(const struct pl_cli *cli, const char *dir, bool *is_new)
 {
 	struct stat st;
-	if (mkdir(dir, 0700) == 0)
+	*is_new = mkdir(dir, 0700) == 0;
+	if (*is_new)
 		return PL_EXIT_OK;
 	if (errno != EEXIST)
 		return pl_error(cli, errno == ENOENT ? PL_EXIT_UNKNOWN : PL_EXIT_FAILED, errno == ENOENT ? "make the folders above it first" : NULL,
@@ -200,8 +201,9 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 		exit = pl_paper_check_name(cli, "label of a node", label);
 	if (exit == PL_EXIT_OK)
 		exit = check_addresses(cli, args);
+	bool is_new = false;
 	if (exit == PL_EXIT_OK)
-		exit = make_folder(cli, cli->dir);
+		exit = make_folder(cli, cli->dir, &is_new);
 	if (exit != PL_EXIT_OK)
 		return exit;
 	struct folder folder = {
@@ -218,6 +220,8 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 	if (exit == PL_EXIT_OK && pl_args_has(args, "charter"))
 		exit = install_charter(cli, args, &folder, &charter, name);
 	if (exit != PL_EXIT_OK) {
+		if (is_new)
+			(void)rmdir(cli->dir); /* if nothing came into it */
 		json_decref(folder.made);
 		return exit;
 	}

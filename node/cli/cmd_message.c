@@ -14,6 +14,7 @@
 #define PAGE 200
 #define SHORT_ID_CHARS 8
 #define ASK_MS_MAX 10000
+#define CLOCKS_DIFFER_MS 60000
 
 /* --- what messages look like --- */
 
@@ -33,6 +34,12 @@ enum pl_style pl_precedence_style(const char *precedence)
 	}
 }
 
+bool pl_clocks_differ(const json_t *message)
+{
+	int64_t sent_ms, received_ms;
+	return pl_json_time(message, "sent", &sent_ms) && pl_json_time(message, "received", &received_ms) && sent_ms - received_ms > CLOCKS_DIFFER_MS;
+}
+
 /* --- inbox --- */
 
 static char *state_of(const json_t *message)
@@ -40,11 +47,15 @@ static char *state_of(const json_t *message)
 	const char *node;
 	json_t *state;
 	char *line = pl_format("%s", "");
+	int64_t expires_ms;
+	const char *expired = pl_json_time(message, "expires", &expires_ms) && expires_ms < pl_now_ms() ? ", EXPIRED" : "";
 	if (strcmp(pl_json_text(message, "box"), "out") != 0)
-		return pl_format(json_is_true(json_object_get(message, "unread")) ? "unread" :
-		                 json_is_true(json_object_get(message, "accepted")) ? "accepted" : "read");
+		return pl_format("%s%s", json_is_true(json_object_get(message, "unread")) ? "unread" :
+		                 json_is_true(json_object_get(message, "accepted")) ? "accepted" : "read", expired);
 	json_object_foreach(json_object_get(message, "receipts"), node, state)
 		line = pl_format("%s%s%s %s", line, line[0] == '\0' ? "" : ", ", node, json_is_string(state) ? json_string_value(state) : "?");
+	if (expired[0] != '\0')
+		line = pl_format("%s%s", line, line[0] == '\0' ? expired + 2 : expired);
 	return line;
 }
 
@@ -159,7 +170,7 @@ static void print_message(const json_t *m)
 		pl_out(": its entry was signed at %s\n", pl_time_full(entry_ms));
 	}
 	if (pl_json_time(m, "received", &received_ms))
-		pl_out_field("RECEIVED", "%s", pl_time_full(received_ms));
+		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), pl_clocks_differ(m) ? ": before it was sent; clocks differ" : "");
 	if (reply_to[0] != '\0')
 		pl_out_field("REFERENCE", "%s", reply_to);
 	if (pl_json_time(m, "expires", &expires_ms))

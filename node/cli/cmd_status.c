@@ -310,6 +310,8 @@ static enum pl_exit run_feed(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(json_pack("{s:O, s:O}", "entries", entries, "next", next));
 	} else if (exit == PL_EXIT_OK) {
 		print_feed(entries);
+		if (json_array_size(entries) == 0)
+			pl_remark(cli, "no entry");
 		if (json_is_integer(next))
 			pl_remark(cli, "there are more: --after %llu", (unsigned long long)json_integer_value(next));
 	}

@@ -69,7 +69,7 @@ static enum pl_err prepare_work(struct pl_job *job, sqlite3 *db)
 		if (err == PL_OK)
 			err = pl_message_load(hotline, db, n, &row);
 		if (err != PL_OK) {
-			if (err == PL_ERR_UNKNOWN || err == PL_ERR_REFUSED || err == PL_ERR_EXISTS || err == PL_ERR_DECRYPT)
+			if (err == PL_ERR_UNKNOWN || err == PL_ERR_VERSION || err == PL_ERR_REFUSED || err == PL_ERR_EXISTS || err == PL_ERR_DECRYPT)
 				snprintf(job->why, sizeof(job->why), "reply_to");
 			return err;
 		}

@@ -233,7 +233,7 @@ enum pl_err pl_message_find(sqlite3 *db, const struct pl_message_key *key, uint6
 	if (err != PL_OK)
 		return err;
 	if (value != PL_KIND_MESSAGE)
-		return PL_ERR_UNKNOWN;
+		return PL_ERR_VERSION; /* that stands for "another kind" here: no query gives it */
 	if (key->ref.seq <= key->opened_seq)
 		return PL_ERR_REFUSED;
 	err = find_in(db, "SELECT seq FROM applied WHERE node = ?1 AND lane = ?2", key, &value);
@@ -283,6 +283,10 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 		               "\"%s\" names no message", name);
 		return;
 	case PL_ERR_UNKNOWN: pl_reply_error(request, 404, "unknown_message", see_inbox, "there is no message %s here", name); return;
+	case PL_ERR_VERSION:
+		pl_reply_error(request, 404, "not_a_message", "GET /v1/feed lists the entries held here and their kinds.",
+		               "%s is held here, and is no message: an entry of another kind", name);
+		return;
 	case PL_ERR_REFUSED:
 		pl_reply_error(request, 403, "not_a_recipient", NULL, "%s is held here and relayed, but it is sealed to others: none of this"
 		                                                      " node's keys opens it", name);
@@ -301,7 +305,6 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 	case PL_OK:
 	case PL_ERR_SHORT:
 	case PL_ERR_LIMIT:
-	case PL_ERR_VERSION:
 	case PL_ERR_SIGNATURE:
 	case PL_ERR_CHAIN:
 	case PL_ERR_FORK:

@@ -89,6 +89,7 @@ bad 5 'fin-root.pub: exists already' key show fin-root.key --pub fin-root.pub --
 # --- init ---
 bad 2 'needs --dir' init --state FIN "${p[@]}"
 bad 2 'says whose node' init --dir fin "${p[@]}"
+absent fin
 bad 6 'three capitals' init --state fin --dir fin "${p[@]}"
 absent fin/node.key
 bad 6 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"

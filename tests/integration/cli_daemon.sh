@@ -25,6 +25,8 @@ ok '^\{"peers":\[' "${f[@]}" peers --json
 eventually '^SGP/0/1 +epoch-key' "${f[@]}" feed
 ok '^FIN/0/1 +epoch-key' "${f[@]}" feed --author FIN
 ok '^\{"entries":\[.*"ref":"FIN/0/1".*\],"next":null\}$' "${f[@]}" feed --author FIN --lane 0 --json
+run "${f[@]}" feed --author EST
+[ "$code" -eq 0 ] && grep -q '^parley: no entry$' err || fail 'a feed of nothing is not told'
 bad 2 'go with --author' "${f[@]}" feed --lane 0
 bad 2 'goes with --lane' "${f[@]}" feed --author FIN --after 3
 bad 4 'SWE' "${f[@]}" feed --author SWE
@@ -88,6 +90,8 @@ bad 5 'sealed to others' "${c[@]}" read "$ref"
 bad 5 'sealed to others' "${c[@]}" read "$ref" --peek
 bad 5 'own member' "${f[@]}" accept "$ref"
 bad 4 'no message FIN/0/999' "${s[@]}" read FIN/0/999
+bad 4 'FIN/0/1 is held here, and is no message' "${s[@]}" read FIN/0/1
+bad 4 'FIN/0/1 is held here, and is no message' "${s[@]}" export FIN/0/1 -o no.proof
 bad 2 'an empty one was given' "${s[@]}" read ''
 bad 4 'no message' "${s[@]}" receipts 00000000
 bad 6 'names no message' "${s[@]}" read "${id:0:2}"
@@ -158,6 +162,10 @@ run "${f[@]}" send --to SGP --subject 'File alone' --attach part.bin
 echo later >later
 input=later run "${f[@]}" send --to SGP --subject 'Not read' --wait read --timeout 1
 [ "$code" -eq 8 ] && grep -q 'not read yet by SGP' err && grep -q '^sent ' out || fail 'send --wait does not end in time'
+
+input=later ok '' "${f[@]}" send --to SGP --subject 'Short-lived' --expires 1s --quiet
+eventually 'Short-lived .*unread, EXPIRED$' "${s[@]}" inbox
+eventually 'Short-lived .*EXPIRED$' "${f[@]}" inbox --box out
 
 # --- events ---
 "$parley" "${s[@]}" watch --event message --count 2 --timeout 30 --json >watch.out 2>&1 &
