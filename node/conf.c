@@ -194,6 +194,8 @@ static enum pl_err read_line(struct pl_conf_reader *reader, char *line, size_t l
 		equals--;
 	*equals = '\0';
 
+	if (*name == '\0')
+		return pl_conf_fail(reader, "there is no key in front of the =; expected key = value");
 	const struct pl_conf_entry *key = find_key(name);
 	if (!key) {
 		(void)fail_unknown(reader, name);

@@ -21,6 +21,7 @@
 
 struct pl_peer_conf { /* peer = CHE 192.0.2.7:7100: dial this node there, whatever the charter says; a second line adds an address */
 	char node_name[8];
+	unsigned line; /* of the file */
 	char address[PL_ADDRESS_BYTES_MAX + 1];
 	char courier_key_file[PL_PATH_BYTES_MAX]; /* peer = CHE 192.0.2.7:7100 courier=FILE; empty: none */
 };

@@ -154,7 +154,7 @@ Test(conf, errors_name_file_line_and_what_was_expected)
 	cr_assert_str_eq(complaint("Log-Level = info\n", 1), "Log-Level is not a key; did you mean log_level?");
 	cr_assert_str_eq(complaint("quota_lane3_bytes_burst = 5\n", 1), "quota_lane3_bytes_burst is not a key; did you mean quota_lane0_bytes_burst?");
 	cr_assert_str_eq(complaint("\x7f\xe2\x80\xae = 5\n", 1), "\\x7f\\u{202e} is not a key; OPERATING.md, \"Configuration\", lists them");
-	cr_assert_str_eq(complaint("= 5", 1), " is not a key; OPERATING.md, \"Configuration\", lists them");
+	cr_assert_str_eq(complaint("= 5", 1), "there is no key in front of the =; expected key = value");
 	cr_assert_str_eq(complaint("dial = charter\n#\ndial = charter", 3), "dial stands here and in line 1; expected it once");
 	cr_assert_str_eq(complaint("dial = all", 1), "dial = all: expected charter or configured");
 	cr_assert_str_eq(complaint("log_level = loud", 1), "log_level = loud: expected error, warning, info or debug");

@@ -230,6 +230,7 @@ static enum pl_err set_peer(struct pl_conf_reader *reader, const struct pl_conf_
 		return pl_conf_fail(reader, "peer = %s: more than %d peer lines", pl_conf_show(whole).text, PL_NODES_MAX);
 	struct pl_peer_conf *peer = &conf->peers[conf->peers_count++];
 	memset(peer, 0, sizeof(*peer));
+	peer->line = reader->line;
 	strcpy(peer->node_name, name);
 	strcpy(peer->address, address ? address : "");
 	strcpy(peer->courier_key_file, courier_file);

@@ -62,6 +62,22 @@ static void restore_fork(void *ctx, uint16_t node, const uint8_t header_a[PL_ENT
 		pl_core_event(restore->core, &event);
 }
 
+/* All of the members whose signatures the charter lacks, so that nobody asks for them one by one. */
+static void name_unsigned(struct pl_core *core, const char *first, char *why, size_t why_max)
+{
+	bool signed_by[PL_MEMBERS_MAX] = { false };
+	char at[PL_MEMBER_CODE_BYTES + 1];
+	int length = snprintf(why, why_max, "%s: the charter lacks valid signatures of ", core->conf->charter_file);
+	size_t count = 0;
+
+	if (pl_charter_read_unsigned(core->charter_document, core->charter_document_bytes, core->charter, signed_by, at) == PL_OK)
+		for (uint16_t i = 0; i < core->charter->members_count && length > 0 && (size_t)length < why_max; i++)
+			if (!signed_by[i])
+				length += snprintf(why + length, why_max - (size_t)length, "%s%s", count++ == 0 ? "" : ", ", core->charter->members[i].code);
+	if (length > 0 && (size_t)length < why_max)
+		snprintf(why + length, why_max - (size_t)length, "%s; see: parley charter verify", count > 0 ? "" : first[0] ? first : "a founder");
+}
+
 static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 {
 	char at[PL_MEMBER_CODE_BYTES + 1] = "", file_why[256];
@@ -78,8 +94,7 @@ static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 	core->charter = calloc(1, sizeof *core->charter);
 	err = core->charter ? pl_charter_read(document, count, core->charter, at) : PL_ERR_MEMORY;
 	if (err == PL_ERR_SIGNATURE)
-		snprintf(why, why_max, "%s: the charter lacks valid signatures of %s; see: parley charter verify", core->conf->charter_file,
-		         at[0] ? at : "a founder");
+		name_unsigned(core, at, why, why_max);
 	else if (err != PL_OK)
 		snprintf(why, why_max, "%s: not a valid charter (%s%s%s)", core->conf->charter_file, pl_err_str(err), at[0] ? ", at " : "", at);
 	return err;
@@ -143,7 +158,7 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 		const struct pl_peer_conf *peer = &core->conf->peers[i];
 		const uint16_t node = pl_charter_find_name(core->charter, peer->node_name);
 		if (node == PL_NODE_NONE || node == core->self) {
-			snprintf(why, why_max, "%s/parley.conf: peer %s %s", core->conf->dir, peer->node_name,
+			snprintf(why, why_max, "%s/parley.conf:%u: peer = %s %s", core->conf->dir, peer->line, peer->node_name,
 			         node == core->self ? "is this node itself" : "is not in the charter; expected a node's name such as CHE or CHE.2");
 			return PL_ERR_UNKNOWN;
 		}

@@ -296,7 +296,8 @@ enum pl_err pl_epoch_new(struct pl_core *core, struct pl_applier *applier, struc
 		err = pl_epoch_ack_load(epoch, db);
 	if (err != PL_OK) {
 		if (err == PL_ERR_DECRYPT)
-			snprintf(why, why_max, "the encryption keys do not open with this node's key: %s.epoch and the key file do not belong together",
+			snprintf(why, why_max, "the encryption keys do not open with this node's key: %s.epoch and the key file do not belong together; put the"
+			         " one back that belongs to the other, or see OPERATING.md, \"Backups\"",
 			         pl_core_conf(core)->store_file);
 		else if (why[0] == '\0')
 			snprintf(why, why_max, "the encryption keys cannot be read from the store: %s", pl_err_str(err));

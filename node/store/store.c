@@ -24,9 +24,9 @@ static enum pl_err say_sql(const struct pl_store *store, char *why, size_t why_m
 	switch (sqlite3_errcode(store->db) & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return pl_why(why, why_max, PL_ERR_REFUSED, "%s is in use by another process.", store->path);
-	case SQLITE_NOTADB: return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is not a Parley store.", store->path);
+	case SQLITE_NOTADB: return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is not a Parley store. Has `store` in parley.conf the right name? If so: OPERATING.md, \"Backups\".", store->path);
 	case SQLITE_CORRUPT:
-		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged (%s). Restore it from a copy.", store->path, sqlite3_errmsg(store->db));
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged (%s). OPERATING.md, \"Backups\", says what to do; a copy that is put back freezes this node's feed.", store->path, sqlite3_errmsg(store->db));
 	case SQLITE_FULL: return pl_why(why, why_max, PL_ERR_DISK_FULL, "There is no room left to write %s.", store->path);
 	default: return pl_why(why, why_max, err ? err : PL_ERR_IO, "%s cannot be used: %s.", store->path, sqlite3_errmsg(store->db));
 	}
@@ -64,7 +64,7 @@ static enum pl_err read_meta(struct pl_store *store, const char *key, uint8_t *o
 	if (rc == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == bytes)
 		memcpy(out, sqlite3_column_blob(statement, 0), (size_t)bytes);
 	else if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it does not say its %s.", store->path, key);
+		err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it does not say its %s. OPERATING.md, \"Backups\", says what to do.", store->path, key);
 	else
 		err = say_sql(store, why, why_max);
 	sqlite3_finalize(statement);
@@ -142,21 +142,21 @@ static enum pl_err check_identity(struct pl_store *store, int *version, char *wh
 	if (application == 0 && number == 0 && tables == 0)
 		return PL_OK;
 	if (application != PL_STORE_APPLICATION_ID)
-		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is a database, but not a Parley store.", store->path);
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is a database, but not a Parley store. Name another file with `store` in parley.conf.", store->path);
 	if (number > pl_schema_latest())
-		return pl_why(why, why_max, PL_ERR_VERSION, "%s has schema %d, and this parleyd knows up to %d: a newer one has written it.",
+		return pl_why(why, why_max, PL_ERR_VERSION, "%s has schema %d, and this parleyd knows up to %d: a newer one has written it. Install that parleyd again.",
 		           store->path, (int)number, pl_schema_latest());
 	if (number < 1)
-		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it has no schema number.", store->path);
+		return pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: it has no schema number. OPERATING.md, \"Backups\", says what to do.", store->path);
 	err = read_meta(store, "network_id", network_id, PL_ID_BYTES, why, why_max);
 	if (!err)
 		err = read_meta(store, "node_id", node_id, PL_NODE_ID_BYTES, why, why_max);
 	if (err)
 		return err;
 	if (memcmp(network_id, store->network_id, PL_ID_BYTES) != 0)
-		return pl_why(why, why_max, PL_ERR_NETWORK, "%s belongs to another network.", store->path);
+		return pl_why(why, why_max, PL_ERR_NETWORK, "%s belongs to another network. Put its charter back, or name another file with `store` in parley.conf.", store->path);
 	if (memcmp(node_id, store->node_id, PL_NODE_ID_BYTES) != 0)
-		return pl_why(why, why_max, PL_ERR_REFUSED, "%s belongs to another node of this network.", store->path);
+		return pl_why(why, why_max, PL_ERR_REFUSED, "%s belongs to another node of this network. Put that node's key back, or name another file with `store` in parley.conf.", store->path);
 	return PL_OK;
 }
 

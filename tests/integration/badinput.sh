@@ -174,9 +174,11 @@ sums >sums
 
 ok '' charter new --name 'Test network' FIN.sheet CHE.sheet SGP.sheet EST.sheet --out unsigned.plc --quiet
 ok '' charter sign unsigned.plc --root FIN.key "${with_pass[@]}"
+spoil charter.plc
+cp unsigned.plc EST/charter.plc
+no_start 'lacks valid signatures of CHE, EST, SGP;' EST
 for state in CHE EST; do ok '' charter sign unsigned.plc --root $state.key "${with_pass[@]}"; done
 bad 7 'missing: SGP' charter verify unsigned.plc
-spoil charter.plc
 cp unsigned.plc EST/charter.plc
 no_start 'lacks valid signatures of SGP' EST
 no_check 'lacks valid signatures of SGP'
@@ -245,7 +247,7 @@ with_line 'parley.conf:[0-9]+: ' 'links_max = 0'
 with_line 'parley.conf:[0-9]+: ' 'no equals sign'
 with_line 'parley.conf:[0-9]+: ' 'listen = nowhere'
 with_line 'listen|numeric' 'listen = example.invalid:7100'
-with_line 'EST/parley.conf: peer XXX' 'peer = XXX 127.0.0.1:7100' check
+with_line 'EST/parley.conf:[0-9]+: peer = XXX' 'peer = XXX 127.0.0.1:7100' check
 with_line 'itself' 'peer = EST 127.0.0.1:7100' check
 printf '%064d\n' 7 >EST/pouch.key
 chmod 666 EST/pouch.key
