@@ -86,9 +86,35 @@ static unsigned joining_script(uint32_t c)
 	return 0;
 }
 
+/* Letters of scripts that run from right to left. */
+static bool runs_left(uint32_t c)
+{
+	return (c >= 0x5d0 && c <= 0x5ea) || (c >= 0x620 && c <= 0x64a) || (c >= 0x66e && c <= 0x6d3) || (c >= 0x6fa && c <= 0x6ff) ||
+	       (c >= 0x710 && c <= 0x72f) || (c >= 0x750 && c <= 0x7a5) || (c >= 0x7ca && c <= 0x7ea) || (c >= 0x8a0 && c <= 0x8c9);
+}
+
+/* Blanks, digits and punctuation, whose place in a line such a mark decides. */
+static bool has_no_direction(uint32_t c)
+{
+	return (c >= 0x20 && c < 0x41) || (c >= 0x5b && c < 0x61) || (c >= 0x7b && c < 0x7f) || c == 0xa0 || c == 0xab || c == 0xbb || c == 0x60c || c == 0x61b ||
+	       c == 0x61f || (c >= 0x660 && c <= 0x66d) || (c >= 0x6f0 && c <= 0x6f9) || (c >= 0x2010 && c <= 0x2027 && !pl_char_is_hidden(c));
+}
+
+static bool is_pictogram(uint32_t c)
+{
+	return (c >= 0x1f300 && c <= 0x1faff) || (c >= 0x2600 && c <= 0x27bf) || (c >= 0x2b00 && c <= 0x2bff) || (c >= 0x2190 && c <= 0x21ff);
+}
+
 bool pl_char_is_hidden_there(uint32_t before, uint32_t character, const char *after, size_t after_bytes)
 {
 	uint32_t next;
+	if ((character == 0x200e || character == 0x200f) && pl_utf8_decode(after, after_bytes, &next) > 0 &&
+	    ((runs_left(before) && has_no_direction(next)) || (has_no_direction(before) && runs_left(next))))
+		return false;
+	if (character == 0xfe0f && is_pictogram(before))
+		return false;
+	if (character == 0x200d && pl_utf8_decode(after, after_bytes, &next) > 0 && (is_pictogram(before) || before == 0xfe0f) && is_pictogram(next))
+		return false;
 	if ((character == 0x200c || character == 0x200d) && pl_utf8_decode(after, after_bytes, &next) > 0 && joining_script(before) != 0 &&
 	    joining_script(before) == joining_script(next))
 		return false;

@@ -18,7 +18,9 @@ bool pl_utf8_is_valid(const char *bytes, size_t count);
 /* Controls, line and paragraph separators, direction marks and overrides, invisible joiners and tags: what must not reach a screen as it is. */
 bool pl_char_is_hidden(uint32_t character);
 /* The same of a character in its place. The joiners U+200C and U+200D show in how their neighbours are drawn when they stand between two letters of
- * a script that needs them, as in Persian, Hindi or Sinhala; such a one is not hidden. before: 0 where there is none. */
+ * a script that needs them, as in Persian, Hindi or Sinhala; such a one is not hidden. Nor is U+200D between two pictograms, nor U+FE0F after one; nor are the
+ * marks U+200E and U+200F between a letter of a script that runs from right to left and a blank, digit or punctuation, whose place they decide.
+ * before: 0 where there is none. */
 bool pl_char_is_hidden_there(uint32_t before, uint32_t character, const char *after, size_t after_bytes);
 
 /* Writes text so that it shows what it is: \n \t \r \\ as such, other hidden characters as \xNN or \u{NNNN}, bytes that are not UTF-8 as \xNN.

@@ -60,6 +60,31 @@ Test(visible, a_joiner_stays_between_letters_that_need_it_and_nowhere_else)
 	cr_assert_str_eq(VISIBLE("م\xff\xe2\x80\x8cم"), "م\\xff\\u{200c}م");
 }
 
+Test(visible, a_direction_mark_stays_where_it_places_punctuation_and_nowhere_else)
+{
+#define LRM "\xe2\x80\x8e"
+#define RLM "\xe2\x80\x8f"
+	static const char *const stay[] = { "שלום" RLM "!", "شكرا" RLM " (7)", "גרסה " LRM "א", "(" RLM "א" RLM ")" };
+	for (size_t i = 0; i < sizeof(stay) / sizeof(*stay); i++)
+		cr_assert_str_eq(visible(stay[i], strlen(stay[i])), stay[i]);
+	cr_assert_str_eq(VISIBLE("C" LRM "HE"), "C\\u{200e}HE");
+	cr_assert_str_eq(VISIBLE("invoice" RLM ".exe"), "invoice\\u{200f}.exe");
+	cr_assert_str_eq(VISIBLE("של" RLM "ום"), "של\\u{200f}ום");     /* shows in nothing there */
+	cr_assert_str_eq(VISIBLE(RLM "שלום"), "\\u{200f}שלום");
+	cr_assert_str_eq(VISIBLE("שלום" RLM), "שלום\\u{200f}");
+	cr_assert_str_eq(VISIBLE("ם" RLM RLM "!"), "ם\\u{200f}\\u{200f}!");
+}
+
+Test(visible, pictograms_that_are_joined_stay_so)
+{
+	static const char *const stay[] = { "👩\xe2\x80\x8d👧", "❤\xef\xb8\x8f", "🏳\xef\xb8\x8f\xe2\x80\x8d🌈" };
+	for (size_t i = 0; i < sizeof(stay) / sizeof(*stay); i++)
+		cr_assert_str_eq(visible(stay[i], strlen(stay[i])), stay[i]);
+	cr_assert_str_eq(VISIBLE("👩\xe2\x80\x8dx"), "👩\\u{200d}x");
+	cr_assert_str_eq(VISIBLE("a\xef\xb8\x8f"), "a\\u{fe0f}");
+	cr_assert_str_eq(VISIBLE("❤\xef\xb8\x8f\xef\xb8\x8f"), "❤\xef\xb8\x8f\\u{fe0f}");
+}
+
 Test(visible, bytes_that_are_not_utf8_are_shown)
 {
 	cr_assert_str_eq(VISIBLE("\xff\x80"), "\\xff\\x80");
