@@ -306,6 +306,7 @@ start END
 ok '^CERTIFICATE +the certificate of SWE ends on .*, in 29 days: nothing renews it' --dir END status
 until_true 'the log warns of the end' grep -qE "warning.*the network's end is near.*in 29 days" END.log
 bad 1 'the certificate of SWE ends' --dir END status --check
+is_left() { "$call" "$1/parley.sock" GET /metrics 2>/dev/null | grep '^parley_http_event_streams 0$' >/dev/null; }
 # nothing happens at END: who watches has seen no event, and hears of the restart that there may have been some
 for with in '' --json; do
   : >watch.out
@@ -317,6 +318,7 @@ for with in '' --json; do
   start END
   until_true 'watch says that it may have missed something' grep -qE 'cannot say any more what happened|^\{"event":"missed"' watch.out
   kill $watcher
+  until_true 'nobody follows END' is_left END # the next one is not taken for this one
 done
 kill -STOP "${pids[END]}"
 bad 8 'parleyd runs, and does not answer' --dir END status
