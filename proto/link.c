@@ -3,6 +3,8 @@
 
 #include "proto/parts.h"
 
+#define ADDRESS_NOTE_MS 60000 /* between two notes that an address has too many connections */
+
 /* --- connections --- */
 
 struct conn *pl_conn_find(struct pl_engine *e, uint32_t link)
@@ -193,6 +195,10 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 		if (conn)
 			pl_conn_drop(e, conn, NULL);
 	}
+	if (!outbound && same_address >= PL_HANDSHAKES_PER_ADDRESS_MAX && e->now_ms >= e->address_note_ms) {
+		e->address_note_ms = e->now_ms + ADDRESS_NOTE_MS;
+		pl_note(e, PL_NOTE_HANDSHAKE_FAILED, link, PL_NODE_NONE, "too many connections from this address have not introduced themselves");
+	}
 	if (!conn || refused || e->draining || !e->started) {
 		pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = link;
 		if (outbound)
@@ -313,7 +319,8 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 		if (conn->outbound) {
 			e->counters.handshakes_failed++;
 			pl_note(e, PL_NOTE_HANDSHAKE_FAILED, link, conn->peer,
-			        "the peer hung up: clocks more than 10 minutes apart, another charter or key, or it is not a Parley node");
+			        "the peer hung up: clocks more than 10 minutes apart, another charter or key, too many connections from this address, or it is not a"
+			        " Parley node");
 			pl_back_off(e, &e->peers[conn->peer]);
 		}
 		pl_conn_forget(conn);

@@ -119,6 +119,7 @@ Test(link, handshakes_from_one_address_are_few)
 	cr_assert(world_raw_open(w, links[1]));
 	cr_assert_not(world_raw_open(w, links[2]));
 	cr_assert_not(world_raw_open(w, links[3]));
+	cr_assert(strstr(world_last_detail(w, CHE, PL_NOTE_HANDSHAKE_FAILED), "too many connections from this address"));
 	world_run_ms(w, PL_HANDSHAKE_MS_MAX);
 	cr_assert_not(world_raw_open(w, links[0]), "silence is cut after 5 s");
 	world_free(w);

@@ -293,6 +293,7 @@ struct pl_engine {
 	struct peer *peers;
 	struct conn *conns;
 	uint64_t conns_count; /* so far */
+	uint64_t address_note_ms; /* from then on it is noted again that an address has too many */
 	struct session *sessions;
 	uint64_t *acked; /* [peer][lane index] */
 	uint8_t *unanswered; /* [peer][lane index] WANTs that it has left unanswered, over all its links, less those that it has answered since */

@@ -105,12 +105,12 @@ cp other.plc EST/charter.plc
 rm -f EST/store.db* EST/node.key.used
 lines=$(wc -l <CHE.log)
 start EST
-until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: clocks more than 10 minutes apart, another charter or key, or it is not a Parley node"' EST.log
+until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: clocks more than 10 minutes apart, another charter or key, too many connections from this address, or it is not a Parley node"' EST.log
 until_true 'CHE says what is the matter' said "$handshake\"not a handshake of this network\""
 check 'EST has no link' is_unlinked EST CHE
 ok '^CHE +down since|^CHE +.*tries again' --dir EST status
 grep -qE '^ +last failure [0-9].*: the peer hung up: clocks more than 10 minutes apart' out || fail 'status does not say why there is no link'
-ok ': the peer hung up: clocks more than 10 minutes apart, another charter or key, or it is not a Parley node$' --dir EST peers
+ok ': the peer hung up: clocks more than 10 minutes apart, another charter or key, too many connections from this address, or it is not a Parley node$' --dir EST peers
 ok '"last_error":\{"time":"[^"]+","reason":"the peer hung up' --dir EST peers --json
 grep -qE 'handshake failed peer=- why="not a handshake of this network" address=127\.[0-9.]+:[0-9]+' CHE.log || broken 'CHE does not say where a failed handshake came from'
 stop EST TERM
