@@ -1,4 +1,5 @@
 /* parleyd: the daemon. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
@@ -7,6 +8,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -137,7 +141,32 @@ static enum pl_err get_passphrase(const struct pl_conf *conf, char *out, char *w
 	return pl_passphrase_get(NULL, "Passphrase of the node's key", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 }
 
-/* All that the start would look at, short of the store and the network. Where there is no passphrase and nobody to ask, the keys stay closed. */
+/* A file that the start would make, or open, in its folder. */
+static bool check_place(const char *path, mode_t kind, const char *what)
+{
+	char folder[PL_PATH_BYTES_MAX];
+	struct stat st;
+
+	snprintf(folder, sizeof folder, "%s", path);
+	char *slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	else
+		strcpy(folder, ".");
+	if (access(folder, W_OK | X_OK) != 0)
+		fprintf(stderr, "parleyd: %s: the folder of the %s: %s\n", folder, what, strerror(errno));
+	else if (lstat(path, &st) == 0 && (st.st_mode & S_IFMT) != kind && !(S_ISLNK(st.st_mode) && kind == S_IFREG))
+		fprintf(stderr, "parleyd: %s: stands where the %s goes, and is something else\n", path, what);
+	else if (kind == S_IFREG && access(path, F_OK) == 0 && access(path, R_OK | W_OK) != 0)
+		fprintf(stderr, "parleyd: %s: the %s: %s\n", path, what, strerror(errno));
+	else if (kind == S_IFSOCK && strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		fprintf(stderr, "parleyd: %s: the path of the %s is longer than %zu bytes\n", path, what, sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+	else
+		return true;
+	return false;
+}
+
+/* All that the start would look at, short of what is in the store and of the network; and it says so, since a node may be running there. Where there is no passphrase and nobody to ask, the keys stay closed. */
 static int check(const struct pl_conf *conf)
 {
 	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
@@ -151,7 +180,10 @@ static int check(const struct pl_conf *conf)
 		fprintf(stderr, "parleyd: %s\n", why);
 		return EXIT_NO_START;
 	}
+	if (!check_place(conf->store_file, S_IFREG, "store") || !check_place(conf->socket_path, S_IFSOCK, "socket"))
+		return EXIT_NO_START;
 	printf("%s/parley.conf: ok\n", conf->dir);
+	printf("not looked at: what is in %s, and whether the listen addresses and the socket are free\n", conf->store_file);
 	if (without_key)
 		printf("%s: not opened, since no passphrase is at hand here\n", conf->key_file);
 	return 0;

@@ -248,6 +248,12 @@ with_line 'parley.conf:[0-9]+: ' 'no equals sign'
 with_line 'parley.conf:[0-9]+: ' 'listen = nowhere'
 with_line 'listen|numeric' 'listen = example.invalid:7100'
 with_line 'EST/parley.conf:[0-9]+: peer = XXX' 'peer = XXX 127.0.0.1:7100' check
+for line in 'store = nowhere/store.db' 'socket = nowhere/parley.sock' 'socket = node.key'; do
+  spoil parley.conf
+  printf '%s\n' "$line" >>EST/parley.conf
+  no_check 'nowhere: the folder of the (store|socket): No such|node.key: stands where the socket goes'
+  mend parley.conf
+done
 with_line 'itself' 'peer = EST 127.0.0.1:7100' check
 printf '%064d\n' 7 >EST/pouch.key
 chmod 666 EST/pouch.key
