@@ -73,7 +73,7 @@
 #define PL_HOLD_MS 30000                   /* silence after which a link is dead */
 #define PL_BACKOFF_MS_MIN 1000
 #define PL_BACKOFF_MS_MAX 300000
-#define PL_BACKOFF_HELD_MS_MAX 15000       /* while there is something to bring or to fetch: half of what a dead link takes to be noticed */
+#define PL_BACKOFF_HELD_MS_MAX 5000        /* while there is something to bring or to fetch: who comes back is found within seconds, for a few packets */
 #define PL_REDIAL_FLASH_MS 1000            /* a FLASH that arrives has whoever is down dialled within this, not all at one moment */
 #define PL_MIN_RATE_BYTES_PER_S 256        /* a peer slower than this in the middle of a record is cut */
 #define PL_MIN_RATE_GRACE_MS 10000         /* (local) judged over this long */

@@ -31,7 +31,7 @@ bool pl_has_link(const struct pl_engine *e)
 	return false;
 }
 
-/* PROTOCOL: "The wait is at most 15 s while the node holds something that the peer has not acknowledged, while the peer had announced something that the
+/* PROTOCOL: "The wait is at most 5 s while the node holds something that the peer has not acknowledged, while the peer had announced something that the
  * node lacked when the link ended, and while the node has no link at all." */
 static uint64_t backoff_max(const struct pl_engine *e, const struct peer *peer)
 {
