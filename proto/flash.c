@@ -7,7 +7,7 @@
 /* A free place. One that is verified takes the place of one that only waits: nobody knows yet what that is worth. */
 static struct flash *flash_slot(struct pl_engine *e, bool verified)
 {
-	struct flash *waiting = NULL;
+	struct flash *waiting = NULL, *oldest = NULL;
 
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		struct flash *flash = &e->flashes[i];
@@ -15,8 +15,10 @@ static struct flash *flash_slot(struct pl_engine *e, bool verified)
 			return flash;
 		if (flash->waiting)
 			waiting = flash;
+		if (flash->relayed && (!oldest || flash->relay_age < oldest->relay_age))
+			oldest = flash;
 	}
-	return verified ? waiting : NULL;
+	return oldest ? oldest : verified ? waiting : NULL;
 }
 
 /* Keeps a FLASH in memory in its wire form. NULL if the pool is full: it then spreads as other entries do, after its commit. */
@@ -27,7 +29,7 @@ struct flash *pl_flash_keep(struct pl_engine *e, const struct candidate *c, uint
 	if (!flash)
 		return NULL;
 	flash->used = true;
-	flash->own = flash->waiting = flash->release = false;
+	flash->own = flash->waiting = flash->release = flash->relayed = false;
 	flash->node = c->node;
 	flash->seq = c->header.seq;
 	flash->from_session = from_session;
@@ -56,7 +58,7 @@ void pl_flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire 
 		return;
 	assert(count <= sizeof flash->wire); /* pl_wire_read() knows the limit of a FLASH */
 	flash->used = flash->waiting = true;
-	flash->own = flash->release = false;
+	flash->own = flash->release = flash->relayed = false;
 	flash->node = wire->node;
 	flash->seq = wire->header.seq;
 	flash->from_session = from;
@@ -85,13 +87,23 @@ void pl_flash_held_run(struct pl_engine *e, uint16_t node)
 	}
 }
 
-static bool is_relayed(const struct pl_engine *e, const uint8_t id[PL_ID_BYTES])
+/* Whether a FLASH of this node was sent on before, or is too old to tell. */
+static bool is_relayed(const struct peer *author, uint64_t seq)
 {
-	for (uint32_t i = 0; i < PL_RELAYED_MAX; i++) {
-		if (memcmp(e->relayed[i], id, PL_ID_BYTES) == 0)
-			return true;
+	if (seq > author->relayed_seq)
+		return false;
+	const uint64_t before = author->relayed_seq - seq;
+	return before >= PL_RELAYED_SEQS || (author->relayed_bits >> before & 1) != 0;
+}
+
+static void relayed(struct peer *author, uint64_t seq)
+{
+	if (seq > author->relayed_seq) {
+		const uint64_t step = seq - author->relayed_seq;
+		author->relayed_bits = step >= PL_RELAYED_SEQS ? 0 : author->relayed_bits << step;
+		author->relayed_seq = seq;
 	}
-	return false;
+	author->relayed_bits |= 1ULL << (author->relayed_seq - seq);
 }
 
 /* PROTOCOL: "A node whose store takes nothing keeps its links and sends FLASH entries of others on." It keeps nothing, so that it cannot tell what comes
@@ -101,7 +113,7 @@ void pl_flash_relay(struct pl_engine *e, struct session *s, const struct pl_wire
 	struct candidate c;
 
 	pl_candidate(e, wire, &c);
-	if (is_relayed(e, c.id))
+	if (is_relayed(&e->peers[c.node], c.header.seq))
 		return;
 	if (!pl_may_stand(e, &c) || !pl_signature_holds(e, s, &c)) {
 		pl_refuse(e, s, wire, pl_signature_is_bad);
@@ -112,8 +124,9 @@ void pl_flash_relay(struct pl_engine *e, struct session *s, const struct pl_wire
 	struct flash *flash = pl_flash_keep(e, &c, (uint16_t)(s - e->sessions));
 	if (!flash)
 		return;
-	memcpy(e->relayed[e->relayed_count++ % PL_RELAYED_MAX], c.id, PL_ID_BYTES);
+	relayed(&e->peers[c.node], c.header.seq);
 	pl_flash_flood(e, flash);
-	flash->used = false;
+	flash->relayed = true;
+	flash->relay_age = e->relays_count++;
 	e->counters.flash_forwarded++;
 }

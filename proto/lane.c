@@ -434,6 +434,10 @@ void pl_lane_store_failed(struct pl_engine *e)
 void pl_lane_store_ready(struct pl_engine *e)
 {
 	e->store_failed = false;
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		if (e->flashes[i].relayed)
+			e->flashes[i].used = e->flashes[i].relayed = false;
+	}
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		pl_lane_pump(e, i, 0);
 }

@@ -246,6 +246,8 @@ void pl_repair_timers(struct pl_engine *e);
 void pl_sched_readable(struct pl_engine *e, uint32_t index);
 /* Copies a FLASH to every live session not known to hold it. */
 void pl_flash_flood(struct pl_engine *e, struct flash *flash);
+/* Gives a session that has come up those that were sent on without being stored, as far as they are still kept. */
+void pl_flash_offer(struct pl_engine *e, struct session *s);
 void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event);
 /* This session may have something of this lane to send: say so when a head moves, a WANT comes, or what the peer has changes. */
 void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index);

@@ -41,26 +41,38 @@ static void out_item_header(uint8_t *p, uint32_t bytes, uint8_t flags, uint8_t l
 
 /* --- FLASH --- */
 
-void pl_flash_flood(struct pl_engine *e, struct flash *flash)
+static void flash_give(struct session *s, const struct flash *flash)
 {
 	const uint32_t index = pl_lane_index(flash->node, 0);
+	struct out_queue *q = &s->out[PL_CLASS_FLASH];
 
+	if (s->peer == flash->node || s->peer_has[index] >= flash->seq || s->sent[index] >= flash->seq)
+		return;
+	uint8_t *p = out_reserve(q, PL_OUT_ITEM_BYTES + flash->wire_bytes);
+	if (!p)
+		return; /* it follows in class 1 after its commit */
+	out_item_header(p, flash->wire_bytes, PL_FRAME_FLASH, 0);
+	memcpy(p + PL_OUT_ITEM_BYTES, flash->wire, flash->wire_bytes);
+	q->count += PL_OUT_ITEM_BYTES + flash->wire_bytes;
+	/* Gapless: then this is all the peer needs. Otherwise class 1 brings what is before it, and this once more. */
+	if ((s->sent[index] > s->peer_has[index] ? s->sent[index] : s->peer_has[index]) == flash->seq - 1)
+		s->sent[index] = flash->seq;
+}
+
+void pl_flash_flood(struct pl_engine *e, struct flash *flash)
+{
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		struct session *s = &e->sessions[i];
-		struct out_queue *q = &s->out[PL_CLASS_FLASH];
-		if (!s->used || s->state == PL_SESSION_HELLO || i == flash->from_session || s->peer == flash->node)
-			continue;
-		if (s->peer_has[index] >= flash->seq || s->sent[index] >= flash->seq)
-			continue;
-		uint8_t *p = out_reserve(q, PL_OUT_ITEM_BYTES + flash->wire_bytes);
-		if (!p)
-			continue; /* it follows in class 1 after its commit */
-		out_item_header(p, flash->wire_bytes, PL_FRAME_FLASH, 0);
-		memcpy(p + PL_OUT_ITEM_BYTES, flash->wire, flash->wire_bytes);
-		q->count += PL_OUT_ITEM_BYTES + flash->wire_bytes;
-		/* Gapless: then this is all the peer needs. Otherwise class 1 brings what is before it, and this once more. */
-		if ((s->sent[index] > s->peer_has[index] ? s->sent[index] : s->peer_has[index]) == flash->seq - 1)
-			s->sent[index] = flash->seq;
+		if (s->used && s->state != PL_SESSION_HELLO && i != flash->from_session)
+			flash_give(s, flash);
+	}
+}
+
+void pl_flash_offer(struct pl_engine *e, struct session *s)
+{
+	for (int i = 0; i < PL_FLASH_POOL; i++) {
+		if (e->flashes[i].used && e->flashes[i].relayed)
+			flash_give(s, &e->flashes[i]);
 	}
 }
 

@@ -177,6 +177,7 @@ void pl_session_go_live(struct pl_engine *e, struct session *s)
 		pl_todo_add(e, s, index);
 		pl_lane_pump(e, index, 0);
 	}
+	pl_flash_offer(e, s);
 	pl_repair_session_live(e);
 }
 

@@ -23,7 +23,7 @@
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
 #define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
 #define PL_FLASH_AHEAD_MAX 64        /* places a FLASH may be early by and still be kept */
-#define PL_RELAYED_MAX 64            /* FLASH entries sent on without being kept, that are known again */
+#define PL_RELAYED_SEQS 64           /* places of an author of which it is known which FLASH was sent on without being stored */
 #define PL_REPAIRS_MAX 64            /* damaged entries that are asked for, one at a time; more are found again when they are read again */
 #define PL_REPAIR_PAUSE_MS 30000     /* until those that no peer has given are asked for again */
 #define PL_SUSPICIONS 32             /* fork checks under way */
@@ -209,6 +209,8 @@ struct peer {
 	bool dialable, dialling, linked; /* linked: has had a link, in this run or before */
 	bool redials; /* the dial under way is to be begun anew, at dial_at_ms */
 	bool doubted; /* it has named entries of this node that this node lacks, and been waited for */
+	uint64_t relayed_seq;  /* the highest of a FLASH of it that was sent on without being stored */
+	uint64_t relayed_bits; /* bit i: so was the one i places before that */
 	bool owes; /* when its last link ended, it had announced something that we lacked */
 	uint16_t session;
 	const uint8_t *courier_key; /* NULL: none */
@@ -220,7 +222,9 @@ struct peer {
 };
 
 struct flash {
-	bool used, own, waiting, release; /* own: to be flooded when durable; waiting: for the entries before it; release: at the next step */
+	bool used, relayed; /* relayed: sent on without being stored, and kept for links that come up while there is room */
+	uint64_t relay_age; /* a lower one is older */
+	bool own, waiting, release; /* own: to be flooded when durable; waiting: for the entries before it; release: at the next step */
 	uint16_t node, from_session;
 	uint64_t seq;
 	uint32_t wire_bytes;
@@ -298,8 +302,7 @@ struct pl_engine {
 	uint64_t *acked; /* [peer][lane index] */
 	uint8_t *unanswered; /* [peer][lane index] WANTs that it has left unanswered, over all its links, less those that it has answered since */
 	struct flash *flashes;
-	uint8_t relayed[PL_RELAYED_MAX][PL_ID_BYTES];
-	uint32_t relayed_count; /* so far */
+	uint64_t relays_count; /* so far */
 	struct check *checks;
 	struct suspicion suspicions[PL_SUSPICIONS];
 	struct repair repairs[PL_REPAIRS_MAX]; /* the first is the one that is asked for */
