@@ -46,11 +46,25 @@ static enum pl_err take_item(sqlite3_stmt *statement, struct feed_item *out)
 	return err;
 }
 
+/* With the check that every entry passes before it is handed out. */
+static enum pl_err take_body(struct feed_call *call, sqlite3 *db)
+{
+	struct pl_stored_entry entry;
+	enum pl_err err = pl_store_read(db, call->author, (uint8_t)call->lane, call->after + 1, &entry);
+	if (err != PL_OK || !entry.body)
+		return err;
+	call->body = malloc(entry.body_bytes > 0 ? entry.body_bytes : 1);
+	if (!call->body)
+		return PL_ERR_MEMORY;
+	memcpy(call->body, entry.body, entry.body_bytes);
+	call->body_count = entry.body_bytes;
+	return PL_OK;
+}
+
 static enum pl_err feed_work(struct pl_job *job, sqlite3 *db)
 {
 	struct feed_call *call = job->ctx;
-	sqlite3_stmt *statement = pl_store_prepare(db, call->single ?
-		"SELECT " COLUMNS ", body FROM entry WHERE node = ?1 AND lane = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4" : call->has_author ?
+	sqlite3_stmt *statement = pl_store_prepare(db, call->has_author ?
 		"SELECT " COLUMNS " FROM entry WHERE node = ?1 AND lane = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4" :
 		"SELECT " COLUMNS " FROM entry ORDER BY arrival DESC LIMIT ?4");
 	if (!statement)
@@ -68,12 +82,12 @@ static enum pl_err feed_work(struct pl_job *job, sqlite3 *db)
 			break;
 		}
 		err = take_item(statement, &call->items[call->count]);
-		if (err == PL_OK && call->single)
-			err = pl_db_copy(statement, 8, &call->body, &call->body_count);
 		if (err == PL_OK)
 			call->count++;
 	}
 	pl_db_reset(statement);
+	if (err == PL_OK && call->single && call->count == 1 && call->items[0].seq == call->after + 1)
+		err = take_body(call, db);
 	return err;
 }
 

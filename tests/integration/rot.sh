@@ -63,10 +63,22 @@ start CHE
 until_true 'CHE has looked, found it, and has it back' counted parley_store_repaired_total 1
 check 'nobody else has asked' is_unlinked CHE SGP
 
-step '5. CHE holds again what FIN holds'
+step '5. what the disk has changed is not handed out by the API either'
+for state in FIN CHE; do stop $state TERM; done
+flip body 1
+sed -i '/scrub_bytes_per_s/d' CHE/parley.conf
+echo 'scrub_bytes_per_s = 0' >>CHE/parley.conf
+first=$("$sql" CHE/store.db 'SELECT seq FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq LIMIT 1')
+start CHE
+is_given() { "$call" CHE/parley.sock GET "/v1/feed/FIN/1/$first" | grep '"body": *"' >/dev/null; }
+! is_given || broken 'CHE hands out what the disk has changed'
+start FIN
+until_true 'CHE has it back, and hands it out' is_given
+
+step '6. CHE holds again what FIN holds'
 for state in FIN CHE; do stop $state TERM; done
 for state in FIN CHE SGP; do
   "$sql" $state/store.db 'SELECT node, lane, seq, gseq, kind, flags, body_bytes, id, header, body FROM entry WHERE lane = 1 AND kind = 2 ORDER BY seq' >$state.rows
   [ "$(wc -l <$state.rows)" -eq 5 ] && cmp -s $state.rows FIN.rows || broken "the entries at $state are not those at FIN"
 done
-echo 'rot.sh: four damaged entries came back'
+echo 'rot.sh: five damaged entries came back'
