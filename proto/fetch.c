@@ -75,11 +75,17 @@ static struct session *best_holder(struct pl_engine *e, uint32_t index)
 
 /* --- asking others besides --- */
 
+/* Whether others are asked besides for this lane: what the rest of the sessions has been asked for need not be looked at if not. */
+static bool has_others(uint32_t index)
+{
+	return index % PL_LANES == 0;
+}
+
 static void others_arm(struct pl_engine *e, uint32_t index, uint64_t after_ms)
 {
 	struct lane *lane = &e->lanes[index];
 
-	if (index % PL_LANES != 0 || lane->others_at_ms != 0)
+	if (!has_others(index) || lane->others_at_ms != 0)
 		return;
 	lane->others_at_ms = e->now_ms + after_ms;
 	pl_lane_timer(e, lane->others_at_ms);
@@ -118,13 +124,12 @@ static void others_ask(struct pl_engine *e, uint32_t index)
 	const bool busy = e->sessions[lane->fetch_session].answered_ms + PL_OTHERS_MS > e->now_ms;
 	bool more = true, too_many = false;
 
-	for (uint32_t i = 0; i < 1u << lane->others_round && more; i++) {
+	for (uint32_t i = 0; i < 1u << lane->others_round; i++) {
 		struct session *s = best_other(e, index, &too_many);
 		const uint64_t from = lane->have_seq + 1, most = lane->have_seq + PL_OTHERS_ENTRIES;
-		if (!s) {
-			more = false;
+		more = s;
+		if (!s)
 			break;
-		}
 		const uint64_t to = s->peer_has[index] < most ? s->peer_has[index] : most;
 		if (!want_send(e, s, index, from, to, 0))
 			break;
@@ -150,6 +155,20 @@ static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t in
 	lane->fetch_to = s->asked_to[index];
 	lane->fetch_since_ms = e->now_ms;
 	other_done(s, index);
+}
+
+/* Nobody is asked for this lane any more; who was asked first knows it, or is gone. */
+static void fetch_end(struct pl_engine *e, uint32_t index)
+{
+	for (uint16_t i = 0; i < e->sessions_max && has_others(index); i++) {
+		struct session *s = &e->sessions[i];
+		if (!s->used || s->asked_to[index] == 0)
+			continue;
+		cancel_send(s, index);
+		other_done(s, index);
+	}
+	e->lanes[index].fetch_session = PL_NONE16;
+	e->lanes[index].others_at_ms = 0;
 }
 
 /* --- asking --- */
@@ -236,7 +255,7 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	if (lane->fetch_session != from && s->asked_to[index] != 0)
 		fetch_taken_over(e, s, index);
 	pl_fetch_piece(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, true);
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_max && has_others(index); i++) {
 		struct session *other = &e->sessions[i];
 		if (other->used && other->asked_to[index] != 0 && other->asked_to[index] <= lane->have_seq) {
 			other_done(other, index);
@@ -248,8 +267,7 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 		return;
 	if (lane->fetch_session == from && *unanswered(e, s, index) > 0)
 		--*unanswered(e, s, index);
-	lane->fetch_session = PL_NONE16;
-	pl_fetch_cancel(e, index);
+	fetch_end(e, index);
 	if (best_holder(e, index))
 		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
 	else
@@ -258,19 +276,9 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 
 void pl_fetch_cancel(struct pl_engine *e, uint32_t index)
 {
-	struct lane *lane = &e->lanes[index];
-
-	if (lane->fetch_session != PL_NONE16)
-		cancel_send(&e->sessions[lane->fetch_session], index);
-	for (uint16_t i = 0; i < e->sessions_max && index % PL_LANES == 0; i++) {
-		struct session *s = &e->sessions[i];
-		if (!s->used || s->asked_to[index] == 0)
-			continue;
-		cancel_send(s, index);
-		other_done(s, index);
-	}
-	lane->fetch_session = PL_NONE16;
-	lane->others_at_ms = 0;
+	if (e->lanes[index].fetch_session != PL_NONE16)
+		cancel_send(&e->sessions[e->lanes[index].fetch_session], index);
+	fetch_end(e, index);
 }
 
 void pl_fetch_refused(struct pl_engine *e, struct session *s, uint32_t index)
@@ -285,8 +293,7 @@ void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index)
 {
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		if (e->lanes[index].fetch_session == session_index) {
-			e->lanes[index].fetch_session = PL_NONE16;
-			pl_fetch_cancel(e, index);
+			fetch_end(e, index);
 			pl_lane_pump(e, index, 0);
 		}
 	}

@@ -21,6 +21,15 @@ static struct flash *flash_slot(struct pl_engine *e, bool verified)
 	return oldest ? oldest : verified ? waiting : NULL;
 }
 
+static void flash_begin(struct flash *flash, uint16_t node, uint64_t seq, uint16_t from_session)
+{
+	flash->used = true;
+	flash->own = flash->waiting = flash->release = flash->relayed = false;
+	flash->node = node;
+	flash->seq = seq;
+	flash->from_session = from_session;
+}
+
 /* Keeps a FLASH in memory in its wire form. NULL if the pool is full: it then spreads as other entries do, after its commit. */
 struct flash *pl_flash_keep(struct pl_engine *e, const struct candidate *c, uint16_t from_session)
 {
@@ -28,11 +37,7 @@ struct flash *pl_flash_keep(struct pl_engine *e, const struct candidate *c, uint
 
 	if (!flash)
 		return NULL;
-	flash->used = true;
-	flash->own = flash->waiting = flash->release = flash->relayed = false;
-	flash->node = c->node;
-	flash->seq = c->header.seq;
-	flash->from_session = from_session;
+	flash_begin(flash, c->node, c->header.seq, from_session);
 	flash->wire_bytes = (uint32_t)pl_wire_write(c->node, PL_WIRE_FORM_NEXT, c->entry_header, c->body, c->header.body_bytes, flash->wire,
 	                                            sizeof flash->wire);
 	return flash;
@@ -57,11 +62,8 @@ void pl_flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire 
 	if (!flash || held >= PL_FLASH_HELD_MAX || wire->header.seq - e->lanes[pl_lane_index(wire->node, 0)].have_seq > PL_FLASH_AHEAD_MAX)
 		return;
 	assert(count <= sizeof flash->wire); /* pl_wire_read() knows the limit of a FLASH */
-	flash->used = flash->waiting = true;
-	flash->own = flash->release = flash->relayed = false;
-	flash->node = wire->node;
-	flash->seq = wire->header.seq;
-	flash->from_session = from;
+	flash_begin(flash, wire->node, wire->header.seq, from);
+	flash->waiting = true;
 	flash->wire_bytes = count;
 	memcpy(flash->wire, bytes, count);
 }

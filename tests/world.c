@@ -518,13 +518,7 @@ static void stop(struct world *w, uint16_t node)
 		if (w->links[i].used && (w->links[i].ends[0].node == node || w->links[i].ends[1].node == node))
 			world_link_break(w, &w->links[i]);
 	}
-	while (n->pending) {
-		struct pending *next = n->pending->next;
-		free(n->pending->entry.body);
-		free(n->pending);
-		n->pending = next;
-	}
-	n->pending_last = &n->pending;
+	world_pending_drop(n);
 	while (n->loads) {
 		struct load *next = n->loads->next;
 		free(n->loads);

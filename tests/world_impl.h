@@ -128,6 +128,7 @@ bool world_link_run(struct world *w, struct link *link); /* what arrives now; wh
 
 /* --- world_store.c --- */
 void world_store_append(struct lane_store *lane, const struct entry *entry);
+void world_pending_drop(struct node *n); /* what has been given to its disk and is not there yet */
 bool world_store_run(struct world *w, uint16_t node); /* what is due now; whether anything was */
 
 #endif

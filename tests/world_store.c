@@ -63,19 +63,24 @@ static struct pending *pending_due(const struct world *w, struct node *n)
 	return NULL;
 }
 
+void world_pending_drop(struct node *n)
+{
+	while (n->pending) {
+		struct pending *next = n->pending->next;
+		free(n->pending->entry.body);
+		free(n->pending);
+		n->pending = next;
+	}
+	n->pending_last = &n->pending;
+}
+
 bool world_store_run(struct world *w, uint16_t node)
 {
 	struct node *n = &w->nodes[node];
 	bool any = false;
 
 	if (n->store_fails && n->pending) {
-		while (n->pending) {
-			struct pending *next = n->pending->next;
-			free(n->pending->entry.body);
-			free(n->pending);
-			n->pending = next;
-		}
-		n->pending_last = &n->pending;
+		world_pending_drop(n);
 		struct pl_event event = { .type = PL_EV_STORE_FAILED };
 		assert(world_step(w, node, &event) == PL_OK);
 		return true;
