@@ -5,8 +5,6 @@
 #include "node/core_impl.h"
 #include "node/log.h"
 
-#define FULL_TOLD_EVERY_MS 60000
-
 /* --- room on the disk --- */
 
 struct pl_core_room pl_core_room(const struct pl_core *core) { return core->room; }
@@ -19,15 +17,17 @@ static void on_room_timer(uv_timer_t *timer)
 
 void pl_core_look_for_room(struct pl_core *core)
 {
-	uint64_t free_bytes, total_bytes;
+	uint64_t free_bytes;
 	struct pl_event event = { .type = PL_EV_ROOM, .room = { PL_LANES, UINT64_MAX } };
 
 	uv_timer_start(&core->room_timer, on_room_timer, PL_ROOM_LOOK_MS, 0);
 	/* Where it cannot be known, a full disk shows when it is written to. */
-	if (pl_room_look(core->conf->store_file, &free_bytes, &total_bytes) == PL_OK) {
-		event.room.lanes = pl_room_lanes(free_bytes, total_bytes, core->conf->reserve_bytes, core->room.lanes);
+	core->room_is_known = pl_room_look(core->conf->store_file, &free_bytes, &core->room_total_bytes) == PL_OK;
+	if (core->room_is_known) {
+		const uint64_t total_bytes = core->room_total_bytes, reserve_bytes = core->conf->reserve_bytes;
+		event.room.lanes = pl_room_lanes(free_bytes, total_bytes, reserve_bytes, core->room.lanes);
 		core->room.free_bytes = free_bytes;
-		event.room.bulk_bytes_max = pl_room_author_bytes(total_bytes, core->conf->reserve_bytes, (uint8_t)core->conf->author_percent);
+		event.room.bulk_bytes_max = pl_room_author_bytes(total_bytes, reserve_bytes, (uint8_t)core->conf->author_percent);
 	}
 	if (event.room.lanes == core->room.lanes) {
 		if (event.room.bulk_bytes_max != core->bulk_bytes_max)
@@ -50,12 +50,11 @@ void pl_core_look_for_room(struct pl_core *core)
 
 bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
 {
-	uint64_t free_bytes, total_bytes;
-
 	pl_core_look_for_room(core);
-	if (core->room.lanes < PL_LANES || pl_room_look(core->conf->store_file, &free_bytes, &total_bytes) != PL_OK)
+	if (core->room.lanes < PL_LANES || !core->room_is_known)
 		return core->room.lanes == PL_LANES;
-	return pl_room_lanes(free_bytes > bytes ? free_bytes - bytes : 0, total_bytes, core->conf->reserve_bytes, PL_LANES) == PL_LANES;
+	const uint64_t left_bytes = core->room.free_bytes > bytes ? core->room.free_bytes - bytes : 0;
+	return pl_room_lanes(left_bytes, core->room_total_bytes, core->conf->reserve_bytes, PL_LANES) == PL_LANES;
 }
 
 /* --- store: its worker starts when the application is there --- */
@@ -120,9 +119,7 @@ static void store_stored(void *ctx, const struct pl_store_entry *entries, size_t
 /* On a disk that is almost full what is small fits now and then, and the store fails and recovers every second: said once a minute. */
 static bool is_news(struct pl_core *core)
 {
-	core->full_told = core->full_told_ms == 0 || core->now_ms - core->full_told_ms >= FULL_TOLD_EVERY_MS;
-	if (core->full_told)
-		core->full_told_ms = core->now_ms ? core->now_ms : 1;
+	core->full_told = pl_log_again(&core->full_told_ms, core->now_ms);
 	return core->full_told;
 }
 

@@ -15,6 +15,8 @@
 
 #include "node/visible.h"
 
+#define TOLD_EVERY_MS 60000
+
 static uint64_t clock_ms(clockid_t id)
 {
 	struct timespec now;
@@ -48,6 +50,14 @@ const char *pl_log_level_name(enum pl_log_level level)
 	case PL_LOG_DEBUG: return "debug";
 	}
 	return "unknown";
+}
+
+bool pl_log_again(uint64_t *told_ms, uint64_t now_ms)
+{
+	if (*told_ms != 0 && now_ms - *told_ms < TOLD_EVERY_MS)
+		return false;
+	*told_ms = now_ms ? now_ms : 1;
+	return true;
 }
 
 void pl_log_time(uint64_t unix_ms, char out[PL_LOG_TIME_BYTES])

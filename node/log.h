@@ -22,6 +22,9 @@
 enum pl_log_level { PL_LOG_ERROR, PL_LOG_WARNING, PL_LOG_INFO, PL_LOG_DEBUG };
 const char *pl_log_level_name(enum pl_log_level level);
 
+/* Whether what lasts is to be said again, once a minute. *told_ms: when it was last, by the clock of now_ms; 0: never, or it is over. */
+bool pl_log_again(uint64_t *told_ms, uint64_t now_ms);
+
 /* Values over 1,200 bytes are cut; what a line has no room for is left out, and the line says so. */
 #define PL_LOG_LINE_BYTES_MAX 8192
 /* The budget of a call site: this many lines at once, then so many a second. */

@@ -46,6 +46,18 @@ static unsigned lines(const char *text)
 	return count;
 }
 
+Test(log, what_lasts_is_said_once_a_minute)
+{
+	uint64_t told_ms = 0;
+	cr_assert(pl_log_again(&told_ms, 0), "the first time, whatever the clock");
+	cr_assert(!pl_log_again(&told_ms, 1000));
+	cr_assert(!pl_log_again(&told_ms, 60000));
+	cr_assert(pl_log_again(&told_ms, 60001));
+	cr_assert(!pl_log_again(&told_ms, 120000));
+	told_ms = 0; /* it was over, and is back */
+	cr_assert(pl_log_again(&told_ms, 120001));
+}
+
 Test(log, a_line_has_time_level_component_message_and_fields)
 {
 	open_log(PL_LOG_INFO, false);

@@ -14,17 +14,25 @@ void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out
 	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%" PRIu64, name, ref.lane, ref.seq);
 }
 
+uint16_t pl_ref_find_node(const struct pl_charter *charter, const char *name, size_t name_bytes)
+{
+	char as_written[PL_NODE_NAME_BYTES];
+
+	if (name_bytes >= sizeof(as_written))
+		return PL_NODE_NONE;
+	for (size_t i = 0; i < name_bytes; i++)
+		as_written[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
+	as_written[name_bytes] = '\0';
+	return pl_charter_find_name(charter, as_written);
+}
+
 enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)
 {
-	char name[PL_NODE_NAME_BYTES];
 	const char *slash = strchr(text, '/');
 	uint64_t seq = 0;
 
-	if (!slash || (size_t)(slash - text) >= sizeof(name) || slash == text)
+	if (!slash || slash - text >= PL_NODE_NAME_BYTES || slash == text)
 		return PL_ERR_FORMAT;
-	for (size_t i = 0; i < (size_t)(slash - text); i++)
-		name[i] = text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 'a' + 'A') : text[i];
-	name[slash - text] = '\0';
 	if (slash[1] < '0' || slash[1] >= '0' + PL_LANES || slash[2] != '/' || slash[3] == '\0')
 		return PL_ERR_FORMAT;
 	for (const char *p = slash + 3; *p; p++) {
@@ -34,7 +42,7 @@ enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, str
 	}
 	if (seq == 0)
 		return PL_ERR_FORMAT;
-	const uint16_t node = pl_charter_find_name(charter, name);
+	const uint16_t node = pl_ref_find_node(charter, text, (size_t)(slash - text));
 	if (node == PL_NODE_NONE)
 		return PL_ERR_UNKNOWN;
 	*out = (struct pl_ref){ .node = node, .lane = (uint8_t)(slash[1] - '0'), .seq = seq };

@@ -405,6 +405,15 @@ uint16_t pl_charter_find_name(const struct pl_charter *charter, const char *node
 	return (uint16_t)(charter->members[member].first_node + place);
 }
 
+struct pl_envelope_ctx pl_charter_envelope_ctx(const struct pl_charter *charter, uint16_t author, uint8_t kind)
+{
+	struct pl_envelope_ctx ctx = { .kind = kind };
+
+	memcpy(ctx.network_id, charter->network_id, sizeof ctx.network_id);
+	memcpy(ctx.author, charter->nodes[author].certificate.node_id, sizeof ctx.author);
+	return ctx;
+}
+
 void pl_charter_node_name(const struct pl_charter *charter, uint16_t node, char name[PL_NODE_NAME_BYTES])
 {
 	const struct pl_member *member = &charter->members[charter->nodes[node].member];

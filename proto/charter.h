@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/envelope.h"
 #include "crypto/err.h"
 #include "crypto/sign.h"
 #include "proto/entry.h"
@@ -63,6 +64,8 @@ uint16_t pl_charter_find_noise(const struct pl_charter *charter, const uint8_t n
 uint16_t pl_charter_find_name(const struct pl_charter *charter, const char *node_name);                   /* PL_NODE_NONE */
 int pl_charter_find_member(const struct pl_charter *charter, const char *code);                           /* -1 */
 #define PL_NODE_NAME_BYTES 6 /* "FIN.2" and a NUL */
+/* What an envelope in an entry of this node and kind is bound to. */
+struct pl_envelope_ctx pl_charter_envelope_ctx(const struct pl_charter *charter, uint16_t author, uint8_t kind);
 void pl_charter_node_name(const struct pl_charter *charter, uint16_t node, char name[PL_NODE_NAME_BYTES]);
 
 #endif

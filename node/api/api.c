@@ -201,3 +201,21 @@ bool pl_api_take_string(struct pl_request *request, const json_t *body, const ch
 	*out = json_string_value(value);
 	return true;
 }
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool pl_api_contains(const char *text, size_t count, const char *query)
+{
+	size_t n = strlen(query);
+	for (size_t i = 0; i + n <= count; i++) {
+		size_t k = 0;
+		while (k < n && lower(text[i + k]) == lower(query[k]))
+			k++;
+		if (k == n)
+			return true;
+	}
+	return false;
+}

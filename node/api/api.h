@@ -28,4 +28,7 @@ void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char
 bool pl_api_only_known(struct pl_request *request, json_t *body, const char *const *names /* NULL at the end */);
 bool pl_api_take_string(struct pl_request *request, const json_t *body, const char *name, const char *fallback, const char **out);
 
+/* Whether query stands in a text, in any case of A to Z. */
+bool pl_api_contains(const char *text, size_t count, const char *query);
+
 #endif

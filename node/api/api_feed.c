@@ -51,14 +51,7 @@ static enum pl_err take_body(struct feed_call *call, sqlite3 *db)
 {
 	struct pl_stored_entry entry;
 	enum pl_err err = pl_store_read(db, call->author, (uint8_t)call->lane, call->after + 1, &entry);
-	if (err != PL_OK || !entry.body)
-		return err;
-	call->body = malloc(entry.body_bytes > 0 ? entry.body_bytes : 1);
-	if (!call->body)
-		return PL_ERR_MEMORY;
-	memcpy(call->body, entry.body, entry.body_bytes);
-	call->body_count = entry.body_bytes;
-	return PL_OK;
+	return err != PL_OK ? err : pl_stored_body(&entry, &call->body, &call->body_count);
 }
 
 static enum pl_err feed_work(struct pl_job *job, sqlite3 *db)

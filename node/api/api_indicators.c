@@ -47,11 +47,7 @@ static bool take_author(const struct pl_indicator_part *part, struct pl_request 
 	*author = PL_NODE_NONE;
 	if (name == NULL)
 		return true;
-	char as_written[PL_NODE_NAME_BYTES] = "";
-	for (size_t i = 0; i + 1 < sizeof(as_written) && name[i] != '\0'; i++) /* in any case; one that is too long is no node's */
-		as_written[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
-	if (strlen(name) < sizeof(as_written))
-		*author = pl_charter_find_name(pl_core_charter(part->core), as_written);
+	*author = pl_ref_find_node(pl_core_charter(part->core), name, strlen(name));
 	if (*author != PL_NODE_NONE)
 		return true;
 	char shown[80];

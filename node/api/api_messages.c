@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "node/hotline/hotline_impl.h"
 
@@ -225,22 +224,14 @@ struct list_call {
 /* A search opens each message: so many for one answer, which then has few or none, and goes on. */
 #define SCAN_MAX 500u
 
-static bool text_contains(const struct pl_text *text, const char *query)
-{
-	size_t count = strlen(query);
-	for (size_t at = 0; at + count <= text->bytes; at++)
-		if (strncasecmp(text->chars + at, query, count) == 0) /* A to Z alone, in the daemon's locale */
-			return true;
-	return false;
-}
-
 static enum pl_err matches(const struct list_call *call, sqlite3 *db, uint64_t n, bool *out)
 {
 	struct pl_message_row row;
 	enum pl_err err = pl_message_load(call->hotline, db, n, &row);
 	if (err != PL_OK)
 		return err;
-	*out = text_contains(&row.message.subject, call->query) || text_contains(&row.message.text, call->query);
+	*out = pl_api_contains(row.message.subject.chars, row.message.subject.bytes, call->query) ||
+	       pl_api_contains(row.message.text.chars, row.message.text.bytes, call->query);
 	pl_message_row_wipe(&row);
 	return PL_OK;
 }

@@ -29,14 +29,7 @@ static enum pl_err read_entry(struct disclosure *disclosure, sqlite3 *db)
 	if (err != PL_OK)
 		return err;
 	memcpy(disclosure->header, entry.header, sizeof(disclosure->header));
-	if (entry.body == NULL)
-		return PL_OK;
-	disclosure->body = malloc(entry.body_bytes > 0 ? entry.body_bytes : 1);
-	if (disclosure->body == NULL)
-		return PL_ERR_MEMORY;
-	memcpy(disclosure->body, entry.body, entry.body_bytes);
-	disclosure->body_bytes = entry.body_bytes;
-	return PL_OK;
+	return pl_stored_body(&entry, &disclosure->body, &disclosure->body_bytes);
 }
 
 static enum pl_err read_neighbours(const struct disclosure *disclosure, sqlite3 *db, uint64_t from, uint64_t to,

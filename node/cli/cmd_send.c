@@ -325,47 +325,45 @@ enum pl_exit pl_run_reply(struct pl_cli *cli, const struct pl_args *args)
 	return exit;
 }
 
+/* What both have. */
+#define OPTION_INFO \
+	{ .name = "info", .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .repeats = true, .help = "members who get it for information" }
+#define OPTIONS_OF_CONTENT \
+	{ .name = "attach", .letter = 'a', .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true, \
+	  .help = "a file that goes with it; 16 MiB all together" }, \
+	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME", \
+	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" }
+#define OPTIONS_OF_SENDING \
+	{ .name = "exercise", .help = "mark it as part of an exercise" }, \
+	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted", \
+	  .help = "end when every recipient has sent this receipt" }, \
+	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800, \
+	  .help = "how long to wait: for parleyd, 30 if not given; with --wait for receipts too, 600; then exit code 8, and the message " \
+	          "still goes on" }, \
+	{ .name = "id", .value = PL_VALUE_TEXT, .value_name = "ID", \
+	  .help = "send under this message id; what was sent under it is not sent again" }
+
 const struct pl_option pl_send_options[] = {
 	{ .name = "to", .letter = 't', .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .required = true, .repeats = true,
 	  .help = "members who are to act on it" },
-	{ .name = "info", .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .repeats = true, .help = "members who get it for information" },
+	OPTION_INFO,
 	{ .name = "precedence", .letter = 'p', .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
 	  .help = "how urgent it is; routine if not given" },
 	{ .name = "subject", .letter = 's', .value = PL_VALUE_TEXT, .value_name = "TEXT", .required = true, .help = "one line" },
-	{ .name = "attach", .letter = 'a', .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true,
-	  .help = "a file that goes with it; 16 MiB all together" },
-	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME",
-	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" },
+	OPTIONS_OF_CONTENT,
 	{ .name = "reply-to", .value = PL_VALUE_MESSAGE, .value_name = "ID", .help = "the message that this answers" },
-	{ .name = "exercise", .help = "mark it as part of an exercise" },
-	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
-	  .help = "end when every recipient has sent this receipt" },
-	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
-	  .help = "how long to wait: for parleyd, 30 if not given; with --wait for receipts too, 600; then exit code 8, and the message "
-	          "still goes on" },
-	{ .name = "id", .value = PL_VALUE_TEXT, .value_name = "ID",
-	  .help = "send under this message id; what was sent under it is not sent again" },
+	OPTIONS_OF_SENDING,
 	PL_OPTION_OPERATOR,
 	{ 0 },
 };
 
 const struct pl_option pl_reply_options[] = {
-	{ .name = "info", .value = PL_VALUE_MEMBER, .value_name = "CODE[,CODE]", .repeats = true, .help = "members who get it for information" },
+	OPTION_INFO,
 	{ .name = "precedence", .letter = 'p', .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
 	  .help = "how urgent it is; as the message if not given" },
 	{ .name = "subject", .letter = 's', .value = PL_VALUE_TEXT, .value_name = "TEXT", .help = "one line; Re: and the subject of the message if not given" },
-	{ .name = "attach", .letter = 'a', .value = PL_VALUE_FILE, .value_name = "FILE", .repeats = true,
-	  .help = "a file that goes with it; 16 MiB all together" },
-	{ .name = "expires", .value = PL_VALUE_TEXT, .value_name = "TIME",
-	  .help = "when it loses its meaning: 2026-11-24T12:00:00Z, or 2h from now" },
-	{ .name = "exercise", .help = "mark it as part of an exercise" },
-	{ .name = "wait", .value = PL_VALUE_CHOICE, .value_name = "RECEIPT", .choices = "stored|decrypted|read|accepted",
-	  .help = "end when every recipient has sent this receipt" },
-	{ .name = "timeout", .value = PL_VALUE_NUMBER, .value_name = "SECONDS", .min = 1, .max = 604800,
-	  .help = "how long to wait: for parleyd, 30 if not given; with --wait for receipts too, 600; then exit code 8, and the message "
-	          "still goes on" },
-	{ .name = "id", .value = PL_VALUE_TEXT, .value_name = "ID",
-	  .help = "send under this message id; what was sent under it is not sent again" },
+	OPTIONS_OF_CONTENT,
+	OPTIONS_OF_SENDING,
 	PL_OPTION_OPERATOR,
 	{ 0 },
 };

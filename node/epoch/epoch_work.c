@@ -8,15 +8,6 @@
 #define INLINE_TRIALS_MAX 8  /* slots times keys */
 #define POOL_MAX 2           /* of libuv's four threads, so that what is urgent finds one idle */
 
-static struct pl_envelope_ctx context(const struct pl_epoch *epoch, uint16_t author, uint8_t kind)
-{
-	const struct pl_charter *charter = pl_core_charter(epoch->core);
-	struct pl_envelope_ctx ctx = { .kind = kind };
-	memcpy(ctx.network_id, charter->network_id, sizeof(ctx.network_id));
-	memcpy(ctx.author, charter->nodes[author].certificate.node_id, sizeof(ctx.author));
-	return ctx;
-}
-
 /* --- sealing --- */
 
 struct pl_seal_work {
@@ -112,7 +103,7 @@ void pl_epoch_seal(struct pl_epoch *epoch, struct pl_seal *seal)
 	work->nodes_count = seal->nodes_count;
 	work->next = epoch->sealing;
 	epoch->sealing = work;
-	work->ctx = context(epoch, pl_core_self(epoch->core), seal->kind);
+	work->ctx = pl_charter_envelope_ctx(pl_core_charter(epoch->core), pl_core_self(epoch->core), seal->kind);
 	randombytes_buf(work->seed, sizeof(work->seed));
 	if (seal->nodes_count <= INLINE_SLOTS_MAX || uv_queue_work(pl_core_loop(epoch->core), &work->request, seal_run, seal_finish) != 0) {
 		seal_run(&work->request);
@@ -219,7 +210,7 @@ void pl_epoch_open(struct pl_epoch *epoch, const struct pl_store_entry *entry, s
 	work->epoch = epoch;
 	work->open = open;
 	work->urgent = entry->urgent;
-	work->ctx = context(epoch, entry->node, open->header.kind);
+	work->ctx = pl_charter_envelope_ctx(pl_core_charter(epoch->core), entry->node, open->header.kind);
 	work->courier_key = pl_core_courier_key(epoch->core, entry->node);
 	epoch->opening++;
 	size_t slots = entry->body[2]; /* pl_envelope_check() has seen it */

@@ -45,9 +45,7 @@ static enum pl_err read_chunk(const struct pl_hotline *hotline, sqlite3 *db, con
 	if (err == PL_OK && chunk.sealed_bytes != expected + 16)
 		err = PL_ERR_FORMAT;
 	if (err == PL_OK) {
-		struct pl_envelope_ctx ctx = { .kind = PL_KIND_MESSAGE };
-		memcpy(ctx.network_id, hotline->charter->network_id, sizeof(ctx.network_id));
-		memcpy(ctx.author, hotline->charter->nodes[source->node].certificate.node_id, sizeof(ctx.author));
+		const struct pl_envelope_ctx ctx = pl_charter_envelope_ctx(hotline->charter, source->node, PL_KIND_MESSAGE);
 		err = pl_attachment_open(&ctx, source->cek, source->id, source->item, source->next, chunk.sealed, chunk.sealed_bytes, plain);
 	}
 	if (err == PL_OK)

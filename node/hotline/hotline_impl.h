@@ -238,6 +238,7 @@ PL_MUST_CHECK enum pl_err pl_receipts_adopt(sqlite3 *db, uint64_t n, uint16_t au
                                             const uint8_t entry_id[PL_ID_BYTES]);
 
 /* --- hotline_upload.c --- */
+void pl_upload_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4]); /* of a staged chunk, for its seal */
 
 struct pl_upload_meta {
 	char name[256], media_type[128];
@@ -251,7 +252,6 @@ PL_MUST_CHECK enum pl_err pl_upload_take(const struct pl_hotline *hotline, sqlit
 PL_MUST_CHECK enum pl_err pl_upload_release(sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES]);
 /* Sends chunks of uploads whose message is durable, until there are none. */
 /* hotline_pump.c */
-void pl_upload_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4]); /* of a staged chunk, for its seal */
 void pl_upload_pump(struct pl_hotline *hotline);
 void pl_upload_on_timer(uv_timer_t *timer);
 void pl_upload_clean(struct pl_hotline *hotline); /* those that nobody used */

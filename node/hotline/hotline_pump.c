@@ -1,20 +1,12 @@
+/* Attachments on their way out, from where they are staged into sealed chunks in entries of lane 2. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/bytes.h"
 #include "node/hotline/hotline_impl.h"
 
 #define BATCH PL_UPLOAD_BATCH
 #define RETRY_MS 1000
-#define TOLD_EVERY_MS 60000
-
-void pl_upload_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4])
-{
-	memcpy(row, token, PL_TOKEN_BYTES);
-	pl_put32(row + PL_TOKEN_BYTES, item);
-}
-
 
 /* The attachment whose chunks are being sent, a batch at a time. */
 struct pump {
@@ -172,9 +164,7 @@ static void chunk_submitted(void *ctx, enum pl_err err, const struct pl_store_en
 static enum pl_err submit_chunk(struct pump *pump, uint32_t i)
 {
 	struct pl_hotline *hotline = pump->hotline;
-	struct pl_envelope_ctx ctx = { .kind = PL_KIND_MESSAGE };
-	memcpy(ctx.network_id, hotline->charter->network_id, sizeof(ctx.network_id));
-	memcpy(ctx.author, hotline->charter->nodes[hotline->self].certificate.node_id, sizeof(ctx.author));
+	const struct pl_envelope_ctx ctx = pl_charter_envelope_ctx(hotline->charter, hotline->self, PL_KIND_MESSAGE);
 	struct pl_chunk chunk = { .index = pump->first + i, .chunks = pump->chunks };
 	memcpy(chunk.attachment_id, pump->id, sizeof(chunk.attachment_id));
 	size_t body_bytes = PL_ATTACHMENT_BODY_PREFIX_BYTES + pump->plain_bytes[i] + 16;
@@ -191,23 +181,14 @@ static enum pl_err submit_chunk(struct pump *pump, uint32_t i)
 	return err;
 }
 
-static void tell(struct pl_hotline *hotline, enum pl_err err)
-{
-	uint64_t now_ms = pl_core_now_ms(hotline->core);
-	if (hotline->pump_told_ms != 0 && now_ms - hotline->pump_told_ms < TOLD_EVERY_MS)
-		return;
-	hotline->pump_told_ms = now_ms ? now_ms : 1;
-	PL_LOG(PL_LOG_WARNING, "hotline", "an attachment cannot be sent now", PL_F_ERR(err));
-}
-
 static void pump_done(struct pl_job *job)
 {
 	struct pump *pump = job->ctx;
 	if (job->err == PL_OK && pump->found && pump->count > 0 && !pl_core_has_room(pump->hotline->core, BATCH * PL_PIECE_DISK_BYTES))
 		job->err = PL_ERR_DISK_FULL;
 	if (job->err != PL_OK || pump->hotline->stopped || !pump->found) {
-		if (job->err != PL_OK)
-			tell(pump->hotline, job->err);
+		if (job->err != PL_OK && pl_log_again(&pump->hotline->pump_told_ms, pl_core_now_ms(pump->hotline->core)))
+			PL_LOG(PL_LOG_WARNING, "hotline", "an attachment cannot be sent now", PL_F_ERR(job->err));
 		pump_end(pump, job->err != PL_OK);
 		return;
 	}

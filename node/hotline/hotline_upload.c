@@ -8,6 +8,12 @@
 
 #define BATCH PL_UPLOAD_BATCH
 
+void pl_upload_row(const uint8_t token[PL_TOKEN_BYTES], uint32_t item, uint8_t row[PL_TOKEN_BYTES + 4])
+{
+	memcpy(row, token, PL_TOKEN_BYTES);
+	pl_put32(row + PL_TOKEN_BYTES, item);
+}
+
 /* --- POST /v1/attachments --- */
 
 struct upload {

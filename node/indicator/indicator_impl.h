@@ -43,7 +43,6 @@ struct pl_indicator_part {
 	struct pl_import *imports;
 };
 
-struct pl_envelope_ctx pl_indicator_ctx(const struct pl_indicator_part *part, uint16_t author);
 
 /* --- indicator_intake.c --- */
 /* One entry on its way into the tables: fresh from its feed, or after it has waited for its root. */

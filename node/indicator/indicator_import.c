@@ -225,7 +225,8 @@ out:
 static void seal_run(struct pl_aside *aside)
 {
 	struct pl_import *import = aside->ctx;
-	const struct pl_envelope_ctx ctx = pl_indicator_ctx(import->part, pl_core_self(import->part->core));
+	struct pl_core *core = import->part->core;
+	const struct pl_envelope_ctx ctx = pl_charter_envelope_ctx(pl_core_charter(core), pl_core_self(core), PL_KIND_INDICATORS);
 	struct pl_indicators *indicators = malloc(sizeof(*indicators));
 	if (indicators == NULL)
 		import->err = PL_ERR_MEMORY;

@@ -30,15 +30,6 @@ void pl_intake_free(struct pl_intake *intake)
 	free(intake);
 }
 
-struct pl_envelope_ctx pl_indicator_ctx(const struct pl_indicator_part *part, uint16_t author)
-{
-	const struct pl_charter *charter = pl_core_charter(part->core);
-	struct pl_envelope_ctx ctx = { .kind = PL_KIND_INDICATORS };
-	memcpy(ctx.network_id, charter->network_id, sizeof(ctx.network_id));
-	memcpy(ctx.author, charter->nodes[author].certificate.node_id, sizeof(ctx.author));
-	return ctx;
-}
-
 static uint8_t *put_string(uint8_t *at, const char *text, const char **out)
 {
 	size_t bytes = strlen(text) + 1;
@@ -106,7 +97,7 @@ static enum pl_err check_objects(struct pl_intake *intake, const struct pl_indic
 void pl_intake_run(struct pl_aside *aside)
 {
 	struct pl_intake *intake = aside->ctx;
-	const struct pl_envelope_ctx ctx = pl_indicator_ctx(intake->part, intake->node);
+	const struct pl_envelope_ctx ctx = pl_charter_envelope_ctx(pl_core_charter(intake->part->core), intake->node, PL_KIND_INDICATORS);
 	struct pl_indicators *indicators = malloc(sizeof(*indicators));
 	struct pl_stix_object *object = malloc(sizeof(*object));
 	uint8_t *plain = malloc(intake->body_bytes);

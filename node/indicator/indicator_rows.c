@@ -91,24 +91,6 @@ enum pl_err pl_indicator_is_by_owner(const struct pl_indicator_part *part, sqlit
 	return err;
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool contains(const char *text, size_t count, const char *query)
-{
-	size_t n = strlen(query);
-	for (size_t i = 0; i + n <= count; i++) {
-		size_t k = 0;
-		while (k < n && lower(text[i + k]) == lower(query[k]))
-			k++;
-		if (k == n)
-			return true;
-	}
-	return false;
-}
-
 enum pl_err pl_indicator_matches(const struct pl_indicator_part *part, const struct pl_indicator_filter *filter, sqlite3_stmt *row,
                                  bool *yes)
 {
@@ -123,7 +105,7 @@ enum pl_err pl_indicator_matches(const struct pl_indicator_part *part, const str
 		enum pl_err err = pl_indicator_open(part, row, column, &text, &count);
 		if (err != PL_OK)
 			return err;
-		*yes = contains((const char *)text, count, filter->query);
+		*yes = pl_api_contains((const char *)text, count, filter->query);
 		free(text);
 	}
 	return PL_OK;

@@ -268,7 +268,7 @@ static void submit_item(struct world *world, const struct pl_channel_ticket *tic
                         size_t plain_bytes, size_t *done)
 {
 	struct pl_core *fin = &world->cores[FIN];
-	const struct pl_envelope_ctx ctx = pl_indicator_ctx(fin->part, FIN);
+	const struct pl_envelope_ctx ctx = pl_charter_envelope_ctx(pl_core_charter(fin), FIN, PL_KIND_INDICATORS);
 	uint8_t body[PL_BULK_BODY_BYTES];
 	size_t body_bytes = plain_bytes, target = *done + 1;
 	if (ticket != NULL)

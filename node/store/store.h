@@ -150,6 +150,8 @@ sqlite3_stmt *pl_store_prepare(sqlite3 *db, const char *sql);
 /* In work: one entry, borrowed until the next call or the end of the job; its body is NULL if it is no longer kept. PL_ERR_UNKNOWN: not held.
  * PL_ERR_IO: it no longer matches its hashes, which callbacks.damaged is told; it can be read once it has come back. */
 PL_MUST_CHECK enum pl_err pl_store_read(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, struct pl_stored_entry *out);
+/* A copy of its body to keep, for free(); NULL with count 0 if there is none. PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_stored_body(const struct pl_stored_entry *entry, uint8_t **body, size_t *count);
 /* The error for what SQLite said last: PL_ERR_EXISTS for a constraint, PL_ERR_DISK_FULL (a quota too), PL_ERR_MEMORY, PL_ERR_CORRUPT, PL_ERR_IO;
  * PL_OK if it was no error. And the same with SQLite's sentence in job->why. */
 enum pl_err pl_store_sql_err(sqlite3 *db);

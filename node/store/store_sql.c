@@ -464,3 +464,14 @@ enum pl_err pl_store_read(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq
 	sqlite3_reset(s);
 	return err;
 }
+
+enum pl_err pl_stored_body(const struct pl_stored_entry *entry, uint8_t **body, size_t *count)
+{
+	*body = entry->body ? malloc(entry->body_bytes ? entry->body_bytes : 1) : NULL;
+	*count = 0;
+	if (!*body)
+		return entry->body ? PL_ERR_MEMORY : PL_OK;
+	memcpy(*body, entry->body, entry->body_bytes);
+	*count = entry->body_bytes;
+	return PL_OK;
+}
