@@ -273,7 +273,7 @@ static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 		return err;
 	if (pl_store_feed_state(core->store, frozen, sizeof frozen) == PL_OK) {
 		if (frozen[0] != '\0')
-			PL_LOG(PL_LOG_WARNING, "store", frozen);
+			PL_LOG(PL_LOG_WARNING, "store", "the sidecar is damaged in part", PL_F_STR("why", frozen));
 	} else {
 		struct pl_event event = { .type = PL_EV_FREEZE_SELF };
 		PL_LOG(PL_LOG_ERROR, "feed", "this node receives and relays but authors nothing", PL_F_STR("why", frozen));
