@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "node/thread.h"
+#include "node/waker.h"
 
 struct request {
 	struct request *next;
@@ -21,7 +22,7 @@ struct request {
 typedef _Atomic(struct request *) basket;
 
 struct pl_verifier {
-	uv_async_t async;
+	struct pl_waker *waker;
 	uv_thread_t thread, loop_thread;
 	uv_sem_t wake; /* once for each request, and to stop */
 	basket waiting, done;
@@ -78,15 +79,15 @@ static void run(void *ctx)
 		struct request *next = request->next;
 		request->good = pl_entries_verify(verifier->network_id, request->headers, request->count);
 		put(&verifier->done, request);
-		uv_async_send(&verifier->async);
+		pl_waker_wake(verifier->waker);
 		request = next;
 	}
 	free_all(request);
 }
 
-static void on_async(uv_async_t *async)
+static void on_woken(void *ctx)
 {
-	struct pl_verifier *verifier = async->data;
+	struct pl_verifier *verifier = ctx;
 	struct request *request = take_all(&verifier->done);
 
 	while (request) {
@@ -97,11 +98,6 @@ static void on_async(uv_async_t *async)
 	}
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
 enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTES], pl_verified done, void *ctx, struct pl_verifier **out)
 {
 	struct pl_verifier *verifier = calloc(1, sizeof(*verifier));
@@ -109,11 +105,12 @@ enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTE
 	if (!verifier)
 		return PL_ERR_MEMORY;
 	memcpy(verifier->network_id, network_id, PL_ID_BYTES);
-	verifier->async.data = verifier;
+	enum pl_err err = PL_ERR_IO;
 	if (uv_sem_init(&verifier->wake, 0) != 0)
 		goto no_sem;
-	if (uv_async_init(loop, &verifier->async, on_async) != 0)
-		goto no_async;
+	err = pl_waker_new(loop, on_woken, verifier, &verifier->waker);
+	if (err != PL_OK)
+		goto no_waker;
 	verifier->report = done;
 	verifier->ctx = ctx;
 	verifier->loop_thread = uv_thread_self();
@@ -121,14 +118,13 @@ enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network_id[PL_ID_BYTE
 		*out = verifier;
 		return PL_OK;
 	}
-	uv_sem_destroy(&verifier->wake);
-	uv_close((uv_handle_t *)&verifier->async, on_closed);
-	return PL_ERR_IO;
-no_async:
+	err = PL_ERR_IO;
+	pl_waker_close(verifier->waker);
+no_waker:
 	uv_sem_destroy(&verifier->wake);
 no_sem:
 	free(verifier);
-	return PL_ERR_IO;
+	return err;
 }
 
 enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, const uint8_t *headers, uint16_t count)
@@ -155,5 +151,6 @@ void pl_verifier_close(struct pl_verifier *verifier)
 	free_all(take_all(&verifier->waiting));
 	free_all(take_all(&verifier->done));
 	uv_sem_destroy(&verifier->wake);
-	uv_close((uv_handle_t *)&verifier->async, on_closed);
+	pl_waker_close(verifier->waker);
+	free(verifier);
 }

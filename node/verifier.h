@@ -25,7 +25,7 @@ PL_MUST_CHECK enum pl_err pl_verifier_new(uv_loop_t *loop, const uint8_t network
                                           struct pl_verifier **out);
 /* Copies count headers of PL_ENTRY_HEADER_BYTES and answers later, in the order of the requests. PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_verifier_check(struct pl_verifier *verifier, uint32_t token, const uint8_t *headers, uint16_t count);
-/* Waits for the request at hand, drops the others, and answers none any more. The loop must turn once more to let go of the memory. */
+/* Waits for the request at hand, drops the others, and answers none any more. The loop must turn once more to let go of the waker. */
 void pl_verifier_close(struct pl_verifier *verifier);
 
 #endif

@@ -102,7 +102,7 @@ PL_MUST_CHECK enum pl_err pl_store_each_fork(struct pl_store *store, void (*each
 /* The raw connection, for set-up and tests, only before pl_store_start(). */
 sqlite3 *pl_store_db(struct pl_store *store);
 
-/* Starts the worker. PL_ERR_MEMORY. */
+/* Starts the worker. PL_ERR_MEMORY, PL_ERR_IO (no descriptor to be had). */
 PL_MUST_CHECK enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop, const struct pl_store_callbacks *callbacks);
 
 /* Queues an entry; header and body are copied. Never blocks. Lanes have no gaps: PL_ERR_CHAIN for any seq but the one after the last

@@ -7,6 +7,7 @@
 #include "node/store/store.h"
 #include "node/store/store_sidecar.h"
 #include "node/thread.h"
+#include "node/waker.h"
 
 /* Queues are intrusive lists, so that handing work over never allocates. */
 #define PL_QUEUE_PUSH(queue, item) do { \
@@ -126,14 +127,15 @@ struct pl_store {
 	uv_thread_t loop_thread; /* once it is started */
 	struct pl_store *next_given;
 	struct pl_store_callbacks callbacks;
-	uv_async_t *async; /* its own allocation: the loop lets go of it after close */
+	uv_loop_t *loop;
+	struct pl_waker *waker;
 	bool is_started, is_closing, refuses;
 	uint64_t head[PL_NODES_MAX][PL_LANES]; /* the last appended */
 	bool node_known[PL_NODES_MAX];
 	uint8_t node_ids[PL_NODES_MAX][PL_NODE_ID_BYTES];
 	size_t queue_bytes;
 	struct pl_store_entry at_once[PL_STORED_AT_ONCE];
-	struct pl_scrub *scrub; /* store_scrub.c; its own allocation, as async; NULL: none */
+	struct pl_scrub *scrub; /* store_scrub.c; its own allocation: the loop lets go of it after close; NULL: none */
 
 	/* under the mutex */
 	uv_thread_t worker;

@@ -289,8 +289,9 @@ static void report_failed(struct pl_store *store)
 	store->callbacks.failed(store->callbacks.ctx, err, why);
 }
 
-static void report(struct pl_store *store)
+static void report(void *ctx)
 {
+	struct pl_store *store = ctx;
 	struct pl_pending_queue entries;
 	struct pl_job_queue jobs;
 	struct pl_load_queue loads;
@@ -323,33 +324,19 @@ static void report(struct pl_store *store)
 		report_failed(store);
 }
 
-static void on_async(uv_async_t *async)
-{
-	report(async->data);
-}
-
 /* --- start and close --- */
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle);
-}
 
 enum pl_err pl_store_start(struct pl_store *store, uv_loop_t *loop, const struct pl_store_callbacks *callbacks)
 {
 	assert(!store->is_started);
 	store->callbacks = *callbacks;
-	store->async = malloc(sizeof(*store->async));
-	if (!store->async)
-		return PL_ERR_MEMORY;
-	if (uv_async_init(loop, store->async, on_async) != 0) {
-		free(store->async);
-		return PL_ERR_MEMORY;
-	}
-	store->async->data = store;
+	enum pl_err err = pl_waker_new(loop, report, store, &store->waker);
+	if (err != PL_OK)
+		return err;
+	store->loop = loop;
 	store->loop_thread = uv_thread_self();
 	if (uv_thread_create(&store->worker, pl_store_worker, store) != 0) {
-		uv_close((uv_handle_t *)store->async, on_closed);
+		pl_waker_close(store->waker);
 		return PL_ERR_MEMORY;
 	}
 	store->is_started = true;
@@ -379,7 +366,7 @@ static void stop_worker(struct pl_store *store)
 	while (has_reports(store))
 		report(store);
 	pl_scrub_stop(store->scrub);
-	uv_close((uv_handle_t *)store->async, on_closed);
+	pl_waker_close(store->waker);
 }
 
 void pl_store_close(struct pl_store *store)

@@ -167,7 +167,7 @@ enum pl_err pl_store_scrub(struct pl_store *store, uint64_t bytes_per_s)
 	scrub = calloc(1, sizeof(*scrub));
 	if (!scrub)
 		return PL_ERR_MEMORY;
-	uv_timer_init(store->async->loop, &scrub->timer);
+	uv_timer_init(store->loop, &scrub->timer);
 	scrub->timer.data = scrub;
 	scrub->store = store;
 	scrub->bytes_per_s = bytes_per_s;

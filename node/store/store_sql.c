@@ -429,7 +429,7 @@ static void report_damage(struct pl_store *store, uint16_t node, uint8_t lane, s
 	store->stats.damaged++;
 	PL_QUEUE_PUSH(&store->done_loads, report);
 	uv_mutex_unlock(&store->mutex);
-	uv_async_send(store->async);
+	pl_waker_wake(store->waker);
 }
 
 enum pl_err pl_store_read(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq, struct pl_stored_entry *out)

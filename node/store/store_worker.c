@@ -113,7 +113,7 @@ static void fail(struct pl_store *store, struct batch *batch, enum pl_err err)
 	store->probe_due_ns = uv_hrtime() + store->tuning.probe_ns;
 	uv_mutex_unlock(&store->mutex);
 	pl_acks_dispose(&batch->acks);
-	uv_async_send(store->async);
+	pl_waker_wake(store->waker);
 }
 
 static enum pl_err commit(struct pl_store *store, const struct batch *batch)
@@ -213,7 +213,7 @@ static void end(struct pl_store *store, struct batch *batch, enum pl_err err)
 	PL_QUEUE_APPEND(&store->done_entries, &batch->entries);
 	PL_QUEUE_APPEND(&store->done_jobs, &batch->jobs);
 	uv_mutex_unlock(&store->mutex);
-	uv_async_send(store->async);
+	pl_waker_wake(store->waker);
 }
 
 /* --- stage 1 --- */
@@ -274,7 +274,7 @@ static void finish_job(struct pl_store *store, struct pl_job *job, enum pl_err e
 	job->why[sizeof(job->why) - 1] = 0;
 	PL_QUEUE_PUSH(&store->done_jobs, job);
 	uv_mutex_unlock(&store->mutex);
-	uv_async_send(store->async);
+	pl_waker_wake(store->waker);
 }
 
 static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool may_read)
@@ -291,7 +291,7 @@ static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool m
 		store->stats.damaged++;
 	PL_QUEUE_PUSH(&store->done_loads, load);
 	uv_mutex_unlock(&store->mutex);
-	uv_async_send(store->async);
+	pl_waker_wake(store->waker);
 	return err == PL_ERR_MEMORY ? PL_OK : err;
 }
 
@@ -485,7 +485,7 @@ static void probe(struct pl_store *store)
 	}
 	uv_mutex_unlock(&store->mutex);
 	if (!err)
-		uv_async_send(store->async);
+		pl_waker_wake(store->waker);
 }
 
 /* --- the loop --- */
