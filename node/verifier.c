@@ -1,11 +1,13 @@
 #include "node/verifier.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "node/thread.h"
 #include "node/waker.h"
@@ -62,13 +64,30 @@ static void free_all(struct request *request)
 	}
 }
 
+/* What sched_setattr(2) takes, in its first version; not every libc has it. */
+struct policy {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+/* Of this thread alone. If it is refused, bulk is in the way at times, and nothing else is wrong. */
+static void yield_to_others(void)
+{
+	const struct policy policy = { .size = sizeof(policy), .policy = SCHED_OTHER, .nice = PL_VERIFIER_NICE,
+	                               .runtime_ns = PL_VERIFIER_SLICE_MS * 1000000ULL };
+
+	(void)syscall(SYS_sched_setattr, 0, &policy, 0);
+}
+
 static void run(void *ctx)
 {
 	struct pl_verifier *verifier = ctx;
 	struct request *request = NULL;
 
-	/* Of this thread alone, as Linux has it. If it is refused, bulk is in the way at times, and nothing else is wrong. */
-	(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + PL_VERIFIER_NICE);
+	yield_to_others();
 	for (;;) {
 		uv_sem_wait(&verifier->wake);
 		if (atomic_load(&verifier->is_stopping))

@@ -1,7 +1,9 @@
 /* Signatures of bulk, checked on a thread of its own that yields to all others: a FLASH never waits for bulk's cryptography, however much of
- * it there is and however few cores. A nice value of 19 leaves it a seventieth of a core that others fill, and all of one that is free. (Why
- * not 10: with four such threads on two cores, a thread of nice 0 that wakes waits for its turn 0.2 ms in one case of a hundred instead of
- * 3.6 ms; Linux 6.18. Why not SCHED_IDLE: under load the thread then stands still for seconds.)
+ * it there is and however few cores. Two things make it yield:
+ * - A nice value of 19 leaves it a seventieth of a core that others fill, and all of one that is free. (SCHED_IDLE leaves it nothing: under load
+ *   it then stands still for seconds.)
+ * - A long slice. By nice alone it still runs its turn to the end, 1.7 ms for a request, while a thread that has woken waits; since Linux 6.12 one
+ *   whose slice is shorter takes its place at once, and that is every other. (Before, the slice is ignored: sched_setattr(2).)
  */
 #ifndef PL_NODE_VERIFIER_H
 #define PL_NODE_VERIFIER_H
@@ -12,7 +14,8 @@
 #include "crypto/err.h"
 #include "proto/entry.h"
 
-#define PL_VERIFIER_NICE 19 /* more than the rest of the process */
+#define PL_VERIFIER_NICE 19
+#define PL_VERIFIER_SLICE_MS 100 /* the longest that Linux takes; a thread has 3 if nothing else is said */
 #define PL_VERIFIER_HEADERS_MAX 32 /* in one request: the bits of a verdict */
 
 struct pl_verifier;
