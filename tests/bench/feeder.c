@@ -334,6 +334,7 @@ int main(int argc, char **argv)
 		if (!author_one())
 			fail("cannot author");
 	}
+	uv_update_time(&loop); /* authoring may have taken longer than a dial may */
 	step(&dial);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	return 1;
