@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The man pages against the programs: every command, option, operand and exit code of parley's table stands in parley.1, in the section of its
 # command; every key of parley.conf, with its value and default, in parley.conf.5; every option of parleyd in parleyd.8. And nothing stands
-# there that the programs do not know.
+# there that the programs do not know. No line of a page is wider than a terminal.
 #
 # Usage: tests/integration/man.sh   in the build directory; PARLEY and PARLEYD name other binaries
 set -euo pipefail
@@ -99,11 +99,20 @@ for change in '/^\.B dial$/d' 's/^\.B store$/.B stoer/' 's/^Value: charter or co
   must_fail check_conf keys changed.5
 done
 
-# Where there is a formatter, it has nothing to complain about.
+# check_form PAGE: groff has nothing to complain about, and no line is wider than a terminal of 80 columns, of which man uses 78 for the text
+check_form() {
+  groff -man -Tascii -ww -rLL=78n -P-cbou "$1" >page 2>groff.err
+  [ ! -s groff.err ] || { cat groff.err; return 1; }
+  ! awk 'length($0) > 80 { print FILENAME ": wider than 80 columns: " $0; found = 1 } END { exit !found }' page || return 1
+}
+
+# Where there is a formatter.
 if command -v groff >/dev/null; then
   for page in "$man"/*.[158]; do
-    groff -man -Tutf8 -ww -z "$page" 2>groff.err
-    [ ! -s groff.err ] || { echo "man.sh: $page"; cat groff.err; exit 1; }
+    check_form "$page" || { echo "man.sh: $page"; exit 1; }
   done
+  sed 's/fin\.sheet est\.sheet lva\.sheet/& ltu.sheet pol.sheet swe.sheet/' "$man/parley.1" >changed.1
+  ! cmp -s changed.1 "$man/parley.1" || { echo "man.sh: no line has become wider"; exit 1; }
+  must_fail check_form changed.1
 fi
 echo "man.sh: $count lines of parley's table, $(wc -l <keys) keys"
