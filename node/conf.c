@@ -55,8 +55,8 @@ static const struct pl_conf_entry keys[] = {
 	    .max = UINT64_C(1) << 50,
 	    .summary = "Room on the disk that bulk may not use: with less left, indicators and attachments wait; with half of it, all but urgent "
 	               "messages. At most a tenth of the file system is kept so."),
-	KEY(PL_CONF_U16, author_percent, .name = "author_percent", .default_text = TEXT_OF(PL_ROOM_AUTHOR_PERCENT), .min = 0, .max = 100,
-	    .summary = "The most of the disk, less what is reserved, that indicators and attachments of one author may take; more of them waits with "
+	KEY(PL_CONF_U16, member_percent, .name = "member_percent", .default_text = TEXT_OF(PL_ROOM_MEMBER_PERCENT), .min = 1, .max = 100,
+	    .summary = "The most of the disk, less what is reserved, that the entries of one member may take in each lane; more of them waits with "
 	               "those who hold them. 100: no limit."),
 	KEY(PL_CONF_U64, scrub_bytes_per_s, .name = "scrub_bytes_per_s", .default_text = TEXT_OF(PL_STORE_SCRUB_BYTES_PER_S), .min = 0,
 	    .max = UINT64_C(1) << 30,

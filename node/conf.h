@@ -43,7 +43,7 @@ struct pl_conf {
 	enum pl_log_level log_level;             /* log_level = error|warning|info|debug */
 	bool log_json;                           /* log_format = text|json */
 	uint64_t reserve_bytes;                  /* reserve_bytes = 268435456 */
-	uint16_t author_percent;                 /* author_percent = 20 */
+	uint16_t member_percent;                 /* member_percent = 20 */
 	uint64_t scrub_bytes_per_s;              /* scrub_bytes_per_s = 262144 */
 	uint16_t links_max;                      /* links_max = 64 */
 	uint32_t flash_per_minute, flash_burst;  /* quota_flash_per_minute, quota_flash_burst */

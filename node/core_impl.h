@@ -71,7 +71,7 @@ struct pl_core {
 	struct pl_core_room room;
 	uint64_t room_total_bytes; /* of the file system, if it is known */
 	bool room_is_known;
-	uint64_t bulk_bytes_max; /* as the engine knows it */
+	uint64_t lane_bytes_max; /* of a member, as the engine knows it */
 	uint64_t full_told_ms; /* when the log last said that the disk is full; 0: never */
 	bool full_told;        /* and whether it has to say that it is not any more */
 	uv_idle_t idle;

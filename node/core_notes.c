@@ -37,7 +37,7 @@ static const char *note_text(enum pl_note_code code)
 	case PL_NOTE_SELF_BEHIND: return "own feed frozen: this node was restored from a copy; open a new generation";
 	case PL_NOTE_QUOTA: return "author over quota, its entries wait";
 	case PL_NOTE_HEAD_BACK: return "a head goes back";
-	case PL_NOTE_SHARE: return "author has its share of the disk, its indicators and attachments wait";
+	case PL_NOTE_SHARE: return "a member has its share of the disk, and more from it waits";
 	case PL_NOTE_CLOCK_SKEW: return "claimed time is off";
 	case PL_NOTE_CAUGHT_UP: return "caught up";
 	}

@@ -27,15 +27,15 @@ void pl_core_look_for_room(struct pl_core *core)
 		const uint64_t total_bytes = core->room_total_bytes, reserve_bytes = core->conf->reserve_bytes;
 		event.room.lanes = pl_room_lanes(free_bytes, total_bytes, reserve_bytes, core->room.lanes);
 		core->room.free_bytes = free_bytes;
-		event.room.bulk_bytes_max = pl_room_author_bytes(total_bytes, reserve_bytes, (uint8_t)core->conf->author_percent);
+		event.room.lane_bytes_max = pl_room_member_bytes(total_bytes, reserve_bytes, (uint8_t)core->conf->member_percent);
 	}
 	if (event.room.lanes == core->room.lanes) {
-		if (event.room.bulk_bytes_max != core->bulk_bytes_max)
+		if (event.room.lane_bytes_max != core->lane_bytes_max)
 			pl_core_event(core, &event);
-		core->bulk_bytes_max = event.room.bulk_bytes_max;
+		core->lane_bytes_max = event.room.lane_bytes_max;
 		return;
 	}
-	core->bulk_bytes_max = event.room.bulk_bytes_max;
+	core->lane_bytes_max = event.room.lane_bytes_max;
 	if (event.room.lanes < core->room.lanes)
 		PL_LOG(PL_LOG_WARNING, "store", event.room.lanes == PL_LANES - 1 ? "little room on the disk: indicators and attachments wait" :
 		                                                                   "little room on the disk: all but urgent messages waits",

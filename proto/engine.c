@@ -49,7 +49,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	e->self = config->self;
 	e->generation = pl_generation_of(e, e->self);
 	e->lanes_with_room = PL_LANES;
-	e->bulk_bytes_max = UINT64_MAX;
+	e->lane_bytes_max = UINT64_MAX;
 	for (uint16_t i = 0; i < e->nodes; i++) {
 		e->peers[i].session = PL_NONE16;
 		if (config->courier_keys)
@@ -179,7 +179,7 @@ static void room(struct pl_engine *e, const struct pl_event *event)
 	const uint8_t before = e->lanes_with_room;
 
 	e->lanes_with_room = event->room.lanes;
-	e->bulk_bytes_max = event->room.bulk_bytes_max;
+	e->lane_bytes_max = event->room.lane_bytes_max;
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		struct lane *lane = &e->lanes[index];
 		const uint8_t number = (uint8_t)(index % PL_LANES);

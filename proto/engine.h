@@ -70,7 +70,7 @@ enum pl_event_type {
 	PL_EV_STORED,        /* entries of this lane are durable up to and with seq */
 	PL_EV_STORE_FAILED,  /* a commit failed: everything not yet durable is void. Links stay, and FLASH entries of others are sent on */
 	PL_EV_STORE_READY,   /* the store takes entries again */
-	PL_EV_ROOM,          /* for how many lanes the store has room, from lane 0 up, and for how much bulk of one author; all until this comes. What
+	PL_EV_ROOM,          /* for how many lanes the store has room, from lane 0 up, and for how much of one member; all until this comes. What
 	                      * comes of others waits with its holders, and own entries are refused with PL_ERR_DISK_FULL where there is no room */
 	PL_EV_LOADED,        /* answer to PL_FX_LOAD */
 	PL_EV_VERIFIED,      /* answer to PL_FX_VERIFY */
@@ -93,7 +93,7 @@ struct pl_event {
 	uint64_t wall_ms; /* unix time; may jump */
 	uint8_t seed[32]; /* fresh random bytes */
 	union {
-		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq, bytes; uint8_t id[PL_ID_BYTES]; } restore; /* bytes: headers and bodies of all, for lane 2 */
+		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq, bytes; uint8_t id[PL_ID_BYTES]; } restore; /* bytes: headers and bodies of all */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
 		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_fork; /* as PL_FX_FORK gave them */
 		struct { uint16_t node; } peer_dialable;
@@ -107,7 +107,7 @@ struct pl_event {
 			uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; /* out */
 		} submit;
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
-		struct { uint8_t lanes; uint64_t bulk_bytes_max; } room; /* bulk_bytes_max: of lane 2 of one author */
+		struct { uint8_t lanes; uint64_t lane_bytes_max; } room; /* lane_bytes_max: of one lane of all nodes of a member */
 		struct { uint32_t token; bool lacked_memory; const struct pl_stored_entry *entries; size_t count; } loaded; /* lacked_memory: nothing came, and will later */
 		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
 		struct { uint16_t node; uint8_t lane; uint64_t seq; uint8_t id[PL_ID_BYTES]; } damaged; /* id: which entry has to stand there */
@@ -153,7 +153,7 @@ enum pl_note_code {
 	PL_NOTE_FORK,              /* equivocation proven: author frozen */
 	PL_NOTE_SELF_BEHIND,       /* a peer has sent an entry of ours that we lacked: feed frozen */
 	PL_NOTE_QUOTA,             /* an author is over its quota; its entries wait at their holder */
-	PL_NOTE_SHARE,             /* an author's bulk has filled its share of the disk; more of it waits at its holder */
+	PL_NOTE_SHARE,             /* a member has filled its share of the disk in this lane; more of it waits at its holder */
 	PL_NOTE_CLOCK_SKEW,        /* an entry claims a time more than 5 min off */
 	PL_NOTE_HEAD_BACK,         /* an entry names an older head of another lane than the entry before it did */
 	PL_NOTE_CAUGHT_UP,         /* all that this peer announced is here */

@@ -121,9 +121,9 @@ Test(full, what_nobody_has_signed_is_not_sent_on)
 
 /* --- little room --- */
 
-static void room_for(struct world *w, uint16_t node, uint8_t lanes, uint64_t bulk_bytes_max)
+static void room_for(struct world *w, uint16_t node, uint8_t lanes, uint64_t lane_bytes_max)
 {
-	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, bulk_bytes_max } };
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, lane_bytes_max } };
 
 	cr_assert_eq(world_step(w, node, &event), PL_OK);
 }
@@ -200,6 +200,62 @@ Test(full, one_author_fills_its_share_and_no_more)
 	cr_assert(world_durable(w, CHE, FIN, 2) >= 200 && world_durable(w, CHE, FIN, 2) <= 201);
 	room_for(w, CHE, 3, UINT64_MAX);
 	cr_assert(world_converges(w, 10000));
+	world_free(w);
+}
+
+/* It is not bulk alone that fills disks. */
+Test(full, a_member_fills_its_share_of_each_lane_and_its_flash_goes_on)
+{
+	static const uint8_t text[1000];
+	struct world *w = chain();
+
+	room_for(w, CHE, PL_LANES, 10 * (PL_ENTRY_HEADER_BYTES + sizeof text));
+	for (int i = 0; i < 10; i++) {
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
+	}
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "one more", 8), PL_OK);
+	world_run_ms(w, 1000);
+	cr_assert_eq(world_durable(w, SGP, FIN, 0), 10);
+	cr_assert_eq(world_durable(w, CHE, FIN, 1), 10);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), 1);
+	for (uint64_t seq = 11; seq <= 13; seq++) {
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "now", 3), PL_OK);
+		world_run_ms(w, 200);
+		cr_assert(world_same_entry(w, FIN, SGP, FIN, 0, seq), "FLASH %d", (int)seq);
+	}
+	cr_assert_eq(world_durable(w, CHE, FIN, 0), 10);
+	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 0), 10);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), 2);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		cr_assert_eq(world_submit(w, SGP, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
+	world_run_ms(w, 1000);
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		cr_assert_eq(world_durable(w, FIN, SGP, lane), 1, "what others say goes on");
+	room_for(w, CHE, PL_LANES, UINT64_MAX);
+	cr_assert(world_converges(w, 10000));
+	world_free(w);
+}
+
+/* Or a member with more nodes would have more of everybody's disk. */
+Test(full, all_nodes_of_a_member_have_one_share)
+{
+	struct world *w = world_new(3, 1);
+	struct pl_charter *charter = world_charter(w);
+
+	charter->members[FIN].nodes_count = 2;
+	charter->nodes[CHE].member = FIN;
+	world_link(w, FIN, CHE);
+	world_link(w, CHE, SGP);
+	world_start(w);
+	world_run_ms(w, 100);
+	room_for(w, SGP, PL_LANES, 100 * (PL_ENTRY_HEADER_BYTES + 1000));
+	world_submit_bulk(w, FIN, 60, 1000);
+	world_run_ms(w, 1000);
+	world_submit_bulk(w, CHE, 60, 1000);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_durable(w, SGP, FIN, 2), 60);
+	cr_assert_eq(world_durable(w, SGP, CHE, 2), 40);
 	world_free(w);
 }
 

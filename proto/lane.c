@@ -240,6 +240,21 @@ bool pl_may_stand(const struct pl_engine *e, const struct candidate *c)
 	       pl_is_certified(e, c->node, c->header.time_ms) && pl_header_decode(c->entry_header, &header) == PL_OK;
 }
 
+/* Whether the store takes more of this lane of this node. */
+bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane)
+{
+	const struct pl_member *member = &e->charter->members[e->charter->nodes[node].member];
+	uint64_t bytes = 0;
+
+	if (lane >= e->lanes_with_room)
+		return false;
+	if (node == e->self) /* what this node says itself is its operators' affair */
+		return true;
+	for (uint16_t i = 0; i < member->nodes_count; i++)
+		bytes += e->lanes[pl_lane_index((uint16_t)(member->first_node + i), lane)].have_bytes;
+	return bytes < e->lane_bytes_max;
+}
+
 /* Once, until there is room again. */
 static void share_note(struct pl_engine *e, const struct session *s, uint16_t node, uint8_t number)
 {
@@ -249,7 +264,7 @@ static void share_note(struct pl_engine *e, const struct session *s, uint16_t no
 		return;
 	lane->share_full = true;
 	e->counters.shares_filled++;
-	pl_note_entry(e, PL_NOTE_SHARE, s, node, number, lane->have_seq + 1, "the author's bulk has filled its share of the disk");
+	pl_note_entry(e, PL_NOTE_SHARE, s, node, number, lane->have_seq + 1, "its member has filled its share of the disk in this lane");
 }
 
 /* The next entry of its lane, to be verified by itself. */
@@ -359,11 +374,14 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 		pl_holds_sent(e, s, &wire);
 	if (lane->frozen)
 		return;
-	if (e->store_failed) {
-		if (wire.header.flags & PL_FLAG_FLASH)
-			pl_flash_relay(e, s, &wire);
+	if ((wire.header.flags & PL_FLAG_FLASH) && (e->store_failed || !pl_has_room(e, wire.node, 0))) {
+		pl_flash_relay(e, s, &wire);
+		if (s->used && !e->store_failed)
+			share_note(e, s, wire.node, 0);
 		return;
 	}
+	if (e->store_failed)
+		return;
 	if (wire.header.seq > lane->have_seq + 1) {
 		if (wire.header.flags & PL_FLAG_FLASH)
 			pl_flash_hold(e, s, &wire, bytes, count);

@@ -32,12 +32,7 @@ static inline bool pl_bulk_may_go(const struct pl_engine *e)
 {
 	return e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed;
 }
-static inline bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane)
-{
-	/* What this node says itself is its operators' affair. */
-	return lane < e->lanes_with_room &&
-	       (lane != PL_LANES - 1 || node == e->self || e->lanes[pl_lane_index(node, lane)].have_bytes < e->bulk_bytes_max);
-}
+bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane);
 static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node)
 {
 	return e->charter->nodes[node].certificate.generation;

@@ -75,7 +75,7 @@ struct lane {
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
 	uint64_t fetch_seen;                /* up to here who was asked has answered */
 	uint64_t others_at_ms;              /* others are asked too then; 0: not */
-	uint64_t have_bytes, durable_bytes; /* of lane 2: of all entries */
+	uint64_t have_bytes, durable_bytes; /* of all entries */
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	uint8_t others_round;
 	bool frozen;
@@ -290,7 +290,7 @@ struct pl_engine {
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
-	uint64_t bulk_bytes_max; /* of one author */
+	uint64_t lane_bytes_max; /* of one member */
 	uint8_t lanes_with_room; /* in the store, from lane 0 up */
 
 	struct lane *lanes;

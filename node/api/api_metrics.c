@@ -122,7 +122,7 @@ static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 	      counters.flash_forwarded);
 	value(metrics, "parley_quota_waits_total", PL_METRIC_COUNTER, "Times that an author's entries had to wait for its quota.",
 	      counters.quota_waits);
-	value(metrics, "parley_author_shares_filled_total", PL_METRIC_COUNTER, "Times that an author's bulk has filled its share of the disk.",
+	value(metrics, "parley_member_shares_filled_total", PL_METRIC_COUNTER, "Times that a member has filled its share of the disk in a lane.",
 	      counters.shares_filled);
 	value(metrics, "parley_heads_back_total", PL_METRIC_COUNTER, "Entries that name an older head of another lane than the one before them.",
 	      counters.heads_back);

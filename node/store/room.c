@@ -11,7 +11,7 @@ static uint64_t reserve_of(uint64_t total_bytes, uint64_t reserve_bytes)
 	return reserve_bytes < share ? reserve_bytes : share;
 }
 
-uint64_t pl_room_author_bytes(uint64_t total_bytes, uint64_t reserve_bytes, uint8_t percent)
+uint64_t pl_room_member_bytes(uint64_t total_bytes, uint64_t reserve_bytes, uint8_t percent)
 {
 	return percent >= 100 ? UINT64_MAX : (total_bytes - reserve_of(total_bytes, reserve_bytes)) / 100 * percent;
 }

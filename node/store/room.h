@@ -12,14 +12,14 @@
 
 #define PL_ROOM_RESERVE_BYTES 268435456 /* (default) what lane 1 of an author may send in a quarter of an hour */
 #define PL_ROOM_SHARE 10                /* the reserve is at most this part of the file system */
-#define PL_ROOM_AUTHOR_PERCENT 20       /* (default) of the file system, less the reserve, for the bulk of one author */
+#define PL_ROOM_MEMBER_PERCENT 20       /* (default) of the file system, less the reserve, for one lane of one member */
 #define PL_ROOM_LOOK_MS 2000
 
 /* How many lanes there is room for, from lane 0 up: 1 to 3. lanes_before: what there was room for until now. */
 uint8_t pl_room_lanes(uint64_t free_bytes, uint64_t total_bytes, uint64_t reserve_bytes, uint8_t lanes_before);
 
-/* How much bulk of one author is taken. percent 100: as much as there is room for. */
-uint64_t pl_room_author_bytes(uint64_t total_bytes, uint64_t reserve_bytes, uint8_t percent);
+/* How much is taken of each lane of one member. percent 100: as much as there is room for. */
+uint64_t pl_room_member_bytes(uint64_t total_bytes, uint64_t reserve_bytes, uint8_t percent);
 
 /* The file system of this file or folder, as the daemon's user may use it. PL_ERR_IO. */
 PL_MUST_CHECK enum pl_err pl_room_look(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);

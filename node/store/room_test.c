@@ -42,10 +42,10 @@ Test(room, looks_at_a_disk)
 	cr_assert_eq(pl_room_look("/no/such/place", &free_bytes, &total_bytes), PL_ERR_IO);
 }
 
-Test(room, one_author_may_take_a_share_of_what_is_not_reserved)
+Test(room, one_member_may_take_a_share_of_what_is_not_reserved)
 {
-	cr_assert_eq(pl_room_author_bytes(TOTAL, RESERVE, 20), (TOTAL - RESERVE) / 100 * 20);
-	cr_assert_eq(pl_room_author_bytes(100 * MIB, RESERVE, 50), 90 * MIB / 100 * 50);
-	cr_assert_eq(pl_room_author_bytes(TOTAL, RESERVE, 0), 0);
-	cr_assert_eq(pl_room_author_bytes(TOTAL, RESERVE, 100), UINT64_MAX);
+	cr_assert_eq(pl_room_member_bytes(TOTAL, RESERVE, 20), (TOTAL - RESERVE) / 100 * 20);
+	cr_assert_eq(pl_room_member_bytes(100 * MIB, RESERVE, 50), 90 * MIB / 100 * 50);
+	cr_assert_eq(pl_room_member_bytes(TOTAL, RESERVE, 0), 0);
+	cr_assert_eq(pl_room_member_bytes(TOTAL, RESERVE, 100), UINT64_MAX);
 }

@@ -457,14 +457,15 @@ enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, u
 	return err;
 }
 
-uint64_t pl_store_bulk_bytes(struct pl_store *store, uint16_t node)
+uint64_t pl_store_lane_bytes(struct pl_store *store, uint16_t node, uint8_t lane)
 {
-	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT bytes FROM bulk WHERE node = ?1");
+	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT bytes FROM taken WHERE node = ?1 AND lane = ?2");
 	uint64_t bytes = 0;
 
 	if (!s)
 		return 0;
 	sqlite3_bind_int(s, 1, node);
+	sqlite3_bind_int(s, 2, lane);
 	if (sqlite3_step(s) == SQLITE_ROW)
 		bytes = (uint64_t)sqlite3_column_int64(s, 0);
 	sqlite3_reset(s);

@@ -100,7 +100,7 @@ enum pl_store_state {
 
 enum pl_statement {
 	PL_STMT_BEGIN, PL_STMT_COMMIT, PL_STMT_ROLLBACK, PL_STMT_SAVEPOINT, PL_STMT_RELEASE, PL_STMT_ROLLBACK_TO,
-	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_FORK, PL_STMT_BULK, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
+	PL_STMT_ENTRY, PL_STMT_NODE, PL_STMT_LOAD, PL_STMT_ACK, PL_STMT_FORK, PL_STMT_TAKEN, PL_STMT_PROBE, PL_STMT_PROBE_END, PL_STMT_HEAD, PL_STMT_FREEZE,
 	PL_STMT_COUNT,
 };
 
@@ -118,8 +118,8 @@ struct pl_store {
 	uint8_t network_id[PL_ID_BYTES], node_id[PL_NODE_ID_BYTES];
 	sqlite3 *db;
 	sqlite3_stmt *statements[PL_STMT_COUNT];
-	uint64_t bulk_more[PL_NODES_MAX]; /* of this transaction */
-	bool has_bulk_more;
+	uint64_t taken_more[PL_NODES_MAX][PL_LANES]; /* bytes, by this transaction */
+	bool has_taken_more;
 	struct pl_sidecar sidecar;
 	struct pl_store_tuning tuning;
 
@@ -199,7 +199,7 @@ bool pl_sql_has_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_replace_entry(sqlite3 *db, const struct pl_store_entry *entry);
 enum pl_err pl_sql_probe(struct pl_store *store);
 enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first reason stays */
-/* Ends the transaction, with what bulk it has brought; or it is void. */
+/* Ends the transaction, with what its entries take; or it is void. */
 enum pl_err pl_sql_commit(struct pl_store *store);
 void pl_sql_rolled_back(struct pl_store *store);
 /* The newest entry of a lane; seq 0 if there is none. */

@@ -12,6 +12,7 @@ const struct pl_migration pl_migrations[] = {
 	{5, "epoch", pl_schema_epoch},
 	{6, "bulk", pl_schema_bulk},
 	{7, "indicator owner", pl_schema_indicator_owner},
+	{8, "taken", pl_schema_taken},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
@@ -45,6 +46,12 @@ const char pl_schema_base[] =
 const char pl_schema_bulk[] =
 	"CREATE TABLE bulk (node INTEGER PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;"
 	"INSERT INTO bulk SELECT node, sum(body_bytes + 232) FROM entry WHERE lane = 2 GROUP BY node;";
+
+/* The same of all lanes. */
+const char pl_schema_taken[] =
+	"CREATE TABLE taken (node INTEGER, lane INTEGER, bytes INTEGER NOT NULL, PRIMARY KEY (node, lane)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO taken SELECT node, lane, sum(body_bytes + 232) FROM entry GROUP BY node, lane;"
+	"DROP TABLE bulk;";
 
 int pl_schema_latest(void)
 {

@@ -21,7 +21,7 @@ static const char *const statement_sql[PL_STMT_COUNT] = {
 	[PL_STMT_ACK] = "INSERT INTO peer_ack (peer, node, lane, seq) VALUES (?1, ?2, ?3, ?4)"
 	                " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)",
 	[PL_STMT_FORK] = "INSERT OR IGNORE INTO proof (node, header_a, header_b) VALUES (?1, ?2, ?3)",
-	[PL_STMT_BULK] = "INSERT INTO bulk (node, bytes) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+	[PL_STMT_TAKEN] = "INSERT INTO taken (node, lane, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
 	[PL_STMT_PROBE] = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(131072))",
 	[PL_STMT_PROBE_END] = "DELETE FROM meta WHERE key = 'probe'",
 	[PL_STMT_FREEZE] = "INSERT OR IGNORE INTO meta (key, value) VALUES ('feed_frozen', ?1)",
@@ -133,10 +133,8 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 			return err;
 		store->node_saved[entry->node] = true;
 	}
-	if (entry->lane == PL_LANES - 1) {
-		store->bulk_more[entry->node] += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
-		store->has_bulk_more = true;
-	}
+	store->taken_more[entry->node][entry->lane] += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+	store->has_taken_more = true;
 	sqlite3_bind_int(s, 1, entry->node);
 	sqlite3_bind_int(s, 2, entry->lane);
 	sqlite3_bind_int64(s, 3, (sqlite3_int64)entry->seq);
@@ -153,28 +151,30 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 
 enum pl_err pl_sql_commit(struct pl_store *store)
 {
-	for (int node = 0; store->has_bulk_more && node < PL_NODES_MAX; node++) {
-		sqlite3_stmt *s = store->statements[PL_STMT_BULK];
+	for (int place = 0; store->has_taken_more && place < PL_NODES_MAX * PL_LANES; place++) {
+		sqlite3_stmt *s = store->statements[PL_STMT_TAKEN];
+		const int node = place / PL_LANES, lane = place % PL_LANES;
 		enum pl_err err;
 
-		if (!store->bulk_more[node])
+		if (!store->taken_more[node][lane])
 			continue;
 		sqlite3_bind_int(s, 1, node);
-		sqlite3_bind_int64(s, 2, (sqlite3_int64)store->bulk_more[node]);
+		sqlite3_bind_int(s, 2, lane);
+		sqlite3_bind_int64(s, 3, (sqlite3_int64)store->taken_more[node][lane]);
 		err = finish(store, s);
 		if (err)
 			return err;
-		store->bulk_more[node] = 0;
+		store->taken_more[node][lane] = 0;
 	}
-	store->has_bulk_more = false;
+	store->has_taken_more = false;
 	return pl_sql_run(store, PL_STMT_COMMIT);
 }
 
 void pl_sql_rolled_back(struct pl_store *store)
 {
 	memset(store->node_saved, 0, sizeof(store->node_saved));
-	memset(store->bulk_more, 0, sizeof(store->bulk_more));
-	store->has_bulk_more = false;
+	memset(store->taken_more, 0, sizeof(store->taken_more));
+	store->has_taken_more = false;
 }
 
 bool pl_sql_has_entry(sqlite3 *db, const struct pl_store_entry *entry)

@@ -347,9 +347,9 @@ Test(store, close_ends_jobs_that_bring_jobs)
 	cr_assert_eq(job.err, PL_ERR_STATE);
 }
 
-/* --- what bulk takes --- */
+/* --- what lanes take --- */
 
-Test(store, what_bulk_takes_is_known_after_a_restart)
+Test(store, what_each_lane_takes_is_known_after_a_restart)
 {
 	fixture_start(&f);
 	for (uint64_t seq = 1; seq <= 40; seq++) {
@@ -361,9 +361,11 @@ Test(store, what_bulk_takes_is_known_after_a_restart)
 	}
 	fixture_close(&f);
 	cr_assert_eq(fixture_open(&f), PL_OK);
-	cr_assert_eq(pl_store_bulk_bytes(f.store, 5), 40 * (PL_ENTRY_HEADER_BYTES + 200));
-	cr_assert_eq(pl_store_bulk_bytes(f.store, 7), 40 * PL_ENTRY_HEADER_BYTES);
-	cr_assert_eq(pl_store_bulk_bytes(f.store, 6), 0);
+	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 2), 40 * (PL_ENTRY_HEADER_BYTES + 200));
+	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 1), 40 * (PL_ENTRY_HEADER_BYTES + 300));
+	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 0), 0);
+	cr_assert_eq(pl_store_lane_bytes(f.store, 7, 2), 40 * PL_ENTRY_HEADER_BYTES);
+	cr_assert_eq(pl_store_lane_bytes(f.store, 6, 2), 0);
 }
 
 /* --- custody and forks --- */
