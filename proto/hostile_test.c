@@ -362,6 +362,57 @@ Test(hostile, a_crowd_that_says_nothing_keeps_no_member_out)
 	world_free(w);
 }
 
+/* A connection with a first message as any can write it who has the charter. */
+static uint32_t connect_and_speak(struct world *w, uint64_t address_hash)
+{
+	static uint64_t count;
+	const uint32_t link = world_raw_connect_from(w, CHE, address_hash);
+	const struct pl_charter *charter = world_charter(w);
+	const struct pl_handshake_keys keys = { .network_id = charter->network_id, .static_secret = charter->network_id,
+	                                        .remote_static = charter->nodes[CHE].certificate.noise_public };
+	struct pl_handshake handshake;
+	uint8_t ephemeral[32] = { 1 }, message[PL_HANDSHAKE_BYTES_1];
+
+	count++;
+	memcpy(ephemeral + 8, &count, sizeof count);
+	cr_assert_eq(pl_handshake_dial(&handshake, &keys, ephemeral, world_wall(w), message), PL_OK);
+	world_raw_send(w, link, message, sizeof message);
+	return link;
+}
+
+/* The same crowd, and it has the charter. */
+Test(hostile, a_crowd_that_knows_the_charter_keeps_no_member_out)
+{
+	struct world *w = network();
+	uint32_t links[PL_HANDSHAKES_MAX] = { 0 };
+	struct pl_peer_info info;
+	bool back = false;
+
+	world_cut(w, SGP, CHE);
+	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
+		links[i] = connect_and_speak(w, 1000 + i);
+	world_run_ms(w, 10);
+	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
+		cr_assert_eq(world_raw_received(w, links[i]), PL_HANDSHAKE_BYTES_2, "connection %u is answered", i);
+	struct member *eve = member_dial(w, EVE, CHE);
+	cr_assert_not_null(eve, "one that has never been here");
+	world_heal(w, SGP, CHE);
+	for (int ms = 0; ms < 2 * PL_BACKOFF_HELD_MS_MAX && !back; ms += 10) {
+		for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++) {
+			if (world_raw_open(w, links[i]))
+				continue;
+			world_raw_close(w, links[i]);
+			links[i] = connect_and_speak(w, 1000 + i);
+		}
+		world_run_ms(w, 10);
+		pl_engine_peer(world_engine(w, CHE), SGP, &info);
+		back = info.state == PL_SESSION_LIVE;
+	}
+	cr_assert(back);
+	member_free(eve);
+	world_free(w);
+}
+
 Test(hostile, who_comes_from_where_a_member_was_is_not_pushed_out)
 {
 	struct world *w = network();

@@ -155,19 +155,28 @@ static bool is_address_of_member(const struct pl_engine *e, uint64_t address_has
 	return false;
 }
 
-/* Who connects and says nothing costs an attacker next to nothing: of those the oldest gives way, so that members, who speak at once, get in. */
-static struct conn *conn_that_gives_way(const struct pl_engine *e)
+/* Who connects and says nothing costs an attacker next to nothing: of those the oldest gives way, so that members, who speak at once, get in. A
+ * first message takes the charter and no key. Of those that have sent one any may give way: a crowd of them would have to come again faster
+ * than chance leaves a member alone for the round trip that it needs to finish. */
+static struct conn *conn_that_gives_way(struct pl_engine *e)
 {
-	struct conn *oldest = NULL;
+	struct conn *oldest = NULL, *spoken[PL_HANDSHAKES_MAX];
+	uint32_t spoken_count = 0;
+	uint8_t random[32];
 
 	for (uint16_t i = 0; i < e->conns_max; i++) {
 		struct conn *c = &e->conns[i];
-		if (c->link == PL_LINK_NONE || c->session != PL_NONE16 || c->outbound || c->spoken || (oldest && oldest->age <= c->age))
+		if (c->link == PL_LINK_NONE || c->session != PL_NONE16 || c->outbound || is_address_of_member(e, c->address_hash))
 			continue;
-		if (!is_address_of_member(e, c->address_hash))
+		if (c->spoken)
+			spoken[spoken_count++] = c;
+		else if (!oldest || c->age < oldest->age)
 			oldest = c;
 	}
-	return oldest;
+	if (oldest || spoken_count == 0)
+		return oldest;
+	pl_random(e, random);
+	return spoken[pl_get32(random) % spoken_count];
 }
 
 void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash)
@@ -187,8 +196,8 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 		}
 	}
 	bool refused = !outbound && same_address >= PL_HANDSHAKES_PER_ADDRESS_MAX;
-	/* PROTOCOL: "When there are 64, a new one takes the place of the oldest that has not sent a whole first message and does not come from where a
-	 * member has had a link from; if there is none, the new one is closed." */
+	/* PROTOCOL: "When there are 64, a new one takes the place of the oldest that has not sent a whole first message, or else of one at random, but
+	 * never of one that comes from where a member has had a link from." */
 	if (!outbound && !refused && handshakes >= PL_HANDSHAKES_MAX) {
 		conn = conn_that_gives_way(e);
 		refused = conn == NULL;
