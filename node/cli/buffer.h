@@ -17,8 +17,17 @@ typedef void (*pl_put_filtered)(struct pl_buffer *buffer, const char *text, size
 void pl_put_raw(struct pl_buffer *buffer, const char *text, size_t count);
 void pl_put_visible(struct pl_buffer *buffer, const char *text, size_t count);
 void pl_put_visible_color(struct pl_buffer *buffer, const char *text, size_t count);
-void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count, bool color);
+/* What a backslash of the text itself becomes where it would read as the beginning of an escape. */
+enum pl_typed {
+	PL_TYPED_APART, /* two, and so does one before an escape: an odd run of them is an escape with its own, an even one was typed */
+	PL_TYPED_AS_IS, /* one: in sentences of which a part may have been made visible before */
+};
+void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count, bool color, enum pl_typed typed);
 /* printf of which every %s goes through a filter, and counts columns rather than bytes for its width. */
 void pl_put_list(struct pl_buffer *buffer, pl_put_filtered filter, const char *format, va_list list);
+
+/* Prints what is made visible already, as pl_out_styled() and pl_out_rest() do the rest. */
+void pl_out_shown(enum pl_style style, const char *shown);
+void pl_out_shown_rest(int columns, const char *shown);
 
 #endif

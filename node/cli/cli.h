@@ -162,7 +162,8 @@ void pl_scope_end(struct pl_block *scope);
 /* --- output --- */
 
 /* What others wrote may carry terminal escapes, line breaks that forge output, direction overrides. So everything is printed through these:
- * the format is ours, and every %s in it is made visible (hidden characters as \x1b or \u{202e}, highlighted where there is colour). */
+ * the format is ours, and every %s in it is made visible (hidden characters as \x1b or \u{202e}, highlighted where there is colour). A backslash
+ * of the text itself is doubled where it would read as the beginning of such an escape, and before one: so two texts never look the same. */
 enum pl_style { PL_PLAIN, PL_BOLD, PL_DIM, PL_RED, PL_GREEN, PL_YELLOW, PL_URGENT };
 void pl_out_init(const char *color /* auto, always, never */);
 void pl_out(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -182,7 +183,7 @@ void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((fo
 void pl_remark(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints a JSON document on one line of stdout, all but ASCII escaped, and frees it. */
 void pl_out_json(json_t *document);
-/* The text as pl_out() would print it, without colour. */
+/* The text as pl_out() would print it, without colour; printed through it once more, its escapes read as typed ones. */
 char *pl_visible_text(const char *text, size_t count);
 char *pl_visible_list(const char *format, va_list list);
 int pl_text_columns(const char *text); /* on a terminal */

@@ -6,6 +6,7 @@
 
 #include "node/cli/papers.h"
 #include "node/indicator/stix.h"
+#include "node/visible.h"
 #include "proto/content.h"
 
 #define COUNT_MS_MAX 10000
@@ -32,11 +33,16 @@ struct import {
 	size_t index[BATCH_OBJECTS]; /* of its objects in the file */
 };
 
+/* What JSON can hold: a file may be anything, and an id in it may be cut. */
+static const char *as_utf8(const char *text)
+{
+	return pl_utf8_is_valid(text, strlen(text)) ? text : pl_visible_text(text, strlen(text));
+}
+
 static void add_rejected(struct import *import, size_t index, const char *id, const char *reason)
 {
-	const char *shown = id[0] == '\0' ? NULL : pl_visible_text(id, strlen(id));
-	json_array_append_new(import->rejected, json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)index, "id", shown, "reason",
-	                                                  pl_visible_text(reason, strlen(reason))));
+	json_array_append_new(import->rejected, json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)index, "id",
+	                                                  id[0] == '\0' ? NULL : as_utf8(id), "reason", as_utf8(reason)));
 }
 
 /* An object that is good in itself is not shared more widely than it is marked, nor as the newest version for years to come. */

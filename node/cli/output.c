@@ -84,16 +84,22 @@ void pl_out(const char *format, ...)
 	flush_to(stdout, &buffer);
 }
 
+void pl_out_shown(enum pl_style style, const char *shown)
+{
+	struct pl_buffer buffer = { 0 };
+	put_styled(&buffer, color_out, style, shown);
+	flush_to(stdout, &buffer);
+}
+
 void pl_out_styled(enum pl_style style, const char *format, ...)
 {
-	struct pl_buffer text = { 0 }, buffer = { 0 };
+	struct pl_buffer text = { 0 };
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&text, color_out ? pl_put_visible_color : pl_put_visible, format, list);
 	va_end(list);
-	put_styled(&buffer, color_out, style, text.chars);
+	pl_out_shown(style, text.chars);
 	free(text.chars);
-	flush_to(stdout, &buffer);
 }
 
 /* A piece of a line that is not folded: an escape of colour, of no width, or a character with its width. */
@@ -160,6 +166,14 @@ void pl_out_rest(int columns, const char *format, ...)
 	va_end(list);
 }
 
+void pl_out_shown_rest(int columns, const char *shown)
+{
+	struct pl_buffer buffer = { 0 };
+	put_folded(&buffer, columns, columns, shown, strlen(shown));
+	pl_put(&buffer, "\n", 1);
+	flush_to(stdout, &buffer);
+}
+
 void pl_out_field(const char *label, const char *format, ...)
 {
 	struct pl_buffer buffer = { 0 };
@@ -186,7 +200,7 @@ void pl_out_block(const char *indent, const char *text, size_t count)
 		for (size_t left = printed; left > 0;) {
 			const char *tab = memchr(at, '\t', left);
 			size_t piece = tab == NULL ? left : (size_t)(tab - at);
-			pl_put_visible_as(&row, at, piece, color_out);
+			pl_put_visible_as(&row, at, piece, color_out, PL_TYPED_APART);
 			at += piece;
 			left -= piece;
 			if (left > 0) {
@@ -280,14 +294,13 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 		return exit;
 	}
 	struct pl_buffer buffer = { 0 };
-	pl_put_filtered filter = color_err ? pl_put_visible_color : pl_put_visible;
 	put_styled(&buffer, color_err, PL_RED, "parley:");
 	pl_put(&buffer, " ", 1);
-	filter(&buffer, message, strlen(message));
+	pl_put_visible_as(&buffer, message, strlen(message), color_err, PL_TYPED_AS_IS);
 	pl_put(&buffer, "\n", 1);
 	if (hint != NULL) {
 		pl_put_text(&buffer, "        ");
-		filter(&buffer, hint, strlen(hint));
+		pl_put_visible_as(&buffer, hint, strlen(hint), color_err, PL_TYPED_AS_IS);
 		pl_put(&buffer, "\n", 1);
 	}
 	flush_to(stderr, &buffer);

@@ -53,8 +53,8 @@ static const struct {
 	{ "plain", "plain" },
 	{ "Grüße, 你好, أهلا", "Grüße, 你好, أهلا" },
 	{ "\033[2J\033]0;owned\007", "\\x1b[2J\\x1b]0;owned\\x07" },
-	{ "two\nlines\r\n", "two\\nlines\\r\\n" },
-	{ "tab\there", "tab\\there" },
+	{ "two\nlines\r\n", "two\\x0alines\\x0d\\x0a" },
+	{ "tab\there", "tab\\x09here" },
 	{ "\b\b\b\x7f", "\\x08\\x08\\x08\\x7f" },
 	{ "\xc2\x9b" "31m", "\\u{009b}31m" },                       /* CSI as one character */
 	{ "invoice\xe2\x80\xae" "fdp.exe", "invoice\\u{202e}fdp.exe" }, /* right-to-left override */
@@ -74,6 +74,31 @@ Test(output, text_from_others_becomes_visible)
 	for (size_t i = 0; i < HOSTILE; i++)
 		cr_assert_str_eq(pl_visible_text(hostile[i].text, strlen(hostile[i].text)), hostile[i].visible, "case %zu", i);
 	cr_assert_str_eq(pl_visible_text("a\0b", 3), "a\\x00b");
+}
+
+/* What somebody typed never looks like an escape, and what has backslashes without meaning it stays as it is. */
+Test(output, what_was_typed_is_not_what_was_escaped)
+{
+	static const struct {
+		const char *text, *visible;
+	} cases[] = {
+		{ "invoice\\u{202e}fdp.exe", "invoice\\\\u{202e}fdp.exe" },
+		{ "\\x1b[2J", "\\\\x1b[2J" },
+		{ "\\xFF", "\\\\xFF" },
+		{ "\\\\u{202e}", "\\\\\\\\u{202e}" },                   /* two, typed: four */
+		{ "\\\xe2\x80\xae", "\\\\\\u{202e}" },                  /* one and an override: two and the escape's */
+		{ "\\\033", "\\\\\\x1b" },
+		{ "\\\xff", "\\\\\\xff" },
+		{ "C:\\users\\new\\temp\\xml\\x", "C:\\users\\new\\temp\\xml\\x" },
+		{ "\\\\server\\reports\\", "\\\\server\\reports\\" },
+		{ "\\u{", "\\\\u{" },
+		{ "\\u 202e \\n \\xg0 \\x0", "\\u 202e \\n \\xg0 \\x0" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		cr_expect_str_eq(pl_visible_text(cases[i].text, strlen(cases[i].text)), cases[i].visible, "case %zu", i);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (size_t j = 0; j < i; j++)
+			cr_expect_str_neq(cases[i].visible, cases[j].visible, "%zu and %zu", i, j);
 }
 
 static bool is_harmless(const char *text)
@@ -106,6 +131,21 @@ static void print_table(void)
 	pl_table_print(table);
 }
 
+/* The rule holds in each way of printing, once. */
+Test(output, every_way_of_printing_tells_what_was_typed)
+{
+	static void (*const ways[])(void) = { print_out, print_styled, print_field, print_block, print_rest, print_say, print_table };
+	given = "a\\u{202e}b\xe2\x80\xae";
+	for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+		cr_expect_not_null(strstr(capture(STDOUT_FILENO, ways[way]), "a\\\\u{202e}b\\u{202e}"), "way %zu: %s", way, captured);
+		cr_expect_null(strstr(captured, "\\\\\\"), "way %zu: %s", way, captured);
+	}
+	cr_expect_not_null(strstr(capture(STDERR_FILENO, print_note), "a\\\\u{202e}b\\u{202e}"), "%s", captured);
+	/* a sentence of parleyd has what it quotes made visible */
+	given = "there is no TLP \"\\u{202e}\"";
+	cr_expect_str_eq(capture(STDERR_FILENO, print_error), "parley: failed: there is no TLP \"\\u{202e}\"\n        there is no TLP \"\\u{202e}\"\n");
+}
+
 Test(output, nothing_hostile_gets_through_any_way_of_printing)
 {
 	static void (*const ways[])(void) = { print_out, print_styled, print_field, print_block, print_say, print_table };
@@ -127,7 +167,7 @@ Test(output, nothing_hostile_gets_through_any_way_of_printing)
 Test(output, a_line_break_forges_nothing)
 {
 	given = "x\nparley: all is well";
-	cr_assert_str_eq(capture(STDERR_FILENO, print_note), "parley: noted: x\\nparley: all is well\n");
+	cr_assert_str_eq(capture(STDERR_FILENO, print_note), "parley: noted: x\\x0aparley: all is well\n");
 }
 
 Test(output, hidden_characters_are_highlighted_where_there_is_colour)

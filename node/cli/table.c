@@ -1,7 +1,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "node/cli/cli.h"
+#include "node/cli/buffer.h"
 #include "node/visible.h"
 
 #define COLUMNS_MAX 12
@@ -86,7 +86,7 @@ static void print_cell(const char *text, enum pl_style style, int columns, bool 
 	int missing = columns - pl_text_columns(text);
 	if (is_right)
 		pl_out("%*s", missing, "");
-	pl_out_styled(style, "%s", text);
+	pl_out_shown(style, text);
 	if (!is_last)
 		pl_out("%*s", (is_right ? 0 : missing) + GAP_COLUMNS, "");
 }
@@ -124,7 +124,7 @@ static void print_second(const struct pl_table *table, const struct cell *cells)
 	if (line[0] == '\0')
 		return;
 	pl_out("%*s", SECOND_COLUMNS, "");
-	pl_out_rest(SECOND_COLUMNS, "%s", line);
+	pl_out_shown_rest(SECOND_COLUMNS, line);
 }
 
 void pl_table_print(struct pl_table *table)

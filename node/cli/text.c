@@ -76,18 +76,41 @@ char *pl_buffer_keep(struct pl_buffer *buffer)
 	return kept;
 }
 
-void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count, bool color)
+/* Whether the character that text begins with is shown as an escape. *length is 0 where there is none. */
+static bool is_escaped(uint32_t before, const char *text, size_t count, size_t *length, uint32_t *c)
 {
+	*length = pl_utf8_decode(text, count, c);
+	return count > 0 && (*length == 0 || pl_char_is_hidden_there(before, *c, text + *length, count - *length));
+}
+
+/* Whether a backslash before this text begins an escape, or would read as the beginning of one. */
+static bool follows_backslash(const char *text, size_t count)
+{
+	size_t length;
+	uint32_t c;
+	if (count >= 2 && text[0] == 'u' && text[1] == '{')
+		return true;
+	if (count >= 3 && text[0] == 'x' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]))
+		return true;
+	return is_escaped('\\', text, count, &length, &c);
+}
+
+void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count, bool color, enum pl_typed typed)
+{
+	size_t length;
 	for (uint32_t before = 0, c = 0; count > 0; before = c, c = 0) {
-		size_t length = pl_utf8_decode(text, count, &c);
-		if (length > 0 && !pl_char_is_hidden_there(before, c, text + length, count - length)) {
+		if (!is_escaped(before, text, count, &length, &c)) {
+			if (c == '\\') {
+				while (length < count && text[length] == '\\')
+					length++;
+				if (typed == PL_TYPED_APART && follows_backslash(text + length, count - length))
+					pl_put(buffer, text, length);
+			}
 			pl_put(buffer, text, length);
 		} else {
 			char escape[16];
 			if (length == 0)
 				snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(uint8_t)*text);
-			else if (c == '\n' || c == '\t' || c == '\r')
-				snprintf(escape, sizeof escape, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
 			else
 				snprintf(escape, sizeof escape, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 			if (color)
@@ -104,12 +127,12 @@ void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count,
 
 void pl_put_visible(struct pl_buffer *buffer, const char *text, size_t count)
 {
-	pl_put_visible_as(buffer, text, count, false);
+	pl_put_visible_as(buffer, text, count, false, PL_TYPED_APART);
 }
 
 void pl_put_visible_color(struct pl_buffer *buffer, const char *text, size_t count)
 {
-	pl_put_visible_as(buffer, text, count, true);
+	pl_put_visible_as(buffer, text, count, true, PL_TYPED_APART);
 }
 
 static void put_percent(struct pl_buffer *buffer, const char *text, size_t count)

@@ -1,7 +1,9 @@
 /* What reaches the command parley from outside: its command line, texts that others wrote, the public part of a key. The first byte says which.
  * What must hold: a command line that is taken keeps to the command's table, one that is not is refused in a sentence; whatever is printed
- * does nothing to a terminal; a key that is taken has a role and a comment that is text.
+ * does nothing to a terminal, and gives back what was written; a key that is taken has a role and a comment that is text.
  */
+#include <ctype.h>
+
 #include "fuzz.h"
 #include "node/cli/cli.h"
 #include "node/keys.h"
@@ -83,6 +85,47 @@ static void fuzz_arguments(const uint8_t *data, size_t size)
 	free(line);
 }
 
+/* A run of backslashes before "u{" or "x" and two digits is, if odd, an escape and half of them; if even, half of them and what was typed. */
+static void check_tells(const char *visible, const char *text, size_t size)
+{
+	char *read = malloc(strlen(visible) + 4), *out = read;
+	PL_FUZZ_CHECK(read != NULL);
+	while (*visible != '\0') {
+		size_t run = strspn(visible, "\\");
+		const char *tail = visible + run;
+		unsigned value = 0;
+		int taken = 0;
+		bool is_character = sscanf(tail, "u{%6x}%n", &value, &taken) == 1 && taken > 0;
+		bool is_byte = tail[0] == 'x' && isxdigit((unsigned char)tail[1]) && isxdigit((unsigned char)tail[2]);
+		if (run == 0) {
+			*out++ = *visible++;
+			continue;
+		}
+		bool is_escape = strncmp(tail, "u{", 2) == 0 || is_byte;
+		memset(out, '\\', is_escape ? run / 2 : run);
+		out += is_escape ? run / 2 : run;
+		visible = tail;
+		if (!is_escape || run % 2 == 0)
+			continue;
+		if (is_byte) {
+			sscanf(tail, "x%2x", &value);
+			*out++ = (char)value;
+			visible += 3;
+			continue;
+		}
+		PL_FUZZ_CHECK(is_character && value >= 0x80);
+		if (value >= 0x10000)
+			*out++ = (char)(0xf0 | value >> 18);
+		if (value >= 0x800)
+			*out++ = (char)(value >= 0x10000 ? 0x80 | (value >> 12 & 0x3f) : 0xe0 | value >> 12);
+		*out++ = (char)(value >= 0x800 ? 0x80 | (value >> 6 & 0x3f) : 0xc0 | value >> 6);
+		*out++ = (char)(0x80 | (value & 0x3f));
+		visible += taken;
+	}
+	PL_FUZZ_CHECK((size_t)(out - read) == size && memcmp(read, text, size) == 0);
+	free(read);
+}
+
 static void fuzz_text(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -91,9 +134,10 @@ static void fuzz_text(const uint8_t *data, size_t size)
 	PL_FUZZ_CHECK(text != NULL);
 	memcpy(text, data, size);
 	text[size] = '\0';
-	char *visible = pl_visible_text(text, size), *again = pl_visible_text(visible, strlen(visible));
+	char *visible = pl_visible_text(text, size);
 	check_harmless(visible);
-	PL_FUZZ_CHECK(strchr(visible, '\n') == NULL && strcmp(visible, again) == 0);
+	check_tells(visible, text, size);
+	PL_FUZZ_CHECK(strchr(visible, '\n') == NULL);
 	PL_FUZZ_CHECK(pl_text_columns(visible) >= 0 && pl_text_columns(text) <= (int)size * 2);
 	for (const char *at = pl_path("%s", text); *at != '\0'; at++)
 		PL_FUZZ_CHECK((*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') || (*at >= 'a' && *at <= 'z') || strchr("-._~%", *at) != NULL);

@@ -36,7 +36,7 @@ ok '' "${f[@]}" status --check
 [ ! -s out ] && [ ! -s err ] || fail 'status --check has something to say where all is well'
 
 # --- a message, and all that can be done with it ---
-printf 'We see it too.\n\tCall \033[2Jus.\n' >text
+printf 'We see it too.\n\tCall \033[2Jus.\nIt says \\x1b in C:\\new.\n' >text
 input=text ok '^sent +FIN/0/[0-9]+ to SGP, message [0-9a-f]{32}$' "${f[@]}" send --to sgp --precedence flash --subject 'Re: probing' --wait decrypted --timeout 30
 grep -qE '^SGP +decrypted ' out || fail 'send --wait does not show the receipts'
 ref=$(grep -oE 'FIN/0/[0-9]+' out | head -n 1)
@@ -63,6 +63,7 @@ done
 bad 2 'one line of 1 to 64 bytes' "${s[@]}" read "$ref" --operator $'a\nb'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
+grep -qxF '    It says \\x1b in C:\new.' out || fail 'what was typed is not told from what was escaped'
 ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
 for written in "${ref,,}" "FIN/0/00${ref##*/}"; do
   ok "\"id\":\"$id\"" "${s[@]}" read "$written" --json
