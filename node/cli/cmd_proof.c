@@ -70,7 +70,7 @@ static json_t *message_json(const struct pl_message *m)
 {
 	json_t *attachments = json_array(), *document;
 	for (uint8_t i = 0; i < m->attachments_count; i++)
-		json_array_append_new(attachments, json_pack("{s:i, s:s%, s:s%, s:I, s:s}", "n", (int)i, "name", m->attachments[i].name.chars,
+		json_array_append_new(attachments, json_pack("{s:i, s:s%, s:s%, s:I, s:s}", "n", i + 1, "name", m->attachments[i].name.chars,
 		                                             m->attachments[i].name.bytes, "type", m->attachments[i].media_type.chars,
 		                                             m->attachments[i].media_type.bytes, "bytes", (json_int_t)m->attachments[i].bytes, "sha256",
 		                                             pl_hex(m->attachments[i].sha256, 32)));
@@ -138,7 +138,7 @@ static void print_message(const struct pl_proof_report *report)
 	pl_out_field("NUMBER", "%s, message %s", ref_of(report), pl_hex(m->id, PL_MESSAGE_ID_BYTES));
 	pl_out_field("DATE-TIME", "%s, as the sender's clock had it", pl_time_full((int64_t)m->sent_ms));
 	for (uint8_t i = 0; i < m->attachments_count; i++)
-		pl_out_field("ATTACHMENT", "%u: \"%s\", %s, sha256 %s", (unsigned)i, text_of(&m->attachments[i].name),
+		pl_out_field("ATTACHMENT", "%d: \"%s\", %s, sha256 %s", i + 1, text_of(&m->attachments[i].name),
 		             pl_bytes_text(m->attachments[i].bytes), pl_hex(m->attachments[i].sha256, 32));
 	pl_out("\n");
 	pl_out_text(m->text.chars, m->text.bytes);

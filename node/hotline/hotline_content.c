@@ -210,7 +210,7 @@ static void check_done(struct pl_job *job)
 	if (job->err == PL_OK && check->found && !hotline->stopped) {
 		if (check->ended && !check->put_off && !check->good)
 			PL_LOG(PL_LOG_WARNING, "hotline", "an attachment is not what its message says", PL_F_STR("author",
-			       pl_api_member(hotline->charter, check->source.node)), PL_F_U64("item", check->source.item));
+			       pl_api_member(hotline->charter, check->source.node)), PL_F_U64("attachment", check->source.item + 1));
 		if (check->ended && !check->put_off)
 			check_publish(check);
 		check->found = !check->ended;

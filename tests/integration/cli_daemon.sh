@@ -280,6 +280,11 @@ run verify m.proof --json
 [ "$code" -eq 9 ] && grep -q '^{"proven":null,' out && grep -q '"code":"not_compared"' err || fail 'a proof whose network is open is said to be proven'
 ok '' "${f[@]}" export "$id" -o sent.proof --quiet
 ok '^good +chain' verify sent.proof --charter net.plc
+# attachments are numbered from 1, as everywhere
+ok '' "${c[@]}" export "$ref2" -o files.proof --quiet
+ok '^ATTACHMENT +1: "data.bin", 195.3 KiB, sha256 [0-9a-f]{64}$' verify files.proof --charter net.plc
+grep -qE '^ATTACHMENT +2: "pass", ' out || fail 'verify does not number attachments from 1'
+ok '"attachments":\[\{"n":1,"name":"data.bin",.*\{"n":2,"name":"pass",' verify files.proof --charter net.plc --json
 bad 5 'exists already' "${s[@]}" export "$ref" -o m.proof
 bad 5 'sealed to others' "${c[@]}" export "$ref" -o no.proof
 bad 4 'no message' "${s[@]}" export FIN/0/999 -o no.proof
