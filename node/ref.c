@@ -14,16 +14,29 @@ void pl_ref_format(const struct pl_charter *charter, struct pl_ref ref, char out
 	snprintf(out, PL_REF_TEXT_BYTES, "%s/%u/%" PRIu64, name, ref.lane, ref.seq);
 }
 
+/* As the charter has it; false where it is longer than any. */
+static bool to_capitals(const char *name, size_t name_bytes, char out[PL_NODE_NAME_BYTES])
+{
+	if (name_bytes >= PL_NODE_NAME_BYTES)
+		return false;
+	for (size_t i = 0; i < name_bytes; i++)
+		out[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
+	out[name_bytes] = '\0';
+	return true;
+}
+
 uint16_t pl_ref_find_node(const struct pl_charter *charter, const char *name, size_t name_bytes)
 {
-	char as_written[PL_NODE_NAME_BYTES];
+	char capitals[PL_NODE_NAME_BYTES];
 
-	if (name_bytes >= sizeof(as_written))
-		return PL_NODE_NONE;
-	for (size_t i = 0; i < name_bytes; i++)
-		as_written[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
-	as_written[name_bytes] = '\0';
-	return pl_charter_find_name(charter, as_written);
+	return to_capitals(name, name_bytes, capitals) ? pl_charter_find_name(charter, capitals) : PL_NODE_NONE;
+}
+
+int pl_ref_find_member(const struct pl_charter *charter, const char *code)
+{
+	char capitals[PL_NODE_NAME_BYTES];
+
+	return to_capitals(code, strlen(code), capitals) ? pl_charter_find_member(charter, capitals) : -1;
 }
 
 enum pl_err pl_ref_parse(const struct pl_charter *charter, const char *text, struct pl_ref *out)

@@ -59,3 +59,14 @@ Test(ref, a_node_is_one_of_the_charter)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		cr_assert_eq(pl_ref_parse(&net->charter, texts[i], &ref), PL_ERR_UNKNOWN, "'%s'", texts[i]);
 }
+
+Test(ref, nodes_and_members_are_named_in_any_case)
+{
+	cr_assert_neq(pl_ref_find_node(&net->charter, "fin.2", 5), PL_NODE_NONE);
+	cr_assert_eq(pl_ref_find_node(&net->charter, "fin.2", 5), pl_ref_find_node(&net->charter, "FIN.2", 5));
+	cr_assert_eq(pl_ref_find_member(&net->charter, "sgp"), pl_charter_find_member(&net->charter, "SGP"));
+	cr_assert_geq(pl_ref_find_member(&net->charter, "SgP"), 0);
+	static const char *const none[] = { "", "SG", "SGP.2", "SGPX", "NOR", "sgp " };
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		cr_assert_eq(pl_ref_find_member(&net->charter, none[i]), -1, "'%s'", none[i]);
+}

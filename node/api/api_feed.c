@@ -162,7 +162,7 @@ static struct feed_call *call_new(struct pl_request *request, struct pl_app *app
 
 static bool find_author(struct pl_request *request, const struct pl_app *app, const char *name, uint16_t *node)
 {
-	*node = pl_charter_find_name(pl_core_charter(app->core), name);
+	*node = pl_ref_find_node(pl_core_charter(app->core), name, strlen(name));
 	if (*node == PL_NODE_NONE)
 		pl_reply_error(request, 404, "unknown_node", "GET /v1/peers lists the nodes.", "there is no node %s in this network", name);
 	return *node != PL_NODE_NONE;

@@ -221,6 +221,9 @@ Test(api, the_feed_is_read_in_order_or_newest_first)
 	fix_expect(feed, "entries.1.ref", "FIN/0/4");
 	fix_expect(feed, "next", "null");
 	json_decref(feed);
+	feed = fix_call(fix, FIN, "GET", "/v1/feed?author=fin&lane=0&limit=1", NULL, 200); /* in any case, as wherever a node is named */
+	fix_expect(feed, "entries.0.ref", "FIN/0/1");
+	json_decref(feed);
 	feed = fix_call(fix, FIN, "GET", "/v1/feed?limit=1", NULL, 200);
 	cr_assert_eq(json_array_size(json_object_get(feed, "entries")), 1);
 	json_decref(feed);

@@ -182,23 +182,24 @@ static bool add_recipients(struct pl_sending *sending, const char *const *codes,
 {
 	struct pl_message *message = &sending->message;
 	for (size_t i = 0; i < count; i++) {
-		int member = pl_charter_find_member(sending->hotline->charter, codes[i]);
+		int member = pl_ref_find_member(sending->hotline->charter, codes[i]);
 		if (member < 0) {
 			pl_sending_refuse(sending, 422, "unknown_recipient", "Recipients are codes of members, as GET /v1/peers lists them.",
 			                  "%.40s is no member of this network", codes[i]);
 			return false;
 		}
+		const char *code = sending->hotline->charter->members[member].code;
 		bool stands = false;
 		for (uint16_t k = 0; k < message->recipients_count; k++)
-			stands |= strcmp(message->recipients[k].code, codes[i]) == 0;
+			stands |= strcmp(message->recipients[k].code, code) == 0;
 		if (stands) {
-			pl_sending_refuse(sending, 422, "duplicate_recipient", NULL, "%s stands among the recipients twice", codes[i]);
+			pl_sending_refuse(sending, 422, "duplicate_recipient", NULL, "%s stands among the recipients twice", code);
 			return false;
 		}
 		if (message->recipients_count == PL_RECIPIENTS_MAX) /* as many as there can be members */
 			return true;
 		struct pl_recipient *recipient = &message->recipients[message->recipients_count++];
-		memcpy(recipient->code, sending->hotline->charter->members[member].code, sizeof(recipient->code));
+		memcpy(recipient->code, code, sizeof(recipient->code));
 		recipient->info = info;
 	}
 	return true;

@@ -132,6 +132,7 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	expect_error(fix, draft("CHE", "flash", "x"), 409, "no_epoch_key", "CHE");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "info", json_pack("[s]", "CHE")), 409, "no_epoch_key", "CHE");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "info", json_pack("[s]", "SGP")), 422, "duplicate_recipient", "twice");
+	expect_error(fix, with(draft("SGP", "flash", "x"), "info", json_pack("[s]", "sgp")), 422, "duplicate_recipient", "twice");
 	expect_error(fix, with(draft("SGP", "flash", "x"), "to", json_array()), 422, "no_recipient", "nobody");
 	expect_error(fix, draft("SGP", "urgent", "x"), 422, "bad_precedence", "urgent");
 	expect_error(fix, draft("SGP", "override", "x"), 422, "bad_precedence", "override");
@@ -165,8 +166,8 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	/* Nothing of all this has left a trace. */
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_message"), 0);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM entry WHERE kind <> 1"), 0);
-	/* What is just within the limits goes. */
-	free(send_message(fix, FIN, with(draft("SGP", "flash", ""), "text", of_bytes(3072))));
+	/* What is just within the limits goes; a member is named in any case. */
+	free(send_message(fix, FIN, with(draft("sgp", "flash", ""), "text", of_bytes(3072))));
 	free(send_message(fix, FIN, with(draft("SGP", "routine", ""), "text", of_bytes(60000))));
 	free(send_message(fix, FIN, with(draft("SGP", "flash", ""), "expires", json_string("2040-01-01T00:00:00+03:00"))));
 	fix_settle(fix);
