@@ -24,8 +24,7 @@ void pl_app_start(struct pl_app *app);
 void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry);
 /* What the engine noted, for events to API clients. */
 void pl_app_note(struct pl_app *app, const struct pl_effect *note);
-/* The store has become full, or takes entries again. */
-/* What the store takes has changed. */
+/* What the store takes has changed: it has become full, or takes entries again. */
 void pl_app_store(struct pl_app *app);
 /* Stops timers and takes in no more entries. Then run the loop out, close the store, and free: work on libuv's threads ends in between. */
 void pl_app_stop(struct pl_app *app);

@@ -3,7 +3,7 @@
  * order.
  *
  * The core is a small one of our own: clocks that the test moves, lanes that it holds back, submissions that it makes fail. What the real
- * core adds (links, catch-up, draining) is not here; tests/integration has it.
+ * core adds (links, catch-up, draining) is not here; core_test.c and tests/integration have it.
  *
  *   app_fixture.c        the nodes' lives, what a test turns, and waiting
  *   app_core_fixture.c   the core and the network
