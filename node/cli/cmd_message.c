@@ -375,7 +375,8 @@ const struct pl_command pl_commands_message[] = {
 	             "given, names it as its reference, and belongs to an exercise if it does.\n"
 	             "    echo 'An exercise of ours; it ends at 04:00 UTC.' | parley reply FIN/0/17 --wait read" },
 	{ .name = "inbox", .summary = "list messages, the newest first", .options = inbox_options, .run = run_inbox,
-	  .details = "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
+	  .details = "They stand in the order in which this node opened them, the last one on top, whatever the clocks of their senders say.\n"
+	             "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
 	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
 	  .run = run_read,
 	  .details = "The receipt goes out once the message has been written to stdout." },

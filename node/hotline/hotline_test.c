@@ -119,6 +119,70 @@ Test(hotline, a_flash_over_quota_is_refused_with_the_time_until_the_next)
 	fix_free(fix);
 }
 
+/* Pages of so many messages, one after the other; their places, newest first, with blanks between. */
+static void list_places(struct fix *fix, uint16_t node, const char *filter, size_t limit, char *out, size_t out_max)
+{
+	char path[200];
+	json_t *page = NULL;
+	const char *next = "";
+	out[0] = '\0';
+	while (next) {
+		snprintf(path, sizeof(path), "/v1/messages?limit=%zu%s%s%s", limit, filter, *next ? "&after=" : "", next);
+		json_t *list = get(fix, node, 200, path, "", "");
+		size_t count = json_array_size(json_object_get(list, "messages"));
+		for (size_t i = 0; i < count; i++) {
+			size_t used = strlen(out);
+			snprintf(out + used, out_max - used, "%s ", json_string_value(json_object_get(json_array_get(json_object_get(list, "messages"), i), "ref")));
+		}
+		json_decref(page);
+		page = list;
+		next = json_string_value(json_object_get(list, "next"));
+		cr_assert_eq(count, next ? limit : count);
+	}
+	json_decref(page);
+}
+
+/* All within one millisecond of the senders' clocks and of the reader's, and one whose sender's clock is minutes behind. */
+Test(hotline, messages_of_one_moment_are_listed_in_one_order_the_last_to_arrive_first)
+{
+	static const struct { uint16_t from; const char *precedence; } sent[] = {
+		{ FIN, "routine" }, { CHE, "priority" }, { FIN, "immediate" }, { FIN, "flash" }, { CHE, "routine" }, { FIN, "priority" }, { CHE, "flash" },
+	};
+	char expected[400] = "", flashes[100] = "", listed[400];
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		if (i == 4)
+			fix_wall_jump(fix, -240000);
+		json_t *reply = fix_call(fix, sent[i].from, "POST", "/v1/messages", draft("SGP", sent[i].precedence, "x"), 201);
+		if (i == 4)
+			fix_wall_jump(fix, 240000);
+		char before[400];
+		memcpy(before, expected, sizeof(before));
+		snprintf(expected, sizeof(expected), "%s %.390s", fix_string(reply, "ref"), before);
+		if (strcmp(sent[i].precedence, "flash") == 0) {
+			memcpy(before, flashes, sizeof(flashes));
+			snprintf(flashes, sizeof(flashes), "%s %.90s", fix_string(reply, "ref"), before);
+		}
+		json_decref(reply);
+		fix_settle(fix); /* it has arrived before the next is sent */
+	}
+	for (size_t limit = 1; limit <= 8; limit++) {
+		list_places(fix, SGP, "", limit, listed, sizeof(listed));
+		cr_expect_str_eq(listed, expected, "in pages of %zu: %s", limit, listed);
+		list_places(fix, SGP, "&box=in&unread=true&q=x", limit, listed, sizeof(listed));
+		cr_expect_str_eq(listed, expected, "unread, in pages of %zu: %s", limit, listed);
+		list_places(fix, SGP, "&precedence=flash", limit, listed, sizeof(listed));
+		cr_expect_str_eq(listed, flashes, "in pages of %zu: %s", limit, listed);
+	}
+	/* Another start changes nothing. */
+	fix_stop(fix, SGP);
+	fix_start(fix, SGP);
+	list_places(fix, SGP, "", 3, listed, sizeof(listed));
+	cr_expect_str_eq(listed, expected);
+	fix_free(fix);
+}
+
 Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 {
 	struct fix *fix = fix_new(3, 1);
