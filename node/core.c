@@ -128,8 +128,10 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 			break;
 		case PL_FX_LOAD:
 			if (pl_store_load(core->store, fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes) != PL_OK &&
-			    !core->stopping)
-				pl_core_fail(core, "the store cannot be read");
+			    !core->stopping) {
+				struct pl_event nothing = { .type = PL_EV_LOADED, .loaded = { .token = fx.load.token, .lacked_memory = true } };
+				pl_core_event(core, &nothing); /* it asks again */
+			}
 			break;
 		case PL_FX_VERIFY:
 			if (pl_verifier_check(core->verifier, fx.verify.token, fx.verify.headers, fx.verify.count) != PL_OK)
@@ -202,15 +204,16 @@ static enum pl_err step(struct pl_core *core, struct pl_event *event)
 }
 
 /* Whether it points to nothing of its caller's. */
-static bool borrows_nothing(enum pl_event_type type)
+static bool borrows_nothing(const struct pl_event *event)
 {
-	switch (type) {
+	switch (event->type) {
 	case PL_EV_RESTORE_FORK:
 	case PL_EV_BYTES:
 	case PL_EV_SUBMIT:
 	case PL_EV_STORED:
-	case PL_EV_LOADED:
 		return false;
+	case PL_EV_LOADED:
+		return event->loaded.count == 0;
 	case PL_EV_RESTORE:
 	case PL_EV_RESTORE_ACK:
 	case PL_EV_FREEZE_SELF:
@@ -253,7 +256,7 @@ void pl_core_event(struct pl_core *core, struct pl_event *event)
 	if (core->stopped)
 		return;
 	if (core->stepping) {
-		assert(borrows_nothing(event->type)); /* these come from the loop and from no effect */
+		assert(borrows_nothing(event)); /* these come from the loop and from no effect */
 		struct late_event *late = malloc(sizeof *late);
 		if (!late) {
 			pl_core_fail(core, "out of memory");

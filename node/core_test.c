@@ -85,6 +85,22 @@ static void take_the_disk(void)
 	cr_assert_not_null(own_pwrite);
 }
 
+/* --- memory for what is read from the store --- */
+
+static unsigned lacks, lacked; /* so many reads find none; have found none */
+
+enum pl_err __wrap_pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to, uint32_t max_bytes);
+enum pl_err __real_pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to, uint32_t max_bytes);
+
+enum pl_err __wrap_pl_store_load(struct pl_store *store, uint32_t token, uint16_t node, uint8_t lane, uint64_t from, uint64_t to, uint32_t max_bytes)
+{
+	if (lacked < lacks) {
+		lacked++;
+		return PL_ERR_MEMORY;
+	}
+	return __real_pl_store_load(store, token, node, lane, from, to, max_bytes);
+}
+
 /* --- the application: what it is given is noted on its way --- */
 
 void __wrap_pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry);
@@ -415,6 +431,24 @@ Test(core, the_application_is_given_what_it_has_not_done_yet_and_waits_for_a_dam
 	for (size_t i = 0; i < daemons[SGP].seen_count; i++)
 		if (daemons[SGP].seen[i].node == FIN && daemons[SGP].seen[i].lane == 1 && daemons[SGP].seen[i].seq == 3)
 			cr_assert_arr_eq(daemons[SGP].seen[i].body_hash, expected, PL_ID_BYTES);
+}
+
+/* Of a peer that asks, and of the application that is behind. */
+Test(core, a_lack_of_memory_to_read_with_delays_and_loses_nothing)
+{
+	struct outcome outcome = { .told = 0 };
+
+	start_all();
+	stop(SGP);
+	for (unsigned i = 0; i < 20; i++)
+		cr_assert_eq(submit(FIN, 1, 0, "for later", &outcome), PL_OK);
+	UNTIL(durable(CHE, FIN, 1) == 20);
+	lacks = 5;
+	start(SGP);
+	UNTIL(durable(SGP, FIN, 1) == 20 && lacked == lacks);
+	UNTIL(has_seen(SGP, FIN, 1, 1, 20));
+	for (uint16_t node = 0; node < NODES; node++)
+		cr_assert(!daemons[node].failed);
 }
 
 /* On a loop of its own, which a start that fails runs out. */

@@ -109,6 +109,42 @@ static const char *header(const struct conn *conn, const char *name)
 	return MHD_lookup_connection_value(conn->mhd, MHD_HEADER_KIND, name);
 }
 
+/* Called with a target before it is split. What it returns would be the request's slot, which is not used. */
+void *http_on_target(void *ctx, const char *target, struct MHD_Connection *mhd)
+{
+	struct conn *conn = conn_of(mhd);
+	(void)ctx;
+	if (conn)
+		conn->target_end = target + strlen(target);
+	return NULL;
+}
+
+/* The library hands out a target as a C string, which ends at a NUL that stands in it, as if what follows had not been sent. The version is in
+ * the same memory, behind the whole target and one byte; where a library keeps it elsewhere, it is not near. */
+static bool target_is_cut(const struct conn *conn, const char *version)
+{
+	uintptr_t end = (uintptr_t)conn->target_end, next = (uintptr_t)version;
+	return conn->target_end && next > end + 1 && next - end <= 2 * PL_HTTP_HEAD_BYTES_MAX;
+}
+
+static enum MHD_Result count_hosts(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned *count = ctx;
+	(void)kind;
+	(void)value;
+	*count += strcasecmp(name, "Host") == 0;
+	return MHD_YES;
+}
+
+/* RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
+ * field and to any request message that contains more than one Host header field line". The library does the former. */
+static bool has_two_hosts(const struct conn *conn)
+{
+	unsigned count = 0;
+	(void)MHD_get_connection_values(conn->mhd, MHD_HEADER_KIND, count_hosts, &count);
+	return count > 1;
+}
+
 static enum MHD_Result compare_length(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
 	const char **first = ctx;
@@ -148,7 +184,7 @@ static bool comes_from_a_site(const struct conn *conn, const char *method)
 }
 
 /* A head is here. Leaves conn->request to be handed out when its body is there too, or conn->response. */
-static void begin_request(struct conn *conn, const char *path, const char *method, uint64_t body_bytes)
+static void begin_request(struct conn *conn, const char *path, const char *method, const char *version, uint64_t body_bytes)
 {
 	struct pl_http *http = conn->http;
 	char allow[128], sentence[96];
@@ -168,6 +204,14 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 	if (lengths_differ(conn)) {
 		conn->closes = true;
 		conn_refuse(conn, 400, "bad_request", "there are two lengths of the body, which differ", NULL);
+		return;
+	}
+	if (target_is_cut(conn, version)) {
+		conn_refuse(conn, 400, "bad_request", "there is a zero byte in the path", NULL);
+		return;
+	}
+	if (has_two_hosts(conn)) {
+		conn_refuse(conn, 400, "bad_request", "there are two Hosts", NULL);
 		return;
 	}
 	if (comes_from_a_site(conn, method)) {
@@ -242,7 +286,6 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
 {
 	struct pl_http *http = ctx;
 	struct conn *conn = conn_of(mhd);
-	(void)version;
 	(void)slot;
 	if (!conn || conn->is_dead)
 		return MHD_NO;
@@ -251,7 +294,7 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
 		uint64_t body_bytes = length ? strtoull(length, NULL, 10) : 0;
 		conn->state = CONN_BODY;
 		conn->deadline_ms = uv_now(http->loop) + http->times.body;
-		begin_request(conn, path, method, body_bytes);
+		begin_request(conn, path, method, version, body_bytes);
 		if (conn->response && (conn->closes || body_bytes > UNWANTED_BYTES_MAX || header(conn, "Transfer-Encoding") || header(conn, "Expect")))
 			return queue_response(conn); /* at once: the library then closes the connection */
 	} else if (*upload_count) {
@@ -297,6 +340,7 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum 
 	conn->out = (struct buffer){ .count = 0 };
 	conn->out_taken = 0;
 	conn->out_ends = conn->is_events = false;
+	conn->target_end = NULL;
 	conn->state = CONN_IDLE;
 	conn->deadline_ms = uv_now(http->loop) + http->times.request;
 	if (http->closing)

@@ -45,6 +45,7 @@ struct conn {
 	struct pl_request *request; /* current; NULL when idle, or replied */
 	struct MHD_Response *response; /* made, and not yet asked for */
 	unsigned status;            /* its */
+	const char *target_end;     /* of the request that comes: where its target ends as a C string, in the library's memory; never read */
 	bool has_waited;            /* for it, one turn */
 	bool closes;                /* with its reply */
 
@@ -130,6 +131,7 @@ void http_arm(struct pl_http *http); /* the timer, for what is due next */
 void http_run_soon(struct pl_http *http);
 
 /* http_conn.c: what the library calls */
+void *http_on_target(void *http, const char *target, struct MHD_Connection *mhd);
 void http_on_connection(void *http, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what);
 enum MHD_Result http_on_request(void *http, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
                                 const char *upload, size_t *upload_count, void **slot);

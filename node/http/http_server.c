@@ -268,7 +268,8 @@ struct pl_http *http_new(uv_loop_t *loop)
 	signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error code, not the end of the process */
 	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 	                             http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	                             MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http,
+	                             MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_URI_LOG_CALLBACK, http_on_target, http,
+	                             MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http,
 	                             MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * PL_HTTP_HEAD_BYTES_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
 	                             (unsigned)PL_HTTP_SILENCE_MS_MAX / 1000, MHD_OPTION_END);
