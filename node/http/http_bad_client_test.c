@@ -75,6 +75,43 @@ Test(http_bad_client, a_site_changes_nothing)
 	}
 }
 
+/* The library would take what is before it for all that was asked for. */
+Test(http_bad_client, a_zero_byte_in_a_target_does_not_end_it)
+{
+#define BYTES(text) { text, sizeof(text) - 1 }
+	static const struct { const char *bytes; size_t count; } cases[] = {
+		BYTES("GET /hello\0 HTTP/1.1\r\n" HOST "\r\n"), BYTES("GET /hello\0/none HTTP/1.1\r\n" HOST "\r\n"),
+		BYTES("GET /limited?limit=1\0x HTTP/1.1\r\n" HOST "\r\n"), BYTES("GET /limited?limit=1&\0 HTTP/1.1\r\n" HOST "\r\n"),
+		BYTES("GET /hello\0HTTP/1.1 HTTP/1.1\r\n" HOST "\r\n"), BYTES("GET \0/hello HTTP/1.1\r\n" HOST "\r\n"),
+		BYTES("POST /upload\0 HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"),
+	};
+	struct client client;
+	client_connect(&client);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		client_send_bytes(&client, cases[i].bytes, cases[i].count);
+		client_reply(&client);
+		cr_assert_eq(client.status, 400, "case %zu: %d", i, client.status);
+		error_code(&client);
+		client_ask(&client, GET("/limited?limit=7&x"));
+		cr_assert_eq(client.status, 200, "it is clear where it ends, and the connection goes on");
+	}
+	client_close(&client);
+	cr_assert_eq(calls, 0);
+}
+
+Test(http_bad_client, two_hosts_are_refused)
+{
+	struct client client;
+	client_connect(&client);
+	client_ask(&client, "GET /hello HTTP/1.1\r\n" HOST "host: localhost\r\n\r\n");
+	cr_assert_eq(client.status, 400);
+	error_code(&client);
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 3\r\nHost: evil.example\r\n\r\nabc");
+	cr_assert_eq(client.status, 400);
+	client_close(&client);
+	cr_assert_eq(calls, 0);
+}
+
 /* What is no request gets a status from the library, and none of our JSON, or nothing at all. */
 Test(http_bad_client, what_is_not_http_ends_the_connection)
 {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The control API of running daemons, held to openapi.json: each operation is asked for what it gives and for each error that can be brought about;
-# status, media type, form and error code have to be as described. A status that is described and neither seen here nor listed below as one that
-# cannot be brought about fails the test, so does a path or a method that is answered and not described. (That the daemon has no route which
-# the description lacks is seen from within: node/api/api_test.c.)
+# status, media type, form and error code have to be as described; and so for what any request can get, without a Host or with two lengths. A
+# status that is described and neither seen here nor listed below as one that cannot be brought about fails the test, so does a path or a method
+# that is answered and not described. (That the daemon has no route which the description lacks is seen from within: node/api/api_test.c.)
 #
 # Usage: tests/integration/api.sh   in the build directory; see scenario.sh
 set -euo pipefail
@@ -166,7 +166,22 @@ while read -r _ path; do
   for other in PUT DELETE PATCH; do expect FIN 405 $other "$(sed -E 's/\{author\}/FIN/; s/\{(lane|seq|n)\}/1/g; s/\{id\}/1/' <<<"$path")"; done
 done <operations
 
-step '5. all that is described'
+step '5. what any request can get'
+while read -r method path; do
+  at=$(sed -E 's/\{author\}/FIN/; s/\{(lane|seq|n)\}/1/g; s/\{id\}/1/' <<<"$path")
+  for headers in 'Host:' 'Content-Length: x' 'Content-Length: -1' $'Content-Length: 2\nContent-Length: 3'; do
+    CALL_HEADERS=$headers expect FIN 400 "${method^^}" "$at"
+  done
+  CALL_HEADERS='Content-Length: 99999999999999999999' expect FIN 413 "${method^^}" "$at"
+  [ "$method" = post ] || continue
+  for headers in 'Host: site.example' 'Host: localhost.site.example' 'Origin: https://site.example' 'Origin: null'; do
+    CALL_HEADERS=$headers expect FIN 403 POST "$at"
+  done
+done <operations
+expect FIN 400 GET '/v1/feed?limit=1&limit=2'
+expect FIN 400 GET '/v1/status?a=%00'
+
+step '6. all that is described'
 # What takes a disk that is full, a daemon that is busy or a disk that has spoilt something: fulldisk.sh, and unit tests of each part.
 cat >elsewhere <<'END'
 get /v1/messages/{id} 409
@@ -199,7 +214,7 @@ comm -23 <("$conform" openapi.json --list | sort) <(sort -u seen elsewhere) >out
 comm -12 seen.once <(sort elsewhere) >out
 [ ! -s out ] || fail 'said not to be brought about, and seen'
 
-step '6. a description that is wrong is noticed'
+step '7. a description that is wrong is noticed'
 # notices SED NODE METHOD PATH [FILE]: with openapi.json as SED changes it
 notices() {
   local how=$1 node=$2
@@ -215,4 +230,8 @@ notices 's|"404"|"410"|' FIN GET '/v1/feed?author=XXX&lane=0'
 notices 's|unknown_node|unknown_note|' FIN GET '/v1/feed?author=XXX&lane=0'
 notices 's|"text/plain"|"text/html"|' FIN GET /metrics
 notices 's|"integer"|"boolean"|' FIN GET /v1/status
+CALL_HEADERS='Origin: null' notices 's|403 forbidden|403 forbade|' FIN POST '/v1/messages'
+CALL_HEADERS='Origin: null' notices 's|"default"|"otherwise"|' FIN POST '/v1/messages'
+CALL_HEADERS=$'Content-Length: 2\nContent-Length: 3' notices 's|400 bad_request|401 bad_request|' FIN GET /v1/status
+CALL_HEADERS='Host:' notices 's|"text/html"|"text/x-html"|' FIN GET /v1/status
 echo "api.sh: $asked requests, $(wc -l <seen.once) of $("$conform" openapi.json --list | wc -l) described answers seen, all as described"

@@ -3,7 +3,8 @@
  *   call SOCKET METHOD PATH [FILE [TYPE]]
  *
  * FILE is the body, - for stdin; TYPE its media type, application/json if not given. Prints the status and the reply's media type on a
- * line, then the body as it came. Exit code 1: there was no reply.
+ * line, then the body as it came. Exit code 1: there was no reply. CALL_HEADERS has further header lines, in place of curl's own; "Host:" leaves
+ * that one out.
  */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 		fputs("usage: call SOCKET METHOD PATH [FILE [TYPE]]\n", stderr);
 		return 2;
 	}
+	char *lines = getenv("CALL_HEADERS"), *line;
 	if (argc > 4 && read_all(argv[4], &body) != 0) {
 		perror(argv[4]);
 		return 2;
@@ -63,6 +65,8 @@ int main(int argc, char **argv)
 	snprintf(type, sizeof type, "Content-Type: %s", argc > 5 ? argv[5] : "application/json");
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), argc > 4 ? type : "Content-Type:");
+	while (headers && (line = strsep(&lines, "\n")))
+		headers = curl_slist_append(headers, line);
 	if (!curl || !headers)
 		return 2;
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, argv[1]);

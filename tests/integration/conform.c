@@ -4,8 +4,10 @@
  *   conform OPENAPI --list
  *
  * Prints the operation and the status, "get /v1/feed/{author}/{lane}/{seq} 200", if the status is described there, with this media type and, where
- * it is JSON, this form; of an error its code has to stand in the description. A path that is not described has to be answered with 404 and
- * an error, a method that is not with 405. Otherwise exit code 1, and why. --list prints all that is described, in the same way.
+ * it is JSON, this form; of an error its code has to stand in the description. One that has no place there can be what any request can get: "default"
+ * is printed, if its status and code stand there, "403 forbidden", or if it is a page without a media type and "400 " stands there. A path that is
+ * not described has to be answered with 404 and an error, a method that is not with 405. Otherwise exit code 1, and why. --list prints all that
+ * is described, in the same way.
  */
 #include <ctype.h>
 #include <jansson.h>
@@ -109,28 +111,85 @@ static void check_error(const json_t *openapi)
 	json_decref(body);
 }
 
-static void check_response(const json_t *openapi, const json_t *response, const char *type)
+static const char *text_of(const json_t *response)
+{
+	const char *text = json_string_value(json_object_get(response, "description"));
+	return text ? text : "";
+}
+
+/* What stands under "components" where there is a reference to it. */
+static const json_t *resolve(const json_t *openapi, const json_t *response)
+{
+	static const char prefix[] = "#/components/responses/";
+	const char *ref = json_string_value(json_object_get(response, "$ref"));
+
+	if (!ref)
+		return response;
+	if (strncmp(ref, prefix, sizeof prefix - 1) != 0)
+		fail("a reference that leads nowhere", ref);
+	return json_object_get(json_object_get(json_object_get(openapi, "components"), "responses"), ref + sizeof prefix - 1);
+}
+
+/* A refusal by the HTTP library. (libmicrohttpd 0.9.75 writes the head of some twice; the second then stands in the page.) */
+static void check_page(const json_t *any, const char *status)
+{
+	char page[4096];
+	const size_t count = fread(page, 1, sizeof page - 1, stdin);
+
+	if (!json_object_get(json_object_get(any, "content"), "text/html") || !has_word(text_of(any), status))
+		fail("a page that is not described", status);
+	page[count] = '\0';
+	if (!strstr(page, "<html>"))
+		fail("neither a media type nor a page", page);
+}
+
+/* Of an error that is not the operation's own. */
+static void check_any(const json_t *openapi, const json_t *any, const json_t *body, const char *status, const char *code)
+{
+	const json_t *schema = json_object_get(json_object_get(json_object_get(any, "content"), "application/json"), "schema");
+	char fault[SCHEMA_FAULT_BYTES], pair[100];
+
+	snprintf(pair, sizeof pair, "%s %s", status, code);
+	if (!has_word(text_of(any), pair))
+		fail("an error code that is not described", pair);
+	if (!schema_fits(openapi, schema, body, "the body", fault))
+		fail("not as it is described", fault);
+}
+
+/* response: NULL where the status is not the operation's; any: what any request can get. Returns whether it is the operation's own. */
+static bool check_response(const json_t *openapi, const json_t *response, const json_t *any, const char *status, const char *type)
 {
 	const json_t *content = json_object_get(response, "content"), *described = NULL;
 	const char *name, *code;
 	char fault[SCHEMA_FAULT_BYTES];
 	json_t *value;
 
+	if (strcmp(type, "-") == 0) {
+		check_page(any, status);
+		return false;
+	}
 	json_object_foreach((json_t *)(uintptr_t)content, name, value) {
 		if (is_type(name, type))
 			described = value;
 	}
-	if (!described)
+	if (response && !described)
 		fail("a media type that is not described", type);
-	if (!is_type("application/json", type))
-		return;
+	if (!is_type("application/json", type)) {
+		if (!response)
+			fail("a status that is not described", status);
+		return true;
+	}
 	json_t *body = read_body();
-	if (!schema_fits(openapi, json_object_get(described, "schema"), body, "the body", fault))
-		fail("not as it is described", fault);
 	code = json_string_value(json_object_get(json_object_get(body, "error"), "code"));
-	if (code && !has_word(json_string_value(json_object_get(response, "description")), code))
-		fail("an error code that is not described", code);
+	const bool is_own = response && (!code || has_word(text_of(response), code));
+	if (!is_own && !code)
+		fail("a status that is not described", status);
+	if (!is_own)
+		check_any(openapi, any, body, status, code);
+	else if (!schema_fits(openapi, json_object_get(described, "schema"), body, "the body", fault))
+		fail("not as it is described", fault);
 	json_decref(body);
+	return is_own;
 }
 
 static void check(const json_t *openapi, const char *given_method, const char *given_path)
@@ -154,11 +213,9 @@ static void check(const json_t *openapi, const char *given_method, const char *g
 		printf("none\n");
 		return;
 	}
-	const json_t *response = json_object_get(json_object_get(operation, "responses"), status);
-	if (!response)
-		fail("a status that is not described", status);
-	check_response(openapi, response, type);
-	printf("%s %s %s\n", method, template, status);
+	const json_t *responses = json_object_get(operation, "responses"), *response = json_object_get(responses, status);
+	const bool is_own = check_response(openapi, response, resolve(openapi, json_object_get(responses, "default")), status, type);
+	printf("%s %s %s\n", method, template, is_own ? status : "default");
 }
 
 int main(int argc, char **argv)
