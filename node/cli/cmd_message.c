@@ -379,13 +379,14 @@ const struct pl_command pl_commands_message[] = {
 	             "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
 	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
 	  .run = run_read,
-	  .details = "The receipt goes out once the message has been written to stdout." },
+	  .details = "The receipt goes out once the message has been written to stdout. An attachment that is damaged, or not complete yet, is said to "
+	             "be, and is no error of this command." },
 	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_ID }, .options = operator_options,
 	  .run = run_accept },
 	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },
 	{ .name = "attachment", .summary = "save an attachment", .operands = { OPERAND_ID, { .name = "N", .value = PL_VALUE_NUMBER } },
 	  .options = pl_attachment_options, .run = pl_run_attachment,
 	  .details = "Without -o, or with a folder after it, the file gets the name that the sender gave it, without folders. What is not complete "
-	             "yet gives exit code 8; with --wait it is waited for." },
+	             "yet gives exit code 8; with --wait it is waited for. What is damaged gives 7, and no file." },
 	{ 0 },
 };

@@ -10,6 +10,7 @@ set -euo pipefail
 make_chain FIN CHE SGP EST
 for s in CHE FIN SGP; do start $s; done
 f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
+sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 
 # --- state ---
 eventually '^CHE +up since' "${f[@]}" status
@@ -200,6 +201,36 @@ same large.bin late.bin
 wait $watcher || fail 'watch does not tell of an attachment'
 cp watch.out out
 grep -qE "attachment +1 of $ref4: \"large.bin\", 15.3 MiB, is complete$" out || fail 'watch does not say which attachment is complete'
+
+# --- an attachment that is damaged, and a message that its recipient does not take ---
+input=one ok '^sent +FIN/1/' "${f[@]}" send --to SGP --subject 'Spoilt' --attach part.bin --wait decrypted --timeout 60
+ref5=$(grep -oE 'FIN/1/[0-9]+' out | head -n 1)
+ok '' "${s[@]}" attachment "$ref5" 1 -o whole.bin --wait --quiet
+input=one ok '^sent +FIN/1/' "${f[@]}" send --to SGP --subject 'Forgotten' --wait decrypted --timeout 60
+id6=$(grep -oE '[0-9a-f]{32}' out | head -n 1)
+stop SGP TERM
+"$sql" SGP/store.db "UPDATE hotline_attachment SET state = 3 WHERE message = (SELECT max(message) FROM hotline_attachment)"
+start SGP
+# FIN no more knows what it has sent under this id
+stop FIN TERM
+"$sql" FIN/store.db "DELETE FROM hotline_recipient WHERE message = (SELECT n FROM hotline_message WHERE id = x'$id6')" \
+  "DELETE FROM hotline_receipt WHERE message_id = x'$id6'" "DELETE FROM hotline_message WHERE id = x'$id6'"
+start FIN
+ok '^ATTACHMENT +1: "part.bin"' "${s[@]}" read "$ref5"
+grep -qE '^ +DAMAGED: what came is not what the message says; ask its sender to send it again$' out || fail 'read does not say that an attachment is damaged'
+grep -q "parley attachment $ref5 1" out && fail 'read says how to save an attachment that is damaged'
+ok '"damaged":true' "${s[@]}" read "$ref5" --json
+ok "^$ref5 .* read$" "${s[@]}" inbox --search 'Spoilt'
+bad 7 'attachment 1 is not what its message says it is' "${s[@]}" attachment "$ref5" 1 -o damaged.bin
+absent damaged.bin
+bad 7 'attachment 1 is not what its message says it is' "${s[@]}" attachment "$ref5" 1 -o damaged.bin --wait
+absent damaged.bin
+why='its message id belongs to a message that says something else'
+bad 1 "SGP holds FIN/1/[0-9]+ and has not taken it: $why" "${f[@]}" send --to SGP --subject 'Something else' --id "$id6" --wait decrypted --timeout 60 one
+ok ' Something else .*SGP failed$' "${f[@]}" inbox --box out
+ref6=$(grep ' Something else ' out | cut -d ' ' -f 1)
+ok "^SGP +failed +[0-9].* $why$" "${f[@]}" receipts "$ref6"
+ok "\"state\":\"failed\".*\"type\":\"failed\".*\"reason\":\"$why\"" "${f[@]}" receipts "$ref6" --json
 
 # --- the relay is killed: nothing is lost, and that is said ---
 "$parley" "${c[@]}" watch --event message >watch.out 2>watch.err &
