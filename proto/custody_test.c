@@ -33,6 +33,14 @@ static uint64_t held(struct world *w, uint16_t node, uint16_t peer)
 	return info.held_entries;
 }
 
+static bool is_neighbour(struct world *w, uint16_t node, uint16_t peer)
+{
+	struct pl_peer_info info;
+
+	pl_engine_peer(world_engine(w, node), peer, &info);
+	return info.neighbour;
+}
+
 static void check_nothing_is_held(struct world *w, const char *what, unsigned x, unsigned y, unsigned z)
 {
 	for (uint16_t a = 0; a < NODES; a++) {
@@ -98,4 +106,46 @@ Test(custody, nodes_that_start_at_once_with_feeds_that_overlap_hold_nothing_for_
 		check_nothing_is_held(w, "seed", seed, 0, 0);
 		world_free(w);
 	}
+}
+
+/* FIN and SGP dial CHE. Nobody else is told what somebody who comes through others has got: to count it would raise an alarm that nothing ends. */
+Test(custody, of_a_node_linked_in_an_earlier_life_alone_nothing_is_said_to_be_held)
+{
+	struct world *w = world_new(NODES, 1);
+
+	world_link(w, FIN, CHE);
+	world_link(w, SGP, CHE);
+	world_start(w);
+	world_run_ms(w, 100);
+	cr_assert(is_neighbour(w, FIN, CHE) && is_neighbour(w, CHE, FIN));
+	cr_assert_not(is_neighbour(w, FIN, SGP));
+	say(w, SGP, 1, 2);
+	world_run_ms(w, 100);
+	cr_assert_eq(held(w, FIN, SGP), 0);
+	world_cut(w, FIN, CHE);
+	say(w, SGP, 1, 3);
+	world_run_ms(w, 100);
+	cr_assert_eq(held(w, CHE, FIN), 3, "it was linked, and is to have these");
+	cr_assert(is_neighbour(w, CHE, FIN));
+
+	world_crash(w, CHE);
+	world_run_ms(w, 10);
+	cr_assert_not(is_neighbour(w, CHE, FIN));
+	cr_assert_eq(held(w, CHE, FIN), 0, "by whom it comes now is not known");
+	world_crash(w, FIN);
+	say(w, FIN, 1, 1);
+	world_run_ms(w, 100);
+	cr_assert(is_neighbour(w, FIN, CHE), "it is dialled");
+	cr_assert_eq(held(w, FIN, CHE), 1);
+
+	world_heal(w, FIN, CHE);
+	cr_assert(world_converges(w, 10000));
+	world_run_ms(w, 100);
+	cr_assert(is_neighbour(w, CHE, FIN));
+	check_nothing_is_held(w, "all linked", 0, 0, 0);
+	say(w, SGP, 1, 1);
+	cr_assert(world_converges(w, 1000));
+	world_run_ms(w, 100);
+	check_nothing_is_held(w, "what was acknowledged in the earlier life is known still", 0, 0, 0);
+	world_free(w);
 }

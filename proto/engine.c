@@ -287,7 +287,6 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	case PL_EV_RESTORE_ACK:
 		assert(!e->started && event->restore_ack.peer < e->nodes);
 		assert(is_place(e, event->restore_ack.node, event->restore_ack.lane, event->restore_ack.seq));
-		e->peers[event->restore_ack.peer].linked = true;
 		e->acked[event->restore_ack.peer * e->lanes_count + pl_lane_index(event->restore_ack.node, event->restore_ack.lane)] =
 			event->restore_ack.seq;
 		return PL_OK;

@@ -220,7 +220,10 @@ struct pl_peer_info {
 	uint64_t retry_ms;        /* monotonic, in BACKOFF */
 	uint32_t rtt_ms;          /* of the last ping; 0 unknown */
 	uint64_t bytes_in, bytes_out, entries_in, entries_out, duplicates_in;
-	uint64_t held_entries;    /* durable here, not acknowledged by this peer */
+	/* Whether it is to have a link with this node (dialable), or has had one since PL_EV_START. Of any other node it is not known what it holds:
+	 * what it acknowledged in an earlier life of this one says nothing of what it has got since through others. */
+	bool neighbour;
+	uint64_t held_entries;    /* of a neighbour: durable here, and not acknowledged by it over a link with this node; else 0 */
 };
 void pl_engine_peer(const struct pl_engine *engine, uint16_t node, struct pl_peer_info *out);
 /* What this peer has acknowledged of a lane. */

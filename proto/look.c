@@ -82,10 +82,9 @@ void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_inf
 	} else {
 		out->state = PL_SESSION_IDLE;
 	}
-	/* Nothing is held for a peer that this node has never had a link to, nor is to have one: others bring it what it needs. */
-	if (!peer->dialable && out->link == PL_LINK_NONE && !peer->linked)
-		return;
-	out->held_entries = pl_held_entries(e, node);
+	/* Others bring it what it needs, and it tells them, not this node, what it has got. */
+	out->neighbour = peer->dialable || peer->linked;
+	out->held_entries = out->neighbour ? pl_held_entries(e, node) : 0;
 }
 
 uint64_t pl_engine_acked(const struct pl_engine *e, uint16_t peer, uint16_t node, uint8_t lane)

@@ -206,7 +206,7 @@ struct session {
 };
 
 struct peer {
-	bool dialable, dialling, linked; /* linked: has had a link, in this run or before */
+	bool dialable, dialling, linked; /* linked: has had a link, in this run */
 	bool redials; /* the dial under way is to be begun anew, at dial_at_ms */
 	bool doubted; /* it has named entries of this node that this node lacks, and been waited for */
 	uint64_t relayed_seq;  /* the highest of a FLASH of it that was sent on without being stored */

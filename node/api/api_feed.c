@@ -93,7 +93,7 @@ static json_t *item_json(const struct pl_app *app, const struct feed_item *item)
 		return json_null();
 	json_t *acked = json_array();
 	for (uint16_t node = 0; node < charter->nodes_count; node++)
-		if (node != pl_core_self(app->core) && pl_engine_acked(engine, node, item->node, item->lane) >= item->seq)
+		if (node != pl_core_self(app->core) && (node == item->node || pl_engine_acked(engine, node, item->node, item->lane) >= item->seq))
 			json_array_append_new(acked, pl_api_node(charter, node));
 	return json_pack("{so so so si sI sI ss sb so so sI so so}", "ref", pl_api_ref(charter, item->node, item->lane, item->seq), "id",
 	                 pl_api_hex(item->id, sizeof(item->id)), "author", pl_api_node(charter, item->node), "lane", item->lane, "seq",

@@ -76,8 +76,8 @@ static void links(struct pl_metrics *metrics, const struct pl_app *app)
 	for (unsigned state = 0; state <= PL_SESSION_BACKOFF; state++)
 		pl_metrics_u64(metrics, states[state], PL_LABEL("state", pl_session_state_name((enum pl_session_state)state)));
 	each_peer(metrics, app, "parley_link_up", PL_METRIC_GAUGE, "1 if the link to this node is live.", is_live);
-	each_peer(metrics, app, "parley_held_entries", PL_METRIC_GAUGE, "Entries that are durable here and not acknowledged by this node.",
-	          held);
+	each_peer(metrics, app, "parley_held_entries", PL_METRIC_GAUGE, "Entries that are durable here and that this node has not acknowledged over a link with "
+	          "it; 0 for one that is neither dialled nor has had a link since the start.", held);
 	each_peer(metrics, app, "parley_link_received_bytes_total", PL_METRIC_COUNTER, "Bytes from this node.", bytes_in);
 	each_peer(metrics, app, "parley_link_sent_bytes_total", PL_METRIC_COUNTER, "Bytes to this node.", bytes_out);
 	each_peer(metrics, app, "parley_link_received_entries_total", PL_METRIC_COUNTER, "Entries from this node, new ones.", entries_in);

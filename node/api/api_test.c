@@ -193,6 +193,7 @@ Test(api, status_tells_of_network_node_and_frontier)
 	cr_assert_eq(json_array_size(json_object_get(peers, "peers")), 2);
 	fix_expect(peers, "peers.0.node", "CHE");
 	fix_expect(peers, "peers.0.address", "192.0.2.1:7100");
+	fix_expect(peers, "peers.0.neighbour", "false"); /* in this fixture nobody dials */
 	fix_expect(peers, "peers.0.direction", "null");
 	cr_assert(json_is_string(json_object_get(json_array_get(json_object_get(peers, "peers"), 0), "epoch_key_valid_until")));
 	fix_expect(peers, "peers.1.node", "SGP");
@@ -229,6 +230,10 @@ Test(api, the_feed_is_read_in_order_or_newest_first)
 	json_decref(feed);
 	json_t *entry = fix_call(fix, FIN, "GET", "/v1/feed/FIN/0/1", NULL, 200);
 	cr_assert_gt(strlen(fix_string(entry, "body")), 1216);
+	cr_assert_eq(json_array_size(json_object_get(entry, "acked_by")), 0);
+	json_decref(entry);
+	entry = fix_call(fix, FIN, "GET", "/v1/feed/CHE/0/1", NULL, 200);
+	fix_expect(entry, "acked_by.0", "CHE"); /* its author: no link has told */
 	json_decref(entry);
 	json_decref(fix_call(fix, FIN, "GET", "/v1/feed/FIN/0/9", NULL, 404));
 	json_decref(fix_call(fix, FIN, "GET", "/v1/feed/XYZ/0/1", NULL, 404));

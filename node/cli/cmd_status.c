@@ -46,8 +46,8 @@ static char *error_of(const json_t *peer)
 }
 
 /* One sentence for a peer: is it there, and what is held for it. Held entries are in the store and go out by themselves; that is said,
- * because the question behind it is always whether something is lost. */
-static void print_peer(const json_t *peer)
+ * because the question behind it is always whether something is lost. is_linked: this node has a link to any other. */
+static void print_peer(const json_t *peer, bool is_linked)
 {
 	uint64_t held = pl_json_number(peer, "held"), rtt_ms = pl_json_number(peer, "rtt_ms"), retry_ms = pl_json_number(peer, "retry_in_ms");
 	int64_t heard_ms;
@@ -60,8 +60,8 @@ static void print_peer(const json_t *peer)
 		line = pl_format("up since %s%s; %s", time_of(peer, "since"), rtt_ms == 0 ? "" : pl_format(", round trip %s", pl_duration_text(rtt_ms)),
 		                 held == 0 ? "it holds all that is here" : pl_format("%s on the way to it", entries_text(held)));
 		style = PL_GREEN;
-	} else if (pl_json_text(peer, "address")[0] == '\0' && !was_heard) {
-		line = pl_format("no direct link; what is for it goes through others%s", held == 0 ? "" : pl_format("; %s", holds));
+	} else if (!json_is_true(json_object_get(peer, "neighbour"))) {
+		line = pl_format("no direct link; what is for it %s", is_linked ? "goes through others" : "is kept here until there is a link");
 	} else {
 		line = was_heard ? pl_format("down since %s, %s", pl_time_short(heard_ms), holds)
 		                 : pl_format("not reached since parleyd started, %s", holds);
@@ -190,8 +190,11 @@ static enum pl_exit run_status(struct pl_cli *cli, const struct pl_args *args)
 	} else if (exit == PL_EXIT_OK) {
 		print_status(status);
 		pl_out("\n");
+		bool is_linked = false;
 		json_array_foreach(json_object_get(peers, "peers"), i, peer)
-			print_peer(peer);
+			is_linked |= is_up(peer);
+		json_array_foreach(json_object_get(peers, "peers"), i, peer)
+			print_peer(peer, is_linked);
 		json_decref(peers);
 	}
 	json_decref(status);
@@ -226,7 +229,8 @@ static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 		pl_table_cell(table, PL_PLAIN, "%s", address[0] == '\0' ? "-" : address);
 		pl_table_cell(table, PL_PLAIN, "%s", pl_bytes_text(pl_json_number(peer, "bytes_in")));
 		pl_table_cell(table, PL_PLAIN, "%s", pl_bytes_text(pl_json_number(peer, "bytes_out")));
-		pl_table_cell(table, held > 0 ? PL_YELLOW : PL_PLAIN, "%s", pl_count_text(held));
+		pl_table_cell(table, held > 0 ? PL_YELLOW : PL_PLAIN, "%s",
+		              json_is_true(json_object_get(peer, "neighbour")) ? pl_count_text(held) : "-");
 		pl_table_cell(table, PL_PLAIN, "%s", time_of(peer, "epoch_key_valid_until"));
 		pl_table_cell(table, is_up(peer) ? PL_PLAIN : PL_YELLOW, "%s", error_of(peer));
 	}
@@ -338,14 +342,16 @@ static const struct pl_option feed_options[] = {
 const struct pl_command pl_commands_status[] = {
 	{ .name = "status", .summary = "is the node well, is it linked, is anything held back", .options = status_options, .run = run_status,
 	  .details = "For each other node it says whether there is a link, and how many entries (messages, receipts, keys, indicators) this "
-	             "node holds for it. What is held is in the store and goes out by itself, directly or through others.\n"
+	             "node holds for it. What is held is in the store and goes out by itself, directly or through others. Of a node that it "
+	             "neither dials nor has had a link with since the start it says that there is no direct link.\n"
 	             "It also says when the first certificate of the network ends; from 60 days before as a warning.\n"
 	             "--check is for monitoring: the store is not full, no feed is frozen, there is a link, and no certificate ends soon." },
 	{ .name = "peers", .summary = "links to the other nodes", .run = run_peers,
-	  .details = "HELD counts entries that this node has and the other has not acknowledged. KEY UNTIL is how long messages can be sealed "
-	             "to it with the key that is known here." },
+	  .details = "HELD counts entries that this node has and the other has not acknowledged over a link with it; \"-\" stands for a node that it "
+	             "neither dials nor has had a link with since the start, of which it does not know what it holds. KEY UNTIL is how long messages "
+	             "can be sealed to it with the key that is known here." },
 	{ .name = "feed", .summary = "entries that this node holds, of itself and of others", .options = feed_options, .run = run_feed,
-	  .details = "What passes through is sealed; the feed shows who wrote an entry, when, of what kind and size, and which nodes have "
-	             "acknowledged it." },
+	  .details = "What passes through is sealed; the feed shows who wrote an entry, when, of what kind and size, and who holds it as "
+	             "far as this node knows: its author, and who has acknowledged it over a link with this node." },
 	{ 0 },
 };

@@ -15,7 +15,8 @@ sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 # --- state ---
 eventually '^CHE +up since' "${f[@]}" status
 eventually '^CHE +up since' "${s[@]}" status
-ok '^SGP +no direct link' "${f[@]}" status
+ok '^SGP +no direct link; what is for it goes through others$' "${f[@]}" status
+ok '^SGP +idle +- +- ' "${f[@]}" peers
 ok '^FIN +"FIN-1" in "Test network"$' "${f[@]}" status
 ok '^\{"version":.*"held":\{.*\}\}$' "${f[@]}" status --json
 ok '^ends +.*, in 36[0-9] days, with the certificate of (FIN|CHE|SGP|EST): nothing renews it$' "${f[@]}" status
@@ -240,6 +241,7 @@ stop CHE KILL
 bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
 for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
 eventually '^CHE +down since .*[1-9][0-9]* entr(y|ies) held for it, not lost' "${f[@]}" status
+ok '^SGP +no direct link; what is for it is kept here until there is a link$' "${f[@]}" status
 eventually '^ +last failure [0-9].*: connection refused' "${f[@]}" status
 ok '^CHE +.*: connection refused$' "${f[@]}" peers
 eventually '^CHE +down since' "${s[@]}" status
