@@ -35,13 +35,12 @@ const struct pl_charter *pl_core_charter(const struct pl_core *core)
 
 struct pl_core_room pl_core_room(const struct pl_core *core)
 {
-	(void)core;
-	return (struct pl_core_room){ .free_bytes = 1, .lanes = PL_LANES };
+	return (struct pl_core_room){ .free_bytes = 1, .lanes = core->room_bytes > 0 ? PL_LANES : PL_LANES - 1 };
 }
 
 bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
 {
-	return bytes <= core->room_bytes;
+	return core->room_bytes > 0 && bytes <= core->room_bytes;
 }
 
 struct pl_bytes pl_core_charter_document(const struct pl_core *core)

@@ -46,7 +46,7 @@ void fix_pass(struct fix *fix, uint16_t author, uint8_t lane, uint16_t to, bool 
 void fix_deliver(struct fix *fix, uint16_t node, bool deliver);
 /* Submissions of this node fail at once with this error. */
 void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err);
-/* How much bulk may take of the disk at once; as much as it likes from the start. */
+/* How much bulk may take of the disk at once, 0: it waits; as much as it likes from the start. */
 void fix_room(struct fix *fix, uint16_t node, uint64_t bytes);
 /* The courier key that two nodes share. */
 void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32]);

@@ -8,6 +8,7 @@
 #define RETRY_MS 1000
 #define SKIP_MS 500        /* places of skipped entries are written this often at most */
 #define SKIPPED_MAX (PL_NODES_MAX * PL_LANES)
+#define BULK_LANE (PL_LANES - 1)
 
 struct place {
 	uint16_t node;
@@ -27,6 +28,7 @@ struct pl_applier {
 	struct pl_core *core;
 	bool stopped;
 	struct pl_apply *waiting; /* for the disk */
+	uint64_t waits_told_ms;
 	bool later[PL_NODES_MAX][PL_LANES]; /* its entry comes again with the next retry */
 	uv_timer_t retry, skip;
 	uint64_t skipped[PL_NODES_MAX][PL_LANES]; /* 0: nothing to write */
@@ -60,6 +62,33 @@ static void run(struct pl_apply *apply)
 	pl_store_run(pl_core_store(apply->applier->core), &apply->job);
 }
 
+static void on_retry(uv_timer_t *timer);
+
+static void retry_later(struct pl_applier *applier)
+{
+	if (!uv_is_active((uv_handle_t *)&applier->retry))
+		uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
+}
+
+bool pl_applier_has_room(struct pl_applier *applier)
+{
+	const bool has_room = pl_core_has_room(applier->core, 0);
+
+	if (!has_room && pl_log_again(&applier->waits_told_ms, pl_core_now_ms(applier->core)))
+		PL_LOG(PL_LOG_WARNING, "apply", "little room on the disk: indicators and attachments that are here already wait to be taken up");
+	return has_room;
+}
+
+static void run_if_room(struct pl_apply *apply)
+{
+	if (apply->lane != BULK_LANE || pl_applier_has_room(apply->applier)) {
+		run(apply);
+		return;
+	}
+	put_back(apply);
+	retry_later(apply->applier);
+}
+
 static void on_retry(uv_timer_t *timer)
 {
 	struct pl_applier *applier = timer->data;
@@ -67,7 +96,7 @@ static void on_retry(uv_timer_t *timer)
 	applier->waiting = NULL;
 	while (apply) {
 		struct pl_apply *next = apply->next;
-		run(apply);
+		run_if_room(apply);
 		apply = next;
 	}
 	for (uint16_t node = 0; node < PL_NODES_MAX; node++) {
@@ -78,12 +107,6 @@ static void on_retry(uv_timer_t *timer)
 			pl_core_offer_again(applier->core, node, lane);
 		}
 	}
-}
-
-static void retry_later(struct pl_applier *applier)
-{
-	if (!uv_is_active((uv_handle_t *)&applier->retry))
-		uv_timer_start(&applier->retry, on_retry, RETRY_MS, 0);
 }
 
 void pl_apply_later(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq)
@@ -137,7 +160,7 @@ void pl_apply(struct pl_applier *applier, struct pl_apply *apply)
 	apply->job.done = apply_done;
 	if (applier->skipped[apply->node][apply->lane] <= apply->seq)
 		applier->skipped[apply->node][apply->lane] = 0; /* this one's own place covers it */
-	run(apply);
+	run_if_room(apply);
 }
 
 static enum pl_err skip_work(struct pl_job *job, sqlite3 *db)

@@ -5,7 +5,9 @@
  *   pl_apply()       there is something to write
  *   pl_apply_skip()  there is not; the place is written now and then, for many entries at once
  *   pl_apply_later() there is no memory to tell; the entry comes again in a second
- * While the disk is full, pl_apply() tries again every second: the entry itself is durable already, so nothing is lost by waiting.
+ * While the disk is full, pl_apply() tries again every second: the entry itself is durable already, so nothing is lost by waiting. Bulk waits in
+ * the same way while the disk has no room for it (room.h): what is made of a small entry of lane 2 can be several times its size, so that the
+ * reserve would go to what was taken in before. The other lanes go on meanwhile.
  */
 #ifndef PL_NODE_APPLY_H
 #define PL_NODE_APPLY_H
@@ -35,6 +37,8 @@ struct pl_apply {
 };
 /* place, work, done and dropped are set; apply is the caller's memory until done or dropped. */
 void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
+/* Whether the disk has room, now, for what is made of bulk; if not, the log says so, once a minute. For work on it that has no entry at hand. */
+bool pl_applier_has_room(struct pl_applier *applier);
 /* How far this lane has come since the start, as far as is known: 0 before its first entry. */
 uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane);
 void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);

@@ -60,6 +60,7 @@ struct pl_core {
 	struct waiting_entry *inbox[WORLD_NODES_MAX][PL_LANES];
 	bool in_hand[WORLD_NODES_MAX][PL_LANES];
 	struct waiting_entry *hand[WORLD_NODES_MAX][PL_LANES]; /* what it is, unless it was done with at once */
+	bool lacks_room;       /* for bulk */
 	enum pl_err submit_err; /* not PL_OK: what pl_core_submit() says, from then on */
 	size_t applied, published;
 };
@@ -316,6 +317,15 @@ uint16_t pl_core_self(const struct pl_core *core)
 uint64_t pl_core_wall_ms(const struct pl_core *core)
 {
 	return core->world->wall_ms;
+}
+uint64_t pl_core_now_ms(const struct pl_core *core)
+{
+	return core->world->wall_ms;
+}
+bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+{
+	(void)bytes;
+	return !core->lacks_room;
 }
 
 enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)

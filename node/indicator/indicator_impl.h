@@ -79,7 +79,7 @@ void pl_intake_log_unreadable(const struct pl_intake *intake);
 
 /* A root is here for which entries may wait. */
 void pl_indicator_root_came(void *part, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES]);
-/* Opens one entry at a time, until none waits whose root is here. */
+/* Opens one entry at a time, until none waits whose root is here; while the disk has no room for bulk it tries again every second. */
 void pl_indicator_drain(struct pl_indicator_part *part);
 void pl_indicator_waiting_free(struct pl_indicator_part *part);
 

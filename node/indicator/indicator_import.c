@@ -137,9 +137,9 @@ static void finish_if_done(struct pl_import *import)
 		reply_failed(import, import->err);
 		return;
 	}
-	/* also there for who asks next: a list, or the same objects again */
+	/* also there for who asks next: a list, or the same objects again; unless they wait for room on the disk, who knows how long */
 	uint64_t last_seq = import->items_count > 0 ? import->items[import->items_count - 1].seq : 0;
-	if (part->own_applied_seq >= last_seq)
+	if (part->own_applied_seq >= last_seq || !pl_applier_has_room(part->applier))
 		reply_done(import);
 }
 

@@ -169,7 +169,7 @@ void pl_indicator_drain(struct pl_indicator_part *part)
 {
 	if (part->draining || part->stopped || part->waiting_first == NULL)
 		return;
-	struct pl_intake *intake = calloc(1, sizeof(*intake));
+	struct pl_intake *intake = pl_applier_has_room(part->applier) ? calloc(1, sizeof(*intake)) : NULL;
 	if (intake == NULL) {
 		retry_drain(part);
 		return;
