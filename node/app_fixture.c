@@ -289,6 +289,17 @@ void fix_room(struct fix *fix, uint16_t node, uint64_t bytes)
 	fix->cores[node]->room_bytes = bytes;
 }
 
+void fix_share(struct fix *fix, uint16_t node, uint64_t lane_bytes_max)
+{
+	struct pl_core *core = fix_core(fix, node);
+	struct pl_event event = { .type = PL_EV_ROOM, .now_ms = pl_core_now_ms(core), .wall_ms = pl_core_wall_ms(core),
+	                          .room = { PL_LANES, lane_bytes_max } };
+	struct pl_effect effect;
+	cr_assert_eq(pl_engine_step(core->engine, &event), PL_OK);
+	while (pl_engine_next_effect(core->engine, &effect))
+		;
+}
+
 void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32])
 {
 	uint8_t **place = &fix->cores[at]->courier[with];

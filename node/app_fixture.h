@@ -48,6 +48,8 @@ void fix_deliver(struct fix *fix, uint16_t node, bool deliver);
 void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err);
 /* How much bulk may take of the disk at once, 0: it waits; as much as it likes from the start. */
 void fix_room(struct fix *fix, uint16_t node, uint64_t bytes);
+/* How much of each lane of one member the node's engine takes. */
+void fix_share(struct fix *fix, uint16_t node, uint64_t lane_bytes_max);
 /* The courier key that two nodes share. */
 void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32]);
 void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32]); /* at one end only */

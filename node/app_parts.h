@@ -30,6 +30,8 @@ PL_MUST_CHECK enum pl_err pl_status_add_routes(struct pl_app *app, struct pl_htt
 void pl_api_feed(struct pl_request *request, void *app);
 void pl_api_feed_entry(struct pl_request *request, void *app);
 void pl_api_metrics(struct pl_request *request, void *app);
+/* Whether this member (by its index) has filled its share of the disk in this lane; how many entries of it linked nodes have announced that wait. */
+uint64_t pl_api_share_waits(const struct pl_app *app, uint16_t member_index, uint8_t lane, bool *is_full);
 
 /* GET /v1/messages/{id}/proof: one message as a file that verifies offline (proof.h). */
 PL_MUST_CHECK enum pl_err pl_proof_add_routes(struct pl_app *app, struct pl_http *http);

@@ -208,6 +208,8 @@ struct pl_lane_info {
 	uint64_t wanted_seq;  /* the highest that any live peer has announced */
 	uint8_t head_id[PL_ID_BYTES]; /* of durable_seq */
 	bool frozen;          /* equivocation, or own feed behind */
+	bool has_room;        /* the store takes more of it; what is wanted beyond have_seq waits for room where it does not */
+	bool share_full;      /* since its member, all its nodes together, has filled its share of this lane: PL_EV_ROOM */
 };
 void pl_engine_lane(const struct pl_engine *engine, uint16_t node, uint8_t lane, struct pl_lane_info *out);
 

@@ -203,6 +203,8 @@ static void fetch_now(struct pl_engine *e, uint32_t index)
 
 void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 {
+	const uint16_t node = (uint16_t)(index / PL_LANES);
+	const uint8_t number = (uint8_t)(index % PL_LANES);
 	struct lane *lane = &e->lanes[index];
 
 	if (lane->fetch_session != PL_NONE16) {
@@ -214,8 +216,13 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 		}
 		pl_fetch_cancel(e, index);
 	}
-	if (lane->frozen || !pl_has_room(e, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES)) || !best_holder(e, index))
+	const struct session *holder = lane->frozen ? NULL : best_holder(e, index);
+	if (!holder)
 		return;
+	if (!pl_has_room(e, node, number)) {
+		pl_share_note(e, holder, node, number); /* after a restart nothing else would bring it to light: what is not asked for does not come */
+		return;
+	}
 	if (lane->quota_until_ms > e->now_ms)
 		return; /* its timer stands */
 	if (delay_ms == 0) {

@@ -168,6 +168,17 @@ Test(full, a_relay_without_room_for_bulk_still_carries_messages)
 	world_free(w);
 }
 
+/* waits: how many entries are known of and not taken */
+static void check_share(struct world *w, uint16_t node, uint16_t of, uint8_t lane, bool is_full, uint64_t waits)
+{
+	struct pl_lane_info info;
+
+	pl_engine_lane(world_engine(w, node), of, lane, &info);
+	cr_assert_eq(info.share_full, is_full);
+	cr_assert_eq(info.has_room, !is_full);
+	cr_assert_eq(info.wanted_seq - info.have_seq, waits, "%d wait", (int)(info.wanted_seq - info.have_seq));
+}
+
 /* FIN floods with bulk; what others say goes on, and what FIN says otherwise. */
 Test(full, one_author_fills_its_share_and_no_more)
 {
@@ -190,16 +201,26 @@ Test(full, one_author_fills_its_share_and_no_more)
 	cr_assert_eq(world_durable(w, SGP, FIN, 1), 1);
 	cr_assert(is_linked(w, FIN, CHE));
 
-	/* a restart does not make it forget what is there */
+	/* a restart does not make it forget what is there, nor keep to itself that more waits */
 	world_crash(w, CHE);
 	room_for(w, CHE, 3, 100 * entry_bytes);
+	check_share(w, CHE, FIN, 2, true, 0);
 	world_run_ms(w, 60000);
 	cr_assert_eq(world_durable(w, CHE, FIN, 2), taken);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), 2, "said %u times", world_notes(w, CHE, PL_NOTE_SHARE));
+	check_share(w, CHE, FIN, 2, true, 300 - taken);
+	check_share(w, CHE, FIN, 1, false, 0);
+	check_share(w, CHE, SGP, 2, false, 0);
 	room_for(w, CHE, 3, 200 * entry_bytes);
 	world_run_ms(w, 60000);
 	cr_assert(world_durable(w, CHE, FIN, 2) >= 200 && world_durable(w, CHE, FIN, 2) <= 201);
 	room_for(w, CHE, 3, UINT64_MAX);
 	cr_assert(world_converges(w, 10000));
+	check_share(w, CHE, FIN, 2, false, 0);
+	room_for(w, CHE, 2, UINT64_MAX);
+	struct pl_lane_info info;
+	pl_engine_lane(world_engine(w, CHE), FIN, 2, &info);
+	cr_assert(!info.has_room && !info.share_full, "it is not FIN that fills this disk");
 	world_free(w);
 }
 

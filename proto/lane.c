@@ -240,27 +240,28 @@ bool pl_may_stand(const struct pl_engine *e, const struct candidate *c)
 	       pl_is_certified(e, c->node, c->header.time_ms) && pl_header_decode(c->entry_header, &header) == PL_OK;
 }
 
-/* Whether the store takes more of this lane of this node. */
-bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane)
+bool pl_share_is_full(const struct pl_engine *e, uint16_t node, uint8_t lane)
 {
 	const struct pl_member *member = &e->charter->members[e->charter->nodes[node].member];
 	uint64_t bytes = 0;
 
-	if (lane >= e->lanes_with_room)
-		return false;
 	if (node == e->self) /* what this node says itself is its operators' affair */
-		return true;
+		return false;
 	for (uint16_t i = 0; i < member->nodes_count; i++)
 		bytes += e->lanes[pl_lane_index((uint16_t)(member->first_node + i), lane)].have_bytes;
-	return bytes < e->lane_bytes_max;
+	return bytes >= e->lane_bytes_max;
 }
 
-/* Once, until there is room again. */
-static void share_note(struct pl_engine *e, const struct session *s, uint16_t node, uint8_t number)
+bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane)
+{
+	return lane < e->lanes_with_room && !pl_share_is_full(e, node, lane);
+}
+
+void pl_share_note(struct pl_engine *e, const struct session *s, uint16_t node, uint8_t number)
 {
 	struct lane *lane = &e->lanes[pl_lane_index(node, number)];
 
-	if (lane->share_full || pl_has_room(e, node, number) || number >= e->lanes_with_room)
+	if (lane->share_full || number >= e->lanes_with_room || !pl_share_is_full(e, node, number))
 		return;
 	lane->share_full = true;
 	e->counters.shares_filled++;
@@ -289,7 +290,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 		pl_refuse(e, s, wire, "gseq goes back");
 		return;
 	}
-	share_note(e, s, wire->node, wire->header.lane);
+	pl_share_note(e, s, wire->node, wire->header.lane);
 	/* PROTOCOL: "A receiver whose store has no room left for a lane takes nothing of it and asks for nothing of it; who pushes it is choked." */
 	if (!pl_has_room(e, wire->node, wire->header.lane)) {
 		pl_fetch_cancel(e, index);
@@ -377,7 +378,7 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	if ((wire.header.flags & PL_FLAG_FLASH) && (e->store_failed || !pl_has_room(e, wire.node, 0))) {
 		pl_flash_relay(e, s, &wire);
 		if (s->used && !e->store_failed)
-			share_note(e, s, wire.node, 0);
+			pl_share_note(e, s, wire.node, 0);
 		return;
 	}
 	if (e->store_failed)

@@ -25,7 +25,8 @@ void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, stru
 	const uint32_t index = pl_lane_index(node, lane);
 	const struct lane *l = &e->lanes[index];
 
-	*out = (struct pl_lane_info){ .have_seq = l->have_seq, .durable_seq = l->durable_seq, .frozen = l->frozen };
+	*out = (struct pl_lane_info){ .have_seq = l->have_seq, .durable_seq = l->durable_seq, .frozen = l->frozen,
+	                              .has_room = !e->store_failed && pl_has_room(e, node, lane), .share_full = pl_share_is_full(e, node, lane) };
 	if (node == e->self)
 		out->frozen |= e->self_behind;
 	memcpy(out->head_id, l->durable_id, PL_ID_BYTES);

@@ -32,7 +32,6 @@ static inline bool pl_bulk_may_go(const struct pl_engine *e)
 {
 	return e->storing_bytes < PL_STORING_BYTES_MAX && !e->store_failed;
 }
-bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane);
 static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node)
 {
 	return e->charter->nodes[node].certificate.generation;
@@ -91,6 +90,12 @@ void pl_session_roots_run(struct pl_engine *e);
 size_t pl_session_bytes(struct pl_engine *e, struct session *s, const uint8_t *bytes, size_t count);
 
 /* --- lane.c --- */
+/* Whether the store takes more of this lane of this node. */
+bool pl_has_room(const struct pl_engine *e, uint16_t node, uint8_t lane);
+/* Whether the member of this node has filled its share of the disk in this lane. */
+bool pl_share_is_full(const struct pl_engine *e, uint16_t node, uint8_t lane);
+/* Notes that it has, when s has or brings more of it: once, until there is room again. */
+void pl_share_note(struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane);
 /* An entry's wire form from a session: checked and accepted, kept for later, or refused. */
 void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *bytes, uint32_t count, uint8_t frame_flags);
 /* False: refused, or the link ended, since nothing of such an author can be taken. */

@@ -106,6 +106,19 @@ static void certificates(struct pl_metrics *metrics, const struct pl_app *app)
 	      pl_expiry_days(pl_core_wall_ms(app->core), charter->nodes[pl_expiry_first(charter)].certificate.valid_until_ms));
 }
 
+static uint64_t shares_full(const struct pl_app *app)
+{
+	uint64_t count = 0;
+	for (uint16_t member = 0; member < pl_core_charter(app->core)->members_count; member++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			bool is_full;
+			(void)pl_api_share_waits(app, member, lane, &is_full);
+			count += is_full;
+		}
+	}
+	return count;
+}
+
 static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 {
 	struct pl_engine_counters counters;
@@ -124,6 +137,8 @@ static void entries(struct pl_metrics *metrics, const struct pl_app *app)
 	      counters.quota_waits);
 	value(metrics, "parley_member_shares_filled_total", PL_METRIC_COUNTER, "Times that a member has filled its share of the disk in a lane.",
 	      counters.shares_filled);
+	value(metrics, "parley_member_shares_full", PL_METRIC_GAUGE, "Lanes of members of which no more is taken now, since the member has filled its share.",
+	      shares_full(app));
 	value(metrics, "parley_heads_back_total", PL_METRIC_COUNTER, "Entries that name an older head of another lane than the one before them.",
 	      counters.heads_back);
 	value(metrics, "parley_wants_total", PL_METRIC_COUNTER, "Times that another node was asked for entries.", counters.wants_sent);

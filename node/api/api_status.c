@@ -43,10 +43,40 @@ static json_t *lanes_json(const struct pl_app *app)
 			pl_engine_lane(engine, node, lane, &info);
 			if (info.have_seq == 0 && info.wanted_seq == 0)
 				continue;
-			json_array_append_new(list, json_pack("{so si sI sI sI so sb}", "node", pl_api_node(charter, node), "lane", lane, "have",
+			json_array_append_new(list, json_pack("{so si sI sI sI so sb sb}", "node", pl_api_node(charter, node), "lane", lane, "have",
 			                                      (json_int_t)info.have_seq, "durable", (json_int_t)info.durable_seq, "wanted",
 			                                      (json_int_t)info.wanted_seq, "head", pl_api_hex(info.head_id, sizeof(info.head_id)),
-			                                      "frozen", info.frozen));
+			                                      "frozen", info.frozen, "has_room", info.has_room));
+		}
+	}
+	return list;
+}
+
+uint64_t pl_api_share_waits(const struct pl_app *app, uint16_t member_index, uint8_t lane, bool *is_full)
+{
+	const struct pl_member *member = &pl_core_charter(app->core)->members[member_index];
+	uint64_t waits = 0;
+	*is_full = false;
+	for (uint16_t k = 0; k < member->nodes_count; k++) {
+		struct pl_lane_info info;
+		pl_engine_lane(pl_core_engine(app->core), (uint16_t)(member->first_node + k), lane, &info);
+		*is_full |= info.share_full;
+		waits += info.share_full ? info.wanted_seq - info.have_seq : 0;
+	}
+	return waits;
+}
+
+static json_t *shares_json(const struct pl_app *app)
+{
+	const struct pl_charter *charter = pl_core_charter(app->core);
+	json_t *list = json_array();
+	for (uint16_t member = 0; member < charter->members_count; member++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			bool is_full;
+			uint64_t waits = pl_api_share_waits(app, member, lane, &is_full);
+			if (is_full)
+				json_array_append_new(list, json_pack("{ss si sI}", "member", charter->members[member].code, "lane", lane, "waiting",
+				                                      (json_int_t)waits));
 		}
 	}
 	return list;
@@ -111,8 +141,8 @@ static void on_status(struct pl_request *request, void *ctx)
 	json_t *node = json_pack("{so so ss ss}", "name", pl_api_node(charter, self), "id",
 	                         pl_api_hex(charter->nodes[self].certificate.node_id, PL_NODE_ID_BYTES), "member", pl_api_member(charter, self),
 	                         "label", charter->nodes[self].certificate.label);
-	json_t *store = json_pack("{ss sI sI sI}", "state", pl_api_store_state(core), "entries", (json_int_t)stats.entries, "bytes",
-	                          (json_int_t)stats.file_bytes, "free_bytes", (json_int_t)pl_core_room(core).free_bytes);
+	json_t *store = json_pack("{ss sI sI sI so}", "state", pl_api_store_state(core), "entries", (json_int_t)stats.entries, "bytes",
+	                          (json_int_t)stats.file_bytes, "free_bytes", (json_int_t)pl_core_room(core).free_bytes, "shares_filled", shares_json(app));
 	json_t *frontier = json_pack("{so so}", "root", pl_api_hex(root, sizeof(root)), "lanes", lanes_json(app));
 	json_t *messages = json_pack("{sI sI}", "unread", (json_int_t)counts.unread, "unanswered_flash", (json_int_t)counts.unanswered_flash);
 	pl_reply_json(request, 200, json_pack("{ss so so so so sI si so so so so so}", "version", PL_VERSION, "network", network, "node", node, "certificates",

@@ -202,6 +202,31 @@ Test(api, status_tells_of_network_node_and_frontier)
 	fix_free(fix);
 }
 
+Test(api, status_names_members_that_have_filled_their_share)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	json_t *status = fix_call(fix, FIN, "GET", "/v1/status", NULL, 200);
+	cr_assert_eq(json_array_size(json_object_get(json_object_get(status, "store"), "shares_filled")), 0);
+	fix_expect(status, "frontier.lanes.0.has_room", "true");
+	json_decref(status);
+	fix_share(fix, FIN, 0);
+	status = fix_call(fix, FIN, "GET", "/v1/status", NULL, 200);
+	cr_assert_eq(json_array_size(json_object_get(json_object_get(status, "store"), "shares_filled")), PL_LANES);
+	fix_expect(status, "store.shares_filled.2.member", "CHE");
+	fix_expect(status, "store.shares_filled.2.lane", "2");
+	fix_expect(status, "store.shares_filled.2.waiting", "0");
+	fix_expect(status, "frontier.lanes.0.node", "FIN");
+	fix_expect(status, "frontier.lanes.0.has_room", "true"); /* what it says itself is its own affair */
+	json_decref(status);
+	uint8_t *text;
+	size_t count;
+	cr_assert_eq(fix_call_bytes(fix, FIN, "GET", "/metrics", NULL, 0, &text, &count), 200);
+	cr_assert(strstr((char *)text, "parley_member_shares_full 3\n"));
+	free(text);
+	fix_free(fix);
+}
+
 Test(api, the_feed_is_read_in_order_or_newest_first)
 {
 	struct fix *fix = fix_new(2, 1);

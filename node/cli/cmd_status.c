@@ -79,7 +79,7 @@ static void print_peer(const json_t *peer, bool is_linked)
 static void print_frontier(const json_t *status)
 {
 	const json_t *frontier = json_object_get(status, "frontier");
-	uint64_t missing = 0;
+	uint64_t missing = 0, waiting = 0;
 	const char *self = pl_json_text(json_object_get(status, "node"), "name");
 	char *frozen = pl_format("%s", "");
 	bool own = false;
@@ -87,7 +87,7 @@ static void print_frontier(const json_t *status)
 	json_t *lane;
 	json_array_foreach(json_object_get(frontier, "lanes"), i, lane) {
 		uint64_t durable = pl_json_number(lane, "durable"), wanted = pl_json_number(lane, "wanted");
-		missing += wanted > durable ? wanted - durable : 0;
+		*(json_is_true(json_object_get(lane, "has_room")) ? &missing : &waiting) += wanted > durable ? wanted - durable : 0;
 		if (json_is_true(json_object_get(lane, "frozen")) && strcmp(pl_json_text(lane, "node"), self) == 0)
 			own = true;
 		else if (json_is_true(json_object_get(lane, "frozen")))
@@ -97,6 +97,8 @@ static void print_frontier(const json_t *status)
 	pl_out_field("frontier", "%s", hex_text_groups(pl_json_text(frontier, "root")));
 	if (missing > 0)
 		pl_out_field("", "%s known of, not here yet", entries_text(missing));
+	if (waiting > 0)
+		pl_out_field("", "%s known of: no room here, held by others until there is", entries_text(waiting));
 	if (own) {
 		pl_out_styled(PL_RED, "%-12s", "FROZEN");
 		pl_out_rest(12, "this node receives and relays, but signs nothing: its store is not its newest. The log says why (\"feed\"); what to do stands "
@@ -123,6 +125,26 @@ static void print_certificates(const json_t *status)
 	}
 }
 
+static const char *lane_text(uint64_t lane)
+{
+	static const char *const texts[LANES] = { "urgent messages", "messages", "indicators and attachments" };
+	return lane < LANES ? texts[lane] : "entries";
+}
+
+static void print_shares(const json_t *store)
+{
+	size_t i;
+	json_t *share;
+	json_array_foreach(json_object_get(store, "shares_filled"), i, share) {
+		uint64_t lane = pl_json_number(share, "lane"), waiting = pl_json_number(share, "waiting");
+		pl_out_styled(PL_YELLOW, "%-12s", "SHARE FULL");
+		pl_out_rest(12, "%s has filled its share of the disk on lane %u (%s): %s (member_percent, in OPERATING.md, \"A member who fills the disk\")",
+		            pl_json_text(share, "member"), (unsigned)lane, lane_text(lane),
+		            waiting == 0 ? "no more of that is taken"
+		                         : pl_format("%s %s for room with others", entries_text(waiting), waiting == 1 ? "waits" : "wait"));
+	}
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *network = json_object_get(status, "network"), *node = json_object_get(status, "node"),
@@ -137,6 +159,7 @@ static void print_status(const json_t *status)
 	             (unsigned long long)pl_json_number(status, "pid"));
 	pl_out_field("store", "%s, %s%s", entries_text(pl_json_number(store, "entries")), pl_bytes_text(pl_json_number(store, "bytes")),
 	             pl_store_remark(pl_json_text(store, "state")));
+	print_shares(store);
 	if (json_is_object(key)) {
 		pl_out_field("own key", "number %llu, valid until %s", (unsigned long long)pl_json_number(key, "number"), time_of(key, "valid_until"));
 		pl_out_field("", "what was sealed to this node since %s can be opened here", time_of(key, "secrets_since"));
@@ -159,6 +182,11 @@ static enum pl_exit check_status(const struct pl_cli *cli, const json_t *status,
 	json_t *item;
 	if (strcmp(pl_json_text(json_object_get(status, "store"), "state"), "ok") != 0)
 		return pl_error(cli, PL_EXIT_FAILED, NULL, "the store is full");
+	item = json_array_get(json_object_get(json_object_get(status, "store"), "shares_filled"), 0);
+	if (item != NULL)
+		return pl_error(cli, PL_EXIT_FAILED, "`parley status` says what waits; OPERATING.md, \"A member who fills the disk\", what to do",
+		                "%s has filled its share of the disk on lane %u, and no more of that is taken", pl_json_text(item, "member"),
+		                (unsigned)pl_json_number(item, "lane"));
 	json_array_foreach(json_object_get(json_object_get(status, "frontier"), "lanes"), i, item)
 		if (json_is_true(json_object_get(item, "frozen")))
 			return pl_error(cli, PL_EXIT_FAILED, NULL, strcmp(pl_json_text(item, "node"), self) == 0 ? "this node's feed is frozen (%s)" : "the feed of %s is frozen",
@@ -345,7 +373,8 @@ const struct pl_command pl_commands_status[] = {
 	             "node holds for it. What is held is in the store and goes out by itself, directly or through others. Of a node that it "
 	             "neither dials nor has had a link with since the start it says that there is no direct link.\n"
 	             "It also says when the first certificate of the network ends; from 60 days before as a warning.\n"
-	             "--check is for monitoring: the store is not full, no feed is frozen, there is a link, and no certificate ends soon." },
+	             "--check is for monitoring: the store is not full, no member has filled its share of the disk, no feed is frozen, there is a "
+	             "link, and no certificate ends soon." },
 	{ .name = "peers", .summary = "links to the other nodes", .run = run_peers,
 	  .details = "HELD counts entries that this node has and the other has not acknowledged over a link with it; \"-\" stands for a node that it "
 	             "neither dials nor has had a link with since the start, of which it does not know what it holds. KEY UNTIL is how long messages "

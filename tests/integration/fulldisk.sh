@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A full disk: first the one of a node that sends, then the one of a node that relays. Sending fails with a sentence about it, what was
-# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. With little room bulk waits and messages do not. The disk is a tmpfs of a few MB, in a mount namespace
+# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. With little room bulk waits and messages do not. What a member
+# sends beyond its share waits, and that is said. The disk is a tmpfs of a few MB, in a mount namespace
 # of this test alone; where neither root nor a user namespace may mount one, the test is skipped.
 #
 # Usage: tests/integration/fulldisk.sh   in the build directory; see scenario.sh
@@ -141,6 +142,32 @@ until_true 'FIN is well' is_well FIN
 check 'FIN sends' send_one FIN SGP last 1 flash
 until_true 'it is at SGP' all_there SGP last
 right_and_once SGP last
+
+step '6. FIN fills its share of the disk of CHE'
+# with_share PERCENT: CHE starts anew with that
+with_share() {
+  stop CHE TERM
+  sed -i '/^member_percent/d' CHE/parley.conf
+  printf 'member_percent = %s\n' "$1" >>CHE/parley.conf
+  start CHE
+}
+said_of_share() { [ "$(grep -c 'a member has its share of the disk, and more from it waits entry=FIN/2/' CHE.log)" -eq "$1" ]; }
+ok '' "${c[@]}" status --check
+with_share 1 # the attachment was more than that
+ok '^SHARE FULL +FIN has filled its share of the disk on lane 2 .indicators and attachments.: no more of that is taken ' "${c[@]}" status
+head -c 100000 /dev/urandom >further
+ok '' "${f[@]}" send --to SGP --subject Further --attach further
+for again in 1 2; do
+  eventually '^SHARE FULL +FIN has filled its share of the disk on lane 2 .indicators and attachments.: 3 entries wait for room with others ' "${c[@]}" status
+  grep -qE '^ +[0-9]+ entries known of: no room here, held by others until there is$' out || broken 'status does not say that entries wait for room'
+  ! grep -q 'not here yet' out || broken 'status says that what waits for room is on its way'
+  bad 1 'FIN has filled its share of the disk on lane [12], and no more of that is taken' "${c[@]}" status --check
+  until_true "the log has said it after $again starts" said_of_share $again
+  [ $again -eq 2 ] || with_share 1
+done
+with_share 100
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+ok '' "${c[@]}" status --check
 for state in FIN CHE SGP; do
   stop $state TERM
   check "$state ends with 0, not $ended" [ "$ended" -eq 0 ]
