@@ -37,12 +37,21 @@ bool pl_grown_append(struct pl_grown *bytes, const char *chars, size_t count, si
 
 /* --- the socket --- */
 
+static enum pl_exit not_for_this_user(const struct pl_cli *cli, const char *path)
+{
+	return pl_error(cli, PL_EXIT_UNREACHABLE, "run this as the user that parleyd runs as", "%s: may not be opened by this user", path);
+}
+
 static enum pl_exit find_socket(struct pl_cli *cli, char **out)
 {
 	struct sockaddr_un address;
+	const char *conf_path = pl_format("%s/parley.conf", cli->dir);
+	const bool has_conf = cli->socket == NULL && access(conf_path, R_OK) == 0;
 	if (cli->socket != NULL) {
 		*out = pl_format("%s", cli->socket);
-	} else if (access(pl_format("%s/parley.conf", cli->dir), F_OK) == 0) {
+	} else if (!has_conf && errno == EACCES) {
+		return not_for_this_user(cli, conf_path);
+	} else if (has_conf) {
 		struct pl_conf *conf = pl_alloc(sizeof *conf);
 		char why[PL_PATH_BYTES_MAX + 512];
 		enum pl_err err = pl_conf_read(conf, cli->dir, why, sizeof why);
@@ -102,7 +111,7 @@ enum pl_exit pl_unreachable(struct pl_cli *cli)
 	if (stat(socket, &st) != 0 && errno == ENOENT)
 		return pl_error(cli, PL_EXIT_UNREACHABLE, start, "parleyd does not run: there is no %s", socket);
 	if (access(socket, W_OK) != 0 && errno == EACCES)
-		return pl_error(cli, PL_EXIT_UNREACHABLE, "run this as the user that parleyd runs as", "%s: may not be opened by this user", socket);
+		return not_for_this_user(cli, socket);
 	return pl_error(cli, PL_EXIT_UNREACHABLE, start, "parleyd does not answer on %s", socket);
 }
 

@@ -290,6 +290,24 @@ bad 3 'no node in this folder|does not run: there is no /var/lib/parley/' status
 bad 3 'does not run: there is no nowhere' --socket nowhere status
 run --socket nowhere status
 ! grep -q /var/lib/parley err || fail 'the hint names a folder that nobody has named'
+# a folder that this user may not open is one all the same
+mkdir -m 700 closed
+touch closed/parley.conf
+cat >as_nobody <<END
+#!/bin/sh
+exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$parley" "\$@"
+END
+chmod +x as_nobody
+chmod 755 .
+if [ "$(id -u)" -ne 0 ]; then
+  chmod 000 closed
+  bad 3 'closed/parley.conf: may not be opened by this user' --dir closed status
+  chmod 700 closed
+elif ./as_nobody --version >out 2>&1; then
+  parley=./as_nobody bad 3 'closed/parley.conf: may not be opened by this user' --dir closed status
+else
+  echo 'cli.sh: as root, without setpriv(1) or with a build folder of its own: a folder of another user is not looked at'
+fi
 bad 6 'longer than the 107 bytes' --socket "$(printf %0200d 0)" status
 cp fin/parley.conf conf.kept
 echo 'lissen = 127.0.0.1:1' >>fin/parley.conf
