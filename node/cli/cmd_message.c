@@ -146,7 +146,20 @@ static void print_attachment(const json_t *attachment, const char *ref)
 		             pl_count_text(pl_json_number(attachment, "chunks")));
 }
 
-static void print_message(const json_t *m)
+/* What a message refers to: by its place, too, where it can be shown here. */
+static char *reference_of(struct pl_cli *cli, const char *id)
+{
+	struct pl_answer answer;
+	char *out = pl_format("message %s", id);
+	if (pl_try(cli, "GET", pl_path("/v1/messages/%s", id), NULL, NULL, ASK_MS_MAX, &answer) != PL_EXIT_OK)
+		return out;
+	if (answer.document != NULL)
+		out = pl_format("%s, %s", pl_json_text(answer.document, "ref"), out);
+	pl_answer_dispose(&answer);
+	return out;
+}
+
+static void print_message(struct pl_cli *cli, const json_t *m)
 {
 	const char *precedence = pl_json_text(m, "precedence"), *ref = pl_json_text(m, "ref"), *text = pl_json_text(m, "text"),
 	           *operator_name = pl_json_text(m, "operator"), *reply_to = pl_json_text(m, "reply_to");
@@ -172,7 +185,7 @@ static void print_message(const json_t *m)
 	if (pl_json_time(m, "received", &received_ms))
 		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), pl_clocks_differ(m) ? ": before it was sent; clocks differ" : "");
 	if (reply_to[0] != '\0')
-		pl_out_field("REFERENCE", "%s", reply_to);
+		pl_out_field("REFERENCE", "%s", reference_of(cli, reply_to));
 	if (pl_json_time(m, "expires", &expires_ms))
 		pl_out_field("EXPIRES", "%s%s", pl_time_full(expires_ms), expires_ms < pl_now_ms() ? ": EXPIRED" : "");
 	size_t i;
@@ -216,7 +229,7 @@ static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
 	if (cli->json)
 		pl_out_json(json_incref(message));
 	else
-		print_message(message);
+		print_message(cli, message);
 	/* Shown first: a receipt says that somebody could read it. */
 	if (fflush(stdout) != 0 || ferror(stdout))
 		exit = pl_error(cli, PL_EXIT_FAILED, is_own ? NULL : "it is not marked as read, and its sender gets no receipt",

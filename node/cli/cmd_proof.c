@@ -129,7 +129,11 @@ static void print_message(const struct pl_proof_report *report)
 	const char *precedence = pl_precedence_name(m->precedence);
 	pl_out("\n");
 	pl_out_styled(pl_precedence_style(precedence), "%s", pl_upper(precedence));
-	pl_out("%s\n", m->exercise ? "  EXERCISE EXERCISE EXERCISE" : "");
+	pl_out("\n");
+	if (m->exercise) {
+		pl_out_styled(PL_YELLOW, "EXERCISE EXERCISE EXERCISE");
+		pl_out("\n");
+	}
 	pl_out_field("FROM", "%s%s", m->sender, m->operator_name.bytes == 0 ? "" : pl_format(" (%s)", text_of(&m->operator_name)));
 	pl_out_field("TO", "%s", pl_json_join(to, ", "));
 	if (json_array_size(info) > 0)
@@ -137,6 +141,10 @@ static void print_message(const struct pl_proof_report *report)
 	pl_out_field("SUBJECT", "%s", text_of(&m->subject));
 	pl_out_field("NUMBER", "%s, message %s", ref_of(report), pl_hex(m->id, PL_MESSAGE_ID_BYTES));
 	pl_out_field("DATE-TIME", "%s, as the sender's clock had it", pl_time_full((int64_t)m->sent_ms));
+	if (m->has_reply_to)
+		pl_out_field("REFERENCE", "message %s", pl_hex(m->reply_to, PL_MESSAGE_ID_BYTES));
+	if (m->expires_ms > 0) /* of a text that is shown years later, "EXPIRED" would be true and say nothing */
+		pl_out_field("EXPIRES", "%s", pl_time_full((int64_t)m->expires_ms));
 	for (uint8_t i = 0; i < m->attachments_count; i++)
 		pl_out_field("ATTACHMENT", "%d: \"%s\", %s, sha256 %s", i + 1, text_of(&m->attachments[i].name),
 		             pl_bytes_text(m->attachments[i].bytes), pl_hex(m->attachments[i].sha256, 32));
@@ -163,7 +171,7 @@ static enum pl_exit report_proof(const struct pl_cli *cli, const char *path, con
 		                "%s: holds for network id %s, which was not compared", path, pl_hex_groups(report->charter->network_id, PL_ID_BYTES));
 	if (report->proven)
 		return PL_EXIT_OK;
-	/* a file that is no proof at all is a bad input, not a proof that fails */
+	/* OPERATING.md, "Proofs": a file that is no proof at all is a bad input, 6; a proof of which a step fails ends with 7 */
 	if (bad == PL_PROOF_FORM)
 		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: %s", path, report->steps[bad].text);
 	return pl_error(cli, PL_EXIT_UNVERIFIED, "nothing in it is shown to be true beyond that step",
@@ -224,6 +232,6 @@ const struct pl_command pl_commands_proof[] = {
 	  .details = "Each step stands on those before it: the file's form, the charter's signatures, the network, the author, the signature, "
 	             "the body, the key, the text, the chain. Without --network or --charter, the network is left \"open\", \"proven\" is null in "
 	             "JSON, and the command ends with 9: anyone can make keys and a charter, so compare the network id with one that came to you "
-	             "another way." },
+	             "another way. A file that is no proof at all, or not a whole one, gives 6, a proof of which a step fails 7." },
 	{ 0 },
 };

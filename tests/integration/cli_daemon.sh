@@ -111,7 +111,7 @@ echo 'It is an exercise.' >answer
 ok '^sent +SGP/0/[0-9]+ to FIN, message' "${s[@]}" reply "$ref" answer --wait decrypted --timeout 30
 ref3=$(grep -oE 'SGP/0/[0-9]+' out | head -n 1)
 ok '^SUBJECT +Re: probing$' "${f[@]}" read "$ref3"
-grep -qE '^FLASH$' out && grep -qE "^REFERENCE +$id$" out || fail 'an answer has not the precedence, or names not what it answers'
+grep -qE '^FLASH$' out && grep -qE "^REFERENCE +$ref, message $id$" out || fail 'an answer has not the precedence, or names not what it answers'
 ok "^sent +FIN/1/[0-9]+ to SGP, message" "${f[@]}" reply "$ref3" --precedence routine --subject 'Understood' answer
 bad 5 "is a message of this node's own member" "${f[@]}" reply "$ref" answer
 bad 4 'no message' "${s[@]}" reply FIN/0/999 answer
@@ -318,6 +318,11 @@ ok '' "${c[@]}" export "$ref2" -o files.proof --quiet
 ok '^ATTACHMENT +1: "data.bin", 195.3 KiB, sha256 [0-9a-f]{64}$' verify files.proof --charter net.plc
 grep -qE '^ATTACHMENT +2: "pass", ' out || fail 'verify does not number attachments from 1'
 ok '"attachments":\[\{"n":1,"name":"data.bin",.*\{"n":2,"name":"pass",' verify files.proof --charter net.plc --json
+# what `read` shows, `verify` shows, and looks like it
+ok '^EXERCISE EXERCISE EXERCISE$' verify files.proof --charter net.plc
+for line in 'FROM +FIN \(Aho\)' 'TO +SGP' 'INFO +CHE' "REFERENCE +message $id" 'EXPIRES +20'; do
+  grep -qE "^$line" out || fail "verify does not show \"$line\""
+done
 bad 5 'exists already' "${s[@]}" export "$ref" -o m.proof
 bad 5 'sealed to others' "${c[@]}" export "$ref" -o no.proof
 bad 4 'no message' "${s[@]}" export FIN/0/999 -o no.proof
@@ -332,7 +337,10 @@ for ((at = 3; at < size; at += 211)); do
   run verify t.proof
   [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a proof with byte $at changed: exit code $code"
 done
+# no proof at all is a bad input, whatever is wrong with its form
 head -c $((size - 1)) m.proof >t.proof
+bad 6 'not a proof' verify t.proof
+{ cat m.proof; printf x; } >t.proof
 bad 6 'not a proof' verify t.proof
 
 # --- a network that ends within 60 days: said at the start and whenever one looks ---
