@@ -208,7 +208,7 @@ struct list_call {
 	int box, precedence; /* 0, -1: all */
 	bool unread, unaccepted, has_after;
 	char *query; /* looked for in subject and text; or NULL */
-	struct pl_ref scanned; /* the last that was looked at: where the next page goes on */
+	struct pl_ref scanned; /* the last that was looked at and is no match beyond this page: where the next one goes on */
 	struct pl_message_key after;
 	char *after_name;
 	uint64_t limit;
@@ -218,7 +218,7 @@ struct list_call {
 		struct pl_message_row row;
 		struct pl_recipient_state *states;
 		size_t states_count;
-	} items[LIST_MAX];
+	} items[LIST_MAX + 1]; /* one more than is listed: so it is known whether there are more */
 };
 
 /* A search opens each message: so many for one answer, which then has few or none, and goes on. */
@@ -258,21 +258,25 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 		sqlite3_bind_int(statement, 4, call->precedence);
 	for (size_t looked_at = 0; err == PL_OK && pl_db_step(statement, &err) == 1; looked_at++) {
 		struct pl_message_row *row = &call->items[call->count].row;
-		if (call->count == call->limit || (call->query && looked_at == SCAN_MAX)) {
-			call->more = true;
+		if (call->query ? looked_at == SCAN_MAX : call->count == call->limit) {
+			call->more = true; /* of a search perhaps: the next page looks on */
 			break;
 		}
 		err = pl_message_row_take(call->hotline, statement, row);
 		if (err != PL_OK)
 			break;
-		call->scanned = (struct pl_ref){ row->node, row->lane, row->seq };
+		const struct pl_ref ref = { row->node, row->lane, row->seq };
 		bool is_wanted = true;
 		if (call->query)
 			err = matches(call, db, row->n, &is_wanted);
-		if (err == PL_OK && is_wanted)
+		call->more = err == PL_OK && is_wanted && call->count == call->limit;
+		if (err == PL_OK && is_wanted && !call->more)
 			call->count++;
 		else
 			pl_message_row_wipe(row);
+		if (call->more)
+			break;
+		call->scanned = ref;
 	}
 	pl_db_reset(statement);
 	for (size_t i = 0; err == PL_OK && i < call->count; i++)

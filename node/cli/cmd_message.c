@@ -82,38 +82,53 @@ static void print_messages(const json_t *messages)
 	pl_table_print(table);
 }
 
-static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
+static char *inbox_path(const struct pl_args *args, uint64_t limit, const char *after)
 {
-	const char *box = pl_args_get(args, "box"), *precedence = pl_args_get(args, "precedence"), *after = pl_args_get(args, "after"),
-	           *search = pl_args_get(args, "search");
-	uint64_t limit = pl_args_number(args, "limit", INBOX_LIMIT);
-	json_t *messages = json_array(), *reply = NULL;
-	char *next = after == NULL ? NULL : pl_format("%s", after);
-	enum pl_exit exit = PL_EXIT_OK;
-	while (exit == PL_EXIT_OK && limit > 0) {
-		char *path = pl_path("/v1/messages?box=%s&limit=%llu", box == NULL ? "in" : box, (unsigned long long)(limit < PAGE ? limit : PAGE));
-		if (pl_args_has(args, "unread"))
-			path = pl_format("%s&unread=true", path);
-		if (pl_args_has(args, "unaccepted"))
-			path = pl_format("%s&accepted=false", path);
-		if (precedence != NULL)
-			path = pl_format("%s%s", path, pl_path("&precedence=%s", precedence));
-		if (search != NULL)
-			path = pl_format("%s%s", path, pl_path("&q=%s", search));
-		if (next != NULL)
-			path = pl_format("%s%s", path, pl_path("&after=%s", next));
-		exit = pl_call(cli, "GET", path, NULL, &reply);
+	const char *box = pl_args_get(args, "box"), *precedence = pl_args_get(args, "precedence"), *search = pl_args_get(args, "search");
+	char *path = pl_path("/v1/messages?box=%s&limit=%llu", box == NULL ? "in" : box, (unsigned long long)(limit < PAGE ? limit : PAGE));
+	if (pl_args_has(args, "unread"))
+		path = pl_format("%s&unread=true", path);
+	if (pl_args_has(args, "unaccepted"))
+		path = pl_format("%s&accepted=false", path);
+	if (precedence != NULL)
+		path = pl_format("%s%s", path, pl_path("&precedence=%s", precedence));
+	if (search != NULL)
+		path = pl_format("%s%s", path, pl_path("&q=%s", search));
+	if (after != NULL)
+		path = pl_format("%s%s", path, pl_path("&after=%s", after));
+	return path;
+}
+
+/* Appends at most limit messages after *next; *next: where they go on, NULL at the end. */
+static enum pl_exit list_messages(struct pl_cli *cli, const struct pl_args *args, uint64_t limit, json_t *messages, char **next)
+{
+	do { /* a search goes on where it has found nothing */
+		json_t *reply;
+		enum pl_exit exit = pl_call(cli, "GET", inbox_path(args, limit, *next), NULL, &reply);
 		if (exit != PL_EXIT_OK)
-			break;
-		json_t *got = json_object_get(reply, "messages");
-		size_t count = json_array_size(got);
-		json_array_extend(messages, got);
+			return exit;
+		const size_t count = json_array_size(json_object_get(reply, "messages"));
 		const char *goes_on = json_string_value(json_object_get(reply, "next"));
-		next = goes_on == NULL ? NULL : pl_format("%s", goes_on);
+		json_array_extend(messages, json_object_get(reply, "messages"));
+		*next = goes_on == NULL ? NULL : pl_format("%s", goes_on);
 		limit -= count < limit ? count : limit;
 		json_decref(reply);
-		if (next == NULL) /* a search goes on where it has found nothing */
-			break;
+	} while (limit > 0 && *next != NULL);
+	return PL_EXIT_OK;
+}
+
+static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *after = pl_args_get(args, "after");
+	json_t *messages = json_array(), *more = json_array();
+	char *next = after == NULL ? NULL : pl_format("%s", after);
+	enum pl_exit exit = list_messages(cli, args, pl_args_number(args, "limit", INBOX_LIMIT), messages, &next);
+	/* A search that has looked at many messages stops without saying whether there are more that match: look. */
+	if (exit == PL_EXIT_OK && next != NULL && pl_args_has(args, "search")) {
+		char *beyond = pl_format("%s", next);
+		exit = list_messages(cli, args, 1, more, &beyond);
+		if (json_array_size(more) == 0)
+			next = NULL;
 	}
 	if (exit == PL_EXIT_OK && cli->json) {
 		pl_out_json(json_pack("{s:O, s:s?}", "messages", messages, "next", next));
@@ -125,6 +140,7 @@ static enum pl_exit run_inbox(struct pl_cli *cli, const struct pl_args *args)
 			pl_remark(cli, "there are more: --after %s", next);
 	}
 	json_decref(messages);
+	json_decref(more);
 	return exit;
 }
 

@@ -289,6 +289,23 @@ Test(hotline, the_inbox_is_paged_and_filtered)
 	page = get(fix, CHE, 200, "/v1/messages", "", "?precedence=immediate&unread=true");
 	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 3);
 	json_decref(page);
+	/* Whether more match is known: a page that is just full is the last one. */
+	static const char *const full[] = { "?precedence=immediate&limit=3", "?q=number%201&limit=3", "?q=number%200&limit=1", "?q=number&limit=12" };
+	for (size_t i = 0; i < sizeof(full) / sizeof(full[0]); i++) {
+		page = get(fix, CHE, 200, "/v1/messages", "", full[i]);
+		cr_assert_gt(json_array_size(json_object_get(page, "messages")), 0u);
+		cr_expect(json_is_null(json_object_get(page, "next")), "%s goes on", full[i]);
+		json_decref(page);
+	}
+	page = get(fix, CHE, 200, "/v1/messages", "", "?q=number%201&limit=2");
+	fix_expect(page, "messages.1.subject", "Number 10");
+	snprintf(query, sizeof(query), "?q=number%%201&limit=2&after=%s", fix_string(page, "next"));
+	json_decref(page);
+	page = get(fix, CHE, 200, "/v1/messages", "", query);
+	fix_expect(page, "messages.0.subject", "Number 1");
+	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 1);
+	fix_expect(page, "next", "null");
+	json_decref(page);
 	page = get(fix, CHE, 200, "/v1/messages", "", "?box=out");
 	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 0);
 	json_decref(page);

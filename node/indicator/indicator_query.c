@@ -14,7 +14,7 @@ struct listing {
 	struct pl_request *request;
 	struct pl_indicator_filter filter;
 	uint64_t from, limit;
-	bool first_page, end;
+	bool first_page, more, end; /* more: than fit on the page, of those that match */
 	json_t *items;
 	int64_t total; /* -1: would have to be counted row by row */
 };
@@ -47,6 +47,9 @@ static enum pl_err list_row(struct listing *listing, sqlite3 *db, sqlite3_stmt *
 	bool yes;
 	json_t *item = NULL;
 	enum pl_err err = pl_indicator_matches(listing->part, &listing->filter, row, &yes);
+	listing->more = err == PL_OK && yes && json_array_size(listing->items) == listing->limit;
+	if (listing->more)
+		return PL_OK;
 	if (err == PL_OK && yes)
 		err = pl_indicator_describe(listing->part, db, row, &item);
 	if (err == PL_OK && yes && json_array_append_new(listing->items, item) != 0)
@@ -71,14 +74,14 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 	sqlite3_stmt *row = pl_indicator_select(db, &listing->filter, true, listing->from, PL_INDICATOR_ROWS_PER_JOB);
 	if (row == NULL)
 		return pl_store_sql_err(db);
-	while (json_array_size(listing->items) < listing->limit && pl_db_step(row, &err) == 1) {
+	while (pl_db_step(row, &err) == 1) {
 		rows++;
 		err = list_row(listing, db, row);
-		if (err != PL_OK)
+		if (err != PL_OK || listing->more)
 			break;
 		listing->from = pl_db_u64(row, PL_COLUMN_N);
 	}
-	listing->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && json_array_size(listing->items) < listing->limit;
+	listing->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && !listing->more;
 	pl_db_reset(row);
 	return err;
 }
@@ -86,7 +89,7 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 static void list_done(struct pl_job *job)
 {
 	struct listing *listing = job->ctx;
-	if (job->err == PL_OK && !listing->end && json_array_size(listing->items) < listing->limit && !listing->part->stopped) {
+	if (job->err == PL_OK && !listing->end && !listing->more && !listing->part->stopped) {
 		pl_store_run(pl_core_store(listing->part->core), job);
 		return;
 	}

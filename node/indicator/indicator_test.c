@@ -439,13 +439,39 @@ Test(indicator, filters_and_search_find_what_is_there)
 		{ { "type", "x-unheard-of" }, 0, 0 },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *query[11] = { "limit", "1000" };
+		const char *query[13] = { "limit", "1000" };
 		memcpy(query + 2, cases[i].query, sizeof(cases[i].query));
 		struct pl_request *request = list(world, CHE, query);
 		size_t found = json_array_size(json_object_get(request->json, "indicators"));
 		const json_t *total = json_object_get(request->json, "total");
 		cr_expect_eq(found, cases[i].found, "case %zu found %zu", i, found);
 		cr_expect_eq(json_is_null(total) ? -1 : json_integer_value(total), cases[i].total, "case %zu", i);
+		cr_expect(json_is_null(json_object_get(request->json, "next")), "case %zu", i);
+		free_request(request);
+		if (found == 0)
+			continue;
+		/* a page that is just full is the last one; one that holds one less is not, and the next one has the rest */
+		char just[24], after[32];
+		snprintf(just, sizeof(just), "%zu", found);
+		query[1] = just;
+		request = list(world, CHE, query);
+		cr_expect_eq(json_array_size(json_object_get(request->json, "indicators")), found);
+		cr_expect(json_is_null(json_object_get(request->json, "next")), "case %zu: a page of all goes on", i);
+		free_request(request);
+		if (found == 1)
+			continue;
+		snprintf(just, sizeof(just), "%zu", found - 1);
+		request = list(world, CHE, query);
+		cr_expect_eq(json_array_size(json_object_get(request->json, "indicators")), found - 1);
+		snprintf(after, sizeof(after), "%lld", (long long)json_integer_value(json_object_get(request->json, "next")));
+		free_request(request);
+		size_t end = 0;
+		while (query[end] != NULL)
+			end++;
+		query[end] = "after";
+		query[end + 1] = after;
+		request = list(world, CHE, query);
+		cr_expect_eq(json_array_size(json_object_get(request->json, "indicators")), 1, "case %zu", i);
 		cr_expect(json_is_null(json_object_get(request->json, "next")), "case %zu", i);
 		free_request(request);
 	}

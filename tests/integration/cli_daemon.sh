@@ -120,6 +120,14 @@ ok "^$ref " "${s[@]}" inbox --search 'sEE It too'
 ok "^$ref3 " "${f[@]}" inbox --search 'RE: PROB'
 ok '^\{"messages":\[\],"next":null\}$' "${s[@]}" inbox --box all --search 'nothing of the kind' --json
 
+# "there are more" where there are, and only there
+ok "^$ref " "${s[@]}" inbox --search 'see it too' --limit 1
+[ ! -s err ] || fail 'a search that has found all says that there are more'
+ok '' "${f[@]}" inbox --box out --limit 1
+grep -qE "^parley: there are more: --after FIN/1/[0-9]+$" err || fail 'a page does not say that there are more'
+ok "^$ref " "${f[@]}" inbox --box out --limit 1 --after "$(cut -d ' ' -f 6 err)"
+[ ! -s err ] || fail 'the last page says that there are more'
+
 # --- options of send ---
 head -c 200000 /dev/urandom >data.bin
 echo 'See the file.' >text2
@@ -265,6 +273,10 @@ for state in CHE SGP; do eventually "\"total\":$objects\\}" --dir $state indicat
 ok '^report +TIDEGATE' "${s[@]}" indicator list --type report
 ok '^campaign +TIDEGATE +FIN +GREEN' "${s[@]}" indicator list --author fin --tlp green --search tidegate --limit 1000
 ok '^TYPE' "${s[@]}" indicator list --type nothing-of-the-kind
+run "${s[@]}" indicator list --type malware --json
+malware=$("$pick" --each indicators id <out | wc -l)
+ok '^malware' "${s[@]}" indicator list --type malware --limit "$malware"
+[ ! -s err ] || fail 'a list of all there are says that there are more'
 ok '^\{"id":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487","type"' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta
 # byte for byte: this object stands on one line of the sample
 grep -o '^ *{"type": "marking-definition".*}' "$sample" | sed 's/^ *//' | tr -d '\n' >object
