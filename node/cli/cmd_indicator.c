@@ -465,6 +465,7 @@ const struct pl_command pl_commands_indicator[] = {
 	  .operands = { { .name = "ID", .value = PL_VALUE_TEXT } },
 	  .details = "The newest version of the member that brought the id here first. Versions of others are named, and shown with --author." },
 	{ .name = "indicator export", .summary = "write STIX objects as one bundle", .options = export_options, .run = run_export,
-	  .details = "Of each id the versions of the member that brought it here first; those of others with --author." },
+	  .details = "Of each id the versions of the member that brought it here first; those of others with --author. Nodes that hold the same "
+	             "objects write the same file, and print the same SHA-256." },
 	{ 0 },
 };

@@ -15,7 +15,8 @@ struct export {
 	struct pl_indicator_part *part;
 	struct pl_request *request; /* NULL once its client has gone */
 	struct pl_indicator_filter filter;
-	uint64_t from;
+	struct pl_indicator_key after;
+	crypto_hash_sha256_state hash; /* of the objects, one after the other, for the bundle's id */
 	bool running, any, end;
 	uint8_t *gathered;
 	size_t gathered_count, gathered_max;
@@ -36,6 +37,15 @@ static enum pl_err gather(struct export *export, const void *bytes, size_t count
 	return PL_OK;
 }
 
+/* The id says what the bundle holds: so the same objects are the same bundle, byte for byte, whoever exports them. */
+static enum pl_err gather_end(struct export *export)
+{
+	uint8_t digest[crypto_hash_sha256_BYTES];
+	char end[1 + PL_STIX_BUNDLE_END_BYTES] = "\n";
+	(void)crypto_hash_sha256_final(&export->hash, digest);
+	return gather(export, end, 1 + pl_stix_bundle_end(digest, end + 1));
+}
+
 static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *row)
 {
 	bool yes;
@@ -45,6 +55,8 @@ static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *
 	enum pl_err err = pl_indicator_matches(export->part, &export->filter, row, &yes);
 	if (err == PL_OK && yes && export->filter.author == PL_NODE_NONE)
 		err = pl_indicator_is_by_owner(export->part, db, row, &owner, &yes);
+	else if (err == PL_OK && yes)
+		err = pl_indicator_is_shared_by(db, row, export->filter.author, &yes);
 	if (err == PL_OK && yes)
 		err = pl_indicator_open(export->part, row, PL_COLUMN_OBJECT, &object, &object_bytes);
 	if (err == PL_ERR_CORRUPT) {
@@ -57,6 +69,7 @@ static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *
 	if (err == PL_OK)
 		err = gather(export, object, object_bytes);
 	export->any = true;
+	(void)crypto_hash_sha256_update(&export->hash, object, object_bytes);
 	free(object);
 	return err;
 }
@@ -64,7 +77,8 @@ static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *
 static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
 {
 	struct export *export = job->ctx;
-	sqlite3_stmt *row = pl_indicator_select(db, &export->filter, false, export->from, PL_INDICATOR_ROWS_PER_JOB);
+	struct pl_indicator_key last = export->after; /* of its own: the statement reads the other one */
+	sqlite3_stmt *row = pl_indicator_select_by_key(db, &export->filter, &export->after, PL_INDICATOR_ROWS_PER_JOB);
 	enum pl_err err = PL_OK;
 	unsigned rows = 0;
 	if (row == NULL)
@@ -72,12 +86,14 @@ static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
 	while (export->gathered_count < BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
 		rows++;
 		err = export_row(export, db, row);
+		if (err == PL_OK)
+			err = pl_indicator_key_take(row, &last);
 		if (err != PL_OK)
 			break;
-		export->from = pl_db_u64(row, PL_COLUMN_N);
 	}
 	export->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && export->gathered_count < BYTES_PER_JOB;
 	pl_db_reset(row);
+	export->after = last;
 	return err;
 }
 
@@ -114,7 +130,7 @@ static void export_done(struct pl_job *job)
 	}
 	struct pl_request *request = export->request;
 	bool end = export->end;
-	if (end && gather(export, "\n" PL_STIX_BUNDLE_TAIL, sizeof("\n" PL_STIX_BUNDLE_TAIL) - 1) != PL_OK)
+	if (end && gather_end(export) != PL_OK)
 		export->gathered_count = 0;
 	uint8_t *gathered = export->gathered;
 	size_t count = export->gathered_count;
@@ -153,8 +169,7 @@ static void export_gone(struct pl_request *request, void *ctx)
 void pl_indicator_export(struct pl_indicator_part *part, struct pl_request *request, const struct pl_indicator_filter *filter)
 {
 	struct export *export = calloc(1, sizeof(*export));
-	uint8_t random[16];
-	char head[PL_STIX_BUNDLE_HEAD_BYTES];
+	static const char begin[] = PL_STIX_BUNDLE_BEGIN;
 	if (export == NULL) {
 		pl_api_reply_failed(request, PL_ERR_MEMORY, "the indicators cannot be exported");
 		return;
@@ -163,9 +178,8 @@ void pl_indicator_export(struct pl_indicator_part *part, struct pl_request *requ
 	export->request = request;
 	export->filter = *filter;
 	export->job = (struct pl_job){ .work = export_work, .done = export_done, .ctx = export };
-	randombytes_buf(random, sizeof(random));
-	size_t count = pl_stix_bundle_head(random, head);
+	(void)crypto_hash_sha256_init(&export->hash);
 	const struct pl_stream stream = { .more = export_more, .gone = export_gone, .ctx = export };
 	pl_reply_stream_begin(request, 200, PL_STIX_MEDIA_TYPE, &stream);
-	pl_reply_stream_write(request, head, count);
+	pl_reply_stream_write(request, begin, sizeof(begin) - 1);
 }

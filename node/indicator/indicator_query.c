@@ -71,7 +71,7 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 		if (err != PL_OK)
 			return err;
 	}
-	sqlite3_stmt *row = pl_indicator_select(db, &listing->filter, true, listing->from, PL_INDICATOR_ROWS_PER_JOB);
+	sqlite3_stmt *row = pl_indicator_select(db, &listing->filter, listing->from, PL_INDICATOR_ROWS_PER_JOB);
 	if (row == NULL)
 		return pl_store_sql_err(db);
 	while (pl_db_step(row, &err) == 1) {

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +13,12 @@
 #define FROM_AUTHOR \
 	"SELECT " PL_INDICATOR_COLUMNS " FROM indicator_provider AS p CROSS JOIN indicator AS i ON i.n = p.n WHERE p.node = ?4 AND p.n "
 #define NEWEST_FIRST(n) "< ?1 ORDER BY " n " DESC LIMIT ?2"
-#define OLDEST_FIRST(n) "> ?1 ORDER BY " n " LIMIT ?2"
 
-sqlite3_stmt *pl_indicator_select(sqlite3 *db, const struct pl_indicator_filter *filter, bool newest_first, uint64_t from, unsigned rows)
+sqlite3_stmt *pl_indicator_select(sqlite3 *db, const struct pl_indicator_filter *filter, uint64_t from, unsigned rows)
 {
-	static const char *const statements[3][2] = {
-		{ FROM_ALL OLDEST_FIRST("i.n"), FROM_ALL NEWEST_FIRST("i.n") },
-		{ FROM_TYPE OLDEST_FIRST("i.n"), FROM_TYPE NEWEST_FIRST("i.n") },
-		{ FROM_AUTHOR OLDEST_FIRST("p.n"), FROM_AUTHOR NEWEST_FIRST("p.n") },
-	};
+	static const char *const statements[3] = { FROM_ALL NEWEST_FIRST("i.n"), FROM_TYPE NEWEST_FIRST("i.n"), FROM_AUTHOR NEWEST_FIRST("p.n") };
 	int by = filter->author != PL_NODE_NONE ? 2 : filter->type[0] != '\0' ? 1 : 0;
-	sqlite3_stmt *select = pl_store_prepare(db, statements[by][newest_first]);
+	sqlite3_stmt *select = pl_store_prepare(db, statements[by]);
 	if (select == NULL)
 		return NULL;
 	pl_db_bind_u64(select, 1, from);
@@ -34,10 +30,37 @@ sqlite3_stmt *pl_indicator_select(sqlite3 *db, const struct pl_indicator_filter 
 	return select;
 }
 
+sqlite3_stmt *pl_indicator_select_by_key(sqlite3 *db, const struct pl_indicator_filter *filter, const struct pl_indicator_key *after, unsigned rows)
+{
+	sqlite3_stmt *select = pl_store_prepare(db, "SELECT " PL_INDICATOR_COLUMNS " FROM indicator AS i WHERE i.stix_id < ?1"
+	                                            " AND (i.stix_id, i.modified_us, i.sha256) > (?2, ?3, ?4)"
+	                                            " ORDER BY i.stix_id, i.modified_us, i.sha256 LIMIT ?5");
+	char first[PL_STIX_TYPE_BYTES_MAX + 3] = "", end[PL_STIX_TYPE_BYTES_MAX + 3] = "~";
+	if (select == NULL)
+		return NULL;
+	if (filter->type[0] != '\0') { /* an id is its type, "--" and a UUID */
+		(void)snprintf(first, sizeof(first), "%s--", filter->type);
+		(void)snprintf(end, sizeof(end), "%s-.", filter->type);
+	}
+	sqlite3_bind_text(select, 1, end, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(select, 2, after->stix_id[0] != '\0' ? after->stix_id : first, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_int64(select, 3, after->modified_us);
+	pl_db_bind_blob(select, 4, after->sha256, sizeof(after->sha256));
+	pl_db_bind_u64(select, 5, rows);
+	return select;
+}
+
 static const char *text_of(sqlite3_stmt *row, enum pl_indicator_column column)
 {
 	const char *text = (const char *)sqlite3_column_text(row, column);
 	return text != NULL ? text : "";
+}
+
+enum pl_err pl_indicator_key_take(sqlite3_stmt *row, struct pl_indicator_key *out)
+{
+	(void)snprintf(out->stix_id, sizeof(out->stix_id), "%s", text_of(row, PL_COLUMN_ID));
+	out->modified_us = sqlite3_column_int64(row, PL_COLUMN_MODIFIED_US);
+	return pl_db_take(row, PL_COLUMN_SHA256, out->sha256, sizeof(out->sha256));
 }
 
 enum pl_err pl_indicator_open(const struct pl_indicator_part *part, sqlite3_stmt *row, enum pl_indicator_column column, uint8_t **out,
@@ -88,6 +111,19 @@ enum pl_err pl_indicator_is_by_owner(const struct pl_indicator_part *part, sqlit
 	}
 	if (*yes)
 		pl_db_reset(select);
+	return err;
+}
+
+enum pl_err pl_indicator_is_shared_by(sqlite3 *db, sqlite3_stmt *row, uint16_t node, bool *yes)
+{
+	sqlite3_stmt *select = pl_store_prepare(db, "SELECT 1 FROM indicator_provider WHERE n = ?1 AND node = ?2");
+	enum pl_err err = PL_OK;
+	if (select == NULL)
+		return pl_store_sql_err(db);
+	pl_db_bind_u64(select, 1, pl_db_u64(row, PL_COLUMN_N));
+	sqlite3_bind_int(select, 2, node);
+	*yes = pl_db_step(select, &err) == 1;
+	pl_db_reset(select);
 	return err;
 }
 

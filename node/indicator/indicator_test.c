@@ -82,6 +82,45 @@ Test(indicator, an_export_is_a_bundle_of_the_same_objects)
 	world_free(world);
 }
 
+static struct pl_request *export_of(struct world *world, unsigned node, const char *name, const char *value)
+{
+	return ask(world, node, "GET", "/v1/indicators/export", NULL, NULL, 0, QUERY(name, value));
+}
+
+static bool is_same(const struct pl_request *a, const struct pl_request *b)
+{
+	return a->count == b->count && memcmp(a->bytes, b->bytes, a->count) == 0;
+}
+
+Test(indicator, nodes_that_hold_the_same_export_the_same_bytes)
+{
+	struct world *world = world_new(2);
+	static const char *const queries[][2] = { { "tlp", "green" }, { "type", "identity" }, { "author", "CHE" }, { "q", "n4" } };
+	/* each has its own objects first, the higher ids before the lower ones, and two versions of one time under one id */
+	cr_assert_eq(share(world, CHE, 300, 300, ""), 300);
+	cr_assert_eq(share(world, FIN, 0, 300, ""), 300);
+	cr_assert_eq(share(world, FIN, 7, 1, ",\"description\":\"b\""), 1);
+	cr_assert_eq(share(world, FIN, 7, 1, ",\"description\":\"a\""), 1);
+	AWAIT(world, held(world, CHE) == 602 && held(world, FIN) == 602);
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		struct pl_request *fin = export_of(world, FIN, queries[i][0], queries[i][1]), *che = export_of(world, CHE, queries[i][0], queries[i][1]);
+		cr_expect(is_same(fin, che), "%s", queries[i][0]);
+		cr_expect_gt(fin->count, 10000u);
+		free_request(fin);
+		free_request(che);
+	}
+	struct pl_request *before = export_of(world, FIN, "tlp", "green"), *again = export_of(world, FIN, "tlp", "green");
+	cr_assert(is_same(before, again));
+	free_request(again);
+	cr_assert_eq(share(world, FIN, 1000, 1, ""), 1);
+	again = export_of(world, FIN, "tlp", "green");
+	const char *old_id = strstr(before->bytes, "\"id\":\"bundle--"), *new_id = strstr(again->bytes, "\"id\":\"bundle--");
+	cr_assert(old_id != NULL && new_id != NULL && strncmp(old_id, new_id, strlen("\"id\":\"bundle--") + 36) != 0, "other objects, another id");
+	free_request(before);
+	free_request(again);
+	world_free(world);
+}
+
 Test(indicator, a_client_that_leaves_an_export_is_let_go)
 {
 	struct world *world = world_new(1);

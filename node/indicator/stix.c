@@ -201,14 +201,27 @@ enum pl_err pl_stix_walk_next(struct pl_stix_walk *walk, struct pl_stix_item *it
 	return PL_OK;
 }
 
-size_t pl_stix_bundle_head(const uint8_t random[16], char out[PL_STIX_BUNDLE_HEAD_BYTES])
+/* "bundle--" and a UUID of version 4, RFC 9562, of the bytes that are not its version's. */
+static void bundle_id(const uint8_t bytes[16], char out[45])
 {
 	uint8_t u[16];
-	memcpy(u, random, sizeof(u));
-	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40); /* UUID version 4, RFC 9562 */
+	memcpy(u, bytes, sizeof(u));
+	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40);
 	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
-	return (size_t)snprintf(out, PL_STIX_BUNDLE_HEAD_BYTES,
-	                        "{\"type\":\"bundle\",\"id\":\"bundle--"
-	                        "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\",\"objects\":[",
-	                        u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	(void)snprintf(out, 45, "bundle--%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1], u[2], u[3], u[4], u[5],
+	               u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
+size_t pl_stix_bundle_head(const uint8_t random[16], char out[PL_STIX_BUNDLE_HEAD_BYTES])
+{
+	char id[45];
+	bundle_id(random, id);
+	return (size_t)snprintf(out, PL_STIX_BUNDLE_HEAD_BYTES, "{\"type\":\"bundle\",\"id\":\"%s\",\"objects\":[", id);
+}
+
+size_t pl_stix_bundle_end(const uint8_t bytes[16], char out[PL_STIX_BUNDLE_END_BYTES])
+{
+	char id[45];
+	bundle_id(bytes, id);
+	return (size_t)snprintf(out, PL_STIX_BUNDLE_END_BYTES, "],\"id\":\"%s\"}\n", id);
 }

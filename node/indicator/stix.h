@@ -79,9 +79,13 @@ PL_MUST_CHECK enum pl_err pl_stix_walk_begin(struct pl_stix_walk *walk, const ui
  * PL_ERR_MEMORY. */
 PL_MUST_CHECK enum pl_err pl_stix_walk_next(struct pl_stix_walk *walk, struct pl_stix_item *item, char *why, size_t why_max);
 
-/* A bundle is written as this head, objects with commas between them, and PL_STIX_BUNDLE_TAIL. random: 16 fresh bytes, for its id. */
+/* A bundle is written as its head, objects with commas between them, and PL_STIX_BUNDLE_TAIL. random: 16 fresh bytes, for its id. */
 #define PL_STIX_BUNDLE_HEAD_BYTES 96
 #define PL_STIX_BUNDLE_TAIL "]}\n"
 size_t pl_stix_bundle_head(const uint8_t random[16], char out[PL_STIX_BUNDLE_HEAD_BYTES]); /* bytes written, without the NUL */
+/* Or as this head, objects, and a tail that has the id: for one whose id is known last. */
+#define PL_STIX_BUNDLE_BEGIN "{\"type\":\"bundle\",\"objects\":["
+#define PL_STIX_BUNDLE_END_BYTES 64
+size_t pl_stix_bundle_end(const uint8_t bytes[16], char out[PL_STIX_BUNDLE_END_BYTES]); /* bytes: for the id; likewise */
 
 #endif

@@ -443,6 +443,12 @@ Test(stix, a_bundle_that_is_written_reads_back)
 	strcpy(text + at, PL_STIX_BUNDLE_TAIL);
 	struct tally tally = walk(text);
 	cr_assert(tally.err == PL_OK && tally.good == 0);
+	strcpy(text, PL_STIX_BUNDLE_BEGIN IDENTITY);
+	at = strlen(text);
+	cr_assert_eq(pl_stix_bundle_end(random, text + at), strlen(text + at));
+	cr_assert_lt(strlen(text + at), PL_STIX_BUNDLE_END_BYTES - 1u);
+	tally = walk(text);
+	cr_assert(tally.err == PL_OK && tally.good == 1, "its id may come last");
 	cr_assert_eq(walk("{\"type\":\"bundle\",\"id\":\"bundle--" UUID "\"}").err, PL_OK, "\"objects\" may be absent");
 }
 

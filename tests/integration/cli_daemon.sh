@@ -284,6 +284,7 @@ run "${s[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3
 cmp -s object out || fail 'an object does not come out as it went in'
 ok 'all.json: a STIX 2.1 bundle' "${s[@]}" indicator export -o all.json
 grep -q "^parley: $objects objects$" err || fail 'export does not say how much it wrote'
+ok "^fin-all.json: a STIX 2.1 bundle, SHA-256 $(sha256sum all.json | cut -d ' ' -f 1)$" "${f[@]}" indicator export -o fin-all.json
 run "${s[@]}" indicator export --type nothing-of-the-kind
 [ "$code" -eq 0 ] && grep -q 'nothing here matches' err || fail 'an export of nothing is not told'
 run "${s[@]}" indicator list --tlp red
