@@ -110,8 +110,8 @@ static enum pl_exit set_threshold(const struct pl_cli *cli, const struct pl_args
 		                option);
 	signers->set.threshold = (uint8_t)pl_args_number(args, option, 1);
 	if (signers->set.threshold > signers->set.count)
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "--%s %u is more than the %u keys that are given", option, (unsigned)signers->set.threshold,
-		                (unsigned)signers->set.count);
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--%s %u is more than the %s given", option, (unsigned)signers->set.threshold,
+		                pl_number_of(signers->set.count, "key that is", "keys that are"));
 	return PL_EXIT_OK;
 }
 
@@ -270,6 +270,8 @@ static enum pl_exit sign_sheet(const struct pl_cli *cli, const struct pl_args *a
 	enum pl_err err = pl_sheet_read_unsigned(sheet->bytes, sheet->count, &member, nodes, &signed_keys);
 	if (err == PL_ERR_SIGNATURE)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "%s: a signature in it does not verify: the sheet was changed", path);
+	if (err != PL_OK && pl_paper_kind(sheet) != NULL)
+		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: is %s; it is neither a member's sheet nor a certificate", path, pl_paper_kind(sheet));
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "%s: is neither a member's sheet nor a certificate: %s", path, pl_err_str(err));
 	if (!pl_args_has(args, "root"))
@@ -338,8 +340,8 @@ static enum pl_exit gather_certificates(const struct pl_cli *cli, const struct p
 		if (signers->count < signers->set.threshold)
 			return pl_error(cli, PL_EXIT_REFUSED,
 			                "give more of them with --node-role FILE.key, or make the certificate apart, from one holder to the next",
-			                "%u node-role keys have to sign a certificate, and %u are at hand", (unsigned)signers->set.threshold,
-			                (unsigned)signers->count);
+			                "%u node-role keys have to sign a certificate, and %s at hand", (unsigned)signers->set.threshold,
+			                pl_number_of(signers->count, "is", "are"));
 		exit = make_certificate(cli, args, given, count, code, signers, &out[count]);
 	}
 	*out_count = count;

@@ -34,10 +34,10 @@ static void print_head(const struct pl_charter *charter, const bool signed_by[PL
 	pl_out_field("made", "%s", pl_time_full((int64_t)charter->created_ms));
 	size_t have = count_signed(charter, signed_by);
 	if (have == charter->members_count)
-		pl_out_field("signed", "by all %u members", (unsigned)charter->members_count);
+		pl_out_field("signed", "%s", have == 1 ? "by its only member" : pl_format("by all %zu members", have));
 	else
-		pl_out_field("signed", "by %zu of %u members%s%s; missing: %s", have, (unsigned)charter->members_count, have > 0 ? ": " : "",
-		             pl_paper_codes(charter, signed_by, true), pl_paper_codes(charter, signed_by, false));
+		pl_out_field("signed", "by %zu of %s%s%s; missing: %s", have, pl_number_of(charter->members_count, "member", "members"),
+		             have > 0 ? ": " : "", pl_paper_codes(charter, signed_by, true), pl_paper_codes(charter, signed_by, false));
 }
 
 static enum pl_exit report(const struct pl_cli *cli, const struct pl_bytes *bytes)
@@ -72,6 +72,9 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 		if (err == PL_ERR_SIGNATURE)
 			exit = pl_error(cli, PL_EXIT_UNVERIFIED, pl_format("`parley key show %s` lists who has signed", pl_quoted(args->operands[i])),
 			                "%s: is a sheet whose signatures are missing or do not verify", args->operands[i]);
+		else if (err != PL_OK && pl_paper_kind(&sheets[i]) != NULL)
+			exit = pl_error(cli, PL_EXIT_INPUT, "`parley key certify` makes a sheet of keys", "%s: is %s, not a member's sheet", args->operands[i],
+			                pl_paper_kind(&sheets[i]));
 		else if (err != PL_OK)
 			exit = pl_error(cli, pl_exit_of(err), NULL, "%s: is not a member's sheet: %s", args->operands[i], pl_err_str(err));
 	}
@@ -91,7 +94,10 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	struct pl_bytes bytes = { out, count };
-	return report(cli, &bytes);
+	exit = report(cli, &bytes);
+	if (exit == PL_EXIT_OK && args->operands_count == 1)
+		pl_remark(cli, "this is a network of one member, which has nobody to write to: a charter takes the sheets of all its founders");
+	return exit;
 }
 
 static enum pl_exit sign_with(const struct pl_cli *cli, const struct pl_args *args, const char *path, const char *key_path, size_t index,
@@ -207,8 +213,8 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 		                      charter->name, "members", (int)charter->members_count, "nodes", (int)charter->nodes_count, "valid_until",
 		                      pl_time_rfc3339((int64_t)first_ms)));
 	} else if (!cli->quiet) {
-		pl_out("%s holds: %u members, %u nodes, every signature verifies.\n", path, (unsigned)charter->members_count,
-		       (unsigned)charter->nodes_count);
+		pl_out("%s holds: %s, %s, every signature verifies.\n", path, pl_number_of(charter->members_count, "member", "members"),
+		       pl_number_of(charter->nodes_count, "node", "nodes"));
 		pl_out_field("network", "%s", charter->name);
 		pl_out_field("network id", "%s", pl_hex_groups(charter->network_id, PL_ID_BYTES));
 		pl_out_field("ends", "%s, in %s: then the first certificate ends, and nothing renews it", pl_time_full((int64_t)first_ms),

@@ -15,6 +15,7 @@ struct folder {
 	char *key, *pub, *conf, *charter;
 	struct pl_public_key node;
 	json_t *made; /* names of files */
+	bool had_keys;
 };
 
 static bool is_there(const char *path)
@@ -76,6 +77,7 @@ static enum pl_exit make_keys(const struct pl_cli *cli, const struct pl_args *ar
 		if (err == PL_OK)
 			note_made(cli, folder, folder->pub, "their public part, for `parley key certify --node`");
 	} else {
+		folder->had_keys = true;
 		pl_remark(cli, "%s stands there already and is kept", folder->key);
 	}
 	if (err == PL_OK)
@@ -83,20 +85,22 @@ static enum pl_exit make_keys(const struct pl_cli *cli, const struct pl_args *ar
 	return err == PL_OK ? PL_EXIT_OK : pl_file_error(cli, err, why);
 }
 
-/* The passphrase file is named in the configuration, so that parleyd starts as this command ran; not a pipe, which is gone by then. */
+/* The passphrase file is named in the configuration, so that parleyd starts as this command ran; not a pipe, which is gone by then. NULL: none. */
+static char *passphrase_line(const struct pl_args *args)
+{
+	const char *given = pl_args_get(args, "passphrase-file");
+	struct stat st;
+	char *path = given == NULL || stat(given, &st) != 0 || !S_ISREG(st.st_mode) ? NULL : realpath(given, NULL);
+	char *line = path == NULL || strpbrk(path, "\"\\\n") != NULL ? NULL : pl_format("passphrase_file = \"%s\"", path);
+	free(path);
+	return line;
+}
+
 static char *with_passphrase_file(const struct pl_args *args, const char *text)
 {
 	static const char line[] = "#passphrase_file =";
-	const char *given = pl_args_get(args, "passphrase-file"), *at = strstr(text, line);
-	struct stat st;
-	char *path = given == NULL || stat(given, &st) != 0 || !S_ISREG(st.st_mode) ? NULL : realpath(given, NULL);
-	if (path == NULL || at == NULL || strpbrk(path, "\"\\\n") != NULL) {
-		free(path);
-		return pl_format("%s", text);
-	}
-	char *out = pl_format("%.*spassphrase_file = \"%s\"%s", (int)(at - text), text, path, at + sizeof line - 1);
-	free(path);
-	return out;
+	const char *at = strstr(text, line), *own = passphrase_line(args);
+	return own == NULL || at == NULL ? pl_format("%s", text) : pl_format("%.*s%s%s", (int)(at - text), text, own, at + sizeof line - 1);
 }
 
 /* Before anything is made. */
@@ -106,19 +110,65 @@ static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_ar
 	char why[PL_WHY_BYTES];
 	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL;)
 		if (pl_conf_check("peer", peer, why, sizeof why) != PL_OK)
-			return pl_error(cli, PL_EXIT_INPUT, "--peer 'CHE 192.0.2.7:7100'", "--peer: %s", why);
+			return pl_error(cli, PL_EXIT_USAGE, "--peer 'CHE 192.0.2.7:7100'", "--peer: %s", why);
 	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof why) != PL_OK)
-		return pl_error(cli, PL_EXIT_INPUT, "--listen 0.0.0.0:7100", "--listen: %s", why);
+		return pl_error(cli, PL_EXIT_USAGE, "--listen 0.0.0.0:7100", "--listen: %s", why);
 	return PL_EXIT_OK;
 }
 
-/* Keys that stand there say whose they are by the label that they get where none is given; a charter says it for certain. */
+/* The member whose node this is by the charter that stands in the folder; NULL where none says it. */
+static const char *owner_by_charter(const struct folder *folder)
+{
+	char why[PL_WHY_BYTES], at[PL_MEMBER_CODE_BYTES + 1] = "";
+	struct pl_charter *charter = pl_alloc(sizeof *charter);
+	const char *code = NULL;
+	uint8_t *bytes;
+	size_t count;
+	if (!is_there(folder->charter) || pl_file_read(folder->charter, PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof why) != PL_OK)
+		return NULL;
+	if (pl_charter_read(bytes, count, charter, at) == PL_OK) {
+		uint16_t node = pl_charter_find_node(charter, folder->node.public_key);
+		code = node == PL_NODE_NONE ? NULL : pl_format("%s", charter->members[charter->nodes[node].member].code);
+	}
+	free(bytes);
+	return code;
+}
+
+/* Whose the keys are that stand there a charter says for certain; without one the label, if it is one that they get where none is given. */
 static enum pl_exit check_owner(const struct pl_cli *cli, const struct pl_args *args, const struct folder *folder)
 {
-	const char *state = pl_args_get(args, "state"), *label = folder->node.comment;
-	if (state == NULL || strlen(label) < 5 || label[3] != '-' || !pl_member_code_is_valid(label, 3) || strncmp(label, state, 3) == 0)
+	const char *state = pl_args_get(args, "state"), *label = folder->node.comment, *owner = owner_by_charter(folder);
+	const bool tells = strlen(label) >= 5 && label[3] == '-' && pl_member_code_is_valid(label, 3);
+	if (state == NULL)
 		return PL_EXIT_OK;
-	return pl_error(cli, PL_EXIT_REFUSED, "give another --dir", "%s: holds the keys of \"%s\", not of %s", folder->dir, label, state);
+	if (owner != NULL)
+		return strcmp(owner, state) == 0 ? PL_EXIT_OK
+		                                 : pl_error(cli, PL_EXIT_REFUSED, "give another --dir", "%s: by its charter it is a node of %s, not of %s",
+		                                            folder->dir, owner, state);
+	if (tells && strncmp(label, state, 3) != 0)
+		return pl_error(cli, PL_EXIT_REFUSED, "give another --dir", "%s: holds the keys of \"%s\", not of %s", folder->dir, label, state);
+	if (!tells && folder->had_keys)
+		pl_remark(cli, "nothing here says yet whose the keys of \"%s\" are, and --state %s is not written anywhere", label, state);
+	return PL_EXIT_OK;
+}
+
+/* What of this command goes into parley.conf, where there is one already, which is kept. */
+static void say_not_written(const struct pl_cli *cli, const struct pl_args *args, const struct folder *folder)
+{
+	static const char *const names[] = { "listen", "peer", "passphrase-file" };
+	char why[PL_WHY_BYTES], *list = pl_format("%s", ""), *line = passphrase_line(args);
+	uint8_t *conf;
+	size_t count;
+	bool has_line = line == NULL;
+	if (line != NULL && pl_file_read(folder->conf, PL_CHARTER_BYTES_MAX, &conf, &count, why, sizeof why) == PL_OK) {
+		has_line = memmem(conf, count, line, strlen(line)) != NULL;
+		free(conf);
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (pl_args_has(args, names[i]) && !(i == 2 && has_line))
+			list = pl_format("%s%s--%s", list, list[0] == '\0' ? "" : ", ", names[i]);
+	if (list[0] != '\0')
+		pl_remark(cli, "%s stands there already and is kept; not written into it: %s", folder->conf, list);
 }
 
 static enum pl_exit make_conf(const struct pl_cli *cli, const struct pl_args *args, struct folder *folder)
@@ -129,8 +179,7 @@ static enum pl_exit make_conf(const struct pl_cli *cli, const struct pl_args *ar
 	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL && peers_count < PL_NODES_MAX;)
 		peers[peers_count++] = peer;
 	if (is_there(folder->conf)) {
-		if (listen != NULL || peers_count > 0)
-			pl_remark(cli, "%s stands there already and is kept: --listen and --peer are not written into it", folder->conf);
+		say_not_written(cli, args, folder);
 		return PL_EXIT_OK;
 	}
 	char *text = pl_conf_template(listen, peers, peers_count);

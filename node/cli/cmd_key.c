@@ -128,8 +128,9 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	}
 	if (err == PL_ERR_SIGNATURE)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "%s: is a sheet of which a signature does not verify: it was changed", path);
-	return pl_error(cli, PL_EXIT_INPUT, "`parley charter show` shows charters",
-	                "%s: is neither a key, nor its public part, nor a member's sheet or certificate", path);
+	const char *kind = pl_paper_kind(&bytes);
+	return pl_error(cli, PL_EXIT_INPUT, "`parley charter show` shows charters, `parley verify` proofs",
+	                "%s: is %sneither a key, nor its public part, nor a member's sheet or certificate", path, kind == NULL ? "" : pl_format("%s, ", kind));
 }
 
 /* --- the table --- */

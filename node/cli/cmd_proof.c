@@ -154,7 +154,7 @@ static void print_message(const struct pl_proof_report *report)
 	json_decref(info);
 }
 
-static enum pl_exit report_proof(const struct pl_cli *cli, const char *path, const struct pl_proof_report *report)
+static enum pl_exit report_proof(const struct pl_cli *cli, const char *path, const struct pl_bytes *bytes, const struct pl_proof_report *report)
 {
 	int bad = 0;
 	while (bad < PL_PROOF_STEPS && report->steps[bad].finding != PL_PROOF_BAD)
@@ -172,6 +172,9 @@ static enum pl_exit report_proof(const struct pl_cli *cli, const char *path, con
 	if (report->proven)
 		return PL_EXIT_OK;
 	/* OPERATING.md, "Proofs": a file that is no proof at all is a bad input, 6; a proof of which a step fails ends with 7 */
+	const char *kind = bad == PL_PROOF_FORM ? pl_paper_kind(bytes) : NULL;
+	if (kind != NULL)
+		return pl_error(cli, PL_EXIT_INPUT, "`parley export` makes a proof of a message", "%s: is %s, not a proof", path, kind);
 	if (bad == PL_PROOF_FORM)
 		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: %s", path, report->steps[bad].text);
 	return pl_error(cli, PL_EXIT_UNVERIFIED, "nothing in it is shown to be true beyond that step",
@@ -205,7 +208,7 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	enum pl_err err = pl_proof_verify(bytes.bytes, bytes.count, network != NULL || charter_path != NULL ? network_id : NULL, &report);
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "%s: cannot be checked: %s", path, pl_err_str(err));
-	exit = report_proof(cli, path, report);
+	exit = report_proof(cli, path, &bytes, report);
 	pl_proof_report_free(report);
 	return exit;
 }

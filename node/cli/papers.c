@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/proof.h"
 #include "proto/text.h"
 
 /* RFC 9106, section 4: the second recommended choice, for machines that have no memory for the first. */
@@ -67,6 +68,29 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 	return PL_EXIT_OK;
 }
 
+const char *pl_paper_kind(const struct pl_bytes *bytes)
+{
+	char why[PL_WHY_BYTES], at[PL_MEMBER_CODE_BYTES + 1] = "";
+	struct pl_public_key key;
+	struct pl_member member;
+	struct pl_charter_node nodes[PL_NODES_PER_MEMBER_MAX];
+	struct pl_certificate certificate;
+	struct pl_proof proof;
+	uint8_t signed_keys;
+	bool signed_by[PL_MEMBERS_MAX];
+	if (bytes->count >= 4 && memcmp(bytes->bytes, "PLK1", 4) == 0)
+		return "a secret key";
+	if (pl_key_parse_public("", bytes->bytes, bytes->count, &key, why, sizeof why) == PL_OK)
+		return "the public part of a key";
+	if (pl_sheet_read_unsigned(bytes->bytes, bytes->count, &member, nodes, &signed_keys) == PL_OK)
+		return "a member's sheet";
+	if (pl_certificate_read(bytes->bytes, bytes->count, &certificate, at) == PL_OK)
+		return "a certificate";
+	if (pl_charter_read_unsigned(bytes->bytes, bytes->count, pl_alloc(sizeof(struct pl_charter)), signed_by, at) == PL_OK)
+		return "a charter";
+	return pl_proof_read(bytes->bytes, bytes->count, &proof) == PL_OK ? "a proof" : NULL;
+}
+
 char *pl_paper_codes(const struct pl_charter *charter, const bool signed_by[PL_MEMBERS_MAX], bool wanted)
 {
 	char *list = pl_format("%s", "");
@@ -80,9 +104,9 @@ char *pl_paper_codes(const struct pl_charter *charter, const bool signed_by[PL_M
 	return list;
 }
 
-static enum pl_exit charter_error(const struct pl_cli *cli, const char *path, enum pl_err err, const char *at)
+static enum pl_exit charter_error(const struct pl_cli *cli, const char *path, const struct pl_bytes *bytes, enum pl_err err, const char *at)
 {
-	const char *of = at[0] == '\0' ? "" : pl_format(" of %s", at);
+	const char *kind = pl_paper_kind(bytes), *of = at[0] == '\0' ? "" : pl_format(" of %s", at);
 	switch ((int)err) {
 	case PL_ERR_SIGNATURE:
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "it was changed after it was signed; get it again from who made it",
@@ -93,8 +117,11 @@ static enum pl_exit charter_error(const struct pl_cli *cli, const char *path, en
 		return pl_error(cli, PL_EXIT_UNVERIFIED, NULL, "%s: does not hold: a certificate%s had ended before the charter was made", path, of);
 	case PL_ERR_VERSION:
 		return pl_error(cli, PL_EXIT_INPUT, "a newer parley may read it", "%s: is a charter of a version that this parley does not know", path);
-	default: return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: is not a charter%s: %s", path, of, pl_err_str(err));
+	default: break;
 	}
+	if (kind != NULL)
+		return pl_error(cli, PL_EXIT_INPUT, "`parley charter new` makes a charter of sheets", "%s: is %s, not a charter", path, kind);
+	return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: is not a charter%s: %s", path, of, pl_err_str(err));
 }
 
 enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, struct pl_bytes *bytes, struct pl_charter **out,
@@ -114,7 +141,7 @@ enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, s
 	if (err == PL_OK && signed_by == NULL)
 		err = pl_charter_read(bytes->bytes, bytes->count, charter, at);
 	if (err != PL_OK)
-		return charter_error(cli, path, err, at);
+		return charter_error(cli, path, bytes, err, at);
 	*out = charter;
 	return PL_EXIT_OK;
 }

@@ -30,6 +30,8 @@ const char *pl_paper_role_name(uint8_t role); /* "state" */
 
 /* A file whole, kept as long as the process. */
 enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t bytes_max, struct pl_bytes *out);
+/* What a file is that is not what was asked for: "a charter", "a secret key"; NULL where that cannot be told. */
+const char *pl_paper_kind(const struct pl_bytes *bytes);
 /* A charter file; signed_by may be NULL to demand every signature. */
 enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, struct pl_bytes *bytes, struct pl_charter **out,
                                    bool signed_by[PL_MEMBERS_MAX]);

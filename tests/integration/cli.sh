@@ -92,9 +92,9 @@ bad 2 'says whose node' init --dir fin "${p[@]}"
 absent fin
 bad 6 'three capitals' init --state fin --dir fin "${p[@]}"
 absent fin/node.key
-bad 6 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
+bad 2 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
 [ "$(grep -c '' err)" -eq 1 ] && ! grep -q '127.0.0.1.*"127.0.0.1"' err || fail 'init says twice what is wrong'
-bad 6 'CHE' init --state FIN --dir fin --peer CHE "${p[@]}"
+bad 2 'CHE' init --state FIN --dir fin --peer CHE "${p[@]}"
 absent fin/node.key fin/node.pub
 bad 4 'no/fin: cannot be created' init --state FIN --dir no/fin "${p[@]}"
 bad 6 'pass2: is not a folder' init --state FIN --dir pass2 "${p[@]}"
@@ -114,6 +114,13 @@ for f in node.key node.pub parley.conf; do same fin/$f fin.kept/$f; done
 ok 'next +`parley key certify --node swe/node.pub`' init --state SWE --dir swe "${p[@]}"
 bad 5 'swe: holds the keys of "SWE-1", not of FIN' init --state FIN --dir swe "${p[@]}"
 rm -r swe
+# whose keys they are: by the label, if it says so; said, where nothing does; and what is not written into a parley.conf that is there
+run init --state SWE --dir fin "${p[@]}"
+[ "$code" -eq 0 ] && grep -q 'whose the keys of "helsinki-1" are, and --state SWE is not written anywhere' err || fail 'init is silent about a --state that it cannot check'
+! grep -q 'not written into it' err || fail 'init says that it does not write what stands there'
+run init --dir fin --peer 'CHE 127.0.0.1:7102' --passphrase-file pass2
+[ "$code" -eq 0 ] && grep -q 'fin/parley.conf stands there already and is kept; not written into it: --peer, --passphrase-file$' err ||
+  fail 'init does not say what it does not write'
 rm fin/node.pub fin/parley.conf
 ok 'made +fin/node.pub' init --dir fin --passphrase-file pass
 same fin/node.pub fin.kept/node.pub
@@ -151,7 +158,7 @@ absent x.sheet
 # two of three root keys, which are never in one place; node-role keys of their own
 for i in 1 2 3; do ok 'key' key new --role root --out che-root-$i.key "${p[@]}"; done
 bad 2 'says how many' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --node che/node.pub --out che.sheet "${c[@]}"
-bad 2 'more than the' key certify --state CHE --name Switzerland --root che-root-1.key --threshold 2 --node che/node.pub --out che.sheet "${c[@]}"
+bad 2 'more than the 1 key that is given' key certify --state CHE --name Switzerland --root che-root-1.key --threshold 2 --node che/node.pub --out che.sheet "${c[@]}"
 bad 5 '2 node-role keys have to sign' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --threshold 2 --node che/node.pub --out che.sheet "${c[@]}"
 absent che.sheet
 ok 'che|CHE' key certify --state CHE --name Switzerland --root che-root-1.key --root-pub che-root-2.pub --root-pub che-root-3.pub --threshold 2 \
@@ -163,7 +170,7 @@ cp che.sheet che.sheet.half
 bad 5 'sheet of CHE \(Switzerland\), and the key given is not among' key certify --add-signature che.sheet --root fin-root.key "${c[@]}"
 bad 5 'has signed it already' key certify --add-signature che.sheet --root che-root-1.key "${c[@]}"
 bad 2 'cannot change it' key certify --add-signature che.sheet --root che-root-2.key --days 3 "${c[@]}"
-bad 6 'is neither a member' key certify --add-signature fin-root.pub --root che-root-2.key "${c[@]}"
+bad 6 'fin-root.pub: is the public part of a key; it is neither a member' key certify --add-signature fin-root.pub --root che-root-2.key "${c[@]}"
 same che.sheet che.sheet.half
 ok 'signed$' key certify --add-signature che.sheet --root che-root-3.key "${c[@]}"
 ok '"complete":true\}$' key show che.sheet --json
@@ -206,6 +213,9 @@ ok 'signed +by 0 of 3 members; missing: CHE, FIN, SGP' charter new --name 'Test 
 bad 5 'net.plc: exists already' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
 bad 6 'stands in another sheet too' charter new --name Net fin.sheet fin.sheet --out x.plc
 bad 6 'is not a member' charter new --name Net fin.sheet pass2 --out x.plc
+! grep -q 'network of one' err || fail 'a network of two is said to be one of one'
+bad 6 'fin-root.pub: is the public part of a key, not a member.s sheet' charter new --name Net fin-root.pub --out x.plc
+bad 6 'fin-root.key: is a secret key, not a member.s sheet' charter new --name Net fin-root.key --out x.plc
 bad 4 'none.sheet' charter new --name Net fin.sheet none.sheet --out x.plc
 bad 2 'an empty one' charter new --name '' --out x.plc fin.sheet
 bad 6 'cannot be a name of a network' charter new --name ' Net' --out x.plc fin.sheet
@@ -251,7 +261,11 @@ for ((at = 0; at < size; at += 101)); do
   run charter verify t.plc
   [ "$code" -eq 6 ] || [ "$code" -eq 7 ] || fail "a charter cut to $at bytes: exit code $code"
 done
-bad 6 'is not a charter' charter show fin.sheet
+bad 6 'fin.sheet: is a member.s sheet, not a charter' charter show fin.sheet
+bad 6 'est.cert: is a certificate, not a charter' charter verify est.cert
+bad 6 'pass2: is not a charter' charter show pass2
+bad 6 'net.plc: is a charter, not a member.s sheet' charter new --name Net net.plc --out x.plc
+bad 6 'net.plc: is a charter, neither a key' key show net.plc
 bad 6 'more than 1 MiB' charter show large
 
 # --- init with a charter ---
@@ -263,16 +277,20 @@ bad 4 'none.plc' init --dir fin --charter none.plc
 ok '^node +FIN in "Test network"' init --dir fin --charter net.plc
 same fin/charter.plc net.plc
 ok '"name":"FIN"' init --dir fin --charter net.plc --json
+bad 5 'fin: by its charter it is a node of FIN, not of SWE' init --state SWE --dir fin "${p[@]}"
+ok '' init --state FIN --dir fin "${p[@]}"
+! grep -q 'whose the keys' err || fail 'init does not see whose keys they are by the charter'
 ok 'FIN' key certify --state FIN --name Finland --root fin-root.key --node fin/node.pub --out fin2.sheet "${c[@]}"
-ok 'by 0 of 1' charter new --name Other fin2.sheet --out other.plc
-ok 'by all 1' charter sign other.plc --root fin-root.key "${c[@]}"
+ok 'by 0 of 1 member; missing: FIN' charter new --name Other fin2.sheet --out other.plc
+grep -q '^parley: this is a network of one member' err || fail 'a network of one is made without a word'
+ok 'by its only member' charter sign other.plc --root fin-root.key "${c[@]}"
 bad 5 'is another charter than other.plc' init --dir fin --charter other.plc
 same fin/charter.plc net.plc
 
 # --- verify ---
 bad 4 'none.proof' verify none.proof
 bad 6 'not a proof' verify pass2
-bad 6 'not a proof' verify net.plc
+bad 6 'net.plc: is a charter, not a proof' verify net.plc
 input=net.plc bad 6 'not a proof' verify -
 bad 6 'more than' verify large
 bad 2 'give one' verify net.plc --network "$id" --charter net.plc
