@@ -68,8 +68,10 @@ enum pl_value {
 	PL_VALUE_FOLDER,
 	PL_VALUE_NUMBER,
 	PL_VALUE_CHOICE,
-	PL_VALUE_MEMBER,  /* completed with the codes of the network's members */
-	PL_VALUE_MESSAGE, /* completed with the references of messages in the inbox */
+	PL_VALUE_MEMBER,   /* completed with the codes of the network's members, several with commas */
+	PL_VALUE_NODE,     /* with the names of its nodes */
+	PL_VALUE_MESSAGE,  /* with the references of messages that are here */
+	PL_VALUE_RECEIVED, /* of those that came from others */
 };
 
 struct pl_option {

@@ -419,7 +419,7 @@ static enum pl_exit run_export(struct pl_cli *cli, const struct pl_args *args)
 #define OPTION_TYPE \
 	{ .name = "type", .value = PL_VALUE_TEXT, .value_name = "TYPE", .help = "objects of this STIX type only: indicator, malware" }
 #define OPTION_AUTHOR \
-	{ .name = "author", .value = PL_VALUE_MEMBER, .value_name = "NODE", .help = "as shared by this node only" }
+	{ .name = "author", .value = PL_VALUE_NODE, .value_name = "NODE", .help = "as shared by this node only" }
 #define OPTION_TLP \
 	{ .name = "tlp", .value = PL_VALUE_TEXT, .value_name = "TLP", .choices = "clear|green", .help = "objects shared at this TLP only: clear, green" }
 

@@ -386,6 +386,7 @@ static const struct pl_option read_options[] = {
 	{ 0 },
 };
 #define OPERAND_ID { .name = "ID", .value = PL_VALUE_MESSAGE }
+#define OPERAND_RECEIVED { .name = "ID", .value = PL_VALUE_RECEIVED }
 
 const struct pl_command pl_commands_message[] = {
 	{ .name = "send", .summary = "send a message to one or several members",
@@ -410,7 +411,7 @@ const struct pl_command pl_commands_message[] = {
 	  .run = run_read,
 	  .details = "The receipt goes out once the message has been written to stdout. An attachment that is damaged, or not complete yet, is said to "
 	             "be, and is no error of this command." },
-	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_ID }, .options = operator_options,
+	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_RECEIVED }, .options = operator_options,
 	  .run = run_accept },
 	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },
 	{ .name = "attachment", .summary = "save an attachment", .operands = { OPERAND_ID, { .name = "N", .value = PL_VALUE_NUMBER } },

@@ -357,7 +357,7 @@ static const struct pl_option status_options[] = {
 	{ 0 },
 };
 static const struct pl_option feed_options[] = {
-	{ .name = "author", .value = PL_VALUE_MEMBER, .value_name = "NODE",
+	{ .name = "author", .value = PL_VALUE_NODE, .value_name = "NODE",
 	  .help = "entries of this node, from the first on; without it the newest of all" },
 	{ .name = "lane", .value = PL_VALUE_NUMBER, .value_name = "N", .max = LANES - 1,
 	  .help = "of this lane: 0 control and urgent, 1 messages and receipts, 2 bulk; without it all three" },

@@ -24,9 +24,10 @@ static void offer(const struct completion *completion, const char *candidate, co
 		pl_out("%s%s\t%s\n", completion->before, candidate, description);
 }
 
-static void offer_members(struct completion *completion)
+/* Members, several with commas between them, or nodes. */
+static void offer_of_charter(struct completion *completion, bool nodes)
 {
-	const char *comma = strrchr(completion->typed, ',');
+	const char *comma = nodes ? NULL : strrchr(completion->typed, ',');
 	if (comma != NULL) {
 		completion->before = pl_format("%s%.*s", completion->before, (int)(comma + 1 - completion->typed), completion->typed);
 		completion->typed = comma + 1;
@@ -37,19 +38,24 @@ static void offer_members(struct completion *completion)
 	if (pl_file_read(pl_format("%s/charter.plc", completion->cli->dir), PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof why) != PL_OK)
 		return;
 	struct pl_charter *charter = pl_alloc(sizeof *charter);
-	if (pl_charter_read(bytes, count, charter, at) == PL_OK)
-		for (uint16_t i = 0; i < charter->members_count; i++)
-			if (strstr(completion->before, charter->members[i].code) == NULL)
-				offer(completion, charter->members[i].code, charter->members[i].name);
+	const bool is_good = pl_charter_read(bytes, count, charter, at) == PL_OK;
+	for (uint16_t i = 0; is_good && !nodes && i < charter->members_count; i++)
+		if (strstr(completion->before, charter->members[i].code) == NULL)
+			offer(completion, charter->members[i].code, charter->members[i].name);
+	for (uint16_t i = 0; is_good && nodes && i < charter->nodes_count; i++) {
+		char name[PL_NODE_NAME_BYTES];
+		pl_charter_node_name(charter, i, name);
+		offer(completion, name, charter->nodes[i].certificate.label);
+	}
 	free(bytes);
 }
 
-static void offer_messages(const struct completion *completion)
+static void offer_messages(const struct completion *completion, const char *box)
 {
 	json_t *reply;
 	size_t i;
 	json_t *message;
-	if (pl_call(completion->cli, "GET", "/v1/messages?box=all&limit=50", NULL, &reply) != PL_EXIT_OK)
+	if (pl_call(completion->cli, "GET", pl_path("/v1/messages?box=%s&limit=50", box), NULL, &reply) != PL_EXIT_OK)
 		return;
 	json_array_foreach(json_object_get(reply, "messages"), i, message)
 		offer(completion, pl_json_text(message, "ref"),
@@ -72,8 +78,10 @@ static void offer_value(struct completion *completion, enum pl_value value, cons
 			at += one + (at[one] == '|');
 		}
 		break;
-	case PL_VALUE_MEMBER: offer_members(completion); break;
-	case PL_VALUE_MESSAGE: offer_messages(completion); break;
+	case PL_VALUE_MEMBER: offer_of_charter(completion, false); break;
+	case PL_VALUE_NODE: offer_of_charter(completion, true); break;
+	case PL_VALUE_MESSAGE: offer_messages(completion, "all"); break;
+	case PL_VALUE_RECEIVED: offer_messages(completion, "in"); break;
 	}
 }
 
@@ -131,6 +139,7 @@ void pl_complete(struct pl_cli *cli, const char *const *words, size_t count)
 	struct completion completion = { .cli = cli, .typed = words[count - 1], .before = "", .words = words, .count = count - 1 };
 	const struct pl_option *waiting = NULL; /* the option whose value comes next */
 	size_t operands = 0;
+	bool is_help = false; /* of a command, which takes nothing more */
 	for (size_t i = 0; i + 1 < count; i++) {
 		const char *word = words[i];
 		if (waiting != NULL) {
@@ -150,6 +159,8 @@ void pl_complete(struct pl_cli *cli, const char *const *words, size_t count)
 				cli->socket = value + 1;
 		} else if (completion.command != NULL) {
 			operands++;
+		} else if (i == 0 && strcmp(word, "help") == 0) {
+			is_help = true;
 		} else {
 			char *name = completion.group == NULL ? pl_format("%s", word) : pl_format("%s %s", completion.group, word);
 			completion.command = pl_command_find(name);
@@ -169,7 +180,7 @@ void pl_complete(struct pl_cli *cli, const char *const *words, size_t count)
 		offer_options(&completion);
 	} else if (completion.command == NULL) {
 		offer_commands(&completion);
-	} else {
+	} else if (!is_help) {
 		const struct pl_operand *operand = NULL;
 		for (size_t i = 0; i < 3 && completion.command->operands[i].name != NULL; i++)
 			if (i == operands || (i < operands && completion.command->operands[i].repeats))

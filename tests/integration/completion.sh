@@ -44,6 +44,9 @@ offers 'file.key' key new --out = file
 offers '' nonsense ''
 offers '' send --subject ''
 offers 'clear green' indicator import --tlp ''
+offers 'certify new show' help key ''
+offers 'reply' help repl
+offers '' help reply ''
 offers 'green' indicator list --tlp = G
 
 # every command and option of the table is offered
