@@ -397,9 +397,10 @@ const struct pl_command pl_commands_message[] = {
 	             "that.\n"
 	             "A connection to parleyd that breaks is taken up again when it is back, and the call repeated under the same message id, "
 	             "so that the message goes out once. Exit code 10 says that it may have been sent: look with `parley inbox --box out`, or "
-	             "send it again with --id and the id that was printed.\n"
+	             "send it again with --id and the id that was printed. One that is interrupted (Ctrl-C) says likewise what it knows, and under "
+	             "which id.\n"
 	             "    echo 'We see it too. Call us.' | parley send --to SGP --precedence flash --subject 'Re: probing' --wait read" },
-	{ .name = "reply", .summary = "answer a message: to its sender, under its subject", .operands = { OPERAND_ID, { .name = "FILE", .value = PL_VALUE_FILE, .optional = true } },
+	{ .name = "reply", .summary = "answer a message: to its sender, under its subject", .operands = { OPERAND_RECEIVED, { .name = "FILE", .value = PL_VALUE_FILE, .optional = true } },
 	  .options = pl_reply_options, .run = pl_run_reply,
 	  .details = "The text comes from FILE or from stdin, as with `parley send`. The answer has the precedence of the message, unless another one is "
 	             "given, names it as its reference, and belongs to an exercise if it does.\n"

@@ -1,5 +1,7 @@
+#include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "node/cli/messages.h"
 
@@ -20,6 +22,35 @@ static void pause_for(long *ms)
 }
 
 /* --- handing over --- */
+
+/* What whoever interrupts this is told last: what is known of the message then. */
+static char interrupt_text[512];
+static volatile sig_atomic_t interrupt_bytes;
+
+static void on_interrupt(int number)
+{
+	if (interrupt_bytes > 0 && write(STDERR_FILENO, interrupt_text, (size_t)interrupt_bytes) < 0) {
+		/* there is nobody to tell */
+	}
+	(void)signal(number, SIG_DFL);
+	(void)raise(number); /* once this returns */
+}
+
+static void tell_on_interrupt(const struct pl_cli *cli, const char *message, const char *hint)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	const char *lead = isatty(STDERR_FILENO) ? "\n" : ""; /* after the ^C that a terminal shows */
+	interrupt_bytes = 0;
+	int length = cli->json ? snprintf(interrupt_text, sizeof interrupt_text, "%s{\"error\":{\"code\":\"interrupted\",\"message\":\"%s\",\"hint\":\"%s\"}}\n",
+	                                  lead, message, hint)
+	                       : snprintf(interrupt_text, sizeof interrupt_text, "%sparley: interrupted: %s\n        %s\n", lead, message, hint);
+	interrupt_bytes = length > 0 && (size_t)length < sizeof interrupt_text ? length : 0;
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+		struct sigaction before, action = { .sa_handler = on_interrupt };
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			(void)sigaction(signals[i], &action, NULL);
+	}
+}
 
 void pl_delivery_begin(struct pl_delivery *delivery, struct pl_cli *cli, uint64_t timeout_s)
 {
@@ -100,6 +131,8 @@ enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *messag
 	bool may_be_sent = false;
 	enum pl_exit exit;
 	*out = NULL;
+	tell_on_interrupt(cli, pl_format("message %s may have been sent", id),
+	                  pl_format("`parley receipts %s` shows it if it was; sent again with --id %s it goes out once", id, id));
 	for (;;) {
 		exit = pl_try(cli, "POST", "/v1/messages", message, waiting, at_least(left_ms(delivery), 1000), &answer);
 		may_be_sent |= answer.came == PL_CAME_BREAK || answer.came == PL_CAME_NOTHING;
@@ -120,6 +153,11 @@ enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *messag
 	if (exit != PL_EXIT_OK && !may_be_sent && answer.came != PL_CAME_ANSWER)
 		pl_remark(cli, "the message was not sent");
 	pl_answer_dispose(&answer);
+	if (*out != NULL)
+		tell_on_interrupt(cli, pl_format("it is sent, as %s", pl_json_text(*out, "ref")),
+		                  pl_format("`parley receipts %s` shows how far it is", pl_json_text(*out, "ref")));
+	else
+		interrupt_bytes = 0; /* that was said */
 	return exit;
 }
 

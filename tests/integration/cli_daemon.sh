@@ -397,6 +397,8 @@ grep -q '"retry_after_ms":[1-9]' err || fail 'the error does not hold the wait a
 ok '^sent +FIN/0/' "${f[@]}" send --to SGP --precedence immediate --subject 'Goes at once' two
 
 # --- a daemon that does not answer, or goes: in the end it is known whether a message was sent ---
+# has_sent PID: it catches SIGINT, as it does from the moment when its message goes to parleyd
+has_sent() { grep -q '^SigCgt:.*[2367abef]$' "/proc/$1/status"; }
 once() { run "${f[@]}" inbox --box out && [ "$(grep -c " $1 " out)" -eq 1 ] || fail "\"$1\" was not sent once"; }
 code=0
 "$parley" "${f[@]}" send --to SGP --subject 'To nowhere' two >/dev/full 2>err || code=$?
@@ -414,6 +416,24 @@ ok "message $id$" "${f[@]}" send --to SGP --subject 'In doubt' --id "$id" two
 once 'In doubt'
 bad 5 'says something else was sent under this id' "${f[@]}" send --to SGP --subject 'Another' --id "$id" two
 bad 2 '32 hex digits' "${f[@]}" send --to SGP --subject S --id "${id:0:31}" two
+# interrupted while nobody knows: the id is named, and what it is good for
+kill -STOP "${pids[FIN]}"
+for with in '' --json; do
+  : >send.err
+  # shellcheck disable=SC2086
+  env --default-signal=INT "$parley" "${f[@]}" send --to SGP --subject 'Interrupted' --timeout 120 two $with >send.out 2>send.err &
+  sender=$!
+  until_true 'send has handed the message over' has_sent "$sender"
+  kill -INT $sender
+  code=0
+  wait $sender || code=$?
+  cp send.out out; cp send.err err
+  [ "$code" -eq 130 ] || fail "send ends with $code when it is interrupted"
+  grep -qE 'interrupted.*message [0-9a-f]{32} may have been sent' err && grep -q 'parley receipts [0-9a-f]' err && grep -q 'sent again with --id' err ||
+    fail 'send that is interrupted does not say what may have been sent'
+  [ -z "$with" ] || "$pick" error <err >/dev/null || fail 'an interrupted send --json does not say it in JSON'
+done
+kill -CONT "${pids[FIN]}"
 for with in '' '--attach data.bin'; do
   kill -STOP "${pids[FIN]}"
   : >send.err
