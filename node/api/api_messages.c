@@ -171,7 +171,7 @@ static bool take_draft(struct pl_request *request, json_t *body, struct pl_draft
 	}
 	draft->exercise = json_is_true(exercise);
 	if (expires && pl_api_time_parse(expires, &draft->expires_ms) != PL_OK) {
-		pl_reply_error(request, 400, "bad_request", "For example 2026-11-24T18:00:00Z.", "\"expires\" is no time");
+		pl_reply_error(request, 400, "bad_request", "For example 2026-11-24T18:00:00Z.", "\"expires\" is no time: \"%.60s\"", expires);
 		return false;
 	}
 	return true;

@@ -230,6 +230,7 @@ static const struct known_error {
 	{ "unknown_entry", PL_EXIT_UNKNOWN, "`parley feed` lists the entries that are held here" },
 	{ "unknown_attachment", PL_EXIT_INPUT, "send it again: an upload is kept for an hour" },
 	{ "incomplete", PL_EXIT_TIMEOUT, "`parley attachment … --wait` waits for the rest" },
+	{ "bad_tlp", PL_EXIT_USAGE, NULL },
 	{ "audience_too_wide", PL_EXIT_REFUSED, NULL },
 	{ "damaged_attachment", PL_EXIT_UNVERIFIED, NULL },
 };

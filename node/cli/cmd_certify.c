@@ -142,7 +142,7 @@ static enum pl_exit read_node(const struct pl_cli *cli, const struct pl_args *ar
 		address = comma + 1;
 		path = pl_format("%.*s", (int)(comma - given), given);
 		if (!pl_address_is_valid(address, strlen(address)))
-			return pl_error(cli, PL_EXIT_INPUT, "--node FILE.pub,HOST:PORT or --node FILE.pub,[IPv6]:PORT, in lower case",
+			return pl_error(cli, PL_EXIT_USAGE, "--node FILE.pub,HOST:PORT or --node FILE.pub,[IPv6]:PORT, in lower case",
 			                "\"%s\" is not an address to dial", address);
 	}
 	struct pl_public_key key;

@@ -13,6 +13,7 @@
 
 #define DELIVERY_S 30 /* how long parleyd may take, if nothing else is said */
 #define ID_BYTES 16
+#define EXPIRY_MS_MAX 253402300799999 /* the end of the year 9999, the last that a time of the API can name */
 
 /* --- what is sent, checked before anything is --- */
 
@@ -43,12 +44,14 @@ static enum pl_exit check_text(const struct pl_cli *cli, const char *path, const
 		                bytes_max == PL_FLASH_TEXT_BYTES_MAX ? "a FLASH message takes" : "a message takes");
 	const uint8_t *zero = memchr(text->bytes, 0, text->count);
 	if (zero != NULL)
-		return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text: there is a zero byte at %zu", name, (size_t)(zero - text->bytes));
+		return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text: byte %s is zero", name,
+		                pl_count_text((uint64_t)(zero - text->bytes) + 1));
 	for (size_t at = 0; at < text->count;) {
 		uint32_t c;
 		size_t length = pl_utf8_decode((const char *)text->bytes + at, text->count - at, &c);
 		if (length == 0)
-			return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text in UTF-8: byte %zu, \\x%02x", name, at, (unsigned)text->bytes[at]);
+			return pl_error(cli, PL_EXIT_INPUT, attach, "%s: is not text in UTF-8: byte %s, \\x%02x", name, pl_count_text(at + 1),
+			                (unsigned)text->bytes[at]);
 		at += length;
 	}
 	return PL_EXIT_OK;
@@ -87,6 +90,8 @@ static enum pl_exit take_expiry(const struct pl_cli *cli, const char *given, jso
 		ms = now + (int64_t)lasts_ms;
 	else if (!pl_time_read(given, &ms))
 		return pl_error(cli, PL_EXIT_USAGE, "a time like 2026-11-24T12:00:00Z, or from now: 45s 30m 2h 7d", "--expires cannot be \"%s\"", given);
+	if (ms > EXPIRY_MS_MAX)
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--expires %s: that is after the year 9999", given);
 	if (ms <= now)
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--expires %s: that is over already", given);
 	json_object_set_new(out, "expires", json_string(pl_time_rfc3339(ms)));
@@ -97,9 +102,9 @@ static enum pl_exit take_line(const struct pl_cli *cli, const char *option, cons
                               const char *key)
 {
 	if (strlen(text) > bytes_max)
-		return pl_error(cli, PL_EXIT_INPUT, NULL, "--%s has %zu bytes; at most %zu are possible", option, strlen(text), bytes_max);
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--%s has %zu bytes; at most %zu are possible", option, strlen(text), bytes_max);
 	if (!pl_text_is_line(text, strlen(text)))
-		return pl_error(cli, PL_EXIT_INPUT, NULL,
+		return pl_error(cli, PL_EXIT_USAGE, NULL,
 		                "--%s is one line of UTF-8, without control characters or marks that turn the writing direction: %s",
 		                option, text);
 	json_object_set_new(out, key, json_string(text));

@@ -29,7 +29,7 @@ enum pl_exit pl_paper_check_name(const struct pl_cli *cli, const char *what, con
 {
 	if (pl_text_is_name(name, strlen(name)))
 		return PL_EXIT_OK;
-	return pl_error(cli, PL_EXIT_INPUT, NULL, "\"%s\" cannot be a %s: it is 1 to %d bytes of UTF-8 on one line, without control characters",
+	return pl_error(cli, PL_EXIT_USAGE, NULL, "\"%s\" cannot be a %s: it is 1 to %d bytes of UTF-8 on one line, without control characters",
 	                name, what, PL_NAME_BYTES_MAX);
 }
 
@@ -37,7 +37,7 @@ enum pl_exit pl_paper_check_code(const struct pl_cli *cli, const char *code)
 {
 	if (pl_member_code_is_valid(code, strlen(code)))
 		return PL_EXIT_OK;
-	return pl_error(cli, PL_EXIT_INPUT, "states have their ISO 3166-1 alpha-3 code, FIN for Finland",
+	return pl_error(cli, PL_EXIT_USAGE, "states have their ISO 3166-1 alpha-3 code, FIN for Finland",
 	                "\"%s\" is not a member's code: three capitals",
 	                code);
 }

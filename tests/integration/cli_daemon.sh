@@ -313,7 +313,7 @@ grep -q 'of FIN' out && ! grep -q 'of SGP' out || fail 'an export holds what ano
 ok 'of SGP' "${f[@]}" indicator export --author SGP
 bad 4 'no object with the id' "${s[@]}" indicator show indicator--00000000-0000-4000-8000-000000000000
 bad 4 'no node' "${s[@]}" indicator list --author SWE
-bad 6 'no TLP "pink"' "${s[@]}" indicator list --tlp pink
+bad 2 'no TLP "pink"' "${s[@]}" indicator list --tlp pink
 
 # --- proofs ---
 ok 'm.proof: opens this one message' "${s[@]}" export "$ref" -o m.proof
