@@ -254,6 +254,10 @@ enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *a
 void pl_forget(char *passphrase); /* wipes it */
 /* Reports an error of node/keys.h or of a document as the right exit code. why: "FILE: what is wrong; what to do". */
 enum pl_exit pl_file_error(const struct pl_cli *cli, enum pl_err err, const char *why);
+/* What an input is called in a sentence: its path, or "stdin" for "-". */
+const char *pl_input_name(const char *path);
+/* pl_file_read(), which takes "-" for stdin. */
+enum pl_err pl_input_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *count, char *why, size_t why_max);
 /* A file that comes into being piece by piece: whole and new at the end, or not at all. "-" is stdout. replaces: what
  * stands there goes then; else that is refused. */
 struct pl_sink;

@@ -192,6 +192,7 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	if (when != NULL && !pl_time_read(when, &at_ms))
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--at is a time like 2026-11-24T12:00:00Z, not \"%s\"", when);
 	enum pl_exit exit = pl_paper_read_charter(cli, path, &bytes, &charter, NULL);
+	path = pl_input_name(path);
 	if (exit == PL_EXIT_OK && expected != NULL)
 		exit = check_network(cli, expected, charter);
 	for (uint16_t i = 0; exit == PL_EXIT_OK && i < charter->nodes_count; i++) {

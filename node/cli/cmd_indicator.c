@@ -193,7 +193,7 @@ static enum pl_exit report_import(const struct import *import)
 
 static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
 {
-	struct import import = { .cli = cli, .args = args, .path = pl_args_operand(args, 0), .now_ms = pl_now_ms() };
+	struct import import = { .cli = cli, .args = args, .path = pl_input_name(pl_args_operand(args, 0)), .now_ms = pl_now_ms() };
 	uint8_t *bytes;
 	size_t count;
 	char why[PL_WHY_BYTES];
@@ -202,8 +202,7 @@ static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
 		return pl_error(cli, PL_EXIT_USAGE, "clear, green, amber, amber+strict or red", "\"%s\" is not a TLP 2.0 label",
 		                pl_args_get(args, "tlp"));
 	import.tlp = (unsigned)tlp;
-	enum pl_err err = pl_file_read(strcmp(import.path, "-") == 0 ? "/dev/stdin" : import.path, PL_STIX_FILE_BYTES_MAX, &bytes, &count, why,
-	                               sizeof why);
+	enum pl_err err = pl_input_read(pl_args_operand(args, 0), PL_STIX_FILE_BYTES_MAX, &bytes, &count, why, sizeof why);
 	if (err == PL_ERR_LIMIT)
 		return pl_error(cli, pl_exit_of(err), "split it into several bundles", "%s", why);
 	if (err != PL_OK)

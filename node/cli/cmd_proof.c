@@ -205,6 +205,7 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	if (exit != PL_EXIT_OK)
 		return exit;
 	struct pl_proof_report *report;
+	path = pl_input_name(path);
 	enum pl_err err = pl_proof_verify(bytes.bytes, bytes.count, network != NULL || charter_path != NULL ? network_id : NULL, &report);
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "%s: cannot be checked: %s", path, pl_err_str(err));

@@ -44,6 +44,23 @@ void pl_forget(char *passphrase)
 	sodium_memzero(passphrase, PL_PASSPHRASE_BYTES_MAX);
 }
 
+/* --- inputs --- */
+
+const char *pl_input_name(const char *path)
+{
+	return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+enum pl_err pl_input_read(const char *path, size_t bytes_max, uint8_t **bytes, size_t *count, char *why, size_t why_max)
+{
+	static const char device[] = "/dev/stdin", folder[] = "/dev/";
+	const bool is_stdin = strcmp(path, "-") == 0;
+	enum pl_err err = pl_file_read(is_stdin ? device : path, bytes_max, bytes, count, why, why_max);
+	if (err != PL_OK && is_stdin && strncmp(why, device, sizeof device - 1) == 0)
+		memmove(why, why + sizeof folder - 1, strlen(why + sizeof folder - 1) + 1);
+	return err;
+}
+
 /* --- sinks --- */
 
 struct pl_sink {

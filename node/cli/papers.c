@@ -58,7 +58,7 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 	char why[PL_WHY_BYTES];
 	uint8_t *bytes;
 	size_t count;
-	enum pl_err err = pl_file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, bytes_max, &bytes, &count, why, sizeof why);
+	enum pl_err err = pl_input_read(path, bytes_max, &bytes, &count, why, sizeof why);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	uint8_t *kept = pl_alloc(count + 1);
@@ -133,6 +133,7 @@ enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, s
 	enum pl_exit exit = pl_paper_read(cli, path, PL_CHARTER_BYTES_MAX, bytes);
 	if (exit != PL_EXIT_OK)
 		return exit;
+	path = pl_input_name(path);
 	enum pl_err err = pl_charter_read_unsigned(bytes->bytes, bytes->count, charter, signed_by == NULL ? all_signed_by : signed_by, at);
 	for (uint16_t i = 0; err == PL_OK && signed_by == NULL && i < charter->members_count; i++)
 		if (!all_signed_by[i])

@@ -291,7 +291,9 @@ same fin/charter.plc net.plc
 bad 4 'none.proof' verify none.proof
 bad 6 'not a proof' verify pass2
 bad 6 'net.plc: is a charter, not a proof' verify net.plc
-input=net.plc bad 6 'not a proof' verify -
+input=net.plc bad 6 'stdin: is a charter, not a proof' verify -
+input=pass2 bad 6 'stdin: not a proof' verify -
+input=large bad 6 '^parley: stdin: has more than' verify -
 bad 6 'more than' verify large
 bad 2 'give one' verify net.plc --network "$id" --charter net.plc
 bad 2 '64 hexadecimal digits' verify net.plc --network zz
@@ -363,6 +365,7 @@ i=(--dir fin indicator import)
 bad 2 'needs --tlp' "${i[@]}" pass2
 bad 2 'not a TLP 2.0 label' "${i[@]}" pass2 --tlp pink
 bad 6 'pass2' "${i[@]}" pass2 --tlp green
+input=pass2 bad 6 '^parley: stdin: ' "${i[@]}" - --tlp green
 echo '{"type":"report","id":"report--1"}' >object.json
 bad 6 'bundle' "${i[@]}" object.json --tlp green
 { printf '[%.0s' $(seq 10000); printf ']%.0s' $(seq 10000); } >deep.json
