@@ -112,7 +112,7 @@ static enum pl_err passphrase_from_terminal(const char *prompt, bool confirm, ch
 		char again[PL_PASSPHRASE_BYTES_MAX];
 		err = prompt_once(tty, "the same again", again, sizeof(again), why, why_max);
 		if (err == PL_OK && strcmp(buffer, again) != 0)
-			err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: the two passphrases differ; nothing was done", prompt);
+			err = pl_why(why, why_max, PL_ERR_FORMAT, "the two passphrases differ; nothing was done");
 		sodium_memzero(again, sizeof(again));
 	}
 	close(tty);

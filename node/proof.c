@@ -94,6 +94,17 @@ find(struct pl_proof_report *report, enum pl_proof_step step, enum pl_proof_find
 	return finding != PL_PROOF_BAD;
 }
 
+/* "1,234,567": as all that is printed beside it has its numbers. */
+static void group_digits(size_t number, char out[32])
+{
+	if (number >= 1000000)
+		(void)snprintf(out, 32, "%zu,%03zu,%03zu", number / 1000000, number / 1000 % 1000, number % 1000);
+	else if (number >= 1000)
+		(void)snprintf(out, 32, "%zu,%03zu", number / 1000, number % 1000);
+	else
+		(void)snprintf(out, 32, "%zu", number);
+}
+
 static bool check_form(struct pl_proof_report *report, const uint8_t *bytes, size_t count)
 {
 	enum pl_err err = pl_proof_read(bytes, count, &report->proof);
@@ -102,8 +113,10 @@ static bool check_form(struct pl_proof_report *report, const uint8_t *bytes, siz
 		            PL_PROOF_VERSION);
 	if (err != PL_OK)
 		return find(report, PL_PROOF_FORM, PL_PROOF_BAD, "not a proof, or a damaged one: %s", pl_err_str(err));
+	char bytes_text[32];
+	group_digits(count, bytes_text);
 	return find(report, PL_PROOF_FORM, PL_PROOF_GOOD,
-	            "a proof of %zu bytes: charter, entry, body, content key, and headers around the entry (%zu + %zu)", count,
+	            "a proof of %s bytes: charter, entry, body, content key, and headers around the entry (%zu + %zu)", bytes_text,
 	            report->proof.preceding_count, report->proof.following_count);
 }
 

@@ -129,7 +129,7 @@ static enum pl_exit check_value(const struct parser *parser, const struct pl_opt
 			                (unsigned long long)option->min, (unsigned long long)option->max, value);
 	}
 	if (value[0] == '\0')
-		return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(parser->args), "--%s needs a %s; an empty one was given", option->name,
+		return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(parser->args), "--%s needs %s; an empty one was given", option->name,
 		                option->value_name);
 	return PL_EXIT_OK;
 }
@@ -188,7 +188,7 @@ static enum pl_exit parse_option(struct parser *parser, int argc, char *const *a
 	}
 	if (value == NULL) {
 		if (*at + 1 >= argc)
-			return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(parser->args), "--%s needs a %s", option->name, option->value_name);
+			return pl_error(parser->cli, PL_EXIT_USAGE, help_hint(parser->args), "--%s needs %s", option->name, option->value_name);
 		value = argv[++*at];
 	}
 	if (option->value == PL_VALUE_CHOICE && !is_choice(option->choices, value) && is_choice(option->choices, pl_lower(value)))
@@ -283,6 +283,8 @@ enum pl_exit pl_args_parse(struct pl_cli *cli, struct pl_args *args, int argc, c
 		} else if ((args->command = pl_command_find(word)) == NULL) {
 			if (strcmp(word, "help") == 0)
 				parser.help = true;
+			else if (strcmp(word, "version") == 0)
+				parser.version = true;
 			else if (is_group(word))
 				args->group = word;
 			else

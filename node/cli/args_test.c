@@ -100,7 +100,7 @@ Test(args, what_is_missing_or_too_much_is_named)
 	expect_usage("attachment ID -o x", "needs N");
 	expect_usage("read A B", "\"B\"");
 	expect_usage("send --to A", "needs --subject");
-	expect_usage("send --to", "--to needs a CODE");
+	expect_usage("send --to", "--to needs CODE");
 	expect_usage("send --to A --subject S --subject T", "given twice");
 	expect_usage("send --to A --subject ''", "empty");
 	expect_usage("inbox --unread=yes", "takes no value");

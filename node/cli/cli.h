@@ -244,6 +244,8 @@ struct pl_progress {
 void pl_progress_begin(struct pl_progress *progress, const struct pl_cli *cli, const char *what, bool bytes, uint64_t total);
 void pl_progress_at(struct pl_progress *progress, uint64_t done);
 void pl_progress_end(struct pl_progress *progress);
+/* Before something else is printed on stderr: the line on a terminal makes room, and comes again. */
+void pl_progress_hide(void);
 
 /* --- files --- */
 

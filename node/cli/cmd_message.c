@@ -196,7 +196,7 @@ static void print_message(struct pl_cli *cli, const json_t *m)
 		pl_out_field("DATE-TIME", "%s", pl_time_full(sent_ms));
 	if (json_is_true(json_object_get(m, "times_differ")) && pl_json_time(m, "entry_time", &entry_ms)) {
 		pl_out_styled(PL_YELLOW, "TIMES DIFFER");
-		pl_out(": its entry was signed at %s\n", pl_time_full(entry_ms));
+		pl_out_rest(12, ": its entry was signed at %s", pl_time_full(entry_ms));
 	}
 	if (pl_json_time(m, "received", &received_ms))
 		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), pl_clocks_differ(m) ? ": before it was sent; clocks differ" : "");
@@ -368,7 +368,7 @@ static const struct pl_option inbox_options[] = {
 	{ .name = "unaccepted", .help = "only what nobody has accepted here" },
 	{ .name = "box", .value = PL_VALUE_CHOICE, .value_name = "BOX", .choices = "in|out|all",
 	  .help = "received, sent or both; in if not given" },
-	{ .name = "precedence", .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
+	{ .name = "precedence", .letter = 'p', .value = PL_VALUE_CHOICE, .value_name = "P", .choices = "routine|priority|immediate|flash",
 	  .help = "of this precedence only" },
 	{ .name = "search", .value = PL_VALUE_TEXT, .value_name = "TEXT", .help = "only with this in subject or text, in any case of A to Z" },
 	{ .name = "limit", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = INBOX_LIMIT_MAX,

@@ -17,19 +17,33 @@
 
 /* --- what is sent, checked before anything is --- */
 
-/* "SGP,CHE", in either case, several times. */
+static bool is_listed(const json_t *strings, const char *one)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(strings, i, item)
+		if (strcmp(json_string_value(item), one) == 0)
+			return true;
+	return false;
+}
+
+/* "SGP, CHE", in either case, several times; one that is named twice counts once. */
 static enum pl_exit take_members(const struct pl_cli *cli, const struct pl_args *args, const char *option, json_t *out)
 {
 	const char *value;
 	for (size_t at = 0; (value = pl_args_each(args, option, &at)) != NULL;) {
 		for (const char *code = value; *code != '\0';) {
-			size_t count = strcspn(code, ",");
+			code += strspn(code, " ");
+			size_t count = strcspn(code, ", ");
 			char *one = pl_upper(pl_format("%.*s", (int)count, code));
 			enum pl_exit exit = pl_paper_check_code(cli, one);
 			if (exit != PL_EXIT_OK)
 				return exit;
-			json_array_append_new(out, json_string(one));
-			code += count + (code[count] == ',');
+			if (!is_listed(out, one))
+				json_array_append_new(out, json_string(one));
+			code += count;
+			code += strspn(code, " ");
+			code += *code == ',';
 		}
 	}
 	return PL_EXIT_OK;
@@ -151,7 +165,8 @@ static enum pl_exit check_attachments(const struct pl_cli *cli, const struct pl_
 		if (!S_ISREG(st.st_mode))
 			return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: is not a file", path);
 		if (!pl_text_is_line(base_name(path), strlen(base_name(path))))
-			return pl_error(cli, PL_EXIT_INPUT, "rename it", "%s: its name is not a line of UTF-8", path);
+			return pl_error(cli, PL_EXIT_INPUT, "rename it", "%s: its name is not one line of UTF-8, without control characters or marks that turn the writing direction",
+			                path);
 		total += (uint64_t)st.st_size;
 		if (total > PL_ATTACHMENT_BYTES_MAX)
 			return pl_error(cli, PL_EXIT_INPUT, "send them in several messages, or make them smaller",
@@ -295,7 +310,9 @@ static enum pl_exit deliver(struct pl_cli *cli, const struct pl_args *args, cons
 	json_decref(message);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	if (!cli->json && !cli->quiet)
+	if (cli->quiet && !cli->json)
+		pl_out("%s\n", pl_json_text(sent, "ref"));
+	else if (!cli->json)
 		print_sent(args, sent);
 	if (fflush(stdout) == 0 && pl_args_has(args, "wait"))
 		exit = pl_delivery_wait(cli, args, sent, &receipts);

@@ -118,7 +118,7 @@ static void print_certificates(const json_t *status)
 	int64_t until_ms;
 	if (warning[0] != '\0') {
 		pl_out_styled(PL_RED, "%-12s", "CERTIFICATE");
-		pl_out("%s\n", warning);
+		pl_out_rest(12, "%s", warning);
 	} else if (pl_json_time(first, "valid_until", &until_ms)) {
 		pl_out_field("ends", "%s, in %s, with the certificate of %s: nothing renews it", pl_time_short(until_ms),
 		             pl_number_of(pl_json_number(first, "days_left"), "day", "days"), pl_json_text(first, "node"));
@@ -152,7 +152,7 @@ static void print_status(const json_t *status)
 	             *messages = json_object_get(status, "messages");
 	uint64_t unread = pl_json_number(messages, "unread"), flash = pl_json_number(messages, "unanswered_flash");
 	pl_out_styled(PL_BOLD, "%-12s", pl_json_text(node, "name"));
-	pl_out("\"%s\" in \"%s\"\n", pl_json_text(node, "label"), pl_json_text(network, "name"));
+	pl_out_rest(12, "\"%s\" in \"%s\"", pl_json_text(node, "label"), pl_json_text(network, "name"));
 	pl_out_field("network id", "%s", hex_text_groups(pl_json_text(network, "id")));
 	pl_out_field("parleyd", "%s, up %s, process %llu", pl_json_text(status, "version"),
 	             pl_duration_text(pl_json_number(status, "uptime_s") * 1000),
@@ -167,7 +167,7 @@ static void print_status(const json_t *status)
 	print_certificates(status);
 	if (flash > 0) {
 		pl_out_styled(PL_URGENT, "%-12s", "FLASH");
-		pl_out("%s not accepted yet: `parley inbox --unaccepted --precedence flash`\n", pl_count_text(flash));
+		pl_out_rest(12, "%s not accepted yet: `parley inbox --unaccepted --precedence flash`", pl_count_text(flash));
 	}
 	pl_out_field("messages", "%s unread", unread == 0 ? "none" : pl_count_text(unread));
 	print_frontier(status);

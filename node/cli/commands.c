@@ -25,7 +25,7 @@ const struct pl_option pl_global_options[] = {
 	{ .name = "socket", .value = PL_VALUE_FILE, .value_name = "PATH",
 	  .help = "socket of parleyd, instead of the one that the folder's parley.conf names" },
 	{ .name = "json", .help = "print JSON, one document on one line; errors too, on stderr" },
-	{ .name = "quiet", .letter = 'q', .help = "print results and errors only" },
+	{ .name = "quiet", .letter = 'q', .help = "print results and errors only: of a message that is sent, its reference alone" },
 	{ .name = "progress", .help = "show progress even where stderr is no terminal: a line each 10 s" },
 	{ .name = "color", .value = PL_VALUE_CHOICE, .value_name = "WHEN", .choices = "auto|always|never",
 	  .help = "colours: on a terminal unless $NO_COLOR is set (auto), always, never" },

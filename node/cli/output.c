@@ -251,6 +251,7 @@ void pl_remark(const struct pl_cli *cli, const char *format, ...)
 	va_end(list);
 	pl_put(&buffer, "\n", 1);
 	(void)fflush(stdout);
+	pl_progress_hide();
 	flush_to(stderr, &buffer);
 }
 
@@ -284,6 +285,7 @@ void pl_out_json(json_t *document)
 enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const char *code, const char *hint, const char *message)
 {
 	(void)fflush(stdout);
+	pl_progress_hide();
 	if (cli->json) {
 		json_t *error = json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message", message, "hint", hint);
 		if (error == NULL) /* not UTF-8: say it with its bytes made visible */
@@ -310,6 +312,7 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 enum pl_exit pl_error_object(enum pl_exit exit, const json_t *error)
 {
 	(void)fflush(stdout);
+	pl_progress_hide();
 	json_t *document = json_pack("{s:O}", "error", error);
 	print_json(stderr, document);
 	json_decref(document);

@@ -6,6 +6,15 @@
 #define EACH_MS 200   /* on a terminal, where the line is drawn over */
 #define LINE_MS 10000 /* elsewhere, where each is a line of its own */
 
+static bool is_drawn; /* on a terminal, with the cursor behind it */
+
+void pl_progress_hide(void)
+{
+	if (is_drawn)
+		fputs("\r\033[K", stderr);
+	is_drawn = false;
+}
+
 void pl_progress_begin(struct pl_progress *progress, const struct pl_cli *cli, const char *what, bool bytes, uint64_t total)
 {
 	int64_t now = pl_ticks_ms();
@@ -40,11 +49,11 @@ void pl_progress_at(struct pl_progress *progress, uint64_t done)
 	pl_scope_end(scope);
 	progress->shown_ms = now;
 	progress->is_shown = true;
+	is_drawn = is_terminal;
 }
 
 void pl_progress_end(struct pl_progress *progress)
 {
-	if (progress->is_shown && isatty(STDERR_FILENO))
-		fputs("\r\033[K", stderr);
+	pl_progress_hide();
 	progress->is_shown = false;
 }

@@ -19,13 +19,15 @@ ok 'Usage: parley send --to' send --help
 ok '^Usage: parley charter sign' help charter sign
 ok 'parley [0-9]' --version
 ok '^\{"version":"' --version --json
+ok '^parley [0-9]' version
+ok '^\{"version":"' version --json
 bad 2 'a command is missing'
 bad 2 'did you mean `parley send`' sned
 bad 2 'did you mean `parley charter verify`' charter verfy
 bad 2 'did you mean --passphrase-file' key new --role root --out x.key --passphrase-fil pass
 bad 2 'needs --role' key new --out x.key
 bad 2 'needs --out' key new --role root
-bad 2 'needs a FILE.key' key new --role root --out
+bad 2 'needs FILE.key' key new --role root --out
 bad 2 'one of: root node-role personnel node' key new --role king --out x.key
 bad 2 'given twice' key new --role root --role root --out x.key
 bad 2 'needs FILE.plc' charter show
@@ -354,6 +356,9 @@ printf %060001d 0 >long
 bad 6 '60,000 bytes' --dir fin send --to SGP --subject S long
 bad 4 'none: cannot be read' --dir fin send --to SGP --subject S --attach none
 bad 6 'is not a file' --dir fin send --to SGP --subject S --attach fin
+: >$'esc\e.txt'
+bad 6 'its name is not one line of UTF-8, without control characters' --dir fin send --to SGP --subject S --attach $'esc\e.txt'
+rm $'esc\e.txt'
 truncate -s 16777217 huge
 bad 6 '[0-9],[0-9]{3} bytes; a message takes 16.0 MiB, which is 16,777,216 bytes' --dir fin send --to SGP --subject S --attach huge
 many=()
@@ -422,7 +427,7 @@ else
   [ "$code" -eq 0 ] || fail 'a typed passphrase opens nothing'
   grep -q $'\e' out && fail 'NO_COLOR is not honoured'
   on_terminal 'typed secret\n' 'another one\n' -- "$parley" key new --role root --out tty2.key --cost small
-  [ "$code" -eq 6 ] && grep -q 'two passphrases differ' out || fail 'two different passphrases are taken'
+  [ "$code" -eq 6 ] && grep -q 'the two passphrases differ' out && ! grep -q 'characters: the two' out || fail 'two different passphrases are taken'
   absent tty2.key tty2.pub
   on_terminal 'short\n' -- "$parley" key new --role root --out tty2.key --cost small
   [ "$code" -eq 6 ] && grep -q 'at least 8 characters' out && ! grep -q 'the same again' out || fail 'a short passphrase is asked for twice'

@@ -174,7 +174,9 @@ echo later >later
 input=later run "${f[@]}" send --to SGP --subject 'Not read' --wait read --timeout 1
 [ "$code" -eq 8 ] && grep -q 'not read yet by SGP' err && grep -q '^sent ' out || fail 'send --wait does not end in time'
 
-input=later ok '' "${f[@]}" send --to SGP --subject 'Short-lived' --expires 1s --quiet
+input=later ok '^FIN/1/[0-9]+$' "${f[@]}" send --to 'sgp, CHE,SGP' --subject 'Short-lived' --expires 1s --quiet
+[ "$(wc -l <out)" -eq 1 ] && [ ! -s err ] || fail 'send --quiet prints more than the reference'
+ok '^TO +CHE, SGP$' "${f[@]}" read "$(cat out)"
 eventually 'Short-lived .*unread, EXPIRED$' "${s[@]}" inbox
 eventually 'Short-lived .*EXPIRED$' "${f[@]}" inbox --box out
 
@@ -321,6 +323,7 @@ bad 9 'm.proof: holds for network id [0-9a-f]{4}( [0-9a-f]{4}){15}, which was no
 run verify m.proof
 grep -qE '^good +signature' out && grep -qE '^open +network' out && grep -q '^    We see it too.$' out || fail 'verify does not show what is proven'
 ok '^good +network' verify m.proof --charter net.plc
+grep -qE '^good +form +a proof of [0-9]{1,3}(,[0-9]{3})+ bytes' out || fail 'verify prints large numbers without commas'
 ok '^\{"proven":true,.*"finding":"good".*"message":\{"id":"'"$id" verify m.proof --charter net.plc --json
 run verify m.proof --json
 [ "$code" -eq 9 ] && grep -q '^{"proven":null,' out && grep -q '"code":"not_compared"' err || fail 'a proof whose network is open is said to be proven'
