@@ -105,6 +105,11 @@ static void append(struct pl_core *core, const struct pl_store_entry *entry)
 	cr_assert_eq(pl_store_append(core->store, entry), PL_OK);
 }
 
+bool pl_core_is_frozen(const struct pl_core *core)
+{
+	return core->refuse == PL_ERR_FORK;
+}
+
 uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
 {
 	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);

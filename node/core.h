@@ -76,6 +76,8 @@ const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node); /
 typedef void (*pl_submit_done)(void *ctx, enum pl_err err, const struct pl_store_entry *entry /* NULL on error */);
 PL_MUST_CHECK enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body,
                                          uint32_t body_bytes, pl_submit_done done, void *ctx);
+/* Whether it is PL_ERR_FORK, now and from now on. */
+bool pl_core_is_frozen(const struct pl_core *core);
 /* How long it would still be PL_ERR_QUOTA. */
 uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes);
 

@@ -193,3 +193,15 @@ uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t
 {
 	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
 }
+
+bool pl_core_is_frozen(const struct pl_core *core)
+{
+	struct pl_lane_info info;
+	bool is_frozen = false;
+
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		pl_engine_lane(core->engine, core->self, lane, &info);
+		is_frozen |= info.frozen;
+	}
+	return is_frozen;
+}

@@ -11,6 +11,12 @@ struct attachment_state {
 	uint32_t have;
 };
 
+/* The receipt that this operator's action makes, or has made before. */
+struct own_receipt {
+	enum { RECEIPT_NONE, RECEIPT_NEW, RECEIPT_REPEATED } state;
+	uint64_t time_ms, seq; /* 0: none, not signed yet */
+};
+
 /* One message, looked at or acted on. */
 struct call {
 	struct pl_job job;
@@ -27,6 +33,8 @@ struct call {
 	size_t states_count;
 	struct attachment_state attachments[PL_ATTACHMENTS_MAX];
 	bool is_own, was_unread, was_unanswered, owes_receipts;
+	bool is_frozen; /* no receipt goes out */
+	struct own_receipt receipt; /* of ACTION_READ and ACTION_ACCEPT: what the operator is told of theirs */
 	struct pl_receipt_line *lines; /* of ACTION_GET for receipts */
 	bool with_lines;
 };
@@ -107,8 +115,17 @@ static enum pl_err owe_once(struct call *call, sqlite3 *db, uint8_t type)
 	bool exists;
 	size_t count;
 	enum pl_err err = pl_receipt_look(call->hotline, db, &receipt, &exists, &count);
-	if (err != PL_OK || exists)
+	if (err != PL_OK)
 		return err;
+	/* One that is not signed by now is never, where the feed is frozen. */
+	call->receipt = (struct own_receipt){ 0 };
+	if (exists ? receipt.seq == 0 && call->is_frozen : call->is_frozen)
+		return PL_OK;
+	if (exists) {
+		call->receipt = (struct own_receipt){ RECEIPT_REPEATED, receipt.time_ms, receipt.seq };
+		return PL_OK;
+	}
+	call->receipt = (struct own_receipt){ RECEIPT_NEW, call->wall_ms, 0 };
 	struct pl_receipt_due due = { .message_id = call->row.id, .entry_id = call->row.entry_id, .to_node = call->row.node, .type = type,
 	                              .time_ms = call->wall_ms, .operator_name = call->operator_name };
 	call->owes_receipts = true;
@@ -121,6 +138,8 @@ static enum pl_err act(struct call *call, sqlite3 *db)
 	if (!update)
 		return pl_store_sql_err(db);
 	bool accepts = call->action == ACTION_ACCEPT;
+	if (accepts && call->is_frozen)
+		return PL_ERR_FORK; /* nobody would learn of it */
 	call->was_unread = call->row.unread;
 	call->was_unanswered = accepts && !call->row.accepted && call->row.precedence == PL_FLASH;
 	/* Who takes a message on has seen it. */
@@ -211,6 +230,26 @@ static json_t *attachments_json(const struct call *call)
 	return list;
 }
 
+static const char *type_of(const struct call *call)
+{
+	return pl_receipt_name(call->action == ACTION_ACCEPT ? PL_RECEIPT_ACCEPTED : PL_RECEIPT_READ);
+}
+
+static json_t *own_receipt_json(const struct call *call)
+{
+	static const char *const states[] = { [RECEIPT_NONE] = "none", [RECEIPT_NEW] = "new", [RECEIPT_REPEATED] = "repeated" };
+	const struct own_receipt *receipt = &call->receipt;
+	const struct pl_charter *charter = call->hotline->charter;
+	uint16_t self = call->hotline->self;
+	json_t *acked = json_array();
+	for (uint16_t node = 0; receipt->seq > 0 && node < charter->nodes_count; node++)
+		if (node != self && pl_engine_acked(pl_core_engine(call->hotline->core), node, self, 1) >= receipt->seq)
+			json_array_append_new(acked, pl_api_node(charter, node));
+	return json_pack("{ss ss ss so so so}", "type", type_of(call), "operator", call->operator_name, "state", states[receipt->state], "time",
+	                 pl_api_time(receipt->time_ms), "ref", receipt->seq ? pl_api_ref(charter, self, 1, receipt->seq) : json_null(), "acked_by",
+	                 acked);
+}
+
 static void reply_message(const struct call *call)
 {
 	const struct pl_message *message = &call->row.message;
@@ -220,6 +259,8 @@ static void reply_message(const struct call *call)
 	                         attachments_json(call));
 	if (item && more)
 		json_object_update(item, more);
+	if (item && call->action != ACTION_GET && !call->is_own)
+		json_object_set_new(item, "receipt", own_receipt_json(call));
 	json_decref(more);
 	pl_reply_json(call->request, 200, item);
 }
@@ -228,7 +269,9 @@ static void call_done(struct pl_job *job)
 {
 	struct call *call = job->ctx;
 	struct pl_hotline *hotline = call->hotline;
-	if (job->err != PL_OK) {
+	if (job->err == PL_ERR_FORK) {
+		pl_api_reply_failed(call->request, job->err, "the message was not accepted");
+	} else if (job->err != PL_OK) {
 		pl_hotline_reply_missing(call->request, job->err, call->name);
 	} else if (call->is_own && call->action == ACTION_ACCEPT) {
 		pl_reply_error(call->request, 409, "own_message", "Only a member that a message is addressed to can take it on.",
@@ -275,6 +318,7 @@ static void act_on(struct pl_request *request, struct pl_hotline *hotline, enum 
 	if (!call)
 		return;
 	strcpy(call->operator_name, operator_name);
+	call->is_frozen = pl_core_is_frozen(hotline->core);
 	call->job = (struct pl_job){ .work = call_work, .done = call_done, .ctx = call, .writes = true };
 	pl_store_run(hotline->store, &call->job);
 }

@@ -254,38 +254,31 @@ static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
 		exit = call_message(cli, args, "read", &marked);
 		if (exit != PL_EXIT_OK)
 			pl_remark(cli, "the message was shown, but is not marked as read; its sender gets no receipt until it is read again");
+		else if (strcmp(pl_json_text(json_object_get(marked, "receipt"), "state"), "none") == 0)
+			pl_remark(cli, "its sender gets no receipt: this node's feed is frozen");
 	}
 	json_decref(marked);
 	json_decref(message);
 	return exit;
 }
 
-/* How often a received message has been accepted here; *last: when and by whom, for people. */
-static size_t count_accepted(struct pl_cli *cli, const char *id, char **last)
+/* Whether a node of the message's sender is known to hold this receipt. */
+static bool is_with_sender(const json_t *message, const json_t *receipt)
 {
-	struct pl_answer answer;
-	size_t i, j, count = 0;
-	json_t *recipient, *receipt;
-	*last = pl_format("%s", "");
-	if (cli->json || pl_try(cli, "GET", pl_path("/v1/messages/%s/receipts", id), NULL, NULL, ASK_MS_MAX, &answer) != PL_EXIT_OK)
-		return 0;
-	json_array_foreach(json_object_get(answer.document, "recipients"), i, recipient) {
-		json_array_foreach(json_object_get(recipient, "receipts"), j, receipt) {
-			if (strcmp(pl_json_text(receipt, "type"), "accepted") != 0)
-				continue;
-			count++;
-			*last = pl_format("at %s by %s", pl_message_time(receipt, "time"), pl_json_text(receipt, "operator"));
-		}
+	const char *from = pl_json_text(message, "from");
+	size_t i, chars = strlen(from);
+	json_t *node;
+	json_array_foreach(json_object_get(receipt, "acked_by"), i, node) {
+		const char *name = json_is_string(node) ? json_string_value(node) : "";
+		if (strncmp(name, from, chars) == 0 && (name[chars] == '\0' || name[chars] == '.'))
+			return true;
 	}
-	pl_answer_dispose(&answer);
-	return count;
+	return false;
 }
 
 static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 {
 	json_t *message;
-	char *last;
-	size_t before = count_accepted(cli, pl_args_operand(args, 0), &last);
 	enum pl_exit exit = call_message(cli, args, "accept", &message);
 	if (exit != PL_EXIT_OK)
 		return exit;
@@ -293,11 +286,14 @@ static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(message);
 		return PL_EXIT_OK;
 	}
-	if (before > 0 && count_accepted(cli, pl_args_operand(args, 0), &last) == before)
-		pl_say(cli, "%s was accepted already, %s; its sender has that receipt, and gets no other", pl_json_text(message, "ref"), last);
+	const json_t *receipt = json_object_get(message, "receipt");
+	if (strcmp(pl_json_text(receipt, "state"), "repeated") == 0)
+		pl_say(cli, "%s was accepted already, at %s by %s; %s", pl_json_text(message, "ref"), pl_message_time(receipt, "time"),
+		       pl_json_text(receipt, "operator"), is_with_sender(message, receipt) ? "its sender has that receipt, and gets no other"
+		       : "that receipt goes out by itself, and no other does");
 	else
 		pl_say(cli, "accepted: %s from %s, \"%s\"; the sender gets a receipt", pl_json_text(message, "ref"), pl_json_text(message, "from"),
-	       pl_json_text(message, "subject"));
+		       pl_json_text(message, "subject"));
 	json_decref(message);
 	return PL_EXIT_OK;
 }
@@ -410,8 +406,8 @@ const struct pl_command pl_commands_message[] = {
 	             "MESSAGE is the reference that every command takes as ID; so is the message id, or six or more of its first digits." },
 	{ .name = "read", .summary = "show a message, and tell the sender that it was read", .operands = { OPERAND_ID }, .options = read_options,
 	  .run = run_read,
-	  .details = "The receipt goes out once the message has been written to stdout. An attachment that is damaged, or not complete yet, is said to "
-	             "be, and is no error of this command." },
+	  .details = "The receipt goes out once the message has been written to stdout. Where this node's feed is frozen none does, and stderr says so. "
+	             "An attachment that is damaged, or not complete yet, is said to be, and is no error of this command." },
 	{ .name = "accept", .summary = "take a message on, and tell the sender so", .operands = { OPERAND_RECEIVED }, .options = operator_options,
 	  .run = run_accept },
 	{ .name = "receipts", .summary = "how far a sent message has got with each recipient", .operands = { OPERAND_ID }, .run = run_receipts },

@@ -364,3 +364,47 @@ Test(hotline_faults, a_time_that_is_not_that_of_the_entry_is_told)
 	}
 	fix_free(fix);
 }
+
+Test(hotline_faults, a_frozen_node_makes_no_receipt_and_says_so)
+{
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	char *first = send_message(fix, FIN, draft("SGP", "flash", "x")), *second = send_message(fix, FIN, draft("SGP", "routine", "y"));
+	fix_settle(fix);
+	json_t *answer = post(fix, SGP, 200, first, "accept", "Tan");
+	fix_expect(answer, "receipt.type", "accepted");
+	fix_expect(answer, "receipt.operator", "Tan");
+	fix_expect(answer, "receipt.state", "new");
+	fix_expect(answer, "receipt.ref", "null");
+	json_decref(answer);
+	fix_settle(fix);
+	answer = post(fix, SGP, 200, first, "accept", "Tan");
+	fix_expect(answer, "receipt.state", "repeated");
+	cr_assert(strncmp(fix_string(answer, "receipt.ref"), "SGP/1/", 6) == 0);
+	json_decref(answer);
+	answer = post(fix, SGP, 200, first, "read", "Tan");
+	fix_expect(answer, "receipt.type", "read");
+	fix_expect(answer, "receipt.state", "repeated");
+	json_decref(answer);
+	int64_t rows = fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt");
+
+	fix_refuse(fix, SGP, PL_ERR_FORK);
+	answer = post(fix, SGP, 409, second, "accept", "Tan");
+	fix_expect(answer, "error.code", "feed_frozen");
+	json_decref(answer);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message WHERE unread = 1 AND accepted = 0"), 1, "nothing is recorded");
+	answer = post(fix, SGP, 200, second, "read", "Tan");
+	fix_expect(answer, "text", "y");
+	fix_expect(answer, "unread", "false");
+	fix_expect(answer, "receipt.state", "none");
+	fix_expect(answer, "receipt.time", "null");
+	json_decref(answer);
+	answer = post(fix, SGP, 200, first, "read", "Tan"); /* of before: it is out */
+	fix_expect(answer, "receipt.state", "repeated");
+	json_decref(answer);
+	json_decref(post(fix, SGP, 404, "00000000000000000000000000000000", "accept", "Tan"));
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_receipt"), rows, "and no receipt is owed");
+	free(first);
+	free(second);
+	fix_free(fix);
+}

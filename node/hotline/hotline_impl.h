@@ -226,9 +226,9 @@ struct pl_receipt_row {
 	uint64_t time_ms, received_ms, seq;
 	struct pl_text operator_name, reason;
 };
-/* Whether one is there that says the same, of the same message (or entry, where the message is not known) by the same operator; and how many
- * there are of this node for this message (or for all that are not known). */
-PL_MUST_CHECK enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt, bool *exists,
+/* Whether one is there that says the same, of the same message (or entry, where the message is not known) by the same operator, and then its
+ * time and seq, in receipt; and how many there are of this node for this message (or for all that are not known). */
+PL_MUST_CHECK enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, struct pl_receipt_row *receipt, bool *exists,
                                           size_t *count);
 PL_MUST_CHECK enum pl_err pl_receipt_insert(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt);
 #define PL_RECEIPT_ROW_BYTES (PL_ID_BYTES + 3)

@@ -73,10 +73,10 @@ enum pl_err pl_receipt_owe(const struct pl_hotline *hotline, sqlite3 *db, const 
 	return pl_receipt_insert(hotline, db, &row);
 }
 
-enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const struct pl_receipt_row *receipt, bool *exists,
+enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, struct pl_receipt_row *receipt, bool *exists,
                             size_t *count)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT type, entry_id, operator FROM hotline_receipt WHERE message_id = ?1"
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT type, entry_id, operator, time, seq FROM hotline_receipt WHERE message_id = ?1"
 	                                               " AND node = ?2 AND to_node = ?3");
 	if (!statement)
 		return pl_store_sql_err(db);
@@ -99,8 +99,12 @@ enum pl_err pl_receipt_look(const struct pl_hotline *hotline, sqlite3 *db, const
 			continue;
 		pl_receipt_row(entry_id, receipt->node, receipt->type, row);
 		err = pl_hotline_open(hotline, "hotline_receipt", "operator", row, sizeof(row), statement, 2, &name, &name_bytes);
-		*exists |= err == PL_OK && name_bytes == receipt->operator_name.bytes &&
-		           (name_bytes == 0 || memcmp(name, receipt->operator_name.chars, name_bytes) == 0);
+		if (err == PL_OK && name_bytes == receipt->operator_name.bytes &&
+		    (name_bytes == 0 || memcmp(name, receipt->operator_name.chars, name_bytes) == 0)) {
+			*exists = true;
+			receipt->time_ms = pl_db_u64(statement, 3);
+			receipt->seq = pl_db_u64(statement, 4);
+		}
 		pl_wipe_free(name, name_bytes);
 	}
 	pl_db_reset(statement);
