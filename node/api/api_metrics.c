@@ -180,6 +180,7 @@ static void messages(struct pl_metrics *metrics, const struct pl_app *app)
 {
 	struct pl_hotline_counts counts;
 	struct pl_epoch_info key;
+	uint64_t secrets_since_ms;
 	pl_hotline_counts(app->hotline, &counts);
 	value(metrics, "parley_messages_unread", PL_METRIC_GAUGE, "Messages to this member that nobody has read here.", counts.unread);
 	value(metrics, "parley_flash_unanswered", PL_METRIC_GAUGE, "FLASH messages to this member that nobody has accepted here.",
@@ -195,7 +196,7 @@ static void messages(struct pl_metrics *metrics, const struct pl_app *app)
 	pl_metrics_family(metrics, "parley_flash_round_trip_seconds", PL_METRIC_HISTOGRAM,
 	                  "From sending a FLASH to the arrival of a recipient node's receipt that it was decrypted.");
 	pl_metrics_histogram(metrics, &counts.flash_round_trip);
-	if (pl_epoch_current(app->epoch, pl_core_self(app->core), &key)) {
+	if (pl_epoch_published(app->epoch, &key, &secrets_since_ms)) {
 		pl_metrics_family(metrics, "parley_epoch_key_valid_until_seconds", PL_METRIC_GAUGE,
 		                  "When this node's encryption key ends, unix time; a new one comes a day earlier.");
 		pl_metrics_u64(metrics, key.valid_until_ms / 1000);

@@ -101,10 +101,11 @@ static json_t *held_json(const struct pl_app *app)
 static json_t *epoch_json(const struct pl_app *app)
 {
 	struct pl_epoch_info info;
-	if (!pl_epoch_current(app->epoch, pl_core_self(app->core), &info))
+	uint64_t secrets_since_ms;
+	if (!pl_epoch_published(app->epoch, &info, &secrets_since_ms))
 		return json_null();
 	return json_pack("{sI so so}", "number", (json_int_t)info.number, "valid_until", pl_api_time(info.valid_until_ms), "secrets_since",
-	                 pl_api_time(pl_epoch_secrets_since_ms(app->epoch)));
+	                 pl_api_time(secrets_since_ms));
 }
 
 static json_t *certificate_json(const struct pl_app *app, uint16_t node)

@@ -163,6 +163,8 @@ static void print_status(const json_t *status)
 	if (json_is_object(key)) {
 		pl_out_field("own key", "number %llu, valid until %s", (unsigned long long)pl_json_number(key, "number"), time_of(key, "valid_until"));
 		pl_out_field("", "what was sealed to this node since %s can be opened here", time_of(key, "secrets_since"));
+	} else {
+		pl_out_field("own key", "none that is valid and published: what is sealed to this node now cannot be opened here");
 	}
 	print_certificates(status);
 	if (flash > 0) {

@@ -52,9 +52,21 @@ const uint8_t *pl_epoch_current_public(const struct pl_epoch *epoch, uint16_t no
 	return find_current(epoch, node, out);
 }
 
-uint64_t pl_epoch_secrets_since_ms(const struct pl_epoch *epoch)
+bool pl_epoch_published(const struct pl_epoch *epoch, struct pl_epoch_info *out, uint64_t *secrets_since_ms)
 {
-	return epoch->own_count ? epoch->own[0].info.valid_from_ms : pl_core_wall_ms(epoch->core);
+	bool found = false;
+	for (size_t i = epoch->own_count; i-- > 0;) {
+		const struct pl_own_key *own = &epoch->own[i];
+		if (own->seq == 0)
+			continue;
+		if (!found && !is_current(&own->info, pl_core_wall_ms(epoch->core)))
+			return false;
+		if (!found)
+			*out = own->info;
+		found = true;
+		*secrets_since_ms = own->info.valid_from_ms;
+	}
+	return found;
 }
 
 size_t pl_epoch_secrets_at(const struct pl_epoch *epoch, uint64_t time_ms, struct pl_envelope_key out[PL_EPOCH_OWN_MAX])
@@ -166,11 +178,13 @@ static void learn_done(struct pl_apply *apply)
 static enum pl_err own_work(struct pl_apply *apply, sqlite3 *db)
 {
 	struct learn *learn = (struct learn *)(void *)apply;
-	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE epoch_own SET seq = ?2 WHERE number = ?1 AND seq = 0");
+	/* The key itself counts: one of the same number may be of a store that is lost. */
+	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE epoch_own SET seq = ?2 WHERE number = ?1 AND public = ?3 AND seq = 0");
 	if (!statement)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(statement, 1, learn->info.number);
 	pl_db_bind_u64(statement, 2, apply->seq);
+	pl_db_bind_blob(statement, 3, learn->public_key, sizeof(learn->public_key));
 	enum pl_err err = pl_db_run(statement);
 	return err == PL_OK ? pl_epoch_ack_keep(&learn->seen, apply->node, db) : err;
 }
@@ -181,7 +195,8 @@ static void own_done(struct pl_apply *apply)
 	struct pl_epoch *epoch = learn->epoch;
 	for (size_t i = 0; i < epoch->own_count; i++) {
 		struct pl_own_key *own = &epoch->own[i];
-		if (own->info.number != learn->info.number || own->seq != 0)
+		if (own->info.number != learn->info.number || own->seq != 0 ||
+		    memcmp(own->public_key, learn->public_key, sizeof(own->public_key)) != 0)
 			continue;
 		own->seq = apply->seq;
 		PL_LOG(PL_LOG_INFO, "epoch", "encryption key published", PL_F_U64("number", own->info.number));

@@ -32,8 +32,9 @@ struct pl_epoch_info {
 	uint64_t number, valid_from_ms, valid_until_ms;
 };
 bool pl_epoch_current(const struct pl_epoch *epoch, uint16_t node, struct pl_epoch_info *out /* or NULL */); /* false: there is none */
-/* When the oldest own key was made whose secret is still kept; there is one where there is a current one. */
-uint64_t pl_epoch_secrets_since_ms(const struct pl_epoch *epoch);
+/* The newest own key of which an entry stands in the feed and the secret is here, if it is valid; and when the oldest such key was made. false:
+ * there is none, and what is sealed to this node now cannot be opened here. */
+bool pl_epoch_published(const struct pl_epoch *epoch, struct pl_epoch_info *out, uint64_t *secrets_since_ms);
 /* What to do when a key of a node was learned, for work that waited for it. At most 4 listeners. */
 void pl_epoch_listen(struct pl_epoch *epoch, void (*learned)(void *ctx, uint16_t node), void *ctx);
 

@@ -248,7 +248,8 @@ void pl_epoch_tick(struct pl_epoch *epoch)
 	uv_timer_start(&epoch->timer, on_timer, TICK_MS, TICK_MS);
 	pl_epoch_wipe_due(epoch);
 	pl_epoch_ack_check(epoch);
-	if (epoch->saving || epoch->submitting)
+	/* A frozen feed is so for good: a new key would never get out. */
+	if (epoch->saving || epoch->submitting || pl_core_is_frozen(epoch->core))
 		return;
 	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
 	const struct pl_own_key *newest = epoch->own_count ? &epoch->own[epoch->own_count - 1] : NULL;

@@ -166,6 +166,13 @@ Test(epoch, a_jump_of_the_wall_clock_wipes_nothing_at_once)
 	fix_free(fix);
 }
 
+static void status_of_key(struct fix *fix, uint16_t node, const char *where, const char *value)
+{
+	json_t *status = fix_call(fix, node, "GET", "/v1/status", NULL, 200);
+	fix_expect(status, where, value);
+	json_decref(status);
+}
+
 static void forge_key(struct fix *fix, uint16_t author, struct pl_epoch_key *key)
 {
 	uint8_t body[PL_EPOCH_KEY_BODY_BYTES_MAX];
@@ -264,5 +271,44 @@ Test(epoch, a_store_of_another_key_file_does_not_start)
 	fix_settle(fix);
 	fix_stop(fix, FIN);
 	cr_assert(fix_start_fails(fix, FIN, "do not belong together"));
+	fix_free(fix);
+}
+
+Test(epoch, a_key_of_a_lost_store_is_not_taken_for_the_new_one_of_its_number)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_refuse(fix, FIN, PL_ERR_STATE); /* number 1 is made, and does not get out */
+	fix_start(fix, FIN);
+	fix_settle(fix);
+	status_of_key(fix, FIN, "epoch_key", "null");
+	struct pl_epoch_key key = { .number = 1, .valid_from_ms = fix_wall(fix), .valid_until_ms = fix_wall(fix) + 1000000 };
+	uint8_t secret[PL_EPOCH_SECRET_BYTES];
+	crypto_kem_xwing_keypair(key.public_key, secret);
+	fix_refuse(fix, FIN, PL_OK);
+	forge_key(fix, FIN, &key); /* as a peer would give it back */
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT seq FROM applied WHERE node = 1 AND lane = 0"), 1, "it was looked at");
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT seq FROM epoch_own WHERE number = 1"), 0);
+	status_of_key(fix, FIN, "epoch_key", "null");
+	pl_epoch_start(epoch_of(fix, FIN));
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT seq FROM epoch_own WHERE number = 1"), 2, "its own is still to be published");
+	status_of_key(fix, FIN, "epoch_key.number", "1");
+	fix_free(fix);
+}
+
+Test(epoch, a_frozen_feed_makes_no_key)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_refuse(fix, FIN, PL_ERR_FORK);
+	fix_start(fix, FIN);
+	fix_start(fix, CHE);
+	fix_settle(fix);
+	tick(fix, 2);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM epoch_own"), 0);
+	status_of_key(fix, FIN, "epoch_key", "null");
+	json_t *error = fix_call(fix, FIN, "POST", "/v1/messages", json_pack("{s[s] ss}", "to", "CHE", "text", "x"), 409);
+	fix_expect(error, "error.code", "feed_frozen");
+	json_decref(error);
 	fix_free(fix);
 }

@@ -241,7 +241,7 @@ static bool check_recipients(struct pl_sending *sending, const struct pl_draft *
 		                  "no encryption key that is valid now is known of: %s", missing);
 		return false;
 	}
-	if (!pl_epoch_current(hotline->epoch, hotline->self, NULL)) {
+	if (!pl_epoch_current(hotline->epoch, hotline->self, NULL) && !pl_core_is_frozen(hotline->core)) {
 		pl_sending_refuse(sending, 503, "not_ready", "Try again in a moment.", "this node has no encryption key of its own yet");
 		return false;
 	}

@@ -226,6 +226,10 @@ static void sealed(struct pl_seal *seal)
 void pl_sending_next(struct pl_sending *sending)
 {
 	struct pl_hotline *hotline = sending->hotline;
+	if (pl_core_is_frozen(hotline->core)) { /* it has no key to seal to itself with */
+		stumble(sending, PL_ERR_FORK);
+		return;
+	}
 	size_t count = sending->nodes_count - sending->nodes_done;
 	if (count > PL_SLOTS_FOR_OTHERS)
 		count = PL_SLOTS_FOR_OTHERS;

@@ -218,7 +218,7 @@ static enum pl_err remember_freeze(struct pl_store *store, char *why, size_t why
 		return say_sql(store, why, why_max);
 	s = pl_store_prepare(store->db, "SELECT value FROM meta WHERE key = 'feed_frozen'");
 	rc = s ? sqlite3_step(s) : SQLITE_ERROR;
-	if (rc == SQLITE_ROW && !store->sidecar.frozen) {
+	if (rc == SQLITE_ROW) { /* and its reason, whatever follows from it since */
 		const char *text = (const char *)sqlite3_column_text(s, 0);
 
 		store->sidecar.frozen = true;
