@@ -124,7 +124,7 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 		return 507;
 	case PL_ERR_FORK:
 		*code = "feed_frozen";
-		*hint = "This feed is frozen: other nodes hold entries of this node that it lacks itself, since it was restored from a copy. OPERATING.md, \"Backups\".";
+		*hint = "It signs nothing any more, since its store is not its newest. The log says why (\"feed\"), OPERATING.md, \"Backups\", what to do.";
 		return 409;
 	case PL_ERR_EXPIRED:
 		*code = "certificate_invalid";
@@ -159,11 +159,16 @@ int pl_api_status_of(enum pl_err err, const char **code, const char **hint)
 	return 500;
 }
 
+const char *pl_api_reason(enum pl_err err)
+{
+	return err == PL_ERR_FORK ? "this node's feed is frozen" : pl_err_str(err);
+}
+
 void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char *what)
 {
 	const char *code, *hint;
 	int status = pl_api_status_of(err, &code, &hint);
-	pl_reply_error(request, status, code, hint, "%s: %s", what, pl_err_str(err));
+	pl_reply_error(request, status, code, hint, "%s: %s", what, pl_api_reason(err));
 }
 
 bool pl_api_only_known(struct pl_request *request, json_t *body, const char *const *names)

@@ -21,6 +21,8 @@ json_t *pl_api_text(const struct pl_text *text);
 /* Status and code for what pl_core_submit() and jobs of the store return: quota 429, disk_full 507, feed_frozen 409, too_large 413,
  * not_ready 503, internal 500. */
 int pl_api_status_of(enum pl_err err, const char **code, const char **hint);
+/* pl_err_str() of these, in words about this node where the error is one of its own feed. */
+const char *pl_api_reason(enum pl_err err);
 void pl_api_reply_failed(struct pl_request *request, enum pl_err err, const char *what /* "the message was not sent" */);
 
 /* Parts of a request's JSON; false after having replied 400. A name that means nothing is an error: "expire" for "expires" would otherwise

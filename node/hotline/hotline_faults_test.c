@@ -391,6 +391,7 @@ Test(hotline_faults, a_frozen_node_makes_no_receipt_and_says_so)
 	fix_refuse(fix, SGP, PL_ERR_FORK);
 	answer = post(fix, SGP, 409, second, "accept", "Tan");
 	fix_expect(answer, "error.code", "feed_frozen");
+	fix_expect(answer, "error.message", "the message was not accepted: this node's feed is frozen");
 	json_decref(answer);
 	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_message WHERE unread = 1 AND accepted = 0"), 1, "nothing is recorded");
 	answer = post(fix, SGP, 200, second, "read", "Tan");

@@ -71,7 +71,7 @@ void pl_sending_refuse_err(struct pl_sending *sending, enum pl_err err)
 {
 	const char *code, *hint;
 	int status = pl_api_status_of(err, &code, &hint);
-	pl_sending_refuse(sending, status, code, hint, "the message was not sent: %s", pl_err_str(err));
+	pl_sending_refuse(sending, status, code, hint, "the message was not sent: %s", pl_api_reason(err));
 }
 
 /* Over quota, and for how long: a person at a keyboard can wait six seconds, or send it as something else. */
@@ -111,7 +111,7 @@ static void stumble(struct pl_sending *sending, enum pl_err err)
 		return;
 	}
 	PL_LOG(PL_LOG_WARNING, "hotline", "a message has not gone to all its recipients yet", PL_F_U64("envelopes", sending->envelope),
-	       PL_F_ERR(err));
+	       PL_F_STR("error", pl_api_reason(err)));
 	pl_sending_tell(sending);
 	pl_sending_free(sending);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/api/api.h"
 #include "node/indicator/channel_impl.h"
 #include "node/log.h"
 #include "node/store/db.h"
@@ -32,7 +33,7 @@ static void give_up(struct delivery *delivery, const char *stage, enum pl_err er
 	struct pl_channels *channels = delivery->channels;
 	if (!channels->stopped)
 		PL_LOG(PL_LOG_WARNING, "channel", "a channel root could not be sent, trying again", PL_F_STR("stage", stage),
-		       PL_F_ERR(err));
+		       PL_F_STR("error", pl_api_reason(err)));
 	end_delivery(delivery);
 	pl_channels_schedule(channels, RETRY_MS);
 }

@@ -75,7 +75,10 @@ static void free_import(struct pl_import *import)
 
 static void reply_failed(struct pl_import *import, enum pl_err err)
 {
-	pl_api_reply_failed(import->request, err, "not all of the indicators were shared; the same import again shares what is missing");
+	/* Where it is frozen, nothing more is shared however often it is said. */
+	const char *what = err != PL_ERR_FORK ? "not all of the indicators were shared; the same import again shares what is missing" :
+	                   import->submitted == 0 ? "the indicators were not shared" : "not all of the indicators were shared";
+	pl_api_reply_failed(import->request, err, what);
 	free_import(import);
 }
 

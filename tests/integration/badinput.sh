@@ -224,7 +224,8 @@ rm EST/store.db
 pids[EST]=$!
 until_true 'EST answers with a new store' answers EST
 ok 'FROZEN|frozen' --dir EST status --json
-input=short bad 5 'not sent: conflicts' --dir EST send --to SGP --subject 'Twice'
+input=short bad 5 "the message was not sent: this node's feed is frozen" --dir EST send --to SGP --subject 'Twice'
+bad 5 "the indicators were not shared: this node's feed is frozen" --dir EST indicator import "$top/tests/samples/tidegate.json" --tlp green
 "$call" FIN/parley.sock GET /metrics | grep '^parley_forks_total 0$' >/dev/null || broken 'EST has signed a place twice'
 stop EST TERM
 rm EST/store.db*

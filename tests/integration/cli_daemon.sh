@@ -466,7 +466,7 @@ start SGP
 ok '^FROZEN ' "${s[@]}" status
 ask SGP inbox --unread
 ref=$(answer messages.0.ref)
-bad 5 'the message was not accepted: ' "${s[@]}" accept "$ref"
+bad 5 "the message was not accepted: this node's feed is frozen" "${s[@]}" accept "$ref"
 grep -q '"code":"feed_frozen"' err || fail 'accept of a frozen node has another code than send'
 ok "^$ref .* unread$" "${s[@]}" inbox --unread --unaccepted
 ok "^NUMBER +$ref" "${s[@]}" read "$ref"
