@@ -35,7 +35,8 @@ const struct pl_charter *pl_core_charter(const struct pl_core *core)
 
 struct pl_core_room pl_core_room(const struct pl_core *core)
 {
-	return (struct pl_core_room){ .free_bytes = 1, .lanes = core->room_bytes > 0 ? PL_LANES : PL_LANES - 1 };
+	const uint8_t lanes = core->room_bytes > 0 ? PL_LANES : PL_LANES - 1;
+	return (struct pl_core_room){ .free_bytes = 1, .lanes = lanes < core->lanes_with_room ? lanes : core->lanes_with_room };
 }
 
 bool pl_core_has_room(struct pl_core *core, uint64_t bytes)

@@ -30,6 +30,7 @@ struct fix *fix_new(unsigned members, unsigned nodes_per_member)
 	for (uint16_t node = 0; node < fix->net->charter.nodes_count; node++) {
 		struct pl_core *core = fix->cores[node] = calloc(1, sizeof(*core));
 		core->room_bytes = UINT64_MAX;
+		core->lanes_with_room = PL_LANES;
 		core->fix = fix;
 		core->self = node;
 		core->deliver = true;
@@ -298,6 +299,11 @@ void fix_share(struct fix *fix, uint16_t node, uint64_t lane_bytes_max)
 	cr_assert_eq(pl_engine_step(core->engine, &event), PL_OK);
 	while (pl_engine_next_effect(core->engine, &effect))
 		;
+}
+
+void fix_lanes(struct fix *fix, uint16_t node, uint8_t lanes)
+{
+	fix->cores[node]->lanes_with_room = lanes;
 }
 
 void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32])

@@ -50,6 +50,7 @@ void fix_refuse(struct fix *fix, uint16_t node, enum pl_err err);
 void fix_room(struct fix *fix, uint16_t node, uint64_t bytes);
 /* How much of each lane of one member the node's engine takes. */
 void fix_share(struct fix *fix, uint16_t node, uint64_t lane_bytes_max);
+void fix_lanes(struct fix *fix, uint16_t node, uint8_t lanes); /* for how many lanes there is said to be room */
 /* The courier key that two nodes share. */
 void fix_courier(struct fix *fix, uint16_t a, uint16_t b, const uint8_t key[32]);
 void fix_courier_one(struct fix *fix, uint16_t at, uint16_t with, const uint8_t key[32]); /* at one end only */

@@ -50,6 +50,7 @@ struct pl_core {
 	uint8_t *courier[PL_NODES_MAX];
 	unsigned store_failures, store_damaged;
 	uint64_t room_bytes; /* that bulk may take at once */
+	uint8_t lanes_with_room;
 };
 
 /* What an author has written in a lane. */

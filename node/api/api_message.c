@@ -34,6 +34,7 @@ struct call {
 	struct attachment_state attachments[PL_ATTACHMENTS_MAX];
 	bool is_own, was_unread, was_unanswered, owes_receipts;
 	bool is_frozen; /* no receipt goes out */
+	bool may_write; /* of ACTION_READ and ACTION_ACCEPT; false: only what needs no write is done */
 	struct own_receipt receipt; /* of ACTION_READ and ACTION_ACCEPT: what the operator is told of theirs */
 	struct pl_receipt_line *lines; /* of ACTION_GET for receipts */
 	bool with_lines;
@@ -125,6 +126,8 @@ static enum pl_err owe_once(struct call *call, sqlite3 *db, uint8_t type)
 		call->receipt = (struct own_receipt){ RECEIPT_REPEATED, receipt.time_ms, receipt.seq };
 		return PL_OK;
 	}
+	if (!call->may_write)
+		return PL_ERR_DISK_FULL;
 	call->receipt = (struct own_receipt){ RECEIPT_NEW, call->wall_ms, 0 };
 	struct pl_receipt_due due = { .message_id = call->row.id, .entry_id = call->row.entry_id, .to_node = call->row.node, .type = type,
 	                              .time_ms = call->wall_ms, .operator_name = call->operator_name };
@@ -146,8 +149,10 @@ static enum pl_err act(struct call *call, sqlite3 *db)
 	enum pl_err err = owe_once(call, db, PL_RECEIPT_READ);
 	if (err == PL_OK && accepts)
 		err = owe_once(call, db, PL_RECEIPT_ACCEPTED);
-	if (err != PL_OK)
-		return err;
+	if (err != PL_OK || (!call->row.unread && (call->row.accepted || !accepts)))
+		return err; /* nothing is new, or it failed */
+	if (!call->may_write)
+		return PL_ERR_DISK_FULL;
 	call->row.unread = false;
 	call->row.accepted |= accepts;
 	pl_db_bind_u64(update, 1, call->row.n);
@@ -265,12 +270,19 @@ static void reply_message(const struct call *call)
 	pl_reply_json(call->request, 200, item);
 }
 
+static void run(struct call *call, bool writes);
+
 static void call_done(struct pl_job *job)
 {
 	struct call *call = job->ctx;
 	struct pl_hotline *hotline = call->hotline;
-	if (job->err == PL_ERR_FORK) {
-		pl_api_reply_failed(call->request, job->err, "the message was not accepted");
+	if (job->err == PL_ERR_DISK_FULL && call->may_write) {
+		run(call, false); /* what was done before needs no room to be done again */
+		return;
+	}
+	if (job->err == PL_ERR_FORK || job->err == PL_ERR_DISK_FULL) {
+		pl_api_reply_failed(call->request, job->err,
+		                    call->action == ACTION_ACCEPT ? "the message was not accepted" : "no receipt of this reading was made");
 	} else if (job->err != PL_OK) {
 		pl_hotline_reply_missing(call->request, job->err, call->name);
 	} else if (call->is_own && call->action == ACTION_ACCEPT) {
@@ -288,14 +300,26 @@ static void call_done(struct pl_job *job)
 	call_free(call);
 }
 
+static void run(struct call *call, bool writes)
+{
+	pl_message_row_wipe(&call->row);
+	call->row = (struct pl_message_row){ 0 };
+	free(call->states);
+	call->states = NULL;
+	call->states_count = 0;
+	call->owes_receipts = false;
+	call->may_write = writes;
+	call->job = (struct pl_job){ .work = call_work, .done = call_done, .ctx = call, .writes = writes };
+	pl_store_run(call->hotline->store, &call->job);
+}
+
 void pl_api_message_get(struct pl_request *request, void *ctx)
 {
 	struct pl_hotline *hotline = ctx;
 	struct call *call = call_new(request, hotline, ACTION_GET);
 	if (!call)
 		return;
-	call->job = (struct pl_job){ .work = call_work, .done = call_done, .ctx = call };
-	pl_store_run(hotline->store, &call->job);
+	run(call, false);
 }
 
 static void act_on(struct pl_request *request, struct pl_hotline *hotline, enum action action)
@@ -319,8 +343,7 @@ static void act_on(struct pl_request *request, struct pl_hotline *hotline, enum 
 		return;
 	strcpy(call->operator_name, operator_name);
 	call->is_frozen = pl_core_is_frozen(hotline->core);
-	call->job = (struct pl_job){ .work = call_work, .done = call_done, .ctx = call, .writes = true };
-	pl_store_run(hotline->store, &call->job);
+	run(call, true);
 }
 
 void pl_api_message_read(struct pl_request *request, void *ctx)

@@ -253,7 +253,7 @@ static enum pl_exit run_read(struct pl_cli *cli, const struct pl_args *args)
 	if (exit == PL_EXIT_OK && !pl_args_has(args, "peek") && !is_own) {
 		exit = call_message(cli, args, "read", &marked);
 		if (exit != PL_EXIT_OK)
-			pl_remark(cli, "the message was shown, but is not marked as read; its sender gets no receipt until it is read again");
+			pl_remark(cli, "the message was shown, but nobody is told: its sender gets a receipt when it is read again");
 		else if (strcmp(pl_json_text(json_object_get(marked, "receipt"), "state"), "none") == 0)
 			pl_remark(cli, "its sender gets no receipt: this node's feed is frozen");
 	}

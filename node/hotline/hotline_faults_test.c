@@ -281,6 +281,46 @@ Test(hotline_faults, while_the_disk_is_full_an_entry_waits_and_is_then_kept)
 	fix_free(fix);
 }
 
+Test(hotline_faults, what_was_read_and_accepted_needs_no_room_to_be_so_again)
+{
+	struct fix *fix = fix_new(2, 1);
+	fix_start_all(fix, 2);
+	char *id = send_message(fix, FIN, draft("CHE", "flash", "x")), path[300], name[400] = "";
+	fix_settle(fix);
+	json_decref(post(fix, CHE, 200, id, "accept", "Urs"));
+	fix_settle(fix);
+	fix_refuse(fix, CHE, PL_ERR_DISK_FULL);
+	fix_sql(fix, CHE, "PRAGMA max_page_count = 1"); /* which means: as many as there are */
+	snprintf(path, sizeof(path), "/v1/messages/%s/read", id);
+	for (int i = 0, status = 200; status == 200; i++) {
+		uint8_t *reply;
+		size_t count;
+		cr_assert_lt(i, 1000, "the disk is not full");
+		snprintf(name, sizeof(name), "{\"operator\": \"%060d\"}", i);
+		status = fix_call_bytes(fix, CHE, "POST", path, name, strlen(name), &reply, &count);
+		free(reply);
+		cr_assert(status == 200 || status == 507, "%d", status);
+	}
+	json_t *answer = post(fix, CHE, 507, id, "read", "Somebody else");
+	fix_expect(answer, "error.message", "no receipt of this reading was made: disk full");
+	json_decref(answer);
+	json_decref(post(fix, CHE, 507, id, "accept", "Somebody else"));
+	for (int i = 0; i < 2; i++) {
+		answer = post(fix, CHE, 200, id, i == 0 ? "read" : "accept", "Urs");
+		fix_expect(answer, "text", "x");
+		fix_expect(answer, "unread", "false");
+		fix_expect(answer, "accepted", "true");
+		fix_expect(answer, "receipt.state", "repeated");
+		json_decref(answer);
+	}
+	json_t *status = get(fix, CHE, 200, "/v1/status", "", "");
+	fix_expect(status, "messages.unread", "0");
+	fix_expect(status, "messages.unanswered_flash", "0");
+	json_decref(status);
+	free(id);
+	fix_free(fix);
+}
+
 Test(hotline_faults, a_copy_with_an_attachment_more_is_another_message)
 {
 	struct fix *fix = fix_new(3, 1);

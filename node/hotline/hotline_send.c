@@ -91,6 +91,17 @@ static void refuse_quota(struct pl_sending *sending)
 	refuse(sending, &refusal);
 }
 
+/* With little room left on the disk, lane 0 goes on. */
+static void refuse_room(struct pl_sending *sending)
+{
+	struct pl_refusal refusal = { .status = 0 };
+	refusal.status = pl_api_status_of(PL_ERR_DISK_FULL, &refusal.code, &refusal.hint);
+	refusal.hint = "With precedence immediate or flash it goes now. Free space on the volume of the store; the daemon goes on by itself.";
+	snprintf(refusal.message, sizeof(refusal.message),
+	         "the message was not sent: there is little room left on the disk, which is kept for immediate and flash messages");
+	refuse(sending, &refusal);
+}
+
 void pl_sending_tell(struct pl_sending *sending)
 {
 	if (sending->done)
@@ -104,6 +115,10 @@ static void stumble(struct pl_sending *sending, enum pl_err err)
 {
 	if (sending->envelope == 0 && err == PL_ERR_QUOTA) {
 		refuse_quota(sending);
+		return;
+	}
+	if (sending->envelope == 0 && err == PL_ERR_DISK_FULL && sending->lane == 1 && pl_core_room(sending->hotline->core).lanes == 1) {
+		refuse_room(sending);
 		return;
 	}
 	if (sending->envelope == 0) {

@@ -224,6 +224,10 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	expect_error(fix, draft("SGP", "flash", "x"), 429, "quota", "not sent");
 	fix_refuse(fix, FIN, PL_ERR_DISK_FULL);
 	expect_error(fix, draft("SGP", "flash", "x"), 507, "disk_full", "not sent");
+	fix_lanes(fix, FIN, 1);
+	expect_error(fix, draft("SGP", "routine", "x"), 507, "disk_full", "kept for immediate and flash messages");
+	expect_error(fix, draft("SGP", "flash", "x"), 507, "disk_full", "not sent: disk full");
+	fix_lanes(fix, FIN, 3);
 	fix_refuse(fix, FIN, PL_ERR_FORK);
 	expect_error(fix, draft("SGP", "flash", "x"), 409, "feed_frozen", "the message was not sent: this node's feed is frozen");
 	fix_refuse(fix, FIN, PL_OK);

@@ -116,6 +116,13 @@ until_true 'it is at SGP' all_there SGP beside
 ok 'LITTLE ROOM' "${c[@]}" status
 check 'the indicators wait' [ "$(ask CHE indicator list && answer total)" -eq 0 ]
 make_room CHE
+leave CHE 400
+until_true 'CHE takes urgent messages alone' is_in CHE urgent_only
+echo text >text
+input=text bad 1 'little room left on the disk, which is kept for immediate and flash' "${c[@]}" send --to SGP --subject Routine
+grep -q 'With precedence immediate or flash it goes now' err || fail 'it is not said what would go'
+input=text ok '^sent ' "${c[@]}" send --to SGP --subject Immediate --precedence immediate
+make_room CHE
 until_true 'CHE finds that there is room' is_well CHE
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 check 'the indicators are there' [ "$(ask CHE indicator list && answer total)" -gt 0 ]
