@@ -271,7 +271,8 @@ static void stored(void *ctx, const struct pl_store_entry *entries, size_t count
 			event.stored.seq = entry->seq;
 			event.stored.gseq = entry->gseq;
 			event.stored.id = entry->id;
-			event.stored.bytes = entry->body_bytes;
+			event.stored.bytes = PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+			event.stored.kept_bytes = pl_entry_kept_bytes(pl_header_kind(entry->header), entry->body_bytes);
 			fix_step(core, &event);
 			while (pl_engine_next_effect(core->engine, &effect))
 				;

@@ -28,7 +28,7 @@ static void restore_head(void *ctx, uint16_t node, uint8_t lane, uint64_t seq, u
 	event.restore.lane = lane;
 	event.restore.seq = seq;
 	event.restore.gseq = gseq;
-	event.restore.bytes = pl_store_lane_bytes(restore->core->store, node, lane);
+	event.restore.kept_bytes = pl_store_lane_kept_bytes(restore->core->store, node, lane);
 	memcpy(event.restore.id, id, PL_ID_BYTES);
 	pl_core_event(restore->core, &event);
 	pl_feed_restore(restore->core, node, lane, seq);

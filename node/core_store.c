@@ -97,15 +97,16 @@ static void store_stored(void *ctx, const struct pl_store_entry *entries, size_t
 	pl_core_read_clocks(core);
 	for (size_t i = 0; i < count;) {
 		struct pl_event event = { .type = PL_EV_STORED };
-		size_t bytes = 0, k = i;
-		for (; k < count && entries[k].node == entries[i].node && entries[k].lane == entries[i].lane; k++)
-			bytes += PL_ENTRY_HEADER_BYTES + entries[k].body_bytes;
+		size_t k = i;
+		for (; k < count && entries[k].node == entries[i].node && entries[k].lane == entries[i].lane; k++) {
+			event.stored.bytes += PL_ENTRY_HEADER_BYTES + entries[k].body_bytes;
+			event.stored.kept_bytes += pl_entry_kept_bytes(pl_header_kind(entries[k].header), entries[k].body_bytes);
+		}
 		event.stored.node = entries[i].node;
 		event.stored.lane = entries[i].lane;
 		event.stored.seq = entries[k - 1].seq;
 		event.stored.gseq = entries[k - 1].gseq;
 		event.stored.id = entries[k - 1].id;
-		event.stored.bytes = bytes;
 		pl_core_event(core, &event);
 		i = k;
 	}

@@ -169,7 +169,7 @@ static void restore(struct pl_engine *e, const struct pl_event *event)
 
 	lane->have_seq = lane->durable_seq = event->restore.seq;
 	lane->have_gseq = lane->durable_gseq = event->restore.gseq;
-	lane->have_bytes = lane->durable_bytes = event->restore.bytes;
+	lane->have_kept_bytes = lane->durable_kept_bytes = event->restore.kept_bytes;
 	memcpy(lane->have_id, event->restore.id, PL_ID_BYTES);
 	memcpy(lane->durable_id, event->restore.id, PL_ID_BYTES);
 }

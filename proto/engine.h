@@ -93,7 +93,7 @@ struct pl_event {
 	uint64_t wall_ms; /* unix time; may jump */
 	uint8_t seed[32]; /* fresh random bytes */
 	union {
-		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq, bytes; uint8_t id[PL_ID_BYTES]; } restore; /* bytes: headers and bodies of all */
+		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq, kept_bytes; uint8_t id[PL_ID_BYTES]; } restore; /* kept_bytes: of all, pl_entry_kept_bytes() */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
 		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_fork; /* as PL_FX_FORK gave them */
 		struct { uint16_t node; } peer_dialable;
@@ -106,8 +106,8 @@ struct pl_event {
 			const uint8_t *body; uint32_t body_bytes;
 			uint64_t seq, gseq; uint8_t id[PL_ID_BYTES]; /* out */
 		} submit;
-		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
-		struct { uint8_t lanes; uint64_t lane_bytes_max; } room; /* lane_bytes_max: of one lane of all nodes of a member */
+		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq; const uint8_t *id; size_t bytes; uint64_t kept_bytes; } stored; /* seq, gseq, id of the last; bytes: headers and bodies of all */
+		struct { uint8_t lanes; uint64_t lane_bytes_max; } room; /* lane_bytes_max: kept, of one lane of all nodes of a member */
 		struct { uint32_t token; bool lacked_memory; const struct pl_stored_entry *entries; size_t count; } loaded; /* lacked_memory: nothing came, and will later */
 		struct { uint32_t token; uint32_t good; /* bit i: the signature of header i holds */ } verified;
 		struct { uint16_t node; uint8_t lane; uint64_t seq; uint8_t id[PL_ID_BYTES]; } damaged; /* id: which entry has to stand there */

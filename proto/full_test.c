@@ -182,7 +182,7 @@ static void check_share(struct world *w, uint16_t node, uint16_t of, uint8_t lan
 /* FIN floods with bulk; what others say goes on, and what FIN says otherwise. */
 Test(full, one_author_fills_its_share_and_no_more)
 {
-	const uint64_t entry_bytes = PL_ENTRY_HEADER_BYTES + 1000;
+	const uint64_t entry_bytes = pl_entry_kept_bytes(PL_KIND_INDICATORS, 1000);
 	struct world *w = chain();
 
 	room_for(w, CHE, 3, 100 * entry_bytes);
@@ -258,6 +258,22 @@ Test(full, a_member_fills_its_share_of_each_lane_and_its_flash_goes_on)
 	world_free(w);
 }
 
+/* Small objects become tables of many times their size; the pieces of an attachment do not. */
+Test(full, indicators_count_with_what_becomes_of_them)
+{
+	static const uint8_t chunk[1000];
+	struct world *w = chain();
+
+	room_for(w, CHE, PL_LANES, 80 * (PL_ENTRY_HEADER_BYTES + sizeof chunk));
+	world_submit_bulk(w, FIN, 30, sizeof chunk);
+	for (int i = 0; i < 30; i++)
+		cr_assert_eq(world_submit(w, SGP, 2, PL_KIND_ATTACHMENT, 0, chunk, sizeof chunk), PL_OK);
+	world_run_ms(w, 60000);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 80 / PL_INDICATORS_KEPT);
+	cr_assert_eq(world_durable(w, CHE, SGP, 2), 30);
+	world_free(w);
+}
+
 /* Or a member with more nodes would have more of everybody's disk. */
 Test(full, all_nodes_of_a_member_have_one_share)
 {
@@ -270,7 +286,7 @@ Test(full, all_nodes_of_a_member_have_one_share)
 	world_link(w, CHE, SGP);
 	world_start(w);
 	world_run_ms(w, 100);
-	room_for(w, SGP, PL_LANES, 100 * (PL_ENTRY_HEADER_BYTES + 1000));
+	room_for(w, SGP, PL_LANES, 100 * pl_entry_kept_bytes(PL_KIND_INDICATORS, 1000));
 	world_submit_bulk(w, FIN, 60, 1000);
 	world_run_ms(w, 1000);
 	world_submit_bulk(w, CHE, 60, 1000);
@@ -283,7 +299,7 @@ Test(full, all_nodes_of_a_member_have_one_share)
 /* What fetches by the run stops at the share as well; and what the disk did not take is not counted. */
 Test(full, the_share_holds_in_catch_up_and_counts_only_what_is_kept)
 {
-	const uint64_t entry_bytes = PL_ENTRY_HEADER_BYTES + 1000;
+	const uint64_t entry_bytes = pl_entry_kept_bytes(PL_KIND_INDICATORS, 1000);
 	struct world *w = world_new(2, 1);
 
 	world_link(w, FIN, CHE);

@@ -64,7 +64,7 @@ void pl_lane_remember(struct lane *lane, const struct candidate *c)
 	recent->from[0] = PL_NONE16;
 	memcpy(recent->id, c->id, PL_ID_BYTES);
 	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof recent->scalar);
-	lane->have_bytes += PL_ENTRY_HEADER_BYTES + c->header.body_bytes;
+	lane->have_kept_bytes += pl_entry_kept_bytes(c->header.kind, c->header.body_bytes);
 	lane->have_seq = c->header.seq;
 	lane->have_gseq = c->header.gseq;
 	memcpy(lane->have_id, c->id, PL_ID_BYTES);
@@ -248,7 +248,7 @@ bool pl_share_is_full(const struct pl_engine *e, uint16_t node, uint8_t lane)
 	if (node == e->self) /* what this node says itself is its operators' affair */
 		return false;
 	for (uint16_t i = 0; i < member->nodes_count; i++)
-		bytes += e->lanes[pl_lane_index((uint16_t)(member->first_node + i), lane)].have_bytes;
+		bytes += e->lanes[pl_lane_index((uint16_t)(member->first_node + i), lane)].have_kept_bytes;
 	return bytes >= e->lane_bytes_max;
 }
 
@@ -411,7 +411,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 	assert(seq > lane->durable_seq && seq <= lane->have_seq);
 	lane->durable_seq = seq;
 	lane->durable_gseq = event->stored.gseq;
-	lane->durable_bytes += event->stored.bytes;
+	lane->durable_kept_bytes += event->stored.kept_bytes;
 	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
 	e->root_known = false;
 	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
@@ -438,7 +438,7 @@ void pl_lane_store_failed(struct pl_engine *e)
 			continue;
 		lane->have_seq = lane->durable_seq;
 		lane->have_gseq = lane->durable_gseq;
-		lane->have_bytes = lane->durable_bytes;
+		lane->have_kept_bytes = lane->durable_kept_bytes;
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
 		memset(lane->heads, 0, sizeof lane->heads); /* what went with these is not counted against those that come again */
 	}

@@ -30,6 +30,7 @@
 #define PL_EPOCH_KEY_BODY_BYTES_MAX 12288 /* an X-Wing public key of 1,216 bytes, and 13 bytes at most for each of 768 nodes, in the clear */
 #define PL_BULK_ITEMS_MAX 256        /* indicators in one bulk entry */
 #define PL_BULK_BODY_BYTES 65536     /* a bulk entry is closed here; one larger object may stand alone */
+#define PL_INDICATORS_KEPT 8         /* (local) an entry of 256 objects of the least size becomes so many times its bytes in a store and its indexes */
 #define PL_OBJECT_BYTES_MAX 131040   /* one STIX object: with its wrapping it fits 128 KiB of padded plaintext, and so a body */
 #define PL_ATTACHMENT_BYTES_MAX 16777216 /* 16 MiB a message, all attachments together */
 #define PL_ATTACHMENTS_MAX 16

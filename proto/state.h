@@ -75,7 +75,7 @@ struct lane {
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
 	uint64_t fetch_seen;                /* up to here who was asked has answered */
 	uint64_t others_at_ms;              /* others are asked too then; 0: not */
-	uint64_t have_bytes, durable_bytes; /* of all entries */
+	uint64_t have_kept_bytes, durable_kept_bytes; /* of all entries, pl_entry_kept_bytes() */
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	uint8_t others_round;
 	bool frozen;

@@ -262,7 +262,7 @@ static void engine_start(struct world *w, uint16_t node)
 			event.restore.seq = pl_get64(header + 16);
 			event.restore.gseq = pl_get64(header + 24);
 			for (size_t i = 0; i < lane->count; i++)
-				event.restore.bytes += PL_ENTRY_HEADER_BYTES + lane->entries[i].body_bytes;
+				event.restore.kept_bytes += pl_entry_kept_bytes(pl_header_kind(lane->entries[i].header), lane->entries[i].body_bytes);
 			pl_entry_id(w->charter->network_id, header, event.restore.id);
 			assert(world_step(w, node, &event) == PL_OK);
 		}

@@ -104,6 +104,7 @@ bool world_store_run(struct world *w, uint16_t node)
 		event.stored.gseq = p->gseq;
 		event.stored.id = p->id;
 		event.stored.bytes = PL_ENTRY_HEADER_BYTES + p->entry.body_bytes;
+		event.stored.kept_bytes = pl_entry_kept_bytes(pl_header_kind(p->entry.header), p->entry.body_bytes);
 		assert(world_step(w, node, &event) == PL_OK);
 		free(p);
 		any = true;

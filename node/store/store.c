@@ -457,7 +457,7 @@ enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, u
 	return err;
 }
 
-uint64_t pl_store_lane_bytes(struct pl_store *store, uint16_t node, uint8_t lane)
+uint64_t pl_store_lane_kept_bytes(struct pl_store *store, uint16_t node, uint8_t lane)
 {
 	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT bytes FROM taken WHERE node = ?1 AND lane = ?2");
 	uint64_t bytes = 0;

@@ -94,8 +94,8 @@ PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each
                                              uint64_t gseq, const uint8_t id[PL_ID_BYTES]), void *ctx);
 PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, uint16_t peer, uint16_t node, uint8_t lane,
                                             uint64_t seq), void *ctx);
-/* What entries of this lane take, headers and bodies; 0 too where it cannot be read. */
-uint64_t pl_store_lane_bytes(struct pl_store *store, uint16_t node, uint8_t lane);
+/* What entries of this lane count, pl_entry_kept_bytes(); 0 too where it cannot be read. */
+uint64_t pl_store_lane_kept_bytes(struct pl_store *store, uint16_t node, uint8_t lane);
 PL_MUST_CHECK enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, uint16_t node,
                                               const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES]),
                                               void *ctx);

@@ -283,6 +283,31 @@ Test(store_file, messages_are_brought_forward_to_ids_of_their_authors)
 	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Indicators of a store in which they counted once: node 1 has 4 of 300 and 1,000 bytes of attachments, node 2 has 10 bytes of messages. */
+Test(store_file, what_lanes_count_is_brought_forward)
+{
+	static const char rows[] =
+		"INSERT INTO entry SELECT value, 1, 2, value, value, 0, CASE WHEN value < 5 THEN 5 ELSE 6 END, 0, CASE WHEN value < 5 THEN 300 ELSE 1000 END,"
+		" x'', x'', NULL FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5);"
+		"INSERT INTO entry VALUES (6, 2, 1, 1, 1, 0, 2, 0, 10, x'', x'', NULL);"
+		"INSERT INTO taken SELECT node, lane, sum(body_bytes + 232) FROM entry GROUP BY node, lane;";
+	sqlite3 *db;
+	sqlite3_stmt *s;
+
+	cr_assert_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	cr_assert_eq(pl_schema_migrate(db, 8), PL_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, "SELECT bytes FROM taken ORDER BY node", -1, &s, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(s), SQLITE_ROW);
+	cr_assert_eq((uint64_t)sqlite3_column_int64(s, 0), 4 * pl_entry_kept_bytes(PL_KIND_INDICATORS, 300) + pl_entry_kept_bytes(PL_KIND_ATTACHMENT, 1000));
+	cr_assert_eq(sqlite3_step(s), SQLITE_ROW);
+	cr_assert_eq((uint64_t)sqlite3_column_int64(s, 0), pl_entry_kept_bytes(PL_KIND_MESSAGE, 10));
+	sqlite3_finalize(s);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
 Test(store_file, migrations_ascend)
 {
 	for (int i = 1; i < pl_migrations_count; i++)

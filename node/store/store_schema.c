@@ -13,6 +13,7 @@ const struct pl_migration pl_migrations[] = {
 	{6, "bulk", pl_schema_bulk},
 	{7, "indicator owner", pl_schema_indicator_owner},
 	{8, "taken", pl_schema_taken},
+	{9, "kept", pl_schema_kept},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
@@ -52,6 +53,11 @@ const char pl_schema_taken[] =
 	"CREATE TABLE taken (node INTEGER, lane INTEGER, bytes INTEGER NOT NULL, PRIMARY KEY (node, lane)) STRICT, WITHOUT ROWID;"
 	"INSERT INTO taken SELECT node, lane, sum(body_bytes + 232) FROM entry GROUP BY node, lane;"
 	"DROP TABLE bulk;";
+
+/* Indicators count eight times: PL_INDICATORS_KEPT; their kind is 5. */
+const char pl_schema_kept[] =
+	"UPDATE taken SET bytes = bytes + 7 * coalesce((SELECT sum(e.body_bytes + 232) FROM entry AS e"
+	" WHERE e.node = taken.node AND e.lane = 2 AND e.kind = 5), 0) WHERE lane = 2;";
 
 int pl_schema_latest(void)
 {

@@ -15,7 +15,7 @@
  *                                      arrival ascends in the order of commits; unique by (node, lane, seq); body is NULL once dropped
  *   applied   node, lane, seq          how far the application has worked; see pl_core_record_applied()
  *   peer_ack  peer, node, lane, seq    what a peer holds durably (custody)
- *   taken     node, lane, bytes        what the entries of a lane take, headers and bodies; so that it need not be counted at the start
+ *   taken     node, lane, bytes        what the entries of a lane count, pl_entry_kept_bytes(); so that it need not be added up at the start
  *   proof     id, node, header_a, header_b    equivocation, two signed headers
  */
 #ifndef PL_NODE_STORE_SCHEMA_H
@@ -40,6 +40,7 @@ extern const char pl_schema_bulk[];
 extern const char pl_schema_hotline[];
 extern const char pl_schema_indicator[];
 extern const char pl_schema_indicator_owner[];
+extern const char pl_schema_kept[];
 extern const char pl_schema_message[];
 extern const char pl_schema_taken[];
 extern const char pl_schema_epoch[];

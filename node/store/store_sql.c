@@ -133,7 +133,7 @@ enum pl_err pl_sql_insert_entry(struct pl_store *store, const struct pl_store_en
 			return err;
 		store->node_saved[entry->node] = true;
 	}
-	store->taken_more[entry->node][entry->lane] += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+	store->taken_more[entry->node][entry->lane] += pl_entry_kept_bytes(pl_header_kind(entry->header), entry->body_bytes);
 	store->has_taken_more = true;
 	sqlite3_bind_int(s, 1, entry->node);
 	sqlite3_bind_int(s, 2, entry->lane);

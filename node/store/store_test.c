@@ -361,11 +361,11 @@ Test(store, what_each_lane_takes_is_known_after_a_restart)
 	}
 	fixture_close(&f);
 	cr_assert_eq(fixture_open(&f), PL_OK);
-	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 2), 40 * (PL_ENTRY_HEADER_BYTES + 200));
-	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 1), 40 * (PL_ENTRY_HEADER_BYTES + 300));
-	cr_assert_eq(pl_store_lane_bytes(f.store, 5, 0), 0);
-	cr_assert_eq(pl_store_lane_bytes(f.store, 7, 2), 40 * PL_ENTRY_HEADER_BYTES);
-	cr_assert_eq(pl_store_lane_bytes(f.store, 6, 2), 0);
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 2), 40 * PL_INDICATORS_KEPT * (PL_ENTRY_HEADER_BYTES + 200));
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 1), 40 * (PL_ENTRY_HEADER_BYTES + 300));
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 0), 0);
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 7, 2), 40 * PL_INDICATORS_KEPT * PL_ENTRY_HEADER_BYTES);
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 6, 2), 0);
 }
 
 /* --- custody and forks --- */

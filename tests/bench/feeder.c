@@ -105,6 +105,7 @@ static void carry_out(void)
 			event->stored.gseq = fx.store.gseq;
 			event->stored.id = stored_ids[stored_count];
 			event->stored.bytes = PL_ENTRY_HEADER_BYTES + fx.store.body_bytes;
+			event->stored.kept_bytes = pl_entry_kept_bytes(pl_header_kind(fx.store.header), fx.store.body_bytes);
 			stored_count++;
 			break;
 		}

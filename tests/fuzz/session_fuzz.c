@@ -700,7 +700,7 @@ static void op_commit(void)
 			event.stored.seq = scene.durable[node][lane];
 			event.stored.gseq = pl_get64(last->header + 24);
 			event.stored.id = last->id;
-			event.stored.bytes = bytes;
+			event.stored.bytes = event.stored.kept_bytes = bytes; /* this scene has no shares */
 			PL_FUZZ_CHECK(step(&event) == PL_OK);
 		}
 	}
