@@ -75,7 +75,6 @@ void pl_waker_wake(struct pl_waker *waker)
 void pl_waker_close(struct pl_waker *waker)
 {
 	assert(pl_thread_is(waker->loop_thread));
-	(void)uv_poll_stop(&waker->poll);
-	close(waker->fd);
 	uv_close((uv_handle_t *)&waker->poll, on_closed);
+	close(waker->fd);
 }

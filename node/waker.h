@@ -2,7 +2,7 @@
  *
  * Why not uv_async_t: in libuv 1.44 its sender marks the handle, wakes the loop and marks the handle again, and the loop spins until it sees the
  * second mark. A sender that is put aside in between, and waking the loop is just what puts a thread of low priority aside, holds up the loop
- * until it has its turn again. Here nobody waits for anybody. Linux: eventfd(2).
+ * until it has its turn again. Here the loop never waits for who wakes it. Linux: eventfd(2).
  */
 #ifndef PL_NODE_WAKER_H
 #define PL_NODE_WAKER_H

@@ -89,3 +89,21 @@ Test(waker, does_not_run_after_it_is_closed)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert_eq(runs, 0u);
 }
+
+static void wake_once_more(void *ctx)
+{
+	(void)ctx;
+	if (runs++ == 0)
+		pl_waker_wake(waker);
+}
+
+Test(waker, a_wake_from_within_woken_is_not_lost)
+{
+	cr_assert_eq(pl_waker_new(&loop, wake_once_more, NULL, &waker), PL_OK);
+	pl_waker_wake(waker);
+	uv_run(&loop, UV_RUN_ONCE);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	cr_assert_eq(runs, 2u);
+	pl_waker_close(waker);
+}

@@ -10,8 +10,7 @@
 void pl_check_release(struct pl_engine *e, struct session *s)
 {
 	if (s->check != PL_NONE16) {
-		e->checks[s->check].session = PL_NONE16;
-		e->checks[s->check].token = 0; /* an answer that still comes has no use */
+		e->checks[s->check].session = PL_NONE16; /* an answer that still comes has no use */
 	}
 	s->check = PL_NONE16;
 	s->in_checked = 0;

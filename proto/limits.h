@@ -1,4 +1,5 @@
-/* Every limit of the protocol, each with its reason. Nothing else in proto/ or node/ may invent one.
+/* The limits of the protocol, each with its reason or the place in PROTOCOL.md that has it. What only one module of proto/ or node/ needs to
+ * bound stands there, beside what it bounds.
  *
  * Units stand last in the name. A limit that peers must agree on is part of the protocol (PROTOCOL.md, "Limits"); the others are this
  * implementation's own and are marked (local).

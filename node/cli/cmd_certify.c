@@ -445,7 +445,7 @@ const struct pl_option pl_certify_options[] = {
 	{ .name = "days", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = DAYS_MAX,
 	  .help = "how long the certificates are valid; 365 if not given" },
 	{ .name = "generation", .value = PL_VALUE_NUMBER, .value_name = "N", .min = 1, .max = UINT32_MAX,
-	  .help = "of the nodes' feeds: one more after each restore; 1 if not given" },
+	  .help = "of the nodes' feeds, for a certificate in a later charter; 1 if not given" },
 	{ .name = "out", .letter = 'o', .value = PL_VALUE_FILE, .value_name = "FILE", .help = "where the sheet, or the certificate, goes" },
 	{ .name = "add-signature", .value = PL_VALUE_FILE, .value_name = "FILE",
 	  .help = "sign this sheet with --root, or this certificate with --node-role, as it stands, and nothing else" },

@@ -371,10 +371,11 @@ enum pl_err pl_receipts_load(struct pl_hotline *hotline, sqlite3 *db)
 	enum pl_err err = PL_OK;
 	while (pl_db_step(statement, &err) == 1) {
 		int author = sqlite3_column_int(statement, 0);
-		struct pl_owed *owed = author < hotline->charter->nodes_count ? calloc(1, sizeof(*owed)) : NULL;
+		bool is_author = author >= 0 && author < hotline->charter->nodes_count;
+		struct pl_owed *owed = is_author ? calloc(1, sizeof(*owed)) : NULL;
 		if (!owed) {
 			pl_db_reset(statement);
-			return PL_ERR_CORRUPT;
+			return is_author ? PL_ERR_MEMORY : PL_ERR_CORRUPT;
 		}
 		owed->hotline = hotline;
 		owed->author = (uint16_t)author;

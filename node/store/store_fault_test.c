@@ -556,3 +556,31 @@ Test(store_fault, a_load_that_lacks_memory_is_told_from_one_that_finds_nothing)
 	cr_assert_eq(f.failed, 0);
 	cr_assert_eq(f.damaged, 0);
 }
+
+Test(store_fault, what_is_appended_between_a_failure_and_its_report_is_void_too)
+{
+	static struct fixture g;
+	struct pl_store_stats stats;
+	const struct disk_plan fine = { .fault = DISK_FINE }, full = { .fault = DISK_ENOSPC, .at = 1, .for_good = true };
+
+	fixture_init(&g, "/tmp");
+	disk_start(g.dir, &fine);
+	fixture_start(&g);
+	cr_assert_eq(fixture_append(&g, 0, 1, 1, 20, false), PL_OK);
+	fixture_await(&g, &g.stored, 1);
+	disk_start(g.dir, &full);
+	cr_assert_eq(fixture_append(&g, 0, 1, 2, 20, false), PL_OK);
+	do
+		pl_store_stats(g.store, &stats);
+	while (stats.writable);
+	cr_assert_eq(fixture_append(&g, 0, 1, 3, 20, true), PL_OK);
+	fixture_await(&g, &g.failed, 1);
+	cr_assert_eq(fixture_append(&g, 0, 1, 2, 20, false), PL_ERR_STATE);
+	disk_stop();
+	fixture_await(&g, &g.ready, 1);
+	cr_assert_eq(fixture_append(&g, 0, 1, 2, 20, false), PL_OK);
+	fixture_await(&g, &g.stored, 2);
+	fixture_close(&g);
+	cr_assert_eq(g.stored, 2u);
+	fixture_dispose(&g);
+}

@@ -279,7 +279,7 @@ static void finish_job(struct pl_store *store, struct pl_job *job, enum pl_err e
 
 static enum pl_err run_load(struct pl_store *store, struct pl_load *load, bool may_read)
 {
-	enum pl_err err = may_read ? pl_sql_load(store, load) : PL_OK;
+	enum pl_err err = may_read ? pl_sql_load(store, load) : PL_ERR_MEMORY;
 
 	if (err)
 		load->count = 0;
