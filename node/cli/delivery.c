@@ -89,6 +89,7 @@ enum pl_exit pl_delivery_attach(struct pl_delivery *delivery, const char *name, 
 	struct pl_answer answer;
 	char *path = pl_path("/v1/attachments?name=%s&type=%s", name, media_type);
 	enum pl_exit exit;
+	tell_on_interrupt(delivery->cli, "the message was not sent", "its attachments were still being handed over");
 	pl_progress_begin(&progress, delivery->cli, pl_format("handing over %s", pl_visible_text(name, strlen(name))), true, count);
 	while ((exit = pl_try_bytes(delivery->cli, path, "application/octet-stream", bytes, count, &progress, left_ms(delivery), &answer)) ==
 	               PL_EXIT_OK &&

@@ -408,7 +408,7 @@ ok '^sent +FIN/0/' "${f[@]}" send --to SGP --precedence immediate --subject 'Goe
 
 # --- a daemon that does not answer, or goes: in the end it is known whether a message was sent ---
 # has_sent PID: it catches SIGINT, as it does from the moment when its message goes to parleyd
-has_sent() { grep -q '^SigCgt:.*[2367abef]$' "/proc/$1/status"; }
+has_sent() { [ "$(cat "/proc/$1/comm")" = "$(basename "$parley")" ] && grep -q '^SigCgt:.*[2367abef]$' "/proc/$1/status"; }
 once() { run "${f[@]}" inbox --box out && [ "$(grep -c " $1 " out)" -eq 1 ] || fail "\"$1\" was not sent once"; }
 code=0
 "$parley" "${f[@]}" send --to SGP --subject 'To nowhere' two >/dev/full 2>err || code=$?
@@ -426,6 +426,17 @@ ok "message $id$" "${f[@]}" send --to SGP --subject 'In doubt' --id "$id" two
 once 'In doubt'
 bad 5 'says something else was sent under this id' "${f[@]}" send --to SGP --subject 'Another' --id "$id" two
 bad 2 '32 hex digits' "${f[@]}" send --to SGP --subject S --id "${id:0:31}" two
+# interrupted while an attachment goes over: nothing is sent, and that is said
+kill -STOP "${pids[FIN]}"
+: >send.err
+env --default-signal=INT "$parley" "${f[@]}" send --to SGP --subject 'Interrupted' --attach large.bin --timeout 120 two >send.out 2>send.err &
+sender=$!
+until_true 'send hands an attachment over' grep -q 'still waiting for parleyd' send.err
+kill -INT $sender
+wait $sender || true
+cp send.out out; cp send.err err
+grep -q '^parley: interrupted: the message was not sent$' err || fail 'send that is interrupted does not say that nothing was sent'
+kill -CONT "${pids[FIN]}"
 # interrupted while nobody knows: the id is named, and what it is good for
 kill -STOP "${pids[FIN]}"
 for with in '' --json; do
