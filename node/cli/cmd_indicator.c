@@ -350,6 +350,29 @@ static void say_versions(struct pl_cli *cli, const char *meta_path)
 	pl_answer_dispose(&answer);
 }
 
+static const char *time_of(const json_t *object, const char *key)
+{
+	int64_t ms;
+	return pl_json_time(object, key, &ms) ? pl_time_full(ms) : "-";
+}
+
+static void print_meta(const json_t *meta)
+{
+	const char *name = pl_json_text(meta, "name"), *modified = pl_json_text(meta, "modified");
+	size_t i;
+	const json_t *provider, *providers = json_object_get(meta, "providers");
+	pl_out_field("id", "%s", pl_json_text(meta, "id"));
+	if (name[0] != '\0')
+		pl_out_field("name", "%s", name);
+	if (modified[0] != '\0')
+		pl_out_field("modified", "%s", modified);
+	pl_out_field("received", "%s", time_of(meta, "received"));
+	pl_out_field("object", "%s bytes, sha256 %s", pl_count_text(pl_json_number(meta, "bytes")), pl_json_text(meta, "sha256"));
+	json_array_foreach(providers, i, provider)
+		pl_out_field(i == 0 ? "shared by" : "", "%s at TLP:%s, in %s, received %s", pl_json_text(provider, "author"),
+		             pl_upper(pl_json_text(provider, "tlp")), pl_json_text(provider, "ref"), time_of(provider, "received"));
+}
+
 static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *id = pl_args_operand(args, 0), *author = pl_args_get(args, "author");
@@ -360,9 +383,16 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	char *meta_path = pl_format("%s%cmeta=true", path, author == NULL ? '?' : '&');
 	if (pl_args_has(args, "meta")) {
 		enum pl_exit exit = pl_call(cli, "GET", meta_path, NULL, &document);
-		if (exit == PL_EXIT_OK)
+		if (exit != PL_EXIT_OK)
+			return exit;
+		if (cli->json) {
 			pl_out_json(document);
-		return exit;
+			return PL_EXIT_OK;
+		}
+		print_meta(document);
+		json_decref(document);
+		say_versions(cli, meta_path);
+		return PL_EXIT_OK;
 	}
 	if (!isatty(STDOUT_FILENO)) { /* the object's own bytes, as its author shared them */
 		struct pl_sink *sink;

@@ -286,7 +286,9 @@ run "${s[@]}" indicator list --type malware --json
 malware=$("$pick" --each indicators id <out | wc -l)
 ok '^malware' "${s[@]}" indicator list --type malware --limit "$malware"
 [ ! -s err ] || fail 'a list of all there are says that there are more'
-ok '^\{"id":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487","type"' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta
+ok '^\{"id":"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487","type"' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta --json
+ok '^shared by +FIN at TLP:GREEN, in FIN/2/[0-9]+, received 20' "${c[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487 --meta
+grep -qE '^object +[0-9,]+ bytes, sha256 [0-9a-f]{64}$' out || fail 'show --meta does not tell the hash of the object'
 # byte for byte: this object stands on one line of the sample
 grep -o '^ *{"type": "marking-definition".*}' "$sample" | sed 's/^ *//' | tr -d '\n' >object
 run "${s[@]}" indicator show marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487
