@@ -116,6 +116,11 @@ uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t
 	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
 }
 
+bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags)
+{
+	return pl_engine_quota_is_half_left(core->engine, lane, flags);
+}
+
 enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uint8_t flags, const uint8_t *body, uint32_t body_bytes,
                            pl_submit_done done, void *ctx)
 {

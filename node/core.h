@@ -80,6 +80,8 @@ PL_MUST_CHECK enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uin
 bool pl_core_is_frozen(const struct pl_core *core);
 /* How long it would still be PL_ERR_QUOTA. */
 uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes);
+/* Whether at least the half of the quota is left: for what may wait, so that it leaves the rest to what may not. */
+bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags);
 
 /* Entries come to the application by pl_app_entry() (app.h), one at a time per lane, in order, at least once each: those after the applied
  * place at start, then new ones. It says so when its work on one is durable, and gets the next. In its write job it records the place with

@@ -205,3 +205,8 @@ bool pl_core_is_frozen(const struct pl_core *core)
 	}
 	return is_frozen;
 }
+
+bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags)
+{
+	return pl_engine_quota_is_half_left(core->engine, lane, flags);
+}

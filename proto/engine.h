@@ -128,6 +128,8 @@ PL_MUST_CHECK enum pl_err pl_engine_step(struct pl_engine *engine, struct pl_eve
 
 /* How long after the last step PL_EV_SUBMIT of such an entry would still be PL_ERR_QUOTA: 0 if it is within quota now. */
 uint64_t pl_engine_quota_wait_ms(const struct pl_engine *engine, uint8_t lane, uint8_t flags, uint32_t body_bytes);
+/* Whether at least the half of this node's own quota is left there, at the last step: for what is to leave the rest to others. */
+bool pl_engine_quota_is_half_left(const struct pl_engine *engine, uint8_t lane, uint8_t flags);
 
 enum pl_effect_type {
 	PL_FX_DIAL,   /* connect to this peer; answer PL_EV_LINK_UP or PL_EV_LINK_DOWN. Unanswered yet: begin anew, for one answer */

@@ -32,6 +32,17 @@ bool pl_quota_take_flash(struct pl_engine *e, uint16_t node)
 	return false;
 }
 
+bool pl_engine_quota_is_half_left(const struct pl_engine *e, uint8_t lane, uint8_t flags)
+{
+	const struct pl_quota *quota = &e->config.quota[lane];
+	struct pl_bucket bytes = e->lanes[pl_lane_index(e->self, lane)].quota, flash = e->flash_quota[e->self];
+	const uint64_t flash_burst = (uint64_t)e->config.flash_burst * 60;
+
+	return pl_bucket_wait_ms(&bytes, e->now_ms, quota->bytes_per_s, quota->bytes_burst, quota->bytes_burst / 2) == 0 &&
+	       ((flags & PL_FLAG_FLASH) == 0 ||
+	        pl_bucket_wait_ms(&flash, e->now_ms, e->config.flash_per_minute, flash_burst, flash_burst / 2) == 0);
+}
+
 uint64_t pl_engine_quota_wait_ms(const struct pl_engine *e, uint8_t lane, uint8_t flags, uint32_t body_bytes)
 {
 	struct pl_bucket bytes = e->lanes[pl_lane_index(e->self, lane)].quota, flash = e->flash_quota[e->self];

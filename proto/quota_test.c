@@ -35,6 +35,8 @@ Test(quota, an_author_over_its_flash_quota_is_told)
 	while (sent <= PL_FLASH_BURST && world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "f", 1) == PL_OK)
 		sent++;
 	cr_assert_eq(sent, PL_FLASH_BURST);
+	cr_assert_not(pl_engine_quota_is_half_left(world_engine(w, FIN), 0, PL_FLAG_FLASH));
+	cr_assert(pl_engine_quota_is_half_left(world_engine(w, FIN), 0, 0));
 	/* Asking again costs nothing, and not of the lane's bytes either: with the text of another precedence it goes. */
 	for (int i = 0; i < 200; i++)
 		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, big, sizeof big), PL_ERR_QUOTA);

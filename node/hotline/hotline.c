@@ -40,6 +40,7 @@ static void on_housekeeping(uv_timer_t *timer)
 static void key_learned(void *ctx, uint16_t node)
 {
 	pl_receipts_key_learned(ctx, node);
+	pl_hotline_resume(ctx); /* what had no key to go by */
 }
 
 static enum pl_err count_rows(sqlite3 *db, const char *sql, uint64_t *count)
@@ -99,7 +100,8 @@ enum pl_err pl_hotline_new(struct pl_core *core, struct pl_applier *applier, str
 	uv_timer_init(loop, &hotline->housekeeping);
 	uv_timer_init(loop, &hotline->owed_timer);
 	uv_timer_init(loop, &hotline->pump_timer);
-	hotline->housekeeping.data = hotline->owed_timer.data = hotline->pump_timer.data = hotline;
+	uv_timer_init(loop, &hotline->resume_timer);
+	hotline->housekeeping.data = hotline->owed_timer.data = hotline->pump_timer.data = hotline->resume_timer.data = hotline;
 	pl_epoch_listen(epoch, key_learned, hotline);
 	*out = hotline;
 	return PL_OK;
@@ -118,6 +120,7 @@ void pl_hotline_stop(struct pl_hotline *hotline)
 	hotline->stopped = true;
 	uv_close((uv_handle_t *)&hotline->housekeeping, NULL);
 	uv_close((uv_handle_t *)&hotline->pump_timer, NULL);
+	uv_close((uv_handle_t *)&hotline->resume_timer, NULL);
 	pl_sendings_stop(hotline);
 	pl_receipts_stop(hotline);
 }

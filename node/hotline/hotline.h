@@ -4,13 +4,14 @@
  * always what entries say, and a crash between the two is mended by looking at the entry again.
  *
  *   hotline_draft.c     what an operator wants to send is checked: against the rules, the charter and the store
- *   hotline_send.c      it is sealed, submitted and kept, envelope by envelope; hotline_resume.c: goes on with it after a crash
+ *   hotline_send.c      it is sealed, submitted and kept, envelope by envelope; hotline_resume.c: goes on with it after a crash,
+ *                       and sends it again to nodes that could not open it
  *   hotline_receive.c   a message's entry is opened and kept, whoever wrote it
  *   hotline_receipts.c  receipts that this node owes; hotline_receipts_in.c: those that come
  *   hotline_upload.c    attachments on their way out: staged; hotline_pump.c: then cut into sealed chunks
  *   hotline_chunks.c    attachments that are coming: which chunks are here
  *   hotline_content.c   what attachments hold, once all of it is here: checked, then given out
- *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c: the tables
+ *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c, schema_again.c: the tables
  *   api_messages*.c     the routes
  */
 #ifndef PL_NODE_HOTLINE_H

@@ -2,6 +2,7 @@
 #include <sodium.h>
 
 #include "node/hotline/hotline_fixture.h"
+#include "node/hotline/hotline_impl.h"
 
 Test(hotline_faults, an_entry_that_was_stored_but_not_looked_at_is_taken_up_after_a_restart)
 {
@@ -231,8 +232,14 @@ Test(hotline_faults, what_a_node_could_not_open_is_sent_to_it_again_once)
 	fix_expect(receipts, "recipients.0.state", "failed");
 	fix_expect(receipts, "recipients.0.receipts.0.reason", "a bit fell over");
 	json_decref(receipts);
+	fix_advance(fix, PL_AGAIN_DELAY_MS);
+	pl_hotline_resume(fix_app(fix, FIN)->hotline); /* as its timer does */
+	fix_settle(fix);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_copy"), 1);
 	fix_forge_sealed(fix, SGP, 1, PL_KIND_RECEIPTS, 0, (uint16_t[]){ FIN }, 1, plain, plain_bytes);
+	fix_settle(fix);
+	fix_advance(fix, PL_AGAIN_DELAY_MS);
+	pl_hotline_resume(fix_app(fix, FIN)->hotline);
 	fix_settle(fix);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_copy"), 1, "nobody makes a node send for ever");
 	fix_pass(fix, FIN, 1, SGP, true);

@@ -12,6 +12,8 @@
 #define PL_UPLOAD_BATCH 8 /* chunks in one job of the store: 384 KiB, a few milliseconds */
 #define PL_PIECE_DISK_BYTES (PL_CHUNK_BYTES + 1024u) /* of the disk: a chunk and its row */
 #define PL_UPLOAD_KEPT_MS 3600000ULL
+#define PL_AGAIN_DELAY_MS 5000 /* a message that a node could not open waits so long for other nodes that cannot either */
+#define PL_AGAIN_AGE_MS_MAX PL_EPOCH_KEY_KEEP_MS /* what is older is not sent again */
 
 enum pl_box { PL_BOX_IN = 1, PL_BOX_OUT = 2 };
 enum pl_attachment_state { PL_CHUNKS_MISSING = 0, PL_CHUNKS_UNCHECKED = 1, PL_CHUNKS_GOOD = 2, PL_CHUNKS_DAMAGED = 3 };
@@ -31,7 +33,9 @@ struct pl_hotline {
 	struct pl_hotline_counts counts;
 	uv_timer_t housekeeping;
 	struct pl_sending *sendings; /* hotline_send.c */
-	bool resuming;
+	bool resuming, resume_wanted; /* hotline_resume.c */
+	uv_timer_t resume_timer;
+	uint64_t again_spent_ms[PL_MEMBERS_MAX]; /* until then, for a member, what is sent again has spent its budget */
 	struct pl_owed *owed;        /* hotline_receipts.c: authors to whom receipts are due */
 	uv_timer_t owed_timer;
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
@@ -123,8 +127,9 @@ void pl_sending_kept(struct pl_sending *sending, bool dropped);
 /* Whom a message is to be sealed to besides this node: the addressees' nodes, and the other nodes of the own member. Returns how many. */
 size_t pl_hotline_audience(const struct pl_hotline *hotline, const struct pl_message *message, uint16_t nodes[PL_NODES_MAX]);
 void pl_sendings_stop(struct pl_hotline *hotline);
-/* Goes on with messages whose envelopes were not all sent before the daemon ended. */
+/* Goes on with messages that are still to go to some nodes, now or as soon as nothing else is being sent. */
 void pl_hotline_resume(struct pl_hotline *hotline);
+void pl_hotline_resume_later(struct pl_hotline *hotline); /* after PL_AGAIN_DELAY_MS */
 
 /* What an operator wants to send; borrowed until pl_hotline_send() returns. */
 struct pl_draft {
@@ -169,6 +174,7 @@ struct pl_sending {
 	struct pl_message_key reply_to_key;
 	uint8_t lane, flags;
 	bool has_id;                 /* chosen by the client, who may be saying it again */
+	bool is_resumed, is_again;   /* hotline_resume.c has begun it; to nodes in hotline_again */
 	bool is_repeat;              /* it was said before: sent tells of that time */
 	struct pl_sending *waits_for; /* another call that says the same at this moment */
 

@@ -113,7 +113,8 @@ static enum pl_err finish(const struct pump *pump, sqlite3 *db)
 	                                          " AND item = ?3");
 	sqlite3_stmt *drop = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE token = ?1 AND NOT EXISTS"
 	                                          " (SELECT 1 FROM hotline_attachment WHERE upload = ?1) AND NOT EXISTS"
-	                                          " (SELECT 1 FROM hotline_message WHERE n = ?2 AND unfinished > 0)");
+	                                          " (SELECT 1 FROM hotline_message WHERE n = ?2 AND unfinished > 0) AND NOT EXISTS"
+	                                          " (SELECT 1 FROM hotline_again WHERE message = ?2 AND due = 0)");
 	if (!done || !drop)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(done, 1, pump->message);

@@ -104,10 +104,12 @@ static uint8_t advance(uint8_t state, uint8_t type)
 static enum pl_err move_on(sqlite3 *db, uint64_t n, uint16_t node, uint8_t type, uint64_t received_ms, bool *is_recipient)
 {
 	sqlite3_stmt *look = pl_store_prepare(db, "SELECT state FROM hotline_recipient WHERE message = ?1 AND node = ?2");
+	sqlite3_stmt *has = pl_store_prepare(db, "DELETE FROM hotline_again WHERE node = ?1 AND message = ?2 AND precedence ="
+	                                         " (SELECT precedence FROM hotline_message WHERE n = ?2)");
 	sqlite3_stmt *move = pl_store_prepare(db, "UPDATE hotline_recipient SET state = ?3, decrypted_ms ="
 	                                          " CASE WHEN ?4 = 2 AND decrypted_ms = 0 THEN ?5 ELSE decrypted_ms END WHERE message = ?1"
 	                                          " AND node = ?2");
-	if (!look || !move)
+	if (!look || !has || !move)
 		return pl_store_sql_err(db);
 	pl_db_bind_u64(look, 1, n);
 	sqlite3_bind_int(look, 2, node);
@@ -122,18 +124,29 @@ static enum pl_err move_on(sqlite3 *db, uint64_t n, uint16_t node, uint8_t type,
 	sqlite3_bind_int(move, 3, state);
 	sqlite3_bind_int(move, 4, type);
 	pl_db_bind_u64(move, 5, received_ms);
-	return pl_db_run(move);
+	err = pl_db_run(move);
+	if (err != PL_OK || state == PL_RECEIPT_FAILED)
+		return err;
+	sqlite3_bind_int(has, 1, node);
+	pl_db_bind_u64(has, 2, n);
+	return pl_db_run(has);
 }
 
 /* CRYPTO.md: what cannot be opened is sent again, under the same message id with a new content key. Once: a second failure of the same node
- * is no news. Attachments would have to be sealed anew as well; a message that has some is left to its sender. */
-static enum pl_err send_again(sqlite3 *db, uint64_t n, bool *does)
+ * is no news. Attachments would have to be sealed anew as well; a message that has some is left to its sender, and so is an old one. */
+static enum pl_err send_again(const struct arrival *arrival, sqlite3 *db, uint64_t n, bool *does)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = 2 WHERE n = ?1 AND attachments = 0"
-	                                               " AND unfinished = 0");
+	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT OR IGNORE INTO hotline_again (node, precedence, message, due)"
+	                                               " SELECT node, precedence, n, ?3 FROM"
+	                                               " (SELECT precedence, n FROM hotline_message WHERE n = ?1 AND attachments = 0 AND sent > ?4)"
+	                                               " JOIN hotline_recipient ON message = n WHERE node = ?2 AND state = 5");
 	if (!statement)
 		return pl_store_sql_err(db);
+	const uint64_t received_ms = arrival->received_ms;
 	pl_db_bind_u64(statement, 1, n);
+	sqlite3_bind_int(statement, 2, arrival->apply.node);
+	pl_db_bind_u64(statement, 3, received_ms + PL_AGAIN_DELAY_MS);
+	pl_db_bind_u64(statement, 4, received_ms > PL_AGAIN_AGE_MS_MAX ? received_ms - PL_AGAIN_AGE_MS_MAX : 0);
 	enum pl_err err = pl_db_run(statement);
 	*does |= err == PL_OK && sqlite3_changes(db) > 0;
 	return err;
@@ -179,7 +192,7 @@ static enum pl_err take_receipt(struct arrival *arrival, sqlite3 *db, size_t i)
 		if (err != PL_OK || !is_recipient)
 			return err;
 		if (receipt->type == PL_RECEIPT_FAILED && subject.ref.node == hotline->self)
-			err = send_again(db, subject.n, &arrival->sends_again);
+			err = send_again(arrival, db, subject.n, &arrival->sends_again);
 		if (err != PL_OK)
 			return err;
 		arrival->found[i].is_news = true;
@@ -268,7 +281,7 @@ static void arrival_done(struct pl_apply *apply)
 		pl_http_publish(pl_core_http(hotline->core), "receipt", event);
 	}
 	if (arrival->sends_again)
-		pl_hotline_resume(hotline);
+		pl_hotline_resume_later(hotline);
 	arrival_free(apply);
 }
 

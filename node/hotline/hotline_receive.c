@@ -113,14 +113,35 @@ static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 	return PL_OK;
 }
 
+/* A further entry of an own message: whom it still has to go to. */
+static enum pl_err note_sent(const struct pl_keep *keep, sqlite3 *db)
+{
+	const struct pl_sending *sending = keep->sending; /* NULL: who got this entry is not known any more */
+	sqlite3_stmt *finish = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = ?2 WHERE n = ?1 AND unfinished <> ?2");
+	sqlite3_stmt *drop = pl_store_prepare(db, "DELETE FROM hotline_again WHERE node = ?1 AND precedence = ?2 AND message = ?3");
+	if (!finish || !drop)
+		return pl_store_sql_err(db);
+	enum pl_err err = PL_OK;
+	for (uint16_t i = 0; err == PL_OK && sending && i < sending->seal.nodes_count; i++) {
+		sqlite3_bind_int(drop, 1, sending->seal.nodes[i]);
+		sqlite3_bind_int(drop, 2, keep->message.precedence);
+		pl_db_bind_u64(drop, 3, keep->n);
+		err = pl_db_run(drop);
+	}
+	if (err != PL_OK || (sending && sending->is_again))
+		return err;
+	pl_db_bind_u64(finish, 1, keep->n);
+	sqlite3_bind_int(finish, 2, keep->more ? 1 : 0);
+	return pl_db_run(finish);
+}
+
 /* A further entry with a message that is here: to more recipients, or sent again. */
 static enum pl_err insert_copy(struct pl_keep *keep, sqlite3 *db, unsigned *envelope)
 {
 	sqlite3_stmt *last = pl_store_prepare(db, "SELECT max(envelope) FROM hotline_copy WHERE message = ?1");
 	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT INTO hotline_copy (node, lane, seq, message, entry_id, envelope, cek)"
 	                                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
-	sqlite3_stmt *finish = pl_store_prepare(db, "UPDATE hotline_message SET unfinished = ?2 WHERE n = ?1 AND unfinished <> ?2");
-	if (!last || !insert || !finish)
+	if (!last || !insert)
 		return pl_store_sql_err(db);
 	enum pl_err err = PL_OK;
 	pl_db_bind_u64(last, 1, keep->n);
@@ -146,12 +167,7 @@ static enum pl_err insert_copy(struct pl_keep *keep, sqlite3 *db, unsigned *enve
 	pl_db_bind_blob(insert, 7, cek, PL_CEK_BYTES + PL_COLUMN_OVERHEAD);
 	err = pl_db_run(insert);
 	free(cek);
-	if (err == PL_OK && keep->apply.node == keep->hotline->self) {
-		pl_db_bind_u64(finish, 1, keep->n);
-		sqlite3_bind_int(finish, 2, keep->more ? 1 : 0);
-		err = pl_db_run(finish);
-	}
-	return err;
+	return err == PL_OK && keep->apply.node == keep->hotline->self ? note_sent(keep, db) : err;
 }
 
 enum pl_err pl_message_is_same(const struct pl_message *first, const struct pl_message *again, bool *is)

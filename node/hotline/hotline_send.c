@@ -10,6 +10,7 @@
 
 void pl_sending_free(struct pl_sending *sending)
 {
+	struct pl_hotline *hotline = sending->hotline;
 	struct pl_sending **link = &sending->hotline->sendings;
 	while (*link && *link != sending)
 		link = &(*link)->next;
@@ -31,6 +32,8 @@ void pl_sending_free(struct pl_sending *sending)
 	free(sending->reply_to);
 	sodium_memzero(sending->cek, sizeof(sending->cek));
 	free(sending);
+	if (hotline->resume_wanted && !hotline->sendings)
+		pl_hotline_resume(hotline);
 }
 
 static enum pl_err release_work(struct pl_job *job, sqlite3 *db)
@@ -127,6 +130,8 @@ static void stumble(struct pl_sending *sending, enum pl_err err)
 	}
 	PL_LOG(PL_LOG_WARNING, "hotline", "a message has not gone to all its recipients yet", PL_F_U64("envelopes", sending->envelope),
 	       PL_F_STR("error", pl_api_reason(err)));
+	if (sending->is_resumed)
+		sending->hotline->resume_wanted = false; /* at once it would stumble again */
 	pl_sending_tell(sending);
 	pl_sending_free(sending);
 }

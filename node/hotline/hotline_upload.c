@@ -236,7 +236,8 @@ static enum pl_err clean_work(struct pl_job *job, sqlite3 *db)
 	sqlite3_stmt *uploads = pl_store_prepare(db, "DELETE FROM hotline_upload WHERE created < ?1 AND token NOT IN"
 	                                             " (SELECT upload FROM hotline_attachment WHERE upload IS NOT NULL) AND"
 	                                             " (message_id IS NULL OR NOT EXISTS"
-	                                             " (SELECT 1 FROM hotline_message WHERE id = message_id AND unfinished > 0))");
+	                                             " (SELECT 1 FROM hotline_message WHERE id = message_id AND (unfinished > 0 OR EXISTS"
+	                                             " (SELECT 1 FROM hotline_again WHERE message = n AND due = 0))))");
 	sqlite3_stmt *chunks = pl_store_prepare(db, "DELETE FROM hotline_upload_chunk WHERE rowid IN (SELECT rowid FROM hotline_upload_chunk"
 	                                            " WHERE token NOT IN (SELECT token FROM hotline_upload) LIMIT ?1)");
 	if (!uploads || !chunks)

@@ -35,7 +35,7 @@ const char pl_schema_hotline[] =
 	" attachments INTEGER NOT NULL,"
 	" unread INTEGER NOT NULL,"
 	" accepted INTEGER NOT NULL,"
-	" unfinished INTEGER NOT NULL," /* of own ones: 1 envelopes are still to be sent, 2 some node could not open it and gets it again */
+	" unfinished INTEGER NOT NULL," /* of own ones: 1 envelopes are still to be sent; see schema_again.c */
 	" head BLOB NOT NULL,"          /* sealed: the message without its text */
 	" text BLOB NOT NULL,"          /* sealed */
 	" cek BLOB NOT NULL,"           /* sealed: opens the first entry */

@@ -308,6 +308,34 @@ Test(store_file, what_lanes_count_is_brought_forward)
 	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
 }
 
+/* Messages that some node could not open, of a store in which it was not told which. */
+Test(store_file, messages_to_be_sent_again_are_brought_forward)
+{
+	static const char rows[] =
+		"INSERT INTO hotline_message VALUES (7, x'aa', 3, 0, 1, x'01', 2, 4, 5, 6, 0, 0, 0, 0, 2, x'11', x'22', x'33'),"
+		" (8, x'bb', 3, 1, 2, x'02', 2, 1, 5, 6, 0, 0, 0, 0, 1, x'11', x'22', x'33');"
+		"INSERT INTO hotline_recipient VALUES (7, 1, 5, 0), (7, 2, 2, 9), (7, 4, 5, 0), (8, 1, 5, 0), (8, 2, 0, 0);";
+	static const char expected[] = "SELECT count(*) FROM hotline_again WHERE message = 7 AND precedence = 4 AND due = 1 AND node IN (1, 4)";
+	sqlite3 *db;
+	sqlite3_stmt *s;
+
+	cr_assert_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	for (int i = 0; i < 9; i++)
+		cr_assert_eq(sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(pl_schema_migrate(db, 9), PL_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, expected, -1, &s, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(s), SQLITE_ROW);
+	cr_assert_eq(sqlite3_column_int(s, 0), 2);
+	sqlite3_finalize(s);
+	cr_assert_eq(sqlite3_exec(db, "DELETE FROM hotline_again", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 2);
+	cr_assert_eq(sqlite3_exec(db, "UPDATE hotline_message SET n = n WHERE (n = 7 AND unfinished = 0) OR (n = 8 AND unfinished = 1)", NULL, NULL,
+	                          NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_changes(db), 2);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
 Test(store_file, migrations_ascend)
 {
 	for (int i = 1; i < pl_migrations_count; i++)

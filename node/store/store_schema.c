@@ -14,6 +14,7 @@ const struct pl_migration pl_migrations[] = {
 	{7, "indicator owner", pl_schema_indicator_owner},
 	{8, "taken", pl_schema_taken},
 	{9, "kept", pl_schema_kept},
+	{10, "again", pl_schema_again},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
