@@ -37,7 +37,7 @@ static bool take_flag(struct pl_request *request, const char *name, bool *flag)
 	*flag = value != NULL && strcmp(value, "true") == 0;
 	if (value == NULL || *flag || strcmp(value, "false") == 0)
 		return true;
-	pl_reply_error(request, 400, "bad_request", NULL, "%s is true or false", name);
+	pl_reply_error(request, 400, "bad_request", NULL, "%s is true or false, not \"%.60s\"", name, value);
 	return false;
 }
 

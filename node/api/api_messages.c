@@ -322,19 +322,19 @@ static void on_list(struct pl_request *request, void *ctx)
 	int box_number = !box || strcmp(box, "all") == 0 ? 0 : strcmp(box, "in") == 0 ? PL_BOX_IN : strcmp(box, "out") == 0 ? PL_BOX_OUT : -1;
 	int precedence_number = precedence ? pl_precedence_parse(precedence) : -1;
 	if (box_number < 0) {
-		pl_reply_error(request, 400, "bad_request", NULL, "box is in, out or all");
+		pl_reply_error(request, 400, "bad_request", NULL, "box is in, out or all, not \"%.60s\"", box);
 		return;
 	}
 	if (unread && strcmp(unread, "true") != 0 && strcmp(unread, "false") != 0) {
-		pl_reply_error(request, 400, "bad_request", NULL, "unread is true or false");
+		pl_reply_error(request, 400, "bad_request", NULL, "unread is true or false, not \"%.60s\"", unread);
 		return;
 	}
 	if (accepted && strcmp(accepted, "false") != 0) {
-		pl_reply_error(request, 400, "bad_request", NULL, "accepted can only be false: what nobody has accepted here");
+		pl_reply_error(request, 400, "bad_request", NULL, "accepted can only be false, what nobody has accepted here, not \"%.60s\"", accepted);
 		return;
 	}
 	if (precedence && precedence_number < 0) {
-		pl_reply_error(request, 400, "bad_request", NULL, "precedence is routine, priority, immediate or flash");
+		pl_reply_error(request, 400, "bad_request", NULL, "precedence is routine, priority, immediate or flash, not \"%.60s\"", precedence);
 		return;
 	}
 	struct list_call *call = calloc(1, sizeof(*call));

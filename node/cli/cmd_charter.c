@@ -176,7 +176,7 @@ static enum pl_exit check_network(const struct pl_cli *cli, const char *expected
 	uint8_t id[PL_ID_BYTES];
 	size_t count;
 	if (sodium_hex2bin(id, sizeof id, expected, strlen(expected), " :", &count, NULL) != 0 || count != sizeof id)
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network is an id of 64 hexadecimal digits, in groups or not");
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network is an id of 64 hexadecimal digits, in groups or not; not \"%s\"", expected);
 	if (sodium_memcmp(id, charter->network_id, sizeof id) != 0)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "compare it over another channel with those who made the charter",
 		                "this is the charter of another network: %s", pl_hex_groups(charter->network_id, PL_ID_BYTES));

@@ -217,7 +217,7 @@ static enum pl_exit check_operator(const struct pl_cli *cli, const struct pl_arg
 {
 	const char *operator_name = pl_args_get(args, "operator");
 	if (operator_name != NULL && !pl_text_is_name(operator_name, strlen(operator_name)))
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "--operator is one line of 1 to %d bytes of UTF-8", PL_NAME_BYTES_MAX);
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--operator is one line of 1 to %d bytes of UTF-8, not \"%s\"", PL_NAME_BYTES_MAX, operator_name);
 	return PL_EXIT_OK;
 }
 

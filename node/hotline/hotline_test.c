@@ -313,10 +313,13 @@ Test(hotline, the_inbox_is_paged_and_filtered)
 	page = get(fix, CHE, 200, "/v1/messages", "", "?box=out");
 	cr_assert_eq(json_array_size(json_object_get(page, "messages")), 0);
 	json_decref(page);
-	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?box=sent"));
-	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?unread=1"));
-	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?precedence=hasty"));
-	json_decref(get(fix, CHE, 400, "/v1/messages", "", "?limit=0"));
+	static const char *const wrong[][2] = { { "?box=sent", "\"sent\"" }, { "?unread=1", "\"1\"" }, { "?precedence=hasty", "\"hasty\"" },
+		                                { "?accepted=true", "\"true\"" }, { "?limit=0", "\"0\"" }, { "?limit=many", "\"many\"" } };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		page = get(fix, CHE, 400, "/v1/messages", "", wrong[i][0]);
+		cr_expect_not_null(strstr(fix_string(page, "error.message"), wrong[i][1]), "%s: what cannot be is named", wrong[i][0]);
+		json_decref(page);
+	}
 	json_decref(get(fix, CHE, 400, "/v1/messages/", "nonsense", ""));
 	json_decref(get(fix, CHE, 404, "/v1/messages/", "abcdef01", ""));
 	json_decref(get(fix, CHE, 404, "/v1/messages/", "FIN%2F0%2F1", "")); /* a key, not a message */

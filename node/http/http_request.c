@@ -237,7 +237,8 @@ bool pl_request_query_u64(struct pl_request *request, const char *name, uint64_t
 	errno = 0;
 	uint64_t number = strtoull(text, NULL, 10);
 	if (digits == 0 || text[digits] != '\0' || errno != 0 || number < min || number > max) {
-		pl_reply_error(request, 400, "bad_parameter", NULL, "%s is a whole number from %" PRIu64 " to %" PRIu64, name, min, max);
+		pl_reply_error(request, 400, "bad_parameter", NULL, "%s is a whole number from %" PRIu64 " to %" PRIu64 ", not \"%.60s\"", name, min,
+		               max, text);
 		return false;
 	}
 	*value = number;

@@ -244,7 +244,7 @@ id=$(sed 's/.*"network_id":"\([0-9a-f]*\)".*/\1/' out)
 ok 'holds' charter verify net.plc --network "$id"
 ok 'holds' charter verify net.plc --network "$(echo "$id" | sed 's/..../& /g')"
 bad 7 'another network' charter verify net.plc --network "${id%?}$(printf %x $((0x${id: -1} ^ 1)))"
-bad 2 '64 hexadecimal digits' charter verify net.plc --network 1234
+bad 2 '64 hexadecimal digits, in groups or not; not "1234"' charter verify net.plc --network 1234
 bad 2 'a time like' charter verify net.plc --at tomorrow
 ok '^ends +20.*, in 36[0-9] days: ' charter verify net.plc
 ok '"valid_until":"20' charter verify net.plc --json
@@ -298,7 +298,7 @@ input=pass2 bad 6 'stdin: not a proof' verify -
 input=large bad 6 '^parley: stdin: has more than' verify -
 bad 6 'more than' verify large
 bad 2 'give one' verify net.plc --network "$id" --charter net.plc
-bad 2 '64 hexadecimal digits' verify net.plc --network zz
+bad 2 '64 hexadecimal digits, in groups or not; not "zz"' verify net.plc --network zz
 
 # --- no daemon ---
 for command in status peers feed inbox 'read FIN/0/1' 'accept FIN/0/1' 'receipts FIN/0/1' 'watch' 'indicator list' 'export FIN/0/1 -o x.proof' \
