@@ -100,6 +100,8 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	}
 	e->counters.entries_accepted += entries;
 	e->counters.catchup_batched += entries - 1;
+	for (uint32_t again = s->in_at; again < at && pl_in_queue_peek(s, again, &wire, &flags, &cost); again += cost)
+		pl_lane_claims(e, s, wire.node, &wire.header);
 	if (same.node != PL_NODE_NONE)
 		pl_suspect(e, s, same.node, same.entry_header, other_lane, other_seq);
 	if (first.node == e->self)

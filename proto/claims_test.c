@@ -51,6 +51,40 @@ Test(claims, a_head_that_goes_back_is_pointed_out_and_changes_nothing)
 	world_free(w);
 }
 
+/* Of a run only the last signature is looked at, but every claim. */
+Test(claims, what_the_entries_of_a_run_claim_is_pointed_out_too)
+{
+	enum { ENTRIES = 4 };
+	static const uint64_t heads[ENTRIES] = { 5, 4, 4, 3 };
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	struct pl_engine_counters counters;
+	struct pl_header h = { .lane = 2, .kind = PL_KIND_INDICATORS, .generation = 1 };
+	struct made run[ENTRIES];
+
+	for (size_t i = 0; i < ENTRIES; i++) {
+		h.seq = i + 1;
+		h.gseq = i + 100;
+		h.time_ms = world_wall(w) + (i == 2 ? PL_CLOCK_SKEW_FLAG_MS + 1000 : 0);
+		h.others[1].seq = heads[i];
+		h.others[1].id8[0] = 1;
+		run[i] = make_entry(w, EVE, h, "x", 1);
+		memcpy(h.prev, run[i].id, PL_ID_BYTES);
+	}
+	announce(eve, &run[ENTRIES - 1]);
+	check_asked(eve, &run[ENTRIES - 1], 1);
+	answer(eve, run, ENTRIES);
+	member_run_ms(eve, 100);
+	cr_assert_eq(world_durable(w, CHE, EVE, 2), ENTRIES);
+	pl_engine_counters(world_engine(w, CHE), &counters);
+	cr_assert_eq(counters.catchup_batched, ENTRIES - 1, "it was a run");
+	cr_assert_eq(counters.heads_back, 2);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_HEAD_BACK), 2);
+	cr_assert_eq(world_notes(w, CHE, PL_NOTE_CLOCK_SKEW), 1);
+	member_free(eve);
+	world_free(w);
+}
+
 /* FIN's lane 0 commits while its lane 1 has not, and never will. */
 static void lane_1_is_lost(struct world *w, uint16_t at)
 {

@@ -70,13 +70,20 @@ void pl_lane_remember(struct lane *lane, const struct candidate *c)
 	memcpy(lane->have_id, c->id, PL_ID_BYTES);
 }
 
-static void check_clock(struct pl_engine *e, const struct session *s, const struct candidate *c)
+void pl_lane_claims(struct pl_engine *e, const struct session *s, uint16_t node, const struct pl_header *header)
 {
-	const uint64_t t = c->header.time_ms;
+	struct lane *lane = &e->lanes[pl_lane_index(node, header->lane)];
 
-	/* Only what is fresh can be judged; an entry from catch-up is old by nature. */
-	if (t > e->wall_ms && t - e->wall_ms > PL_CLOCK_SKEW_FLAG_MS)
-		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s, c->node, c->header.lane, c->header.seq, "claims a time more than 5 minutes ahead");
+	/* PROTOCOL: "A lane's head never goes back from one entry to a later one of the same feed." */
+	if (header->others[0].seq < lane->heads[0] || header->others[1].seq < lane->heads[1]) {
+		e->counters.heads_back++;
+		pl_note_entry(e, PL_NOTE_HEAD_BACK, s, node, header->lane, header->seq, "names an older head of another lane than the entry before it");
+	}
+	for (int i = 0; i < 2; i++)
+		lane->heads[i] = header->others[i].seq;
+	/* Only what is fresh can be judged to be late; an entry from catch-up is old by nature. */
+	if (header->time_ms > e->wall_ms && header->time_ms - e->wall_ms > PL_CLOCK_SKEW_FLAG_MS)
+		pl_note_entry(e, PL_NOTE_CLOCK_SKEW, s, node, header->lane, header->seq, "claims a time more than 5 minutes ahead");
 }
 
 /* PROTOCOL: "A node that is sent an entry of its own feed that it does not hold, but has signed, was restored from a copy: it authors nothing
@@ -113,16 +120,9 @@ void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct c
 		pl_suspect(e, s, c->node, c->entry_header, other_lane, other_seq);
 	if (s && c->node == e->self)
 		pl_self_is_behind(e, s, c->header.lane, c->header.seq);
-	/* PROTOCOL: "A lane's head never goes back from one entry to a later one of the same feed." */
-	if (c->header.others[0].seq < lane->heads[0] || c->header.others[1].seq < lane->heads[1]) {
-		e->counters.heads_back++;
-		pl_note_entry(e, PL_NOTE_HEAD_BACK, s, c->node, c->header.lane, c->header.seq, "names an older head of another lane than the entry before it");
-	}
-	for (int i = 0; i < 2; i++)
-		lane->heads[i] = c->header.others[i].seq;
+	pl_lane_claims(e, s, c->node, &c->header);
 	pl_lane_remember(lane, c);
 	e->counters.entries_accepted++;
-	check_clock(e, s, c);
 	(void)pl_lane_store(e, c);
 }
 

@@ -107,6 +107,8 @@ void pl_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wi
 /* An entry for a place that is filled. */
 void pl_duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer, bool pushed);
 /* Authentic and next in its lane: it is ours now. s: from whom; NULL: authored here. */
+/* What an entry that is taken claims and nobody can check, its time and the heads of other lanes: it is noted where it cannot be so. */
+void pl_lane_claims(struct pl_engine *e, const struct session *s, uint16_t node, const struct pl_header *header);
 void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct candidate *c);
 /* The two halves of that: it is the lane's head, and it goes to the store. Returns the header, where the effect keeps it. */
 void pl_lane_remember(struct lane *lane, const struct candidate *c);

@@ -66,7 +66,7 @@ struct recent {
 struct lane {
 	uint64_t have_seq, have_gseq;       /* accepted */
 	uint64_t durable_seq, durable_gseq; /* committed */
-	uint64_t heads[2];                  /* seqs of the other lanes' heads in the last entry taken singly, in this run */
+	uint64_t heads[2];                  /* seqs of the other lanes' heads in the last entry, in this run */
 	uint8_t have_id[PL_ID_BYTES], durable_id[PL_ID_BYTES];
 	struct recent recent[PL_RECENT];    /* by seq % PL_RECENT */
 	struct pl_bucket quota;
