@@ -300,6 +300,7 @@ struct outcome {
 	unsigned told, good;
 	enum pl_err err;  /* of the last */
 	uint64_t seq;     /* of the last that is durable */
+	uint8_t lane;
 };
 
 static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *entry)
@@ -312,6 +313,7 @@ static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *e
 		return;
 	outcome->good++;
 	outcome->seq = entry->seq;
+	outcome->lane = entry->lane;
 }
 
 /* A message that nobody can open: what becomes of entries is the core's affair, what they say is not. */
@@ -349,6 +351,30 @@ Test(core, what_is_submitted_is_durable_then_reported_and_reaches_every_applicat
 	for (uint16_t at = 0; at < NODES; at++)
 		UNTIL(has_seen(at, FIN, 0, 1, before + 50) && has_seen(at, FIN, 1, 1, 50));
 	UNTIL(pl_engine_acked(pl_core_engine(daemons[FIN].core), CHE, FIN, 1) == 50);
+}
+
+/* Urgent entries overtake others on their way to the disk, and a place is a lane and a number. */
+Test(core, what_is_reported_durable_is_what_was_submitted_whatever_overtakes_it)
+{
+	struct outcome slow = { .told = 0 }, flash = { .told = 0 };
+
+	start_all();
+	while (slow.seq < durable(FIN, FIN, 0)) { /* the next of both lanes gets the same number */
+		const unsigned before = slow.told;
+		cr_assert_eq(submit(FIN, 1, 0, "up to there", &slow), PL_OK);
+		UNTIL(slow.told > before);
+	}
+	for (unsigned round = 0; round < 20; round++) {
+		const uint64_t next = slow.seq + 1;
+		const unsigned before = slow.told;
+		cr_assert_eq(submit(FIN, 1, 0, "slow", &slow), PL_OK);
+		cr_assert_eq(submit(FIN, 0, round < 5 ? PL_FLAG_FLASH : 0, "first", &flash), PL_OK);
+		UNTIL(slow.told > before && flash.told > round);
+		cr_assert_eq(slow.lane, 1);
+		cr_assert_eq(flash.lane, 0);
+		cr_assert_eq(slow.seq, next);
+		cr_assert_eq(flash.seq, next);
+	}
 }
 
 /* Nobody is left without an answer, and no answer is wrong. */
