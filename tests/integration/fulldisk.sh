@@ -130,7 +130,7 @@ check 'the indicators are there' [ "$(ask CHE indicator list && answer total)" -
 step '4. an attachment that would take what is left for messages'
 head -c 7000000 /dev/urandom >large
 bad 1 'what is left of the disk is for messages' "${f[@]}" send --to SGP --subject Large --attach large
-head -c 2000000 /dev/urandom >smaller
+head -c 1600000 /dev/urandom >smaller
 ok '' "${f[@]}" send --to SGP --subject Smaller --attach smaller
 check 'FIN sends on' send_one FIN SGP beside 4 flash
 until_true 'it is at SGP' all_there SGP beside
