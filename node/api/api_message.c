@@ -387,7 +387,7 @@ static json_t *recipients_json(const struct call *call, json_t **round_trip)
 		json_array_append_new(list, json_pack("{so ss ss so}", "node", pl_api_node(charter, state->node), "member",
 		                                      pl_api_member(charter, state->node), "state", pl_receipt_state_name(state->state), "receipts",
 		                                      lines_json(call, state->node)));
-		all &= state->decrypted_ms != 0;
+		all &= state->decrypted_ms != 0 || state->state == PL_RECIPIENT_NO_KEY;
 		if (state->decrypted_ms > last_ms)
 			last_ms = state->decrypted_ms;
 	}

@@ -40,6 +40,12 @@ bool pl_clocks_differ(const json_t *message)
 	return pl_json_time(message, "sent", &sent_ms) && pl_json_time(message, "received", &received_ms) && sent_ms - received_ms > CLOCKS_DIFFER_MS;
 }
 
+/* A recipient's state, as people read it. */
+static const char *state_text(const char *state)
+{
+	return strcmp(state, "no_key") == 0 ? "no key" : state;
+}
+
 /* --- inbox --- */
 
 static char *state_of(const json_t *message)
@@ -53,7 +59,7 @@ static char *state_of(const json_t *message)
 		return pl_format("%s%s", json_is_true(json_object_get(message, "unread")) ? "unread" :
 		                 json_is_true(json_object_get(message, "accepted")) ? "accepted" : "read", expired);
 	json_object_foreach(json_object_get(message, "receipts"), node, state)
-		line = pl_format("%s%s%s %s", line, line[0] == '\0' ? "" : ", ", node, json_is_string(state) ? json_string_value(state) : "?");
+		line = pl_format("%s%s%s %s", line, line[0] == '\0' ? "" : ", ", node, json_is_string(state) ? state_text(json_string_value(state)) : "?");
 	if (expired[0] != '\0')
 		line = pl_format("%s%s", line, line[0] == '\0' ? expired + 2 : expired);
 	return line;
@@ -312,9 +318,11 @@ void pl_print_receipts(const json_t *reply)
 		const json_t *receipts = json_object_get(recipient, "receipts");
 		if (json_array_size(receipts) == 0) {
 			pl_table_cell(table, PL_BOLD, "%s", pl_json_text(recipient, "node"));
-			pl_table_cell(table, PL_YELLOW, "none yet");
-			for (int k = 0; k < 3; k++)
+			const bool has_key = strcmp(pl_json_text(recipient, "state"), "no_key") != 0;
+			pl_table_cell(table, PL_YELLOW, "%s", has_key ? "none yet" : "no key");
+			for (int k = 0; k < 2; k++)
 				pl_table_cell(table, PL_PLAIN, "%s", "");
+			pl_table_cell(table, PL_PLAIN, "%s", has_key ? "" : "it was not sealed to this node: no key was known of it");
 		}
 		json_array_foreach(receipts, j, receipt) {
 			const char *type = pl_json_text(receipt, "type");

@@ -314,6 +314,9 @@ static enum pl_exit deliver(struct pl_cli *cli, const struct pl_args *args, cons
 		pl_out("%s\n", pl_json_text(sent, "ref"));
 	else if (!cli->json)
 		print_sent(args, sent);
+	if (json_array_size(json_object_get(sent, "no_key")) > 0)
+		pl_remark(cli, "not sealed to %s, which cannot read it: no key is known of it that is valid now",
+		          pl_json_join(json_object_get(sent, "no_key"), ", "));
 	if (fflush(stdout) == 0 && pl_args_has(args, "wait"))
 		exit = pl_delivery_wait(cli, args, sent, &receipts);
 	if (cli->json) {

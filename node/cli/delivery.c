@@ -112,14 +112,21 @@ enum pl_exit pl_delivery_attach(struct pl_delivery *delivery, const char *name, 
 static json_t *look_for_sent(struct pl_delivery *delivery, const char *id)
 {
 	struct pl_answer answer;
-	json_t *sent = NULL;
-	if (pl_try(delivery->cli, "GET", pl_path("/v1/messages/%s", id), NULL, NULL, LOOK_MS_MAX, &answer) != PL_EXIT_OK)
+	json_t *sent = NULL, *no_key = json_array(), *state;
+	const char *node;
+	if (pl_try(delivery->cli, "GET", pl_path("/v1/messages/%s", id), NULL, NULL, LOOK_MS_MAX, &answer) != PL_EXIT_OK) {
+		json_decref(no_key);
 		return NULL;
+	}
+	json_object_foreach(json_object_get(answer.document, "receipts"), node, state)
+		if (json_is_string(state) && strcmp(json_string_value(state), "no_key") == 0)
+			json_array_append_new(no_key, json_string(node));
 	if (answer.document != NULL && strcmp(pl_json_text(answer.document, "box"), "out") == 0)
-		sent = json_pack("{s:s, s:s, s:s, s:s, s:O?, s:b}", "id", id, "ref", pl_json_text(answer.document, "ref"), "entry_id",
+		sent = json_pack("{s:s, s:s, s:s, s:s, s:O?, s:O, s:b}", "id", id, "ref", pl_json_text(answer.document, "ref"), "entry_id",
 		                 pl_json_text(answer.document, "entry_id"), "time", pl_json_text(answer.document, "sent"), "to",
-		                 json_object_get(answer.document, "to"), "durable", 1);
+		                 json_object_get(answer.document, "to"), "no_key", no_key, "durable", 1);
 	pl_answer_dispose(&answer);
+	json_decref(no_key);
 	return sent;
 }
 

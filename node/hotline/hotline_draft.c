@@ -25,6 +25,22 @@ size_t pl_hotline_audience(const struct pl_hotline *hotline, const struct pl_mes
 
 /* --- what the draft names in the store --- */
 
+/* Of a message that was sent before. */
+static enum pl_err take_no_key(struct pl_sending *sending, sqlite3 *db, uint64_t n)
+{
+	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT node FROM hotline_recipient WHERE message = ?1 AND state = ?2 ORDER BY node");
+	enum pl_err err = PL_OK;
+	if (!statement)
+		return pl_store_sql_err(db);
+	pl_db_bind_u64(statement, 1, n);
+	sqlite3_bind_int(statement, 2, PL_RECIPIENT_NO_KEY);
+	sending->no_key_count = 0;
+	while (sending->no_key_count < PL_NODES_MAX && pl_db_step(statement, &err) == 1)
+		sending->no_key[sending->no_key_count++] = (uint16_t)sqlite3_column_int(statement, 0);
+	pl_db_reset(statement);
+	return err;
+}
+
 /* A message of this id is here: whether this call says the same again, of which attachments are compared by their number. */
 static enum pl_err take_repeat(struct pl_sending *sending, sqlite3 *db, uint64_t n)
 {
@@ -53,6 +69,8 @@ static enum pl_err take_repeat(struct pl_sending *sending, sqlite3 *db, uint64_t
 	pl_db_reset(statement);
 	sending->sent = sent;
 	sending->is_repeat = is;
+	if (err == PL_OK && is)
+		err = take_no_key(sending, db, n);
 	return err != PL_OK || is ? err : PL_ERR_EXISTS;
 }
 
@@ -205,6 +223,24 @@ static bool add_recipients(struct pl_sending *sending, const char *const *codes,
 	return true;
 }
 
+/* A node of a member that has others with a key: the message goes to those. Of the members addressed it is said which are left out. */
+static void keep_those_with_a_key(struct pl_sending *sending)
+{
+	const struct pl_message *message = &sending->message;
+	size_t kept = 0;
+	for (size_t i = 0; i < sending->nodes_count; i++) {
+		const uint16_t node = sending->nodes[i];
+		bool is_addressed = false;
+		for (uint16_t k = 0; k < message->recipients_count; k++)
+			is_addressed |= strcmp(message->recipients[k].code, pl_api_member(sending->hotline->charter, node)) == 0;
+		if (pl_epoch_current(sending->hotline->epoch, node, NULL))
+			sending->nodes[kept++] = node;
+		else if (is_addressed)
+			sending->no_key[sending->no_key_count++] = node;
+	}
+	sending->nodes_count = kept;
+}
+
 static bool check_recipients(struct pl_sending *sending, const struct pl_draft *draft)
 {
 	struct pl_hotline *hotline = sending->hotline;
@@ -234,6 +270,9 @@ static bool check_recipients(struct pl_sending *sending, const struct pl_draft *
 		pl_sending_refuse(sending, 422, "only_self", NULL, "the only recipient is this node's own member, which has no other node");
 		return false;
 	}
+	keep_those_with_a_key(sending);
+	if (!others && sending->nodes_count == 0) /* nobody but this node could ever read it */
+		list_add(missing, sizeof(missing), pl_api_member(charter, hotline->self));
 	if (missing[0]) {
 		pl_sending_refuse(sending, 409, "no_epoch_key",
 		                  "Each node publishes a key every day; parley peers shows up to when the last one known"
@@ -245,12 +284,6 @@ static bool check_recipients(struct pl_sending *sending, const struct pl_draft *
 		pl_sending_refuse(sending, 503, "not_ready", "Try again in a moment.", "this node has no encryption key of its own yet");
 		return false;
 	}
-	/* A node of a member that has others with a key: the message goes to those. */
-	size_t kept = 0;
-	for (size_t i = 0; i < sending->nodes_count; i++)
-		if (pl_epoch_current(hotline->epoch, sending->nodes[i], NULL))
-			sending->nodes[kept++] = sending->nodes[i];
-	sending->nodes_count = kept;
 	return true;
 }
 

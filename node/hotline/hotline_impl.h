@@ -152,6 +152,8 @@ struct pl_sent {
 	struct pl_ref ref;
 	uint64_t time_ms;
 	size_t bytes; /* of the entry's body */
+	const uint16_t *no_key; /* nodes of the members addressed that it was not sealed to: no key of theirs was known; borrowed for the call */
+	size_t no_key_count;
 };
 typedef void (*pl_send_done)(void *ctx, const struct pl_refusal *refusal, const struct pl_sent *sent); /* one of the two is NULL */
 /* done comes once, perhaps before this returns. */
@@ -180,6 +182,8 @@ struct pl_sending {
 
 	uint16_t nodes[PL_NODES_MAX];
 	size_t nodes_count, nodes_done;
+	uint16_t no_key[PL_NODES_MAX]; /* as pl_sent has it; stands before anything is submitted */
+	size_t no_key_count;
 	unsigned envelope; /* how many were kept */
 
 	struct pl_job job;
@@ -281,6 +285,9 @@ void pl_api_message_read(struct pl_request *request, void *hotline);
 void pl_api_message_accept(struct pl_request *request, void *hotline);
 void pl_api_message_receipts(struct pl_request *request, void *hotline);
 
+/* Beside enum pl_receipt_type and 0, in hotline_recipient: it was not sealed to this node, of which no key was known. On the node that has sent
+ * it, while it was being sent: an envelope does not say whom it is for. */
+#define PL_RECIPIENT_NO_KEY 6
 /* States of a message's recipients, for lists. */
 struct pl_recipient_state {
 	uint16_t node;
@@ -292,6 +299,6 @@ PL_MUST_CHECK enum pl_err pl_recipient_states(sqlite3 *db, const struct pl_hotli
 /* The list item. */
 json_t *pl_message_item(const struct pl_hotline *hotline, const struct pl_message_row *row, const struct pl_recipient_state *states,
                         size_t states_count);
-const char *pl_receipt_state_name(unsigned state); /* "sent" for 0, else as pl_receipt_name() */
+const char *pl_receipt_state_name(unsigned state); /* "sent" for 0, "no_key", else as pl_receipt_name() */
 
 #endif

@@ -19,6 +19,8 @@ void pl_receipt_row(const uint8_t entry_id[PL_ID_BYTES], uint16_t node, uint8_t 
 
 const char *pl_receipt_state_name(unsigned state)
 {
+	if (state == PL_RECIPIENT_NO_KEY)
+		return "no_key";
 	return state == 0 ? "sent" : pl_receipt_name(state);
 }
 

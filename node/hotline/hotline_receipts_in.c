@@ -95,6 +95,8 @@ static enum pl_err is_entry_of(sqlite3 *db, const struct subject *subject, const
 /* What a recipient's state becomes. A failure counts as long as nothing better is known: the message may be sent again. */
 static uint8_t advance(uint8_t state, uint8_t type)
 {
+	if (state == PL_RECIPIENT_NO_KEY) /* then it was sealed to it after all, in a further envelope */
+		return type;
 	if (type == PL_RECEIPT_FAILED)
 		return state < PL_RECEIPT_DECRYPTED ? PL_RECEIPT_FAILED : state;
 	return state == PL_RECEIPT_FAILED || type > state ? type : state;

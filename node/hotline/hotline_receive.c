@@ -89,12 +89,21 @@ static enum pl_err insert_message(struct pl_keep *keep, sqlite3 *db)
 	return err;
 }
 
+/* Of an own message that is being sent. What is sending was fixed before its entry was submitted, and stays until the keep is done. */
+static bool is_without_key(const struct pl_keep *keep, uint16_t node)
+{
+	for (size_t i = 0; keep->sending && i < keep->sending->no_key_count; i++)
+		if (keep->sending->no_key[i] == node)
+			return true;
+	return false;
+}
+
 /* The nodes that a message of this member goes to, to follow how far it has come at each. */
 static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 {
 	const struct pl_hotline *hotline = keep->hotline;
 	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO hotline_recipient (message, node, state, decrypted_ms) VALUES"
-	                                               " (?1, ?2, 0, 0)");
+	                                               " (?1, ?2, ?3, 0)");
 	if (!statement)
 		return pl_store_sql_err(db);
 	for (uint16_t i = 0; i < keep->message.recipients_count; i++) {
@@ -105,6 +114,7 @@ static enum pl_err insert_recipients(const struct pl_keep *keep, sqlite3 *db)
 				continue;
 			pl_db_bind_u64(statement, 1, keep->n);
 			sqlite3_bind_int(statement, 2, node);
+			sqlite3_bind_int(statement, 3, is_without_key(keep, node) ? PL_RECIPIENT_NO_KEY : 0);
 			enum pl_err err = pl_db_run(statement);
 			if (err != PL_OK)
 				return err;

@@ -107,6 +107,8 @@ static void refuse_room(struct pl_sending *sending)
 
 void pl_sending_tell(struct pl_sending *sending)
 {
+	sending->sent.no_key = sending->no_key;
+	sending->sent.no_key_count = sending->no_key_count;
 	if (sending->done)
 		sending->done(sending->ctx, NULL, &sending->sent);
 	sending->done = NULL;

@@ -385,6 +385,52 @@ Test(hotline, a_member_with_three_nodes_reads_and_follows_on_each)
 	fix_free(fix);
 }
 
+Test(hotline, nodes_without_a_key_are_named_and_nothing_is_said_to_be_sent_to_them)
+{
+	struct fix *fix = fix_new(2, 2); /* CHE, CHE.2, FIN, FIN.2, of which CHE.2 and FIN.2 have not come up yet */
+	fix_start(fix, 0);
+	fix_start(fix, 2);
+	fix_settle(fix);
+	json_t *refused = fix_call(fix, 2, "POST", "/v1/messages", draft("FIN", "flash", "x"), 409);
+	fix_expect(refused, "error.code", "no_epoch_key"); /* nobody could ever read it */
+	json_decref(refused);
+	char *id = NULL;
+	for (int again = 0; again < 2; again++) {
+		json_t *body = with(draft("CHE", "flash", "To both"), "id", json_string("00112233445566778899aabbccddeeff"));
+		json_t *sent = fix_call(fix, 2, "POST", "/v1/messages", with(body, "info", json_pack("[s]", "FIN")), 201);
+		cr_assert_eq(json_array_size(json_object_get(sent, "no_key")), 2, "in call %d", again);
+		fix_expect(sent, "no_key.0", "CHE.2");
+		fix_expect(sent, "no_key.1", "FIN.2");
+		if (!id)
+			id = strdup(fix_string(sent, "id"));
+		json_decref(sent);
+		fix_settle(fix);
+	}
+	fix_start(fix, 1);
+	fix_start(fix, 3);
+	fix_settle(fix);
+	json_t *receipts = get(fix, 2, 200, "/v1/messages/", id, "/receipts");
+	fix_expect(receipts, "recipients.0.node", "CHE");
+	fix_expect(receipts, "recipients.0.state", "decrypted");
+	fix_expect(receipts, "recipients.1.node", "CHE.2");
+	fix_expect(receipts, "recipients.1.state", "no_key"); /* also now that it has one */
+	fix_expect(receipts, "recipients.2.node", "FIN.2");
+	fix_expect(receipts, "recipients.2.state", "no_key");
+	cr_assert(json_is_integer(json_object_get(receipts, "round_trip_ms")), "all that can read it have");
+	json_decref(receipts);
+	json_t *outbox = get(fix, 2, 200, "/v1/messages?box=out", "", "");
+	cr_assert_str_eq(json_string_value(json_object_get(json_object_get(json_array_get(json_object_get(outbox, "messages"), 0), "receipts"), "CHE.2")),
+	                 "no_key");
+	json_decref(outbox);
+	json_decref(get(fix, 1, 403, "/v1/messages/", "FIN%2F0%2F2", ""));
+	json_t *sent = fix_call(fix, 2, "POST", "/v1/messages", draft("CHE", "flash", "To both, with keys"), 201);
+	cr_assert_eq(json_array_size(json_object_get(sent, "no_key")), 0);
+	json_decref(sent);
+	fix_settle(fix);
+	free(id);
+	fix_free(fix);
+}
+
 Test(hotline, clients_that_follow_events_hear_of_messages_and_receipts)
 {
 	struct fix *fix = fix_new(2, 1);

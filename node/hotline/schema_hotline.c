@@ -62,7 +62,7 @@ const char pl_schema_hotline[] =
 	/* Where own messages have got to, by node. */
 	"CREATE TABLE hotline_recipient ("
 	" message INTEGER, node INTEGER,"
-	" state INTEGER NOT NULL,"      /* 0 sent, or the furthest enum pl_receipt_type */
+	" state INTEGER NOT NULL,"      /* 0 sent, or the furthest enum pl_receipt_type, or PL_RECIPIENT_NO_KEY */
 	" decrypted_ms INTEGER NOT NULL," /* when its first such receipt arrived; 0 none */
 	" PRIMARY KEY (message, node)"
 	") STRICT, WITHOUT ROWID;"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The command parley against daemons: FIN, CHE and SGP, of which FIN and SGP have no link to one another, and EST, which never comes up. Every
-# command that calls the API, and what each says and returns for bad input and when a daemon goes.
+# The command parley against daemons: FIN, CHE and SGP, of which FIN and SGP have no link to one another, and EST, which comes up late, without
+# its second node. Every command that calls the API, and what each says and returns for bad input and when a daemon goes.
 #
 # Usage: tests/integration/cli_daemon.sh   in the build directory; PARLEY, PARLEYD and PARLEY_PICK name other binaries
 set -euo pipefail
 [ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
 . "$(dirname "$0")/network.sh"
 
+second[EST]=EST.2
 make_chain FIN CHE SGP EST
 for s in CHE FIN SGP; do start $s; done
 f=(--dir FIN) c=(--dir CHE) s=(--dir SGP)
@@ -471,6 +472,17 @@ for with in '' '--attach data.bin'; do
   grep -q '^sent ' send.out || fail 'send does not say that it sent'
   once "Broken off$with"
 done
+
+# --- a node without a key: what is sent to its member is not sealed to it ---
+start EST
+sends_to_est() { run "${f[@]}" send --to EST --info SGP --subject 'To those with keys' two && [ "$code" -eq 0 ]; }
+until_true 'FIN knows a key of EST' sends_to_est
+ref5=$(grep -oE 'FIN/1/[0-9]+' out | head -n 1)
+grep -q '^parley: not sealed to EST.2, which cannot read it: no key is known of it that is valid now$' err || fail 'send does not say whom it leaves out'
+eventually "^$ref5 .* EST decrypted, EST\.2 no key, SGP decrypted$" "${f[@]}" inbox --box out
+ok '^EST\.2 +no key +it was not sealed to this node: no key was known of it$' "${f[@]}" receipts "$ref5"
+grep -qE '^round trip ' out || fail 'a node without a key keeps the round trip from being told'
+bad 5 'EST' --dir EST send --to EST --subject S two # nobody but EST could ever read it
 
 # --- a feed that is frozen: what is not said to anybody is not said to be ---
 stop SGP TERM

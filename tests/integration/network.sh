@@ -80,7 +80,13 @@ chmod 600 pass
 with_pass=(--passphrase-file pass --quiet)
 make_key() { ok '' key new --role root --out "$1.key" --cost small "${with_pass[@]}"; }
 make_folder() { ok '' --dir "$1" init --state "$1" --cost small "${with_pass[@]}" "${@:2}"; }
-make_sheet() { ok '' key certify --state "$1" --name "State of $1" --root "$1.key" --node "$1/node.pub${2:+,$2}" --out "$1.sheet" "${with_pass[@]}"; }
+# A state that is named in second has another node, whose folder that is.
+declare -A second=()
+make_sheet() {
+  [ -z "${second[$1]:-}" ] || ok '' --dir "${second[$1]}" init --state "$1" --cost small "${with_pass[@]}"
+  ok '' key certify --state "$1" --name "State of $1" --root "$1.key" --node "$1/node.pub${2:+,$2}" ${second[$1]:+--node "${second[$1]}/node.pub"} \
+    --out "$1.sheet" "${with_pass[@]}"
+}
 # make_charter FILE NAME STATE...: of these, signed by all
 make_charter() {
   local file=$1 name=$2 state
