@@ -96,9 +96,13 @@ Test(indicator, nodes_that_hold_the_same_export_the_same_bytes)
 {
 	struct world *world = world_new(2);
 	static const char *const queries[][2] = { { "tlp", "green" }, { "type", "identity" }, { "author", "CHE" }, { "q", "n4" } };
-	/* each has its own objects first, the higher ids before the lower ones, and two versions of one time under one id */
+	/* each has its own objects first, and there are two versions of one time under one id */
+	hold(world, CHE, 2, true);
+	hold(world, FIN, 2, true);
 	cr_assert_eq(share(world, CHE, 300, 300, ""), 300);
 	cr_assert_eq(share(world, FIN, 0, 300, ""), 300);
+	hold(world, CHE, 2, false);
+	hold(world, FIN, 2, false);
 	cr_assert_eq(share(world, FIN, 7, 1, ",\"description\":\"b\""), 1);
 	cr_assert_eq(share(world, FIN, 7, 1, ",\"description\":\"a\""), 1);
 	AWAIT(world, held(world, CHE) == 602 && held(world, FIN) == 602);
