@@ -36,6 +36,77 @@ Test(channel, what_waits_outlives_a_restart)
 	world_free(world);
 }
 
+/* What CHE's store is made to run, on its own thread. */
+struct planted {
+	struct pl_job job;
+	const char *sql;
+	bool is_done;
+};
+
+static enum pl_err plant_work(struct pl_job *job, sqlite3 *db)
+{
+	struct planted *planted = job->ctx;
+	return sqlite3_exec(db, planted->sql, NULL, NULL, NULL) == SQLITE_OK ? PL_OK : PL_ERR_IO;
+}
+
+static void plant_done(struct pl_job *job)
+{
+	struct planted *planted = job->ctx;
+	cr_assert_eq(job->err, PL_OK, "%s", planted->sql);
+	planted->is_done = true;
+}
+
+static void plant(struct world *world, const char *sql)
+{
+	struct planted planted = { .sql = sql };
+	planted.job = (struct pl_job){ .work = plant_work, .done = plant_done, .ctx = &planted, .writes = true };
+	pl_store_run(world->cores[CHE].store, &planted.job);
+	AWAIT(world, planted.is_done);
+}
+
+Test(channel, what_waits_and_was_changed_by_the_disk_is_opened_once_it_is_back_and_holds_up_nobody)
+{
+	struct world *world = world_new(3);
+	hold(world, CHE, 1, true);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert_eq(share(world, FIN, i * 10, 10, ""), 10);
+	cr_assert_eq(share(world, SGP, 100, 5, ""), 5);
+	AWAIT(world, world->cores[CHE].applied == 4);
+	plant(world, "CREATE TABLE kept AS SELECT body FROM entry WHERE lane = 2 AND seq = 2;"
+	             "UPDATE entry SET body = zeroblob(length(body)) WHERE lane = 2 AND seq = 2");
+	hold(world, CHE, 1, false);
+	AWAIT(world, held(world, CHE) == 15);
+	settle(world, 100);
+	cr_assert_eq(held(world, CHE), 15, "what comes before it, and what another author shares");
+	plant(world, "UPDATE entry SET body = (SELECT body FROM kept) WHERE lane = 2 AND seq = 2");
+	AWAIT(world, held(world, CHE) == 35);
+	world_free(world);
+}
+
+Test(channel, a_root_for_which_there_was_no_memory_is_looked_for_again)
+{
+	struct world *world = world_new(2);
+	hold(world, CHE, 1, true);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert_eq(share(world, FIN, i * 10, 10, ""), 10);
+	AWAIT(world, world->cores[CHE].applied == 3 && world->cores[CHE].inbox[FIN][1] != NULL);
+	struct pl_indicator_part *part = world->cores[CHE].part;
+	settle(world, 50); /* nothing is looked for any more */
+	cr_assert(!part->draining && part->waiting_first == NULL);
+	part->draining = true;
+	hold(world, CHE, 1, false);
+	AWAIT(world, world->cores[CHE].applied == 4);
+	settle(world, 50);
+	cr_assert_eq(held(world, CHE), 0);
+	pl_indicator_waiting_free(part); /* as if it had never been noted */
+	part->draining = false;
+	part->roots_lost = true;
+	pl_indicator_drain(part);
+	AWAIT(world, held(world, CHE) == 30);
+	cr_assert_not(part->roots_lost);
+	world_free(world);
+}
+
 Test(channel, a_node_that_gets_its_key_later_is_sent_what_it_lacks)
 {
 	struct world *world = world_new(3);

@@ -35,7 +35,9 @@ struct pl_indicator_part {
 
 	/* indicator_waiting.c: channels whose root is here and for which entries may wait */
 	struct pl_waiting_channel *waiting_first;
-	bool draining;
+	bool draining;   /* for the first of them */
+	bool roots_lost; /* there was no memory for one more: the store has to be asked */
+	bool is_looking; /* it is being asked */
 	uv_timer_t retry;
 
 	/* indicator_import.c */

@@ -6,12 +6,27 @@
 #include "node/store/db.h"
 
 #define RETRY_MS 1000
+#define DAMAGED_RETRY_MS 5000 /* the entry has to come back from a peer first */
 
 struct pl_waiting_channel {
 	struct pl_waiting_channel *next;
 	uint16_t node;
 	uint8_t channel_id[PL_CHANNEL_ID_BYTES];
+	bool put_off; /* the disk has changed its first entry: not before the next round */
 };
+
+static void on_retry(uv_timer_t *timer);
+
+static void retry_in(struct pl_indicator_part *part, uint64_t ms)
+{
+	if (!part->stopped)
+		uv_timer_start(&part->retry, on_retry, ms, 0);
+}
+
+static void retry_drain(struct pl_indicator_part *part)
+{
+	retry_in(part, RETRY_MS);
+}
 
 void pl_indicator_root_came(void *ctx, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES])
 {
@@ -24,8 +39,11 @@ void pl_indicator_root_came(void *ctx, uint16_t node, const uint8_t channel_id[P
 			return;
 	*end = calloc(1, sizeof(**end));
 	if (*end == NULL) {
-		PL_LOG(PL_LOG_ERROR, "indicator", "no memory to open what waited for a channel root; it is opened at the next start",
+		PL_LOG(PL_LOG_WARNING, "indicator", "no memory to open what waited for a channel root; it is looked for again in a second",
 		       PL_F_STR("author", pl_core_node_name(part->core, node, author)));
+		part->roots_lost = true;
+		if (part->started)
+			retry_drain(part);
 		return;
 	}
 	(*end)->node = node;
@@ -33,6 +51,69 @@ void pl_indicator_root_came(void *ctx, uint16_t node, const uint8_t channel_id[P
 	if (part->started)
 		pl_indicator_drain(part);
 }
+
+/* --- roots whose coming was lost for want of memory: the store knows for what entries wait --- */
+
+struct look {
+	struct pl_job job;
+	struct pl_indicator_part *part;
+	struct pl_waiting_channel *first;
+	bool lacked_memory;
+};
+
+static void look_found(void *ctx, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES])
+{
+	struct look *look = ctx;
+	struct pl_waiting_channel *channel = calloc(1, sizeof(*channel));
+	if (channel == NULL) {
+		look->lacked_memory = true;
+		return;
+	}
+	channel->node = node;
+	memcpy(channel->channel_id, channel_id, PL_CHANNEL_ID_BYTES);
+	channel->next = look->first;
+	look->first = channel;
+}
+
+static enum pl_err look_work(struct pl_job *job, sqlite3 *db)
+{
+	return pl_channels_each_waiting(db, look_found, job->ctx);
+}
+
+static void look_done(struct pl_job *job)
+{
+	struct look *look = job->ctx;
+	struct pl_indicator_part *part = look->part;
+	part->is_looking = false;
+	while (look->first != NULL) {
+		struct pl_waiting_channel *channel = look->first;
+		look->first = channel->next;
+		if (!part->stopped)
+			pl_indicator_root_came(part, channel->node, channel->channel_id);
+		free(channel);
+	}
+	if (job->err != PL_OK || look->lacked_memory) {
+		part->roots_lost = true;
+		retry_drain(part);
+	}
+	free(look);
+}
+
+static void look_again(struct pl_indicator_part *part)
+{
+	struct look *look = part->is_looking ? NULL : calloc(1, sizeof(*look));
+	if (look == NULL) {
+		retry_drain(part);
+		return;
+	}
+	part->is_looking = true;
+	part->roots_lost = false;
+	look->part = part;
+	look->job = (struct pl_job){ .work = look_work, .done = look_done, .ctx = look };
+	pl_store_run(pl_core_store(part->core), &look->job);
+}
+
+/* --- one entry after the other --- */
 
 static void end_drain(struct pl_intake *intake, bool channel_done)
 {
@@ -46,15 +127,45 @@ static void end_drain(struct pl_intake *intake, bool channel_done)
 	part->draining = false;
 }
 
-static void on_retry(uv_timer_t *timer)
+/* The disk has changed the entry, which the store has told: others first, and this channel again once there has been time to mend it. */
+static void put_off(struct pl_intake *intake)
 {
-	pl_indicator_drain(timer->data);
+	struct pl_indicator_part *part = intake->part;
+	struct pl_waiting_channel *channel = part->waiting_first, **end = &part->waiting_first;
+	pl_intake_log_unreadable(intake);
+	part->waiting_first = channel->next;
+	channel->next = NULL;
+	channel->put_off = true;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = channel;
+	end_drain(intake, false);
 }
 
-static void retry_drain(struct pl_indicator_part *part)
+/* Brings one that is not put off to the front; false where there is none. */
+static bool choose(struct pl_indicator_part *part)
 {
-	if (!part->stopped)
-		uv_timer_start(&part->retry, on_retry, RETRY_MS, 0);
+	for (struct pl_waiting_channel **at = &part->waiting_first; *at != NULL; at = &(*at)->next) {
+		struct pl_waiting_channel *channel = *at;
+		if (channel->put_off)
+			continue;
+		*at = channel->next;
+		channel->next = part->waiting_first;
+		part->waiting_first = channel;
+		return true;
+	}
+	return false;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	struct pl_indicator_part *part = timer->data;
+	for (struct pl_waiting_channel *channel = part->waiting_first; channel != NULL; channel = channel->next)
+		if (!part->draining)
+			channel->put_off = false;
+	if (part->roots_lost)
+		look_again(part);
+	pl_indicator_drain(part);
 }
 
 static enum pl_err waited_work(struct pl_job *job, sqlite3 *db)
@@ -92,61 +203,42 @@ static void waited_opened(struct pl_aside *aside)
 		retry_drain(part);
 		return;
 	}
-	if (intake->err == PL_ERR_CORRUPT) {
-		pl_intake_log_unreadable(intake); /* and waits on, until the store has mended it */
-		end_drain(intake, true);
-		pl_indicator_drain(part);
-		return;
-	}
 	if (intake->err != PL_OK)
 		pl_intake_log_unreadable(intake);
 	intake->job = (struct pl_job){ .work = waited_work, .done = waited_done, .ctx = intake, .writes = true };
 	pl_store_run(pl_core_store(part->core), &intake->job);
 }
 
-/* The store looks at a body when it loads it to send it; here nobody has looked yet. */
-static void waited_run(struct pl_aside *aside)
-{
-	struct pl_intake *intake = aside->ctx;
-	struct pl_header header;
-	uint8_t hash[PL_ID_BYTES];
-	pl_body_hash(intake->body, intake->body_bytes, hash);
-	if (pl_header_decode(intake->header, &header) != PL_OK || memcmp(hash, header.body_hash, sizeof(hash)) != 0)
-		intake->err = PL_ERR_CORRUPT;
-	else
-		pl_intake_run(aside);
-}
-
 /* The first entry that waits for this channel. PL_ERR_UNKNOWN: none. */
 static enum pl_err find_waiting(struct pl_job *job, sqlite3 *db)
 {
 	struct pl_intake *intake = job->ctx;
-	sqlite3_stmt *select =
-		pl_store_prepare(db, "SELECT received_ms, header, body FROM entry WHERE node = ?1 AND lane = ?2 AND seq = ?3");
-	if (select == NULL)
-		return pl_store_sql_err(db);
+	struct pl_stored_entry entry;
 	enum pl_err err = pl_channels_root(intake->part->channels, db, intake->node, intake->channel_id, intake->root);
 	if (err == PL_OK)
 		err = pl_channels_first_waiting(db, intake->node, intake->channel_id, &intake->seq);
 	if (err != PL_OK)
 		return err;
-	sqlite3_bind_int(select, 1, intake->node);
-	sqlite3_bind_int(select, 2, PL_INDICATOR_LANE);
-	pl_db_bind_u64(select, 3, intake->seq);
-	if (pl_db_step(select, &err) == 1) {
-		intake->received_ms = pl_db_u64(select, 0);
-		err = pl_db_take(select, 1, intake->header, sizeof(intake->header));
-		if (err == PL_OK)
-			err = pl_db_copy(select, 2, &intake->body, &intake->body_bytes);
-		pl_db_reset(select);
+	err = pl_store_read(db, intake->node, PL_INDICATOR_LANE, intake->seq, &entry);
+	if (err == PL_ERR_UNKNOWN)
+		return PL_OK; /* without a body, as one that is no longer kept */
+	if (err == PL_OK) {
+		memcpy(intake->header, entry.header, sizeof(intake->header));
+		err = pl_stored_body(&entry, &intake->body, &intake->body_bytes);
 	}
-	return err;
+	return err == PL_OK ? pl_entry_received(db, intake->node, PL_INDICATOR_LANE, intake->seq, &intake->received_ms) : err;
 }
 
 static void found_waiting(struct pl_job *job)
 {
 	struct pl_intake *intake = job->ctx;
 	struct pl_indicator_part *part = intake->part;
+	if (job->err == PL_ERR_IO && !part->stopped) {
+		intake->err = job->err;
+		put_off(intake);
+		pl_indicator_drain(part);
+		return;
+	}
 	if (job->err != PL_OK || part->stopped) {
 		bool none = job->err == PL_ERR_UNKNOWN;
 		end_drain(intake, none);
@@ -156,7 +248,7 @@ static void found_waiting(struct pl_job *job)
 			retry_drain(part);
 		return;
 	}
-	intake->aside = (struct pl_aside){ .run = waited_run, .done = waited_opened, .ctx = intake };
+	intake->aside = (struct pl_aside){ .run = pl_intake_run, .done = waited_opened, .ctx = intake };
 	if (intake->body == NULL) {
 		intake->err = PL_ERR_EXPIRED; /* dropped at the end of its retention */
 		waited_opened(&intake->aside);
@@ -167,8 +259,15 @@ static void found_waiting(struct pl_job *job)
 
 void pl_indicator_drain(struct pl_indicator_part *part)
 {
+	if (part->roots_lost && !part->stopped && !uv_is_active((uv_handle_t *)&part->retry))
+		retry_drain(part);
 	if (part->draining || part->stopped || part->waiting_first == NULL)
 		return;
+	if (!choose(part)) {
+		if (!uv_is_active((uv_handle_t *)&part->retry))
+			retry_in(part, DAMAGED_RETRY_MS);
+		return;
+	}
 	struct pl_intake *intake = pl_applier_has_room(part->applier) ? calloc(1, sizeof(*intake)) : NULL;
 	if (intake == NULL) {
 		retry_drain(part);
