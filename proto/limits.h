@@ -35,6 +35,7 @@
 #define PL_OBJECT_BYTES_MAX 131040   /* one STIX object: with its wrapping it fits 128 KiB of padded plaintext, and so a body */
 #define PL_ATTACHMENT_BYTES_MAX 16777216 /* 16 MiB a message, all attachments together */
 #define PL_ATTACHMENTS_MAX 16
+#define PL_ATTACHMENT_NAMED_MAX 64 /* (local) attachments of an author with one id: each piece counts for all of them, and honest ones have an id each */
 #define PL_CHUNK_BYTES 49152         /* an attachment chunk, before sealing: three fragments a chunk */
 #define PL_CHUNK_BODY_BYTES_MAX 49192 /* a chunk with its tag (16) and prefix (24) */
 #define PL_RECIPIENTS_MAX PL_MEMBERS_MAX

@@ -240,6 +240,49 @@ Test(attachment, what_is_not_what_its_message_says_is_not_given_out)
 	expect_damaged("abc", false);
 }
 
+/* A piece counts for every message that announces it; an author who has thousands announce the same would have each piece cost thousands of rows. */
+Test(attachment, an_id_serves_so_many_attachments_of_an_author_and_no_more)
+{
+	enum { MORE = 3 };
+	struct fix *fix = fix_new(3, 1);
+	fix_start_all(fix, 3);
+	struct pl_message message = { .precedence = PL_ROUTINE, .sent_ms = 1800000000000, .sender = "FIN", .operator_name = { "X", 1 },
+	                              .subject = { "S", 1 }, .text = { "T", 1 }, .recipients_count = 1, .recipients = { { .code = "SGP" } },
+	                              .attachments_count = 2 };
+	uint8_t plain[1024], body[PL_ATTACHMENT_BODY_PREFIX_BYTES + 19] = { 7 };
+	size_t plain_bytes;
+	for (uint8_t i = 0; i < PL_ATTACHMENT_NAMED_MAX + MORE; i++) {
+		message.id[0] = i;
+		message.attachments[0] = (struct pl_attachment){ .name = { "a", 1 }, .media_type = { "a/b", 3 }, .bytes = 3, .chunks = 1, .id = { 7 } };
+		message.attachments[1] = (struct pl_attachment){ .name = { "b", 1 }, .media_type = { "a/b", 3 }, .bytes = 3, .chunks = 1, .id = { 8, i } };
+		cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
+		fix_forge_sealed(fix, FIN, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ FIN, SGP }, 2, plain, plain_bytes);
+	}
+	fix_await(fix, SGP, "SELECT count(*) FROM hotline_message", PL_ATTACHMENT_NAMED_MAX + MORE);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE item = 0 AND state = 0"), PL_ATTACHMENT_NAMED_MAX);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE item = 0 AND state = 3 AND message > (SELECT max(message) FROM"
+	                               " hotline_attachment WHERE item = 0 AND state = 0)"), MORE);
+	cr_assert_eq(fix_sql(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE item = 1 AND state = 0"), PL_ATTACHMENT_NAMED_MAX + MORE,
+	             "an id of one's own is taken");
+	body[23] = 1;
+	fix_forge(fix, FIN, 2, PL_KIND_ATTACHMENT, 0, body, sizeof(body));
+	fix_await(fix, SGP, "SELECT count(*) FROM hotline_attachment WHERE item = 0 AND have = 1", PL_ATTACHMENT_NAMED_MAX);
+
+	/* nor does it help to have the pieces first */
+	message.id[0] = 200;
+	message.attachments_count = 1;
+	cr_assert_eq(pl_message_write(&message, plain, sizeof(plain), &plain_bytes), PL_OK);
+	fix_forge_sealed(fix, FIN, 1, PL_KIND_MESSAGE, 0, (uint16_t[]){ FIN, SGP }, 2, plain, plain_bytes);
+	fix_await(fix, SGP, "SELECT state FROM hotline_attachment WHERE message = (SELECT max(n) FROM hotline_message)", 3);
+	fix_settle(fix);
+	json_t *json = message_of(fix, SGP, "c8000000000000000000000000000000");
+	fix_expect(json, "text", "T");
+	fix_expect(json, "attachments.0.damaged", "true");
+	json_decref(json);
+	cr_assert_eq(status_of(fix, SGP, "/v1/messages/c8000000000000000000000000000000/attachments/1", "damaged_attachment"), 422);
+	fix_free(fix);
+}
+
 static char *send_content(struct fix *fix, const uint8_t *content, size_t count)
 {
 	char *token = upload(fix, "name=a", content, count);

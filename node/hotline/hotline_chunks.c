@@ -19,7 +19,7 @@ static enum pl_err chunk_work(struct pl_apply *apply, sqlite3 *db)
 	struct chunk_in *in = (struct chunk_in *)(void *)apply;
 	sqlite3_stmt *insert = pl_store_prepare(db, "INSERT OR IGNORE INTO hotline_chunk (node, attachment, item, seq, chunks) VALUES"
 	                                            " (?1, ?2, ?3, ?4, ?5)");
-	sqlite3_stmt *count = pl_store_prepare(db, "UPDATE hotline_attachment"
+	sqlite3_stmt *count = pl_store_prepare(db, "UPDATE hotline_attachment INDEXED BY hotline_attachment_missing"
 	                                           " SET have = have + 1, state = CASE WHEN have + 1 = chunks THEN 1 ELSE 0 END"
 	                                           " WHERE node = ?1 AND id = ?2 AND chunks = ?3 AND state = 0 RETURNING state");
 	if (!insert || !count)
@@ -93,6 +93,24 @@ static enum pl_err find_upload(sqlite3 *db, const uint8_t *message_id, unsigned 
 	return err;
 }
 
+/* PROTOCOL: "A receiver may refuse an attachment whose id 64 attachments of its author have already." */
+static enum pl_err is_id_worn_out(sqlite3 *db, uint16_t author, const struct pl_attachment *attachment, bool *is)
+{
+	sqlite3_stmt *named = pl_store_prepare(db, "SELECT count(*) FROM (SELECT 1 FROM hotline_attachment INDEXED BY hotline_attachment_id"
+	                                           " WHERE node = ?1 AND id = ?2 LIMIT ?3)");
+	enum pl_err err = PL_ERR_CORRUPT;
+	if (!named)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int(named, 1, author);
+	pl_db_bind_blob(named, 2, attachment->id, sizeof(attachment->id));
+	sqlite3_bind_int(named, 3, PL_ATTACHMENT_NAMED_MAX);
+	if (pl_db_step(named, &err) != 1)
+		return err;
+	*is = pl_db_u64(named, 0) == PL_ATTACHMENT_NAMED_MAX;
+	pl_db_reset(named);
+	return PL_OK;
+}
+
 enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint64_t n, unsigned envelope, uint16_t author,
                              const struct pl_message *message, bool *unchecked)
 {
@@ -106,9 +124,14 @@ enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint
 	for (uint8_t i = 0; err == PL_OK && i < message->attachments_count; i++) {
 		const struct pl_attachment *attachment = &message->attachments[i];
 		uint8_t token[PL_TOKEN_BYTES];
-		bool has_upload = false;
+		bool has_upload = false, is_refused = false;
 		if (author == hotline->self)
 			err = find_upload(db, message->id, i, token, &has_upload);
+		if (err == PL_OK)
+			err = is_id_worn_out(db, author, attachment, &is_refused);
+		if (is_refused)
+			PL_LOG(PL_LOG_WARNING, "hotline", "an attachment is refused: too many of its author's have its id",
+			       PL_F_STR("author", pl_api_member(hotline->charter, author)));
 		sqlite3_bind_int(count, 1, author);
 		pl_db_bind_blob(count, 2, attachment->id, sizeof(attachment->id));
 		sqlite3_bind_int64(count, 3, attachment->chunks);
@@ -124,9 +147,10 @@ enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint
 		pl_db_bind_u64(insert, 6, attachment->bytes);
 		sqlite3_bind_int64(insert, 7, attachment->chunks);
 		pl_db_bind_u64(insert, 8, have);
-		sqlite3_bind_int(insert, 9, have == attachment->chunks ? PL_CHUNKS_UNCHECKED : PL_CHUNKS_MISSING);
+		bool is_unchecked = !is_refused && have == attachment->chunks;
+		sqlite3_bind_int(insert, 9, is_refused ? PL_CHUNKS_DAMAGED : is_unchecked ? PL_CHUNKS_UNCHECKED : PL_CHUNKS_MISSING);
 		pl_db_bind_blob(insert, 10, has_upload ? token : NULL, PL_TOKEN_BYTES);
-		*unchecked |= have == attachment->chunks;
+		*unchecked |= is_unchecked;
 		err = pl_db_run(insert);
 	}
 	return err;

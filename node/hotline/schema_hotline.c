@@ -130,3 +130,7 @@ const char pl_schema_hotline[] =
 	" bytes BLOB NOT NULL,"         /* sealed */
 	" UNIQUE (token, item)"
 	") STRICT;";
+
+/* Attachments that a chunk counts for: without those that are complete, or refused. */
+const char pl_schema_attachment[] =
+	"CREATE INDEX hotline_attachment_missing ON hotline_attachment (node, id, chunks) WHERE state = 0;";

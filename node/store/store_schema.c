@@ -15,6 +15,7 @@ const struct pl_migration pl_migrations[] = {
 	{8, "taken", pl_schema_taken},
 	{9, "kept", pl_schema_kept},
 	{10, "again", pl_schema_again},
+	{11, "attachment", pl_schema_attachment},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

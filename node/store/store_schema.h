@@ -36,6 +36,7 @@ extern const struct pl_migration pl_migrations[];
 extern const int pl_migrations_count;
 
 extern const char pl_schema_again[];
+extern const char pl_schema_attachment[];
 extern const char pl_schema_base[];
 extern const char pl_schema_bulk[];
 extern const char pl_schema_hotline[];
