@@ -130,5 +130,6 @@ void pl_hotline_free(struct pl_hotline *hotline)
 	if (!hotline)
 		return;
 	pl_receipts_free(hotline);
+	pl_reads_free(hotline);
 	free(hotline);
 }

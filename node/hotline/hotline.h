@@ -11,7 +11,7 @@
  *   hotline_upload.c    attachments on their way out: staged; hotline_pump.c: then cut into sealed chunks
  *   hotline_chunks.c    attachments that are coming: which chunks are here
  *   hotline_content.c   what attachments hold, once all of it is here: checked, then given out
- *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c, schema_again.c: the tables
+ *   hotline_rows.c      rows and their sealed columns; schema_hotline.c, schema_message.c, schema_again.c, schema_turn.c: the tables
  *   api_messages*.c     the routes
  */
 #ifndef PL_NODE_HOTLINE_H

@@ -76,11 +76,27 @@ static enum pl_err take_source(const struct pl_hotline *hotline, sqlite3 *db, sq
 
 /* --- checking: all of it is read once, before anybody sees it --- */
 
+#define READS_COUNT 32
+#define PUT_OFF_MAX 64
+
+/* What was read, and under which key: any number of messages may name the same chunks. */
+struct pl_reads {
+	unsigned next;
+	struct read {
+		struct pl_source source;
+		bool readable;
+		uint8_t sha256[32];
+	} reads[READS_COUNT];
+};
+
 struct check {
 	struct pl_job job;
 	struct pl_hotline *hotline;
 	bool found, ended, good;
 	bool put_off; /* a chunk of it has to come back first: it stays to be checked, and is not before the next round */
+	int turn;     /* whose was the last; -1: nobody's yet */
+	size_t put_off_count;
+	struct { uint64_t message; unsigned envelope, item; } put_offs[PUT_OFF_MAX]; /* of this round */
 	struct pl_source source;
 	crypto_hash_sha256_state hash;
 	uint8_t sha256[32];
@@ -90,6 +106,32 @@ struct check {
 	struct pl_ref ref;
 	char name[PL_FILE_NAME_BYTES_MAX + 1];
 };
+
+static const struct read *find_read(const struct pl_reads *reads, const struct pl_source *source)
+{
+	for (size_t i = 0; i < READS_COUNT; i++) {
+		const struct pl_source *other = &reads->reads[i].source;
+		if (other->chunks > 0 && other->node == source->node && other->item == source->item && other->bytes == source->bytes &&
+		    other->chunks == source->chunks && memcmp(other->id, source->id, sizeof(other->id)) == 0 &&
+		    sodium_memcmp(other->cek, source->cek, sizeof(other->cek)) == 0)
+			return &reads->reads[i];
+	}
+	return NULL;
+}
+
+/* sha256 is NULL if something in it cannot be opened. */
+static void remember_read(struct pl_reads *reads, const struct pl_source *source, const uint8_t *sha256)
+{
+	struct read *read = &reads->reads[reads->next++ % READS_COUNT];
+	*read = (struct read){ .source = *source, .readable = sha256 != NULL };
+	if (sha256)
+		memcpy(read->sha256, sha256, sizeof(read->sha256));
+}
+
+void pl_reads_free(struct pl_hotline *hotline)
+{
+	pl_wipe_free(hotline->reads, sizeof(*hotline->reads));
+}
 
 static void check_name(struct check *check, const struct pl_message_row *row)
 {
@@ -111,20 +153,56 @@ static void check_publish(const struct check *check)
 	                check->name, "bytes", (json_int_t)check->source.bytes, "damaged", !check->good));
 }
 
+static bool is_put_off(const struct check *check, sqlite3_stmt *row)
+{
+	for (size_t i = 0; i < check->put_off_count; i++)
+		if (check->put_offs[i].message == pl_db_u64(row, 0) && check->put_offs[i].envelope == (unsigned)sqlite3_column_int(row, 1) &&
+		    check->put_offs[i].item == (unsigned)sqlite3_column_int(row, 2))
+			return true;
+	return false;
+}
+
+/* The next author's next: authors in turn, so that none can make others wait for more than one of its own; of each the small ones first. The
+ * statement is left at the row. */
+static enum pl_err check_find(struct check *check, sqlite3 *db, sqlite3_stmt **row)
+{
+	sqlite3_stmt *author = pl_store_prepare(db, "SELECT node FROM hotline_attachment WHERE state = 1 AND node > ?1 ORDER BY node LIMIT 1");
+	*row = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS " FROM hotline_attachment WHERE state = 1 AND node = ?1"
+	                            " ORDER BY chunks, message, envelope, item");
+	if (!author || !*row)
+		return pl_store_sql_err(db);
+	enum pl_err err = PL_OK;
+	const int turn = check->turn;
+	bool has_wrapped = false;
+	check->found = false;
+	for (int after = turn; err == PL_OK;) {
+		sqlite3_bind_int(author, 1, after);
+		const int node = pl_db_step(author, &err) == 1 ? sqlite3_column_int(author, 0) : -1;
+		pl_db_reset(author);
+		if (err != PL_OK || (has_wrapped && (node < 0 || node > turn)))
+			return err;
+		after = node;
+		has_wrapped |= node < 0;
+		if (node < 0)
+			continue;
+		sqlite3_bind_int(*row, 1, node);
+		while (pl_db_step(*row, &err) == 1) {
+			if (is_put_off(check, *row))
+				continue;
+			check->turn = node;
+			check->found = true;
+			return PL_OK;
+		}
+		pl_db_reset(*row);
+	}
+	return err;
+}
+
 static enum pl_err check_begin(struct check *check, sqlite3 *db)
 {
-	sqlite3_stmt *statement = pl_store_prepare(db, "SELECT " SOURCE_COLUMNS " FROM hotline_attachment WHERE state = 1"
-	                                               " AND (message, envelope, item) > (?1, ?2, ?3)"
-	                                               " ORDER BY message, envelope, item LIMIT 1");
-	if (!statement)
-		return pl_store_sql_err(db);
-	/* After the one before, of this round. */
-	pl_db_bind_u64(statement, 1, check->source.message);
-	sqlite3_bind_int(statement, 2, (int)check->source.envelope);
-	sqlite3_bind_int(statement, 3, check->source.chunks > 0 || check->source.message > 0 ? (int)check->source.item : -1);
-	enum pl_err err = PL_OK;
-	check->found = pl_db_step(statement, &err) == 1;
-	if (!check->found)
+	sqlite3_stmt *statement;
+	enum pl_err err = check_find(check, db, &statement);
+	if (err != PL_OK || !check->found)
 		return err;
 	check->ended = check->put_off = check->is_received = false;
 	err = take_source(check->hotline, db, statement, &check->source);
@@ -173,6 +251,10 @@ static enum pl_err check_work(struct pl_job *job, sqlite3 *db)
 	/* A row that cannot even be begun with counts as damaged: it would stand before all others for ever. */
 	if (check->found && is_final(err))
 		return check_end(check, db, false);
+	struct pl_reads *reads = check->hotline->reads;
+	const struct read *read = err == PL_OK && check->found && check->source.next == 0 ? find_read(reads, &check->source) : NULL;
+	if (read)
+		return check_end(check, db, read->readable && memcmp(read->sha256, check->sha256, sizeof(read->sha256)) == 0);
 	uint8_t *plain = err == PL_OK && check->found ? malloc(PL_CHUNK_BYTES) : NULL;
 	if (!plain)
 		return err == PL_OK && check->found ? PL_ERR_MEMORY : err;
@@ -189,10 +271,15 @@ static enum pl_err check_work(struct pl_job *job, sqlite3 *db)
 		uint8_t sha256[32];
 		crypto_hash_sha256_state last = hash;
 		crypto_hash_sha256_final(&last, sha256);
+		remember_read(reads, &source, sha256);
 		err = check_end(check, db, memcmp(sha256, check->sha256, sizeof(sha256)) == 0);
 	} else if (is_final(err)) {
+		remember_read(reads, &source, NULL);
 		err = check_end(check, db, false);
 	} else if (err == PL_ERR_IO) {
+		check->put_offs[check->put_off_count].message = source.message;
+		check->put_offs[check->put_off_count].envelope = source.envelope;
+		check->put_offs[check->put_off_count++].item = source.item;
 		check->ended = check->put_off = true;
 		err = PL_OK;
 	}
@@ -214,8 +301,10 @@ static void check_done(struct pl_job *job)
 		if (check->ended && !check->put_off)
 			check_publish(check);
 		check->found = !check->ended;
-		pl_store_run(hotline->store, job);
-		return;
+		if (check->put_off_count < PUT_OFF_MAX) {
+			pl_store_run(hotline->store, job);
+			return;
+		}
 	}
 	if (job->err != PL_OK)
 		PL_LOG(PL_LOG_WARNING, "hotline", "attachments cannot be checked now", PL_F_ERR(job->err));
@@ -225,11 +314,14 @@ static void check_done(struct pl_job *job)
 
 void pl_chunks_check(struct pl_hotline *hotline)
 {
-	struct check *check = hotline->checking || hotline->stopped ? NULL : calloc(1, sizeof(*check));
+	if (!hotline->reads)
+		hotline->reads = calloc(1, sizeof(*hotline->reads));
+	struct check *check = hotline->checking || hotline->stopped || !hotline->reads ? NULL : calloc(1, sizeof(*check));
 	if (!check)
 		return;
 	hotline->checking = true;
 	check->hotline = hotline;
+	check->turn = -1;
 	check->job = (struct pl_job){ .work = check_work, .done = check_done, .ctx = check, .writes = true };
 	pl_store_run(hotline->store, &check->job);
 }

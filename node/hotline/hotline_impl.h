@@ -40,6 +40,7 @@ struct pl_hotline {
 	uv_timer_t owed_timer;
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
 	uint64_t pump_told_ms; /* when the log last said that attachments wait; 0: never */
+	struct pl_reads *reads; /* hotline_content.c; the worker's, but for its beginning and end */
 	bool pumping, cleaning, checking; /* hotline_upload.c the first two, hotline_content.c the last */
 	uv_timer_t pump_timer;
 };
@@ -272,6 +273,7 @@ void pl_api_upload(struct pl_request *request, void *hotline);
 void pl_chunks_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry);
 /* Checks attachments of which all chunks are here. */
 void pl_chunks_check(struct pl_hotline *hotline);
+void pl_reads_free(struct pl_hotline *hotline);
 /* Worker thread: inserts the rows of a message's attachments; *unchecked is set if one is complete already. */
 PL_MUST_CHECK enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint64_t n, unsigned envelope, uint16_t author,
                                            const struct pl_message *message, bool *unchecked);

@@ -16,6 +16,7 @@ const struct pl_migration pl_migrations[] = {
 	{9, "kept", pl_schema_kept},
 	{10, "again", pl_schema_again},
 	{11, "attachment", pl_schema_attachment},
+	{12, "turn", pl_schema_turn},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 

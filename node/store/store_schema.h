@@ -45,6 +45,7 @@ extern const char pl_schema_indicator_owner[];
 extern const char pl_schema_kept[];
 extern const char pl_schema_message[];
 extern const char pl_schema_taken[];
+extern const char pl_schema_turn[];
 extern const char pl_schema_epoch[];
 
 /* The last number in the list. */
