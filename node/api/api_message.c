@@ -376,6 +376,14 @@ static json_t *lines_json(const struct call *call, uint16_t node)
 	return list;
 }
 
+static bool is_for_info(const struct call *call, uint16_t node)
+{
+	for (uint16_t i = 0; i < call->row.message.recipients_count; i++)
+		if (call->row.message.recipients[i].info && strcmp(call->row.message.recipients[i].code, pl_api_member(call->hotline->charter, node)) == 0)
+			return true;
+	return false;
+}
+
 static json_t *recipients_json(const struct call *call, json_t **round_trip)
 {
 	const struct pl_charter *charter = call->hotline->charter;
@@ -384,8 +392,8 @@ static json_t *recipients_json(const struct call *call, json_t **round_trip)
 	uint64_t last_ms = call->row.sent_ms;
 	for (size_t i = 0; i < call->states_count; i++) {
 		const struct pl_recipient_state *state = &call->states[i];
-		json_array_append_new(list, json_pack("{so ss ss so}", "node", pl_api_node(charter, state->node), "member",
-		                                      pl_api_member(charter, state->node), "state", pl_receipt_state_name(state->state), "receipts",
+		json_array_append_new(list, json_pack("{so ss sb ss so}", "node", pl_api_node(charter, state->node), "member",
+		                                      pl_api_member(charter, state->node), "info", is_for_info(call, state->node), "state", pl_receipt_state_name(state->state), "receipts",
 		                                      lines_json(call, state->node)));
 		all &= state->decrypted_ms != 0 || state->state == PL_RECIPIENT_NO_KEY;
 		if (state->decrypted_ms > last_ms)

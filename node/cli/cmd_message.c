@@ -46,6 +46,14 @@ static const char *state_text(const char *state)
 	return strcmp(state, "no_key") == 0 ? "no key" : state;
 }
 
+/* "SGP; info CHE" */
+static char *addressees_of(const json_t *message)
+{
+	const json_t *info = json_object_get(message, "info");
+	char *to = pl_json_join(json_object_get(message, "to"), ",");
+	return json_array_size(info) == 0 ? to : pl_format("%s; info %s", to, pl_json_join(info, ","));
+}
+
 /* --- inbox --- */
 
 static char *state_of(const json_t *message)
@@ -79,7 +87,7 @@ static void print_messages(const json_t *messages)
 		pl_table_cell(table, PL_DIM, "%.*s", SHORT_ID_CHARS, pl_json_text(m, "id"));
 		pl_table_cell(table, pl_precedence_style(precedence), "%s", pl_upper(precedence));
 		pl_table_cell(table, PL_PLAIN, "%s", pl_json_text(m, "from"));
-		pl_table_cell(table, PL_PLAIN, "%s", pl_json_join(json_object_get(m, "to"), ","));
+		pl_table_cell(table, PL_PLAIN, "%s", addressees_of(m));
 		pl_table_cell(table, style, "%s%s%s", json_is_true(json_object_get(m, "exercise")) ? "EXERCISE " : "", pl_json_text(m, "subject"),
 		              attachments == 0 ? "" : pl_format(" [+%u]", (unsigned)attachments));
 		pl_table_cell(table, PL_PLAIN, "%s", pl_message_time(m, "sent"));
@@ -316,8 +324,9 @@ void pl_print_receipts(const json_t *reply)
 	json_t *recipient, *receipt;
 	json_array_foreach(json_object_get(reply, "recipients"), i, recipient) {
 		const json_t *receipts = json_object_get(recipient, "receipts");
+		const char *info = json_is_true(json_object_get(recipient, "info")) ? " (info)" : "";
 		if (json_array_size(receipts) == 0) {
-			pl_table_cell(table, PL_BOLD, "%s", pl_json_text(recipient, "node"));
+			pl_table_cell(table, PL_BOLD, "%s%s", pl_json_text(recipient, "node"), info);
 			const bool has_key = strcmp(pl_json_text(recipient, "state"), "no_key") != 0;
 			pl_table_cell(table, PL_YELLOW, "%s", has_key ? "none yet" : "no key");
 			for (int k = 0; k < 2; k++)
@@ -327,7 +336,7 @@ void pl_print_receipts(const json_t *reply)
 		json_array_foreach(receipts, j, receipt) {
 			const char *type = pl_json_text(receipt, "type");
 			bool has_time = pl_json_time(receipt, "time", &time_ms);
-			pl_table_cell(table, PL_BOLD, "%s", pl_json_text(recipient, "node"));
+			pl_table_cell(table, PL_BOLD, "%s%s", pl_json_text(recipient, "node"), info);
 			pl_table_cell(table, strcmp(type, "failed") == 0 ? PL_RED : PL_GREEN, "%s", type);
 			pl_table_cell(table, PL_PLAIN, "%s", has_time ? pl_time_short(time_ms) : "-");
 			pl_table_cell(table, PL_PLAIN, "%s", !has_time || !has_sent ? "" : time_ms < sent_ms ? "clocks differ"

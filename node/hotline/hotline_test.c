@@ -414,6 +414,8 @@ Test(hotline, nodes_without_a_key_are_named_and_nothing_is_said_to_be_sent_to_th
 	fix_expect(receipts, "recipients.0.state", "decrypted");
 	fix_expect(receipts, "recipients.1.node", "CHE.2");
 	fix_expect(receipts, "recipients.1.state", "no_key"); /* also now that it has one */
+	fix_expect(receipts, "recipients.1.info", "false");
+	fix_expect(receipts, "recipients.2.info", "true");
 	fix_expect(receipts, "recipients.2.node", "FIN.2");
 	fix_expect(receipts, "recipients.2.state", "no_key");
 	cr_assert(json_is_integer(json_object_get(receipts, "round_trip_ms")), "all that can read it have");

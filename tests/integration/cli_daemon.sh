@@ -479,8 +479,10 @@ sends_to_est() { run "${f[@]}" send --to EST --info SGP --subject 'To those with
 until_true 'FIN knows a key of EST' sends_to_est
 ref5=$(grep -oE 'FIN/1/[0-9]+' out | head -n 1)
 grep -q '^parley: not sealed to EST.2, which cannot read it: no key is known of it that is valid now$' err || fail 'send does not say whom it leaves out'
-eventually "^$ref5 .* EST decrypted, EST\.2 no key, SGP decrypted$" "${f[@]}" inbox --box out
+eventually "^$ref5 .* FIN +EST; info SGP +To those with keys .* EST decrypted, EST\.2 no key, SGP decrypted$" "${f[@]}" inbox --box out
+eventually "^$ref5 .* EST; info SGP +To those with keys " "${s[@]}" inbox
 ok '^EST\.2 +no key +it was not sealed to this node: no key was known of it$' "${f[@]}" receipts "$ref5"
+grep -qE '^SGP \(info\) +decrypted ' out || fail 'receipts do not tell who is only to know'
 grep -qE '^round trip ' out || fail 'a node without a key keeps the round trip from being told'
 bad 5 'EST' --dir EST send --to EST --subject S two # nobody but EST could ever read it
 
