@@ -112,9 +112,9 @@ Test(hotline_again, the_most_urgent_goes_first_and_the_next_at_once_as_far_as_it
 	struct fix *fix = fix_new(3, 1);
 	fix_start_all(fix, 3);
 	keep_to_itself(fix, FIN, 3, true);
-	static const char *const precedences[] = { "routine", "routine", "priority", "routine", "immediate", "routine", "flash" };
-	json_t *sent[7];
-	for (int i = 0; i < 7; i++)
+	static const char *const precedences[] = { "routine", "routine", "priority", "routine", "immediate", "routine", "flash", "flash" };
+	json_t *sent[8];
+	for (int i = 0; i < 8; i++)
 		sent[i] = fix_call(fix, FIN, "POST", "/v1/messages", draft("SGP", precedences[i], "Many"), 201);
 	fix_settle(fix);
 	for (int i = 0; i < 7; i++) {
@@ -125,25 +125,30 @@ Test(hotline_again, the_most_urgent_goes_first_and_the_next_at_once_as_far_as_it
 	go_on(fix, FIN, PL_AGAIN_DELAY_MS);
 	static const char order[] = "SELECT group_concat(precedence, '') FROM (SELECT precedence FROM hotline_copy JOIN entry USING (node, lane, seq)"
 	                            " JOIN hotline_message ON n = message ORDER BY arrival)";
-	cr_assert_eq(fix_sql(fix, FIN, order), 4321, "%lld", (long long)fix_sql(fix, FIN, order));
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT max(message) FROM hotline_copy JOIN hotline_message ON n = message WHERE precedence = 1"), 1,
+	cr_assert_eq(fix_sql(fix, FIN, order), 43211, "%lld", (long long)fix_sql(fix, FIN, order));
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT max(message) FROM hotline_copy JOIN hotline_message ON n = message WHERE precedence = 1"), 2,
 	             "the oldest of several");
 	go_on(fix, FIN, MINUTE_MS / 2);
-	cr_assert_eq(copies(fix), 4);
-	go_on(fix, FIN, MINUTE_MS / 2);
 	cr_assert_eq(copies(fix), 5);
+	go_on(fix, FIN, MINUTE_MS / 2);
+	cr_assert_eq(copies(fix), 6);
+	fail(fix, SGP, sent[7]);
+	json_decref(sent[7]);
+	fix_settle(fix);
+	go_on(fix, FIN, PL_AGAIN_DELAY_MS);
+	cr_assert_eq(copies(fix), 7, "a FLASH, which has a budget of its own");
 	/* Another member's budget is its own. */
 	json_t *other = fix_call(fix, FIN, "POST", "/v1/messages", draft("CHE", "routine", "Other"), 201);
 	fail(fix, CHE, other);
 	fix_settle(fix);
 	go_on(fix, FIN, PL_AGAIN_DELAY_MS);
-	cr_assert_eq(copies(fix), 6);
+	cr_assert_eq(copies(fix), 8);
 	/* And what was not sent to all of them before the daemon ended waits for no budget. */
 	fix_sql(fix, FIN, "UPDATE hotline_message SET unfinished = 1 WHERE n = (SELECT n FROM hotline_message WHERE precedence = 2)");
 	fix_sql(fix, FIN, "UPDATE hotline_recipient SET state = 0 WHERE message = (SELECT n FROM hotline_message WHERE precedence = 2)");
 	go_on(fix, FIN, 0);
-	cr_assert_eq(copies(fix), 7);
-	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_again"), 2);
+	cr_assert_eq(copies(fix), 9);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_again"), 1);
 	json_decref(other);
 	fix_free(fix);
 }
@@ -187,6 +192,8 @@ Test(hotline_again, what_is_older_than_keys_are_kept_is_left_to_its_sender)
 	fix_settle(fix);
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_again"), 1);
 	fix_advance(fix, 14ULL * DAY_MS);
+	go_on(fix, FIN, 0);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_again"), 0, "though there is no key of it any more");
 	renew_keys(fix, 3, UINT16_MAX);
 	go_on(fix, FIN, PL_AGAIN_DELAY_MS);
 	fail(fix, SGP, late);

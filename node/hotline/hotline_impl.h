@@ -35,7 +35,7 @@ struct pl_hotline {
 	struct pl_sending *sendings; /* hotline_send.c */
 	bool resuming, resume_wanted; /* hotline_resume.c */
 	uv_timer_t resume_timer;
-	uint64_t again_spent_ms[PL_MEMBERS_MAX]; /* until then, for a member, what is sent again has spent its budget */
+	uint64_t again_spent_ms[2][PL_MEMBERS_MAX]; /* [1]: of FLASH. Until then, for a member, what is sent again has spent its budget */
 	struct pl_owed *owed;        /* hotline_receipts.c: authors to whom receipts are due */
 	uv_timer_t owed_timer;
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */

@@ -9,7 +9,7 @@
  *    so it goes once more to all of which nothing has come: a message that comes twice is shown once. Nodes without a current key are noted;
  *  - to nodes noted so, as soon as there is a key;
  *  - to nodes that said that they cannot open it. They may be lying, and what they cause is sent to everybody: so it leaves the half of the
- *    quota alone, and each member has a budget.
+ *    quota alone, and each member has a budget, of which FLASH has its own so that it does not wait for what is less urgent.
  */
 
 #define AGAIN_EVERY_MS 60000 /* for each member, after the first AGAIN_BURST */
@@ -25,7 +25,7 @@ struct resume {
 	struct pl_job job;
 	struct pl_hotline *hotline;
 	uint64_t wall_ms;
-	bool has_key[PL_NODES_MAX], has_budget[PL_NODES_MAX];
+	bool has_key[PL_NODES_MAX], has_budget[2][PL_NODES_MAX]; /* [1]: for FLASH */
 	bool within_quota[CLASSES_COUNT], half_left[CLASSES_COUNT];
 
 	enum { NOTHING, UNFINISHED, AGAIN, TOO_OLD } found;
@@ -70,9 +70,9 @@ static enum pl_err find_unfinished(struct resume *resume, sqlite3 *db)
 	return err;
 }
 
-static bool may_go(const struct resume *resume, uint16_t node, bool has_failed)
+static bool may_go(const struct resume *resume, uint16_t node, bool is_flash, bool has_failed)
 {
-	return node != resume->hotline->self && resume->has_key[node] && (!has_failed || resume->has_budget[node]);
+	return node != resume->hotline->self && resume->has_key[node] && (!has_failed || resume->has_budget[is_flash][node]);
 }
 
 /* Of one class and all nodes, the most urgent and then the oldest message. */
@@ -86,7 +86,7 @@ static enum pl_err find_again_in(struct resume *resume, sqlite3 *db, size_t clas
 		return pl_store_sql_err(db);
 	enum pl_err err = PL_OK;
 	for (uint16_t node = 0; err == PL_OK && node < resume->hotline->charter->nodes_count; node++) {
-		if (!may_go(resume, node, has_failed))
+		if (!may_go(resume, node, classes[class].flags & PL_FLAG_FLASH, has_failed))
 			continue;
 		sqlite3_bind_int(first, 1, node);
 		sqlite3_bind_int(first, 2, classes[class].lowest);
@@ -122,7 +122,7 @@ static enum pl_err take_nodes(struct resume *resume, sqlite3 *db)
 		pl_db_bind_u64(look, 3, resume->n);
 		const bool has = pl_db_step(look, &err) == 1, has_failed = has && sqlite3_column_int(look, 0) != 0;
 		pl_db_reset(look);
-		if (!has || !may_go(resume, node, has_failed) || resume->nodes_count == PL_SLOTS_FOR_OTHERS)
+		if (!has || !may_go(resume, node, resume->precedence == PL_FLASH, has_failed) || resume->nodes_count == PL_SLOTS_FOR_OTHERS)
 			continue;
 		resume->has_failed[resume->nodes_count] = has_failed;
 		resume->nodes[resume->nodes_count++] = node;
@@ -133,9 +133,10 @@ static enum pl_err take_nodes(struct resume *resume, sqlite3 *db)
 static enum pl_err find_again(struct resume *resume, sqlite3 *db)
 {
 	sqlite3_stmt *any = pl_store_prepare(db, "SELECT 1 FROM hotline_again LIMIT 1");
-	sqlite3_stmt *any_failed = pl_store_prepare(db, "SELECT 1 FROM hotline_again WHERE due > 0 LIMIT 1");
+	sqlite3_stmt *held = pl_store_prepare(db, "SELECT hotline_again.node, sent <= ?1 FROM hotline_again"
+	                                          " JOIN hotline_message ON n = message WHERE due > 0 ORDER BY sent LIMIT 1");
 	sqlite3_stmt *sent = pl_store_prepare(db, "SELECT sent FROM hotline_message WHERE n = ?1");
-	if (!any || !any_failed || !sent)
+	if (!any || !held || !sent)
 		return pl_store_sql_err(db);
 	enum pl_err err = PL_OK;
 	const bool is_empty = pl_db_step(any, &err) != 1;
@@ -150,8 +151,13 @@ static enum pl_err find_again(struct resume *resume, sqlite3 *db)
 	if (err != PL_OK || is_empty)
 		return err;
 	if (resume->found == NOTHING) {
-		resume->waits |= pl_db_step(any_failed, &err) == 1;
-		pl_db_reset(any_failed);
+		pl_db_bind_u64(held, 1, resume->wall_ms > PL_AGAIN_AGE_MS_MAX ? resume->wall_ms - PL_AGAIN_AGE_MS_MAX : 0);
+		if (pl_db_step(held, &err) == 1) {
+			resume->waits = true;
+			resume->old_node = (uint16_t)sqlite3_column_int(held, 0);
+			resume->found = sqlite3_column_int(held, 1) ? TOO_OLD : NOTHING;
+		}
+		pl_db_reset(held);
 		return err;
 	}
 	pl_db_bind_u64(sent, 1, resume->n);
@@ -296,7 +302,7 @@ static void spend(struct resume *resume)
 	int last = -1; /* a member's nodes stand together */
 	for (size_t i = 0; i < resume->nodes_count; i++) {
 		int member = hotline->charter->nodes[resume->nodes[i]].member;
-		uint64_t *spent_ms = &hotline->again_spent_ms[member];
+		uint64_t *spent_ms = &hotline->again_spent_ms[resume->precedence == PL_FLASH][member];
 		if (!resume->has_failed[i] || member == last)
 			continue;
 		*spent_ms = (*spent_ms > now_ms ? *spent_ms : now_ms) + AGAIN_EVERY_MS;
@@ -353,8 +359,9 @@ void pl_hotline_resume(struct pl_hotline *hotline)
 	resume->wall_ms = pl_core_wall_ms(hotline->core);
 	for (uint16_t node = 0; node < hotline->charter->nodes_count; node++) {
 		resume->has_key[node] = pl_epoch_current(hotline->epoch, node, NULL);
-		resume->has_budget[node] = hotline->again_spent_ms[hotline->charter->nodes[node].member] <=
-		                           now_ms + (AGAIN_BURST - 1) * AGAIN_EVERY_MS;
+		for (int flash = 0; flash < 2; flash++)
+			resume->has_budget[flash][node] = hotline->again_spent_ms[flash][hotline->charter->nodes[node].member] <=
+			                                  now_ms + (AGAIN_BURST - 1) * AGAIN_EVERY_MS;
 	}
 	for (size_t i = 0; i < CLASSES_COUNT; i++) {
 		resume->within_quota[i] = pl_core_quota_wait_ms(hotline->core, classes[i].lane, classes[i].flags, 0) == 0;
