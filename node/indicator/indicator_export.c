@@ -7,9 +7,6 @@
 #include "node/log.h"
 #include "node/store/db.h"
 
-/* Of the store's worker at a time. */
-#define BYTES_PER_JOB 262144
-
 struct export {
 	struct pl_job job;
 	struct pl_indicator_part *part;
@@ -81,17 +78,19 @@ static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
 	sqlite3_stmt *row = pl_indicator_select_by_key(db, &export->filter, &export->after, PL_INDICATOR_ROWS_PER_JOB);
 	enum pl_err err = PL_OK;
 	unsigned rows = 0;
+	size_t bytes = 0;
 	if (row == NULL)
 		return pl_store_sql_err(db);
-	while (export->gathered_count < BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
+	while (bytes < PL_INDICATOR_BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
 		rows++;
+		bytes += (size_t)sqlite3_column_bytes(row, PL_COLUMN_OBJECT);
 		err = export_row(export, db, row);
 		if (err == PL_OK)
 			err = pl_indicator_key_take(row, &last);
 		if (err != PL_OK)
 			break;
 	}
-	export->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && export->gathered_count < BYTES_PER_JOB;
+	export->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && bytes < PL_INDICATOR_BYTES_PER_JOB;
 	pl_db_reset(row);
 	export->after = last;
 	return err;

@@ -74,19 +74,21 @@ static enum pl_err list_work(struct pl_job *job, sqlite3 *db)
 	struct listing *listing = job->ctx;
 	enum pl_err err = PL_OK;
 	unsigned rows = 0;
+	size_t bytes = 0;
 	if (listing->counting)
 		return count_some(listing, db);
 	sqlite3_stmt *row = pl_indicator_select(db, &listing->filter, listing->from, PL_INDICATOR_ROWS_PER_JOB);
 	if (row == NULL)
 		return pl_store_sql_err(db);
-	while (pl_db_step(row, &err) == 1) {
+	while (bytes < PL_INDICATOR_BYTES_PER_JOB && pl_db_step(row, &err) == 1) {
 		rows++;
+		bytes += (size_t)sqlite3_column_bytes(row, PL_COLUMN_OBJECT);
 		err = list_row(listing, db, row);
 		if (err != PL_OK || listing->more)
 			break;
 		listing->from = pl_db_u64(row, PL_COLUMN_N);
 	}
-	listing->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && !listing->more;
+	listing->end = err == PL_OK && rows < PL_INDICATOR_ROWS_PER_JOB && bytes < PL_INDICATOR_BYTES_PER_JOB && !listing->more;
 	pl_db_reset(row);
 	return err;
 }

@@ -127,3 +127,23 @@ Test(indicator_query, a_count_does_not_keep_the_store_busy)
 	free_request(request);
 	world_free(world);
 }
+
+/* Of another type than what is asked for, so that nothing but the reading of them is done. */
+Test(indicator_query, large_objects_do_not_keep_the_store_busy)
+{
+	enum { LARGE = 100, BYTES = 100000 };
+	struct world *world = flooded(FIN);
+	char sql[200];
+	snprintf(sql, sizeof(sql), "UPDATE indicator SET object = zeroblob(%d) WHERE n <= 10 + %d; DELETE FROM indicator WHERE n BETWEEN 11 + %d AND 999999",
+	         BYTES, LARGE, LARGE);
+	in_store(world, FIN, sql, NULL);
+	const unsigned jobs = LARGE * BYTES / (PL_INDICATOR_BYTES_PER_JOB + BYTES);
+	struct pl_request *request = ask_in_steps(world, "/v1/indicators", NULL, QUERY("tlp", "green"), jobs);
+	cr_assert_eq(json_array_size(json_object_get(request->json, "indicators")), 1);
+	cr_assert(json_is_null(json_object_get(request->json, "next")));
+	free_request(request);
+	request = ask_in_steps(world, "/v1/indicators/export", NULL, QUERY("tlp", "green"), jobs);
+	cr_assert_not_null(strstr(request->bytes, "of FIN"));
+	free_request(request);
+	world_free(world);
+}

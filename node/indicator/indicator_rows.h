@@ -7,6 +7,8 @@
 
 /* A job looks at so many rows and makes room for others: about a millisecond of the worker. */
 #define PL_INDICATOR_ROWS_PER_JOB 200
+/* And so many bytes of objects: a row is read whole, and 200 large ones are 25 MB. */
+#define PL_INDICATOR_BYTES_PER_JOB 262144
 
 /* Columns of every statement here. name and object stand last, since they may lie on pages of their own. */
 #define PL_INDICATOR_COLUMNS "i.n, i.stix_id, i.type, i.modified, i.modified_us, i.tlp, i.received_ms, i.bytes, i.sha256, i.ahead, i.name, i.object"
