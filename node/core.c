@@ -297,13 +297,9 @@ static void net_down(void *ctx, uint32_t link, uint16_t peer, const char *why)
 	struct pl_core *core = ctx;
 	struct pl_event event = { .type = PL_EV_LINK_DOWN, .link_down = { link, peer } };
 
-	if (link == PL_LINK_NONE) {
-		char name[PL_NODE_NAME_BYTES];
-		pl_charter_node_name(core->charter, peer, name);
-		PL_LOG(PL_LOG_INFO, "link", "cannot be reached", PL_F_STR("peer", name), PL_F_STR("why", why));
-		pl_core_peer_failed(core, peer, why);
-	}
 	pl_core_read_clocks(core);
+	if (link == PL_LINK_NONE)
+		pl_core_peer_unreachable(core, peer, why);
 	pl_core_event(core, &event);
 }
 

@@ -43,6 +43,7 @@ struct dial_addresses {
 struct peer_error {
 	uint64_t wall_ms; /* 0: none */
 	char why[200];
+	uint64_t told_ms; /* when the log last said that it cannot be reached; 0: never, or there has been a link since */
 };
 
 struct pl_core {
@@ -97,6 +98,7 @@ void pl_core_release(struct pl_core *core); /* what pl_core_check() and pl_core_
 /* --- core_notes.c --- */
 void pl_core_note(struct pl_core *core, const struct pl_effect *fx);
 void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why);
+void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *why);
 
 /* --- core_store.c --- */
 void pl_core_look_for_room(struct pl_core *core);

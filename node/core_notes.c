@@ -14,6 +14,20 @@ void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why)
 	snprintf(error->why, sizeof error->why, "%s", why);
 }
 
+#define UNREACHABLE_TOLD_EVERY_MS 600000 /* a node that is down for days is dialled all the time */
+
+void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *why)
+{
+	struct peer_error *error = &core->peer_errors[node];
+	char name[PL_NODE_NAME_BYTES];
+
+	if (strncmp(error->why, why, sizeof error->why - 1) != 0)
+		error->told_ms = 0;
+	if (pl_log_again_in(&error->told_ms, core->now_ms, UNREACHABLE_TOLD_EVERY_MS))
+		PL_LOG(PL_LOG_INFO, "link", "cannot be reached", PL_F_STR("peer", pl_core_node_name(core, node, name)), PL_F_STR("why", why));
+	pl_core_peer_failed(core, node, why);
+}
+
 bool pl_core_peer_error(const struct pl_core *core, uint16_t node, const char **why, uint64_t *wall_ms)
 {
 	const struct peer_error *error = &core->peer_errors[node];
@@ -55,6 +69,9 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 		pl_ref_format(core->charter, (struct pl_ref){ fx->note.node, fx->note.lane, fx->note.seq }, ref);
 	switch (fx->note.code) {
 	case PL_NOTE_LINK_LIVE:
+		core->peer_errors[fx->note.peer].told_ms = 0;
+		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+		break;
 	case PL_NOTE_LINK_LOST:
 		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
 		break;

@@ -52,12 +52,17 @@ const char *pl_log_level_name(enum pl_log_level level)
 	return "unknown";
 }
 
-bool pl_log_again(uint64_t *told_ms, uint64_t now_ms)
+bool pl_log_again_in(uint64_t *told_ms, uint64_t now_ms, uint64_t every_ms)
 {
-	if (*told_ms != 0 && now_ms - *told_ms < TOLD_EVERY_MS)
+	if (*told_ms != 0 && now_ms - *told_ms < every_ms)
 		return false;
 	*told_ms = now_ms ? now_ms : 1;
 	return true;
+}
+
+bool pl_log_again(uint64_t *told_ms, uint64_t now_ms)
+{
+	return pl_log_again_in(told_ms, now_ms, TOLD_EVERY_MS);
 }
 
 void pl_log_time(uint64_t unix_ms, char out[PL_LOG_TIME_BYTES])

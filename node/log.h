@@ -22,8 +22,10 @@
 enum pl_log_level { PL_LOG_ERROR, PL_LOG_WARNING, PL_LOG_INFO, PL_LOG_DEBUG };
 const char *pl_log_level_name(enum pl_log_level level);
 
-/* Whether what lasts is to be said again, once a minute. *told_ms: when it was last, by the clock of now_ms; 0: never, or it is over. */
+/* Whether what lasts is to be said again, once a minute, or in every_ms. *told_ms: when it was last, by the clock of now_ms; 0: never, or it is
+ * over. */
 bool pl_log_again(uint64_t *told_ms, uint64_t now_ms);
+bool pl_log_again_in(uint64_t *told_ms, uint64_t now_ms, uint64_t every_ms);
 
 /* Values over 1,200 bytes are cut; what a line has no room for is left out, and the line says so. */
 #define PL_LOG_LINE_BYTES_MAX 8192

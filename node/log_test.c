@@ -56,6 +56,8 @@ Test(log, what_lasts_is_said_once_a_minute)
 	cr_assert(!pl_log_again(&told_ms, 120000));
 	told_ms = 0; /* it was over, and is back */
 	cr_assert(pl_log_again(&told_ms, 120001));
+	cr_assert(!pl_log_again_in(&told_ms, 180001, 600000), "or less often");
+	cr_assert(pl_log_again_in(&told_ms, 720001, 600000));
 }
 
 Test(log, a_line_has_time_level_component_message_and_fields)

@@ -13,6 +13,7 @@ struct pl_channels {
 	bool stopped;
 	bool sending; /* one envelope is under way */
 	bool again;   /* look once more when it is done */
+	uint64_t told_ms; /* when the log last said that a root could not be sent; 0: never, or it has been since */
 	uv_timer_t timer;
 	void (*came)(void *ctx, uint16_t node, const uint8_t channel_id[PL_CHANNEL_ID_BYTES]);
 	void *came_ctx;

@@ -31,7 +31,7 @@ static void end_delivery(struct delivery *delivery)
 static void give_up(struct delivery *delivery, const char *stage, enum pl_err err)
 {
 	struct pl_channels *channels = delivery->channels;
-	if (!channels->stopped)
+	if (!channels->stopped && pl_log_again(&channels->told_ms, pl_core_now_ms(channels->core)))
 		PL_LOG(PL_LOG_WARNING, "channel", "a channel root could not be sent, trying again", PL_F_STR("stage", stage),
 		       PL_F_STR("error", pl_api_reason(err)));
 	end_delivery(delivery);
@@ -129,6 +129,7 @@ static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *e
 		give_up(delivery, "submitting", err);
 		return;
 	}
+	channels->told_ms = 0;
 	PL_LOG(PL_LOG_INFO, "channel", "channel root sent", PL_F_U64("seq", entry->seq), PL_F_U64("nodes", delivery->seal.nodes_count));
 	delivery->job = (struct pl_job){ .work = sent_work, .done = sent_done, .ctx = delivery, .writes = true };
 	pl_store_run(pl_core_store(channels->core), &delivery->job);

@@ -218,3 +218,36 @@ Test(channel, a_shutdown_while_something_is_being_opened)
 	cr_assert_eq(held(world, CHE) % 200, 0, "an entry is taken in whole or not at all");
 	world_free(world);
 }
+
+/* How often the log has said it. */
+static unsigned said(FILE *log, const char *what)
+{
+	char line[1024];
+	unsigned count = 0;
+	rewind(log);
+	while (fgets(line, sizeof(line), log) != NULL)
+		count += strstr(line, what) != NULL;
+	return count;
+}
+
+Test(channel, a_root_that_cannot_be_sent_is_told_of_once_a_minute)
+{
+	struct world *world = world_new(2);
+	struct pl_core *fin = &world->cores[FIN];
+	FILE *log = tmpfile();
+	cr_assert_not_null(log);
+	pl_log_open(fileno(log), PL_LOG_INFO, false);
+	fin->submit_err = PL_ERR_DISK_FULL;
+	cr_assert_eq(share(world, FIN, 0, 10, ""), -1); /* which makes a root */
+	for (int i = 0; i < 5; i++) {
+		pl_channels_distribute(fin->channels);
+		settle(world, 50);
+	}
+	cr_assert_eq(said(log, "a channel root could not be sent"), 1);
+	fin->submit_err = PL_OK;
+	pl_channels_distribute(fin->channels);
+	AWAIT(world, said(log, "channel root sent") == 1);
+	pl_log_open(STDERR_FILENO, PL_LOG_INFO, false);
+	fclose(log);
+	world_free(world);
+}

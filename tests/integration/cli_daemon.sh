@@ -248,6 +248,7 @@ ok "\"state\":\"failed\".*\"type\":\"failed\".*\"reason\":\"$why\"" "${f[@]}" re
 "$parley" "${c[@]}" watch --event message >watch.out 2>watch.err &
 watcher=$!
 until_true 'watch follows CHE' is_followed CHE
+told=$(grep -c 'cannot be reached peer=CHE' FIN.log || true)
 stop CHE KILL
 bad 3 'parleyd does not answer on CHE/parley.sock' "${c[@]}" inbox
 for n in 1 2 3; do input=one ok '' "${f[@]}" send --to SGP --subject "Held $n" --precedence immediate --quiet; done
@@ -259,6 +260,13 @@ eventually '^CHE +down since' "${s[@]}" status
 ok "^accepted: $ref from FIN, .*; the sender gets a receipt" "${s[@]}" accept "$ref" --operator Ng
 ok "^$ref was accepted already, at .* by Ng; that receipt goes out by itself, and no other does$" "${s[@]}" accept "$ref" --operator Ng
 bad 1 'there is no link to any other node' "${f[@]}" status --check
+last_tried() { ask FIN peers && answer peers.node=CHE.last_error.time; }
+has_tried_again() { [ "$(last_tried)" != "$tried" ]; }
+for ((n = 0; n < 3; n++)); do
+  tried=$(last_tried)
+  until_true 'FIN tries to reach CHE again' has_tried_again
+done
+[ "$(grep -c 'cannot be reached peer=CHE' FIN.log)" -eq $((told + 1)) ] || fail 'the log says each time that a node cannot be reached, or never'
 start CHE
 eventually 'Held 3' "${s[@]}" inbox
 grep -q 'Held 1' out && grep -q 'Held 2' out || fail 'a message was lost'
