@@ -276,7 +276,7 @@ char *pl_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Calls the API. Errors are reported here, with their exit code. body: taken over, or NULL. *out: to be freed with json_decref(). */
 enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, json_t *body, json_t **out);
 enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
-                           struct pl_progress *progress /* or NULL */, json_t **out);
+                           const char *in_doubt /* the hint when it was taken and no answer came */, json_t **out);
 enum pl_exit pl_call_download(struct pl_cli *cli, const char *path, struct pl_sink *sink, struct pl_progress *progress /* or NULL */);
 /* What becomes of a call. */
 enum pl_came {

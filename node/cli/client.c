@@ -436,10 +436,12 @@ enum pl_exit pl_call(struct pl_cli *cli, const char *method, const char *path, j
 }
 
 enum pl_exit pl_call_bytes(struct pl_cli *cli, const char *path, const char *media_type, const void *bytes, size_t count,
-                           struct pl_progress *progress, json_t **out)
+                           const char *in_doubt, json_t **out)
 {
 	struct pl_answer answer;
-	enum pl_exit exit = pl_try_bytes(cli, path, media_type, bytes, count, progress, STALL_MS_MAX, &answer);
+	enum pl_exit exit = pl_try_bytes(cli, path, media_type, bytes, count, NULL, STALL_MS_MAX, &answer);
+	if (exit == PL_EXIT_OK && (answer.came == PL_CAME_BREAK || answer.came == PL_CAME_NOTHING))
+		return pl_error(cli, PL_EXIT_UNSURE, in_doubt, "parleyd took the call and gave no answer: nobody knows yet whether it was done");
 	return settle(cli, exit, &answer, out);
 }
 

@@ -101,7 +101,7 @@ static enum pl_exit send_batch(struct import *import)
 	memcpy(import->batch + import->batch_bytes, tail, sizeof tail - 1);
 	import->batch_bytes += sizeof tail - 1;
 	enum pl_exit exit = pl_call_bytes(import->cli, pl_path("/v1/indicators?tlp=%s", pl_tlp_name(import->tlp)), PL_STIX_MEDIA_TYPE,
-	                                  import->batch, import->batch_bytes, NULL, &reply);
+	                                  import->batch, import->batch_bytes, "part may have been shared, and is recognised: import it again", &reply);
 	if (exit != PL_EXIT_OK) {
 		if (import->accepted + import->duplicates > 0)
 			pl_remark(import->cli, "%s of %s objects are in; import the file again for the rest, what is there already is recognised",
@@ -487,7 +487,7 @@ const struct pl_command pl_commands_indicator[] = {
 	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
 	  .details = "The file is checked as a whole before anything is shared. Objects that break a rule, or are marked with a narrower TLP, are "
 	             "refused one by one and listed, and the command ends with 6. Objects keep their bytes. Importing a file again shares what is "
-	             "missing: what this node has shared already is recognised.\n"
+	             "missing: what this node has shared already is recognised. Exit code 10: parleyd took some and gave no answer; import the file again.\n"
 	             "    parley indicator import report.json --tlp green" },
 	{ .name = "indicator list", .summary = "list STIX objects that are here, the newest first", .options = list_options, .run = run_list },
 	{ .name = "indicator show", .summary = "print a STIX object byte for byte", .options = show_options, .run = run_show,

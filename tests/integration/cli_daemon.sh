@@ -494,6 +494,25 @@ grep -qE '^SGP \(info\) +decrypted ' out || fail 'receipts do not tell who is on
 grep -qE '^round trip ' out || fail 'a node without a key keeps the round trip from being told'
 bad 5 'EST' --dir EST send --to EST --subject S two # nobody but EST could ever read it
 
+# An import too: what parleyd took may have been shared. (It is killed between connection and request now and then: then it took nothing.)
+connections() { grep -c ' [^ ]*FIN/parley.sock$' /proc/net/unix || true; }
+has_one_more() { [ "$(connections)" -gt "$before" ]; }
+for ((n = 0; n < 10; n++)); do
+  kill -STOP "${pids[FIN]}"
+  before=$(connections)
+  "$parley" "${f[@]}" indicator import fin.json --tlp green >import.out 2>import.err &
+  importer=$!
+  until_true 'import has a connection' has_one_more
+  stop FIN KILL
+  code=0
+  wait $importer || code=$?
+  start FIN
+  [ "$code" -eq 3 ] || break
+done
+[ "$code" -eq 10 ] && grep -q 'parleyd took the call and gave no answer' import.err && grep -q 'part may have been shared' import.err &&
+  grep -q 'import it again' import.err || { cp import.out out; cp import.err err; fail 'import does not say what is known of objects that parleyd took and did not answer'; }
+ok '^0 objects shared at TLP:GREEN, 1 shared before|^1 object shared at TLP:GREEN' "${f[@]}" indicator import fin.json --tlp green
+
 # --- a feed that is frozen: what is not said to anybody is not said to be ---
 stop SGP TERM
 rm SGP/store.db.feed
