@@ -216,7 +216,8 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	if (err == PL_OK)
 		err = pl_feed_read_applied(core);
 	if (err != PL_OK)
-		snprintf(why, why_max, "%s: cannot be read (%s)", core->conf->store_file, pl_err_str(err));
+		snprintf(why, why_max, "%s: cannot be read (%s)%s", core->conf->store_file, pl_err_str(err), err != PL_ERR_CORRUPT ? "" :
+		         ". OPERATING.md, \"Backups\", says what to do; a copy that is put back freezes this node's feed.");
 	return err;
 }
 
@@ -230,39 +231,45 @@ static enum pl_err check_store_is_there(const struct pl_core *core, const char *
 	if (lstat(mark, &st) != 0)
 		return PL_OK;
 	snprintf(wal, sizeof wal, "%s-wal", core->conf->store_file);
-	if ((stat(core->conf->store_file, &st) == 0 && st.st_size > 0) || (stat(wal, &st) == 0 && st.st_size > 0))
+	const bool is_there = stat(core->conf->store_file, &st) == 0;
+	if ((is_there && st.st_size > 0) || (stat(wal, &st) == 0 && st.st_size > 0))
 		return PL_OK;
 	if (core->conf->new_store)
 		return pl_store_make_frozen(core->conf->store_file, core->charter->network_id, core->keys->node_id,
 		                            "The store of this node was lost, and made anew by parleyd --new-store.", why, why_max);
 	return pl_why(why, why_max, PL_ERR_REFUSED,
-	              "%s is missing, and %s says that this node has had a store: put it back, with its .feed and .epoch, or correct `store` in "
+	              "%s is %s, and %s says that this node has had a store: put it back, with its .feed and .epoch, or correct `store` in "
 	              "parley.conf; if it is lost for good, parleyd --new-store starts a node that receives and relays but signs nothing",
-	              core->conf->store_file, mark);
+	              core->conf->store_file, is_there ? "empty" : "missing", mark);
 }
 
-/* Durable before the first entry is signed. */
-static enum pl_err mark_used(const char *mark, char *why, size_t why_max)
+static void mark_path(const struct pl_core *core, char *mark, size_t mark_max)
+{
+	snprintf(mark, mark_max, "%s.used", core->conf->key_file);
+}
+
+/* Durable before the first entry is signed, which is after the links have started; and after all that keeps a start from succeeding. */
+static enum pl_err mark_used(const struct pl_core *core, char *why, size_t why_max)
 {
 	static const char text[] = "This node has signed entries, which stand in its store. Keep this file: without it parleyd does not notice that the store\n"
 				   "is gone, and would sign others in their places. OPERATING.md, \"Backups\".\n";
 	struct stat st;
+	char mark[PL_PATH_BYTES_MAX + 8];
 
+	mark_path(core, mark, sizeof mark);
 	return lstat(mark, &st) == 0 ? PL_OK : pl_file_write_new(mark, 0600, (const uint8_t *)text, sizeof text - 1, why, why_max);
 }
 
 static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 {
 	char frozen[256], mark[PL_PATH_BYTES_MAX + 8];
-	snprintf(mark, sizeof mark, "%s.used", core->conf->key_file);
+	mark_path(core, mark, sizeof mark);
 	enum pl_err err = check_store_is_there(core, mark, why, why_max);
 	if (err == PL_OK)
 		err = pl_store_open(core->conf->store_file, core->charter->network_id, core->keys->node_id, &core->store, why, why_max);
 
 	if (err == PL_OK)
 		err = pl_store_check_charter(core->store, core->charter, why, why_max);
-	if (err == PL_OK)
-		err = mark_used(mark, why, why_max);
 	if (err != PL_OK)
 		return err;
 	core->feeds = calloc((size_t)core->charter->nodes_count * PL_LANES, sizeof *core->feeds);
@@ -373,7 +380,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 			goto failed;
 	}
 	if ((err = pl_http_listen(loop, core->conf->socket_path, &core->http, why, why_max)) != PL_OK ||
-	    (err = pl_app_new(core, &core->app, why, why_max)) != PL_OK ||
+	    (err = pl_app_new(core, &core->app, why, why_max)) != PL_OK || (err = mark_used(core, why, why_max)) != PL_OK ||
 	    (err = pl_store_start(core->store, loop, &store_callbacks)) != PL_OK)
 		goto failed;
 	if (pl_store_scrub(core->store, core->conf->scrub_bytes_per_s) != PL_OK)

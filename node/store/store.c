@@ -171,7 +171,7 @@ static enum pl_err read_nodes(struct pl_store *store, char *why, size_t why_max)
 
 		rc = SQLITE_OK;
 		if (index < 0 || index >= PL_NODES_MAX || sqlite3_column_bytes(statement, 1) != PL_NODE_ID_BYTES) {
-			err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: its list of nodes is not one.", store->path);
+			err = pl_why(why, why_max, PL_ERR_CORRUPT, "%s is damaged: its list of nodes is not one. OPERATING.md, \"Backups\", says what to do.", store->path);
 			break;
 		}
 		memcpy(store->node_ids[index], sqlite3_column_blob(statement, 1), PL_NODE_ID_BYTES);
@@ -196,7 +196,7 @@ static enum pl_err read_heads(struct pl_store *store, char *why, size_t why_max)
 			enum pl_err err = pl_sql_head(store, node, lane, &store->head[node][lane], &gseq, id);
 
 			if (err == PL_ERR_CORRUPT)
-				return pl_why(why, why_max, err, "%s is damaged: the end of a lane cannot be read.", store->path);
+				return pl_why(why, why_max, err, "%s is damaged: the end of a lane cannot be read. OPERATING.md, \"Backups\", says what to do.", store->path);
 			if (err)
 				return say_sql(store, why, why_max);
 			store->stats.entries += store->head[node][lane];

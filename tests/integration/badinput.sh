@@ -198,6 +198,8 @@ no_start 'is not in the charter' EST
 mend charter.plc
 
 spoil store.db
+"$sql" EST/store.db 'INSERT INTO proof (node, header_a, header_b) VALUES (99, zeroblob(304), zeroblob(304))' >/dev/null
+no_start 'store.db: cannot be read .stored data is damaged.\. OPERATING.md, "Backups", says what to do' EST
 "$sql" EST/store.db 'PRAGMA user_version = 1000' >/dev/null
 sums >newer
 no_start 'schema 1000, and this parleyd knows up to [0-9]+: a newer one has written it' EST
@@ -218,7 +220,7 @@ mv EST/store.db* away/
 no_start 'store.db is missing, and EST/node.key.used says that this node has had a store.*--new-store' EST
 [ ! -e EST/store.db ] || fail 'a store was made in the place of one that is missing'
 : >EST/store.db
-no_start 'store.db is missing' EST
+no_start 'store.db is empty, and EST/node.key.used says that this node has had a store' EST
 rm EST/store.db
 "$parleyd" --dir EST --new-store >>EST.log 2>&1 </dev/null &
 pids[EST]=$!
@@ -266,7 +268,10 @@ no_check 'others on this machine'
 chmod 700 EST
 "$parleyd" --dir EST --check >out 2>err </dev/null && grep -q '^EST/parley.conf: ok$' out || fail 'parleyd --check does not take a folder that is right'
 with_line 'parley.conf:[0-9]+: .* at most 107' "socket = /tmp/$(printf %0200d 0)"
+mv EST/node.key.used used
 with_line "cannot listen on $hub: the port is in use" "listen = $hub"
+[ ! -e EST/node.key.used ] || fail 'a start that came to nothing leaves the mark of a node that has signed'
+mv used EST/node.key.used
 run "${f[@]}" status
 no_start 'nowhere' nowhere
 no_start '.' /dev/null

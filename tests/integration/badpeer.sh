@@ -69,7 +69,7 @@ story other "$handshake\"not a handshake of this network\""
 nothing_came other
 story old "$handshake\"the clocks are more than 10 minutes apart\""
 nothing_came old
-story replay "$handshake"
+story replay "$handshake\"its first message has come before\""
 nothing_came replay
 story junk3 "$handshake"
 story stranger "$handshake\"its key is not in the charter\""
