@@ -91,6 +91,7 @@ fill CHE
 n=0
 until is_full CHE; do
   check 'FIN sends on' send_one FIN SGP relayed $((n += 1))
+  check 'SGP sends on' send_one SGP FIN back $n immediate # CHE writes that, too, when it has seen that there is little room
   [ $n -lt 500 ] || broken 'a full disk is not noticed'
 done
 for m in 1 2 3; do check 'FIN sends on' send_one FIN SGP urgent $m flash; done
@@ -102,6 +103,8 @@ make_room CHE
 until_true 'CHE finds that there is room' is_well CHE
 until_true 'what has waited is at SGP' all_there SGP relayed
 right_and_once SGP relayed
+until_true 'and at FIN' all_there FIN back
+right_and_once FIN back
 right_and_once SGP urgent
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 
