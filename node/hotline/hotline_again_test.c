@@ -215,7 +215,15 @@ Test(hotline_again, a_node_whose_key_ran_out_before_its_envelope_was_sent_gets_i
 	struct fix *fix = fix_new(3, 1);
 	fix_start_all(fix, 3);
 	keep_to_itself(fix, FIN, 3, true);
-	json_t *sent = send_to_all(fix, FIN, "immediate");
+	uint8_t *reply;
+	size_t reply_bytes;
+	cr_assert_eq(fix_call_bytes(fix, FIN, "POST", "/v1/attachments?name=a", "abc", 3, &reply, &reply_bytes), 201);
+	json_t *upload = json_loadb((char *)reply, reply_bytes, 0, NULL);
+	free(reply);
+	fix_room(fix, FIN, 0); /* its attachment stays to be sent */
+	json_t *body = with(draft("CHE", "immediate", "Alarm"), "info", json_pack("[s]", "SGP"));
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", with(body, "attachments", json_pack("[s]", fix_string(upload, "token"))), 201);
+	json_decref(upload);
 	fix_settle(fix);
 	/* As if the daemon had ended before it had gone to all; and it stands still until SGP's key is no longer valid. */
 	fix_sql(fix, FIN, "UPDATE hotline_message SET unfinished = 1");
@@ -231,6 +239,12 @@ Test(hotline_again, a_node_whose_key_ran_out_before_its_envelope_was_sent_gets_i
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT unfinished FROM hotline_message"), 0);
 	go_on(fix, FIN, MINUTE_MS);
 	cr_assert_eq(copies(fix), 1);
+	fix_room(fix, FIN, UINT64_MAX);
+	pl_upload_pump(fix_app(fix, FIN)->hotline);
+	fix_await(fix, FIN, "SELECT count(*) FROM hotline_attachment WHERE upload IS NOT NULL", 0);
+	pl_upload_clean(fix_app(fix, FIN)->hotline);
+	fix_settle(fix);
+	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_upload"), 1, "it is kept for SGP's envelope");
 
 	fix_stop(fix, FIN); /* it is on record */
 	fix_start(fix, FIN);
@@ -239,6 +253,13 @@ Test(hotline_again, a_node_whose_key_ran_out_before_its_envelope_was_sent_gets_i
 	fix_settle(fix);
 	cr_assert_eq(copies(fix), 2, "to SGP, by the key that came");
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_again"), 0);
+	fix_await(fix, FIN, "SELECT count(*) FROM hotline_upload", 0);
+	keep_to_itself(fix, FIN, 3, false);
+	fix_settle(fix);
+	json_t *message = get(fix, SGP, 200, "/v1/messages/", fix_string(sent, "id"), "");
+	fix_expect(message, "text", "Alarm");
+	fix_expect(message, "attachments.0.complete", "true");
+	json_decref(message);
 	json_decref(sent);
 	fix_free(fix);
 }
