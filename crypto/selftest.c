@@ -60,12 +60,12 @@ static bool from_hex(const char *hex, uint8_t *out, size_t out_bytes)
 
 static enum pl_err check_signatures(const char **what)
 {
-	for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+	for (size_t i = 0; i < sizeof(signatures) / sizeof(*signatures); i++) {
 		static const char stem[] = "ed25519vectors";
-		uint8_t public_key[PL_SIGN_PUBLIC_BYTES], signature[PL_SIGN_BYTES], message[sizeof stem + 4];
-		const size_t stem_bytes = sizeof stem - 1, end_bytes = strlen(signatures[i].message);
-		if (!from_hex(signatures[i].public_key, public_key, sizeof public_key) || !from_hex(signatures[i].r, signature, 32) ||
-		    !from_hex(signatures[i].s, signature + 32, 32) || end_bytes > sizeof message - stem_bytes) {
+		uint8_t public_key[PL_SIGN_PUBLIC_BYTES], signature[PL_SIGN_BYTES], message[sizeof(stem) + 4];
+		const size_t stem_bytes = sizeof(stem) - 1, end_bytes = strlen(signatures[i].message);
+		if (!from_hex(signatures[i].public_key, public_key, sizeof(public_key)) || !from_hex(signatures[i].r, signature, 32) ||
+		    !from_hex(signatures[i].s, signature + 32, 32) || end_bytes > sizeof(message) - stem_bytes) {
 			*what = "a constant of the self-test is damaged";
 			return PL_ERR_CORRUPT;
 		}
@@ -86,11 +86,11 @@ static bool hash_is_right(void)
 	uint8_t want[PL_HASH_BYTES], got[PL_HASH_BYTES];
 	crypto_generichash_blake2b_state state;
 
-	return crypto_generichash_blake2b_init(&state, NULL, 0, sizeof got) == 0 &&
+	return crypto_generichash_blake2b_init(&state, NULL, 0, sizeof(got)) == 0 &&
 	       crypto_generichash_blake2b_update(&state, (const uint8_t *)"abc", 3) == 0 &&
-	       crypto_generichash_blake2b_final(&state, got, sizeof got) == 0 &&
-	       from_hex("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319", want, sizeof want) &&
-	       memcmp(got, want, sizeof want) == 0;
+	       crypto_generichash_blake2b_final(&state, got, sizeof(got)) == 0 &&
+	       from_hex("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319", want, sizeof(want)) &&
+	       memcmp(got, want, sizeof(want)) == 0;
 }
 
 /* RFC 5869, appendix A.1. */
@@ -98,15 +98,15 @@ static bool hkdf_is_right(void)
 {
 	uint8_t ikm[22], salt[13], info[10], want[42], got[42], prk[crypto_kdf_hkdf_sha256_KEYBYTES];
 
-	memset(ikm, 0x0b, sizeof ikm);
-	for (uint8_t i = 0; i < sizeof salt; i++)
+	memset(ikm, 0x0b, sizeof(ikm));
+	for (uint8_t i = 0; i < sizeof(salt); i++)
 		salt[i] = i;
-	for (uint8_t i = 0; i < sizeof info; i++)
+	for (uint8_t i = 0; i < sizeof(info); i++)
 		info[i] = (uint8_t)(0xf0 + i);
-	return crypto_kdf_hkdf_sha256_extract(prk, salt, sizeof salt, ikm, sizeof ikm) == 0 &&
-	       crypto_kdf_hkdf_sha256_expand(got, sizeof got, (const char *)info, sizeof info, prk) == 0 &&
-	       from_hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865", want, sizeof want) &&
-	       memcmp(got, want, sizeof want) == 0;
+	return crypto_kdf_hkdf_sha256_extract(prk, salt, sizeof(salt), ikm, sizeof(ikm)) == 0 &&
+	       crypto_kdf_hkdf_sha256_expand(got, sizeof(got), (const char *)info, sizeof(info), prk) == 0 &&
+	       from_hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865", want, sizeof(want)) &&
+	       memcmp(got, want, sizeof(want)) == 0;
 }
 
 /* draft-connolly-cfrg-xwing-kem, its first vector: seed of the key, randomness of the encapsulation, shared secret. The secret covers the
@@ -116,15 +116,15 @@ static bool xwing_is_right(void)
 	uint8_t secret[PL_HPKE_SECRET_BYTES], seed[64], want[PL_HPKE_SHARED_BYTES], sent[PL_HPKE_SHARED_BYTES], received[PL_HPKE_SHARED_BYTES];
 	uint8_t public_key[crypto_kem_xwing_PUBLICKEYBYTES], enc[crypto_kem_xwing_CIPHERTEXTBYTES];
 
-	if (!from_hex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26", secret, sizeof secret) ||
+	if (!from_hex("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26", secret, sizeof(secret)) ||
 	    !from_hex("3cb1eea988004b93103cfb0aeefd2a686e01fa4a58e8a3639ca8a1e3f9ae57e2", seed, 32) ||
 	    !from_hex("35b8cc873c23dc62b8d260169afa2f75ab916a58d974918835d25e6a435085b2", seed + 32, 32) ||
-	    !from_hex("d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384", want, sizeof want))
+	    !from_hex("d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384", want, sizeof(want)))
 		return false;
 	pl_hpke_public(PL_HPKE_XWING, secret, public_key);
 	return pl_hpke_encap(PL_HPKE_XWING, public_key, seed, enc, sent) == PL_OK &&
-	       pl_hpke_decap(PL_HPKE_XWING, secret, enc, received) == PL_OK && memcmp(sent, want, sizeof want) == 0 &&
-	       memcmp(received, want, sizeof want) == 0;
+	       pl_hpke_decap(PL_HPKE_XWING, secret, enc, received) == PL_OK && memcmp(sent, want, sizeof(want)) == 0 &&
+	       memcmp(received, want, sizeof(want)) == 0;
 }
 
 enum pl_err pl_selftest(const char **what)

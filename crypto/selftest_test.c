@@ -100,7 +100,7 @@ Test(selftest, each_known_answer_that_is_another_is_noticed)
 	const char *what = NULL;
 
 	cr_assert_geq(sodium_init(), 0);
-	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
 		cr_assert_eq(run(answers[i].which, 1, &what), PL_ERR_CORRUPT, "%s", answers[i].name);
 		cr_assert_eq(strncmp(what, answers[i].name, strlen(answers[i].name)), 0, "%s", what);
 	}

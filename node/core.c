@@ -194,9 +194,9 @@ static enum pl_err step(struct pl_core *core, struct pl_event *event)
 	core->stepping = true;
 	event->now_ms = core->now_ms;
 	event->wall_ms = core->wall_ms;
-	randombytes_buf(event->seed, sizeof event->seed);
+	randombytes_buf(event->seed, sizeof(event->seed));
 	enum pl_err err = pl_engine_step(core->engine, event);
-	carry_out(core, event->type == PL_EV_SUBMIT, notes, &notes_count, sizeof notes / sizeof *notes);
+	carry_out(core, event->type == PL_EV_SUBMIT, notes, &notes_count, sizeof(notes) / sizeof(*notes));
 	core->stepping = false;
 	for (size_t i = 0; core->app && i < notes_count && !core->stopping; i++)
 		pl_app_note(core->app, &notes[i]);
@@ -257,7 +257,7 @@ void pl_core_event(struct pl_core *core, struct pl_event *event)
 		return;
 	if (core->stepping) {
 		assert(borrows_nothing(event)); /* these come from the loop and from no effect */
-		struct late_event *late = malloc(sizeof *late);
+		struct late_event *late = malloc(sizeof(*late));
 		if (!late) {
 			pl_core_fail(core, "out of memory");
 			return;
@@ -346,7 +346,7 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 		return PL_ERR_STATE;
 	if (pl_store_queue_bytes(core->store) > PL_STORE_QUEUE_BYTES)
 		return PL_ERR_FULL;
-	struct submission *submission = calloc(1, sizeof *submission);
+	struct submission *submission = calloc(1, sizeof(*submission));
 	if (!submission)
 		return PL_ERR_MEMORY;
 	event.submit.lane = lane;

@@ -63,9 +63,9 @@ static bool offer_from_batch(struct pl_core *core, struct feed *feed)
 	struct pl_store_entry entry;
 
 	while (feed->batch && feed->batch_at < feed->batch_bytes) {
-		memcpy(&entry, feed->batch + feed->batch_at, sizeof entry);
-		entry.body = feed->batch + feed->batch_at + sizeof entry;
-		feed->batch_at += sizeof entry + entry.body_bytes;
+		memcpy(&entry, feed->batch + feed->batch_at, sizeof(entry));
+		entry.body = feed->batch + feed->batch_at + sizeof(entry);
+		feed->batch_at += sizeof(entry) + entry.body_bytes;
 		if (entry.seq != feed->applied + 1)
 			continue;
 		offer(core, feed, &entry);
@@ -152,10 +152,10 @@ bool pl_feed_loaded(struct pl_core *core, uint32_t token, const struct pl_stored
 		                                .seq = pl_header_seq(header), .gseq = pl_header_gseq(header), .body_bytes = entries[i].body_bytes };
 		memcpy(entry.header, header, PL_ENTRY_HEADER_BYTES);
 		pl_entry_id(core->charter->network_id, header, entry.id);
-		memcpy(feed->batch + feed->batch_bytes, &entry, sizeof entry);
+		memcpy(feed->batch + feed->batch_bytes, &entry, sizeof(entry));
 		if (entry.body_bytes > 0)
-			memcpy(feed->batch + feed->batch_bytes + sizeof entry, entries[i].body, entry.body_bytes);
-		feed->batch_bytes += sizeof entry + entry.body_bytes;
+			memcpy(feed->batch + feed->batch_bytes + sizeof(entry), entries[i].body, entry.body_bytes);
+		feed->batch_bytes += sizeof(entry) + entry.body_bytes;
 	}
 	/* Nothing came although the store has it: an entry that the disk has changed, and the application cannot go past it until it is back; or the
 	 * store had no memory to read it. */

@@ -11,7 +11,7 @@ void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why)
 	struct peer_error *error = &core->peer_errors[node];
 
 	error->wall_ms = core->wall_ms;
-	snprintf(error->why, sizeof error->why, "%s", why);
+	snprintf(error->why, sizeof(error->why), "%s", why);
 }
 
 #define UNREACHABLE_TOLD_EVERY_MS 600000 /* a node that is down for days is dialled all the time */
@@ -21,7 +21,7 @@ void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *w
 	struct peer_error *error = &core->peer_errors[node];
 	char name[PL_NODE_NAME_BYTES];
 
-	if (strncmp(error->why, why, sizeof error->why - 1) != 0)
+	if (strncmp(error->why, why, sizeof(error->why) - 1) != 0)
 		error->told_ms = 0;
 	if (pl_log_again_in(&error->told_ms, core->now_ms, UNREACHABLE_TOLD_EVERY_MS))
 		PL_LOG(PL_LOG_INFO, "link", "cannot be reached", PL_F_STR("peer", pl_core_node_name(core, node, name)), PL_F_STR("why", why));

@@ -84,14 +84,14 @@ static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 	uint8_t *document;
 	size_t count;
 
-	enum pl_err err = pl_file_read(core->conf->charter_file, PL_CHARTER_BYTES_MAX, &document, &count, file_why, sizeof file_why);
+	enum pl_err err = pl_file_read(core->conf->charter_file, PL_CHARTER_BYTES_MAX, &document, &count, file_why, sizeof(file_why));
 	if (err != PL_OK) {
 		snprintf(why, why_max, "%s; a charter is installed with: parley init --dir %s --charter FILE", file_why, core->conf->dir);
 		return err;
 	}
 	core->charter_document = document;
 	core->charter_document_bytes = count;
-	core->charter = calloc(1, sizeof *core->charter);
+	core->charter = calloc(1, sizeof(*core->charter));
 	err = core->charter ? pl_charter_read(document, count, core->charter, at) : PL_ERR_MEMORY;
 	if (err == PL_ERR_SIGNATURE)
 		name_unsigned(core, at, why, why_max);
@@ -102,11 +102,11 @@ static enum pl_err read_charter(struct pl_core *core, char *why, size_t why_max)
 
 static enum pl_err read_keys(struct pl_core *core, const char *passphrase, char *why, size_t why_max)
 {
-	core->keys = sodium_malloc(sizeof *core->keys);
+	core->keys = sodium_malloc(sizeof(*core->keys));
 	if (!core->keys)
 		return PL_ERR_MEMORY;
 	/* sodium_malloc() has tried and does not say whether it could */
-	if (sodium_mlock(core->keys, sizeof *core->keys) != 0)
+	if (sodium_mlock(core->keys, sizeof(*core->keys)) != 0)
 		PL_LOG(PL_LOG_WARNING, "core", "the node's keys cannot be kept out of swap; allow more locked memory (RLIMIT_MEMLOCK)");
 	enum pl_err err = pl_key_read_node(core->conf->key_file, passphrase, core->keys, why, why_max);
 	if (err != PL_OK)
@@ -148,10 +148,10 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 {
 	const uint16_t nodes = core->charter->nodes_count;
 
-	core->addresses = calloc(nodes, sizeof *core->addresses);
-	core->peer_errors = calloc(nodes, sizeof *core->peer_errors);
+	core->addresses = calloc(nodes, sizeof(*core->addresses));
+	core->peer_errors = calloc(nodes, sizeof(*core->peer_errors));
 	core->courier_keys = sodium_allocarray(nodes, 32);
-	core->courier_pointers = calloc(nodes, sizeof *core->courier_pointers);
+	core->courier_pointers = calloc(nodes, sizeof(*core->courier_pointers));
 	if (!core->addresses || !core->peer_errors || !core->courier_keys || !core->courier_pointers)
 		return PL_ERR_MEMORY;
 	for (uint16_t i = 0; i < core->conf->peers_count; i++) {
@@ -200,7 +200,7 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	config.links_max = core->conf->links_max;
 	config.flash_per_minute = core->conf->flash_per_minute;
 	config.flash_burst = core->conf->flash_burst;
-	memcpy(config.quota, core->conf->quota, sizeof config.quota);
+	memcpy(config.quota, core->conf->quota, sizeof(config.quota));
 	core->engine_bytes = pl_engine_bytes(&config);
 	/* From calloc's fresh pages: what is never touched is never resident. */
 	core->engine_memory = calloc(1, core->engine_bytes);
@@ -230,7 +230,7 @@ static enum pl_err check_store_is_there(const struct pl_core *core, const char *
 
 	if (lstat(mark, &st) != 0)
 		return PL_OK;
-	snprintf(wal, sizeof wal, "%s-wal", core->conf->store_file);
+	snprintf(wal, sizeof(wal), "%s-wal", core->conf->store_file);
 	const bool is_there = stat(core->conf->store_file, &st) == 0;
 	if ((is_there && st.st_size > 0) || (stat(wal, &st) == 0 && st.st_size > 0))
 		return PL_OK;
@@ -256,14 +256,14 @@ static enum pl_err mark_used(const struct pl_core *core, char *why, size_t why_m
 	struct stat st;
 	char mark[PL_PATH_BYTES_MAX + 8];
 
-	mark_path(core, mark, sizeof mark);
-	return lstat(mark, &st) == 0 ? PL_OK : pl_file_write_new(mark, 0600, (const uint8_t *)text, sizeof text - 1, why, why_max);
+	mark_path(core, mark, sizeof(mark));
+	return lstat(mark, &st) == 0 ? PL_OK : pl_file_write_new(mark, 0600, (const uint8_t *)text, sizeof(text) - 1, why, why_max);
 }
 
 static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 {
 	char frozen[256], mark[PL_PATH_BYTES_MAX + 8];
-	mark_path(core, mark, sizeof mark);
+	mark_path(core, mark, sizeof(mark));
 	enum pl_err err = check_store_is_there(core, mark, why, why_max);
 	if (err == PL_OK)
 		err = pl_store_open(core->conf->store_file, core->charter->network_id, core->keys->node_id, &core->store, why, why_max);
@@ -272,13 +272,13 @@ static enum pl_err start_store(struct pl_core *core, char *why, size_t why_max)
 		err = pl_store_check_charter(core->store, core->charter, why, why_max);
 	if (err != PL_OK)
 		return err;
-	core->feeds = calloc((size_t)core->charter->nodes_count * PL_LANES, sizeof *core->feeds);
+	core->feeds = calloc((size_t)core->charter->nodes_count * PL_LANES, sizeof(*core->feeds));
 	if (!core->feeds)
 		return PL_ERR_MEMORY;
 	err = start_engine(core, why, why_max);
 	if (err != PL_OK)
 		return err;
-	if (pl_store_feed_state(core->store, frozen, sizeof frozen) == PL_OK) {
+	if (pl_store_feed_state(core->store, frozen, sizeof(frozen)) == PL_OK) {
 		if (frozen[0] != '\0')
 			PL_LOG(PL_LOG_WARNING, "store", "the sidecar is damaged in part", PL_F_STR("why", frozen));
 	} else {
@@ -323,7 +323,7 @@ static enum pl_err check_folder(const struct pl_conf *conf, char *why, size_t wh
 
 enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, char *why, size_t why_max)
 {
-	struct pl_core *core = calloc(1, sizeof *core);
+	struct pl_core *core = calloc(1, sizeof(*core));
 	enum pl_err err = check_folder(conf, why, why_max);
 
 	if (!core) {
@@ -345,7 +345,7 @@ enum pl_err pl_core_check(const struct pl_conf *conf, const char *passphrase, ch
 enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char *passphrase, void (*on_failed)(void *ctx), void *ctx,
                         struct pl_core **out, char *why, size_t why_max)
 {
-	struct pl_core *core = calloc(1, sizeof *core);
+	struct pl_core *core = calloc(1, sizeof(*core));
 	enum pl_err err;
 
 	snprintf(why, why_max, "out of memory");

@@ -62,8 +62,8 @@ static ssize_t pwrite_if_room(int fd, const void *bytes, size_t count, off_t off
 {
 	char link[64], path[512] = "";
 
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	if (atomic_load(&is_full) && readlink(link, path, sizeof path - 1) > 0 && strstr(path, "/CHE/store.db")) {
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (atomic_load(&is_full) && readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, "/CHE/store.db")) {
 		errno = ENOSPC;
 		return -1;
 	}
@@ -136,7 +136,7 @@ static bool has_seen(uint16_t at, uint16_t node, uint8_t lane, uint64_t first, u
 
 static void write_file(const char *path, const void *bytes, size_t count)
 {
-	cr_assert_eq(pl_file_write_new(path, 0600, bytes, count, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_file_write_new(path, 0600, bytes, count, why, sizeof(why)), PL_OK, "%s", why);
 }
 
 /* What the ceremony makes, from the keys of the fixture; nothing in it takes long. */
@@ -149,10 +149,10 @@ static void make_folder(uint16_t node)
 	char path[128];
 
 	cr_assert_eq(mkdir(in_dir(code), 0700), 0);
-	snprintf(path, sizeof path, "%s/charter.plc", in_dir(code));
+	snprintf(path, sizeof(path), "%s/charter.plc", in_dir(code));
 	write_file(path, net->document, net->document_bytes);
 	pl_fixture_seed("store key", 1, node, store_key);
-	pl_mp_writer_init(&writer, payload, sizeof payload);
+	pl_mp_writer_init(&writer, payload, sizeof(payload));
 	pl_mp_put_array(&writer, 6);
 	pl_mp_put_uint(&writer, 1);
 	pl_mp_put_str(&writer, "node", 4);
@@ -162,7 +162,7 @@ static void make_folder(uint16_t node)
 	pl_mp_put_bin(&writer, store_key, 32);
 	cr_assert_eq(writer.err, PL_OK);
 	cr_assert_eq(pl_keyfile_seal(PL_KEYFILE_COST_MIN, "a passphrase", 12, salt, nonce, payload, writer.count, file), PL_OK);
-	snprintf(path, sizeof path, "%s/node.key", in_dir(code));
+	snprintf(path, sizeof(path), "%s/node.key", in_dir(code));
 	write_file(path, file, writer.count + PL_KEYFILE_OVERHEAD);
 }
 
@@ -180,15 +180,15 @@ static void start(uint16_t node)
 	conf->dial_charter = false;
 	if (node == CHE) {
 		conf->listen_count = 1;
-		snprintf(conf->listen[0], sizeof conf->listen[0], "127.0.0.1:%u", port);
+		snprintf(conf->listen[0], sizeof(conf->listen[0]), "127.0.0.1:%u", port);
 	} else {
 		conf->peers_count = 1;
 		conf->peers[0] = (struct pl_peer_conf){ .node_name = "CHE" };
-		snprintf(conf->peers[0].address, sizeof conf->peers[0].address, "127.0.0.1:%u", port);
+		snprintf(conf->peers[0].address, sizeof(conf->peers[0].address), "127.0.0.1:%u", port);
 	}
 	daemon->stopped = daemon->failed = false;
 	daemon->seen_count = 0;
-	cr_assert_eq(pl_core_new(&loop, conf, "a passphrase", on_failed, daemon, &daemon->core, why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_core_new(&loop, conf, "a passphrase", on_failed, daemon, &daemon->core, why, sizeof(why)), PL_OK, "%s", why);
 }
 
 static void on_stopped(void *ctx)
@@ -231,10 +231,10 @@ static uv_timer_t ticks;
 static void take_port(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t bytes = sizeof address;
+	socklen_t bytes = sizeof(address);
 	const int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 	          getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);
 	port = ntohs(address.sin_port);
 	close(fd);
@@ -437,7 +437,7 @@ Test(core, the_application_is_given_what_it_has_not_done_yet_and_waits_for_a_dam
 	UNTIL(durable(SGP, FIN, 1) == 5);
 	stop(SGP);
 	stop(CHE);
-	snprintf(path, sizeof path, "%s/store.db", in_dir("SGP"));
+	snprintf(path, sizeof(path), "%s/store.db", in_dir("SGP"));
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
 	char *change = sqlite3_mprintf("DELETE FROM applied WHERE node = %d AND lane = 1;"
 	                               "INSERT INTO applied VALUES (%d, 1, 1);"
@@ -484,7 +484,7 @@ static enum pl_err start_in_vain(const struct pl_conf *conf, const char *passphr
 	uv_loop_t other;
 
 	cr_assert_eq(uv_loop_init(&other), 0);
-	enum pl_err err = pl_core_new(&other, conf, passphrase, on_failed, NULL, &core, why, sizeof why);
+	enum pl_err err = pl_core_new(&other, conf, passphrase, on_failed, NULL, &core, why, sizeof(why));
 	cr_assert_neq(err, PL_OK);
 	cr_assert_null(core);
 	cr_assert_eq(uv_loop_close(&other), 0, "something runs");
@@ -501,7 +501,7 @@ Test(core, a_start_that_fails_says_why_and_leaves_nothing_running)
 	cr_assert(strstr(why, "store.db"), "%s", why);
 	stop(CHE);
 	cr_assert_eq(start_in_vain(conf, "another passphrase"), PL_ERR_DECRYPT);
-	snprintf(path, sizeof path, "%s/charter.plc", in_dir("CHE"));
+	snprintf(path, sizeof(path), "%s/charter.plc", in_dir("CHE"));
 	cr_assert_eq(unlink(path), 0);
 	start_in_vain(conf, "a passphrase");
 	cr_assert(strstr(why, "charter.plc"), "%s", why);

@@ -112,7 +112,7 @@ static void on_daily(uv_timer_t *timer)
 	const struct daemon *daemon = timer->data;
 	char why[PL_EXPIRY_WHY_BYTES];
 
-	if (pl_expiry_warning(pl_core_charter(daemon->core), pl_core_self(daemon->core), pl_core_wall_ms(daemon->core), why, sizeof why))
+	if (pl_expiry_warning(pl_core_charter(daemon->core), pl_core_self(daemon->core), pl_core_wall_ms(daemon->core), why, sizeof(why)))
 		PL_LOG(PL_LOG_WARNING, "main", "the network's end is near", PL_F_STR("why", why));
 }
 
@@ -134,7 +134,7 @@ static enum pl_err get_passphrase(const struct pl_conf *conf, char *out, char *w
 	if (conf->passphrase_file[0])
 		return pl_passphrase_get(conf->passphrase_file, "", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 	if (credentials) {
-		snprintf(path, sizeof path, "%s/passphrase", credentials);
+		snprintf(path, sizeof(path), "%s/passphrase", credentials);
 		if (access(path, R_OK) == 0)
 			return pl_passphrase_get(path, "", 0, out, PASSPHRASE_BYTES_MAX, why, why_max);
 	}
@@ -147,7 +147,7 @@ static bool check_place(const char *path, mode_t kind, const char *what)
 	char folder[PL_PATH_BYTES_MAX];
 	struct stat st;
 
-	snprintf(folder, sizeof folder, "%s", path);
+	snprintf(folder, sizeof(folder), "%s", path);
 	char *slash = strrchr(folder, '/');
 	if (slash)
 		slash[slash == folder] = '\0';
@@ -170,11 +170,11 @@ static bool check_place(const char *path, mode_t kind, const char *what)
 static int check(const struct pl_conf *conf)
 {
 	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
-	enum pl_err err = passphrase ? get_passphrase(conf, passphrase, why, sizeof why) : PL_ERR_MEMORY;
+	enum pl_err err = passphrase ? get_passphrase(conf, passphrase, why, sizeof(why)) : PL_ERR_MEMORY;
 	const bool without_key = err == PL_ERR_NO_KEY;
 
 	if (err == PL_OK || without_key)
-		err = pl_core_check(conf, without_key ? NULL : passphrase, why, sizeof why);
+		err = pl_core_check(conf, without_key ? NULL : passphrase, why, sizeof(why));
 	sodium_free(passphrase);
 	if (err != PL_OK) {
 		fprintf(stderr, "parleyd: %s\n", why);
@@ -198,8 +198,8 @@ static int run(struct daemon *daemon, const struct pl_conf *conf)
 	uv_async_init(&daemon->loop, &daemon->failed, on_failed_async);
 	daemon->failed.data = daemon;
 	uv_unref((uv_handle_t *)&daemon->failed);
-	if (!passphrase || get_passphrase(conf, passphrase, why, sizeof why) != PL_OK ||
-	    pl_core_new(&daemon->loop, conf, passphrase, on_failed, daemon, &daemon->core, why, sizeof why) != PL_OK) {
+	if (!passphrase || get_passphrase(conf, passphrase, why, sizeof(why)) != PL_OK ||
+	    pl_core_new(&daemon->loop, conf, passphrase, on_failed, daemon, &daemon->core, why, sizeof(why)) != PL_OK) {
 		fprintf(stderr, "parleyd: %s\n", why);
 		uv_close((uv_handle_t *)&daemon->failed, NULL);
 		goto out;
@@ -224,7 +224,7 @@ static int run(struct daemon *daemon, const struct pl_conf *conf)
 	       PL_F_STR("dir", conf->dir),
 	       PL_F_U64("certificate_days_left", pl_expiry_days(pl_core_wall_ms(daemon->core), charter->nodes[pl_core_self(daemon->core)].certificate.valid_until_ms)));
 	uv_timer_start(&daemon->daily, on_daily, 0, DAY_MS);
-	snprintf(why, sizeof why, "node %s of the network %s", name, charter->name);
+	snprintf(why, sizeof(why), "node %s of the network %s", name, charter->name);
 	pl_notify_ready(why);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	code = pl_core_exit_code(daemon->core) == 0 ? EXIT_STOPPED : EXIT_FAILED;
@@ -289,9 +289,9 @@ int main(int argc, char **argv)
 		return EXIT_NO_START;
 	}
 	harden();
-	struct pl_conf *conf = calloc(1, sizeof *conf);
+	struct pl_conf *conf = calloc(1, sizeof(*conf));
 	struct pl_lock lock;
-	if (!conf || pl_conf_read(conf, dir, why, sizeof why) != PL_OK) {
+	if (!conf || pl_conf_read(conf, dir, why, sizeof(why)) != PL_OK) {
 		fprintf(stderr, "parleyd: %s\n", conf ? why : "out of memory");
 		free(conf);
 		return EXIT_NO_START;
@@ -303,7 +303,7 @@ int main(int argc, char **argv)
 		return checked;
 	}
 	pl_log_open(2, conf->log_level, conf->log_json);
-	if (pl_lock_take(conf->dir, &lock, why, sizeof why) != PL_OK) {
+	if (pl_lock_take(conf->dir, &lock, why, sizeof(why)) != PL_OK) {
 		fprintf(stderr, "parleyd: %s\n", why);
 		free(conf);
 		return EXIT_NO_START;

@@ -15,7 +15,7 @@
 
 enum pl_err pl_net_new(uv_loop_t *loop, const struct pl_net_callbacks *callbacks, struct pl_net **out)
 {
-	struct pl_net *net = calloc(1, sizeof *net);
+	struct pl_net *net = calloc(1, sizeof(*net));
 
 	if (!net)
 		return PL_ERR_MEMORY;
@@ -76,7 +76,7 @@ static void link_lost(struct link *link, const char *why)
 
 struct link *pl_link_new(struct pl_net *net, uint16_t peer)
 {
-	struct link *link = calloc(1, sizeof *link);
+	struct link *link = calloc(1, sizeof(*link));
 
 	if (!link)
 		return NULL;
@@ -202,7 +202,7 @@ static void set_options(struct link *link)
 
 	uv_tcp_nodelay(&link->tcp, 1);
 	if (uv_fileno((uv_handle_t *)&link->tcp, &fd) == 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
 static uint64_t address_hash(const struct sockaddr_storage *address)
@@ -228,7 +228,7 @@ static uint64_t address_hash(const struct sockaddr_storage *address)
 bool pl_link_open(struct link *link, uint64_t *hash)
 {
 	struct sockaddr_storage remote = { 0 };
-	int remote_bytes = sizeof remote;
+	int remote_bytes = sizeof(remote);
 
 	set_options(link);
 	if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&remote, &remote_bytes) != 0 ||
@@ -269,7 +269,7 @@ static enum pl_err parse(const char *address, struct sockaddr_storage *out, char
 	char host[PL_ADDRESS_BYTES_MAX + 1];
 	uint16_t port;
 
-	if (pl_address_split(address, host, sizeof host, &port) != PL_OK) {
+	if (pl_address_split(address, host, sizeof(host), &port) != PL_OK) {
 		snprintf(why, why_max, "%s is not an address; expected HOST:PORT, or [IPV6]:PORT", address);
 		return PL_ERR_FORMAT;
 	}
@@ -311,7 +311,7 @@ failed:
 uint16_t pl_net_port(const struct pl_net *net, int listener)
 {
 	struct sockaddr_storage local = { 0 };
-	int local_bytes = sizeof local;
+	int local_bytes = sizeof(local);
 
 	if (listener >= net->listeners_count || uv_tcp_getsockname(&net->listeners[listener].tcp, (struct sockaddr *)&local, &local_bytes) != 0)
 		return 0;
@@ -322,7 +322,7 @@ void pl_net_address(const struct pl_net *net, uint32_t handle, char out[PL_ADDRE
 {
 	const struct link *link = link_find(net, handle);
 	struct sockaddr_storage remote = { 0 };
-	int remote_bytes = sizeof remote;
+	int remote_bytes = sizeof(remote);
 	char host[64] = "";
 
 	out[0] = '\0';
@@ -330,11 +330,11 @@ void pl_net_address(const struct pl_net *net, uint32_t handle, char out[PL_ADDRE
 		return;
 	if (remote.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&remote;
-		uv_ip6_name(a, host, sizeof host);
+		uv_ip6_name(a, host, sizeof(host));
 		snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "[%s]:%u", host, ntohs(a->sin6_port));
 	} else {
 		const struct sockaddr_in *a = (const struct sockaddr_in *)&remote;
-		uv_ip4_name(a, host, sizeof host);
+		uv_ip4_name(a, host, sizeof(host));
 		snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "%s:%u", host, ntohs(a->sin_port));
 	}
 }

@@ -70,7 +70,7 @@ static void dial_next_address(struct dial *dial)
 
 static void dial_says(struct dial *dial, const char *why)
 {
-	snprintf(dial->why, sizeof dial->why, "%s: %s", dial->addresses[dial->at], why);
+	snprintf(dial->why, sizeof(dial->why), "%s: %s", dial->addresses[dial->at], why);
 }
 
 static void on_dial_slow(uv_timer_t *timer)
@@ -151,10 +151,10 @@ static bool look_up(struct dial *dial)
 	char host[PL_ADDRESS_BYTES_MAX + 1], service[8];
 	uint16_t port;
 
-	if (pl_address_split(dial->addresses[dial->at], host, sizeof host, &port) != PL_OK)
+	if (pl_address_split(dial->addresses[dial->at], host, sizeof(host), &port) != PL_OK)
 		return false;
-	snprintf(service, sizeof service, "%u", port);
-	struct look_up *look_up = calloc(1, sizeof *look_up);
+	snprintf(service, sizeof(service), "%u", port);
+	struct look_up *look_up = calloc(1, sizeof(*look_up));
 	if (!look_up)
 		return false;
 	look_up->request.data = look_up;
@@ -192,8 +192,8 @@ static void dial_step(struct dial *dial)
 	}
 	struct pl_net *net = dial->net;
 	const uint16_t peer = dial->peer;
-	char why[sizeof dial->why];
-	memcpy(why, dial->why, sizeof why);
+	char why[sizeof(dial->why)];
+	memcpy(why, dial->why, sizeof(why));
 	dial_end(dial);
 	net->callbacks.down(net->callbacks.ctx, PL_LINK_NONE, peer, why);
 }
@@ -221,7 +221,7 @@ void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses
 		}
 		return;
 	}
-	dial = calloc(1, sizeof *dial);
+	dial = calloc(1, sizeof(*dial));
 	if (!dial) {
 		net->callbacks.down(net->callbacks.ctx, PL_LINK_NONE, peer, "out of memory");
 		return;
@@ -230,7 +230,7 @@ void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses
 	dial->peer = peer;
 	dial->addresses = addresses;
 	dial->count = dial->left = addresses_count;
-	snprintf(dial->why, sizeof dial->why, "no address");
+	snprintf(dial->why, sizeof(dial->why), "no address");
 	uv_timer_init(net->loop, &dial->timer);
 	dial->timer.data = dial;
 	dial->next = net->dials;

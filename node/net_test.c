@@ -48,7 +48,7 @@ static void on_down(void *ctx, uint32_t link, uint16_t peer, const char *why)
 	side->down = true;
 	side->link = link;
 	side->peer = peer;
-	snprintf(side->why, sizeof side->why, "%s", why);
+	snprintf(side->why, sizeof(side->why), "%s", why);
 	uv_stop(&loop);
 }
 
@@ -60,10 +60,10 @@ static void on_bytes(void *ctx, uint32_t link, const uint8_t *bytes, size_t coun
 		pl_net_send(side->net, link, bytes, count);
 		return;
 	}
-	cr_assert_leq(side->received + count, sizeof side->bytes);
+	cr_assert_leq(side->received + count, sizeof(side->bytes));
 	memcpy(side->bytes + side->received, bytes, count);
 	side->received += count;
-	if (side->received == sizeof side->bytes)
+	if (side->received == sizeof(side->bytes))
 		uv_stop(&loop);
 }
 
@@ -113,7 +113,7 @@ static const char *listen_on_b(char address[PL_ADDRESS_BYTES_MAX + 1])
 {
 	char why[256];
 
-	cr_assert_eq(pl_net_listen(b.net, "127.0.0.1:0", why, sizeof why), PL_OK, "%s", why);
+	cr_assert_eq(pl_net_listen(b.net, "127.0.0.1:0", why, sizeof(why)), PL_OK, "%s", why);
 	snprintf(address, PL_ADDRESS_BYTES_MAX + 1, "127.0.0.1:%u", pl_net_port(b.net, 0));
 	return address;
 }
@@ -122,10 +122,10 @@ static void send_much(struct side *side)
 {
 	uint8_t piece[4096];
 
-	for (size_t i = 0; i < sizeof side->bytes; i += sizeof piece) {
-		for (size_t k = 0; k < sizeof piece; k++)
+	for (size_t i = 0; i < sizeof(side->bytes); i += sizeof(piece)) {
+		for (size_t k = 0; k < sizeof(piece); k++)
 			piece[k] = (uint8_t)((i + k) * 7 >> 2);
-		pl_net_send(side->net, side->link, piece, sizeof piece); /* copied: the buffer is used again */
+		pl_net_send(side->net, side->link, piece, sizeof(piece)); /* copied: the buffer is used again */
 	}
 }
 
@@ -141,8 +141,8 @@ Test(net, what_is_sent_arrives_whole_and_in_order, .init = setup, .fini = teardo
 	cr_assert(a.up && b.up);
 	cr_assert_eq(a.peer, 7);
 	cr_assert_eq(b.peer, PL_NODE_NONE);
-	cr_assert_eq(a.received, sizeof a.bytes);
-	for (size_t i = 0; i < sizeof a.bytes; i++)
+	cr_assert_eq(a.received, sizeof(a.bytes));
+	for (size_t i = 0; i < sizeof(a.bytes); i++)
 		cr_assert_eq(a.bytes[i], (uint8_t)(i * 7 >> 2), "byte %zu", i);
 	cr_assert_gt(a.sent, 0);
 	pl_net_address(a.net, a.link, remote);
@@ -202,9 +202,9 @@ Test(net, a_port_in_use_is_named, .init = setup, .fini = teardown)
 	char address[PL_ADDRESS_BYTES_MAX + 1], why[256];
 
 	listen_on_b(address);
-	cr_assert_eq(pl_net_listen(a.net, address, why, sizeof why), PL_ERR_EXISTS);
+	cr_assert_eq(pl_net_listen(a.net, address, why, sizeof(why)), PL_ERR_EXISTS);
 	cr_assert(strstr(why, address) && strstr(why, "in use"), "%s", why);
-	cr_assert_eq(pl_net_listen(a.net, "localhost:7100", why, sizeof why), PL_ERR_FORMAT);
+	cr_assert_eq(pl_net_listen(a.net, "localhost:7100", why, sizeof(why)), PL_ERR_FORMAT);
 	cr_assert(strstr(why, "numeric"), "%s", why);
 }
 
@@ -217,7 +217,7 @@ static int connect_from(const char *address, uint16_t port)
 	inet_pton(AF_INET, address, &from.sin_addr);
 	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
 	b.up = false;
-	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&from, sizeof from) == 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
 	while (!b.up)
 		uv_run(&loop, UV_RUN_ONCE);
 	return fd;
@@ -235,17 +235,17 @@ struct hole {
 static void hole_open(struct hole *hole)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t at_bytes = sizeof at;
+	socklen_t at_bytes = sizeof(at);
 
 	hole->fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-	cr_assert(bind(hole->fds[0], (struct sockaddr *)&at, sizeof at) == 0 && listen(hole->fds[0], 0) == 0);
+	cr_assert(bind(hole->fds[0], (struct sockaddr *)&at, sizeof(at)) == 0 && listen(hole->fds[0], 0) == 0);
 	cr_assert_eq(getsockname(hole->fds[0], (struct sockaddr *)&at, &at_bytes), 0);
 	for (int i = 1; i < HOLE_FDS; i++) {
 		hole->fds[i] = socket(AF_INET, SOCK_STREAM, 0);
 		fcntl(hole->fds[i], F_SETFL, O_NONBLOCK);
-		(void)!connect(hole->fds[i], (struct sockaddr *)&at, sizeof at);
+		(void)!connect(hole->fds[i], (struct sockaddr *)&at, sizeof(at));
 	}
-	snprintf(hole->address, sizeof hole->address, "127.0.0.1:%u", ntohs(at.sin_port));
+	snprintf(hole->address, sizeof(hole->address), "127.0.0.1:%u", ntohs(at.sin_port));
 }
 
 static void hole_close(struct hole *hole)
@@ -353,7 +353,7 @@ Test(net, ipv4_hosts_are_told_apart_on_a_socket_for_both_families, .init = setup
 	uint64_t first;
 	int fds[3];
 
-	if (pl_net_listen(b.net, "[::]:0", why, sizeof why) != PL_OK)
+	if (pl_net_listen(b.net, "[::]:0", why, sizeof(why)) != PL_OK)
 		cr_skip_test("no IPv6 here: %s", why);
 	const uint16_t port = pl_net_port(b.net, 0);
 	fds[0] = connect_from("127.0.0.1", port);

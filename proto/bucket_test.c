@@ -75,7 +75,7 @@ Test(bucket, no_rate_or_no_burst)
 Test(bucket, values_at_the_ends_of_their_types_neither_wrap_nor_stop_it)
 {
 	static const uint64_t edges[] = { 0, 1, 999, 1u << 31, 0xffffffff, (1ULL << 53) - 1, INT64_MAX, UINT64_MAX - 1, UINT64_MAX };
-	const size_t count = sizeof edges / sizeof *edges;
+	const size_t count = sizeof(edges) / sizeof(*edges);
 
 	for (size_t r = 0; r < count; r++) {
 		for (size_t k = 0; k < count; k++) {

@@ -176,6 +176,6 @@ void pl_credit_give(struct session *s)
 	if (s->credit_owed < PL_CREDIT_BYTES / 4 && (s->credit_owed == 0 || s->in_at < s->in_count))
 		return;
 	pl_put32(payload, s->credit_owed);
-	if (pl_control(s, PL_FRAME_CREDIT, 0, 0, payload, sizeof payload))
+	if (pl_control(s, PL_FRAME_CREDIT, 0, 0, payload, sizeof(payload)))
 		s->credit_owed = 0;
 }

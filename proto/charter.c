@@ -409,8 +409,8 @@ struct pl_envelope_ctx pl_charter_envelope_ctx(const struct pl_charter *charter,
 {
 	struct pl_envelope_ctx ctx = { .kind = kind };
 
-	memcpy(ctx.network_id, charter->network_id, sizeof ctx.network_id);
-	memcpy(ctx.author, charter->nodes[author].certificate.node_id, sizeof ctx.author);
+	memcpy(ctx.network_id, charter->network_id, sizeof(ctx.network_id));
+	memcpy(ctx.author, charter->nodes[author].certificate.node_id, sizeof(ctx.author));
 	return ctx;
 }
 

@@ -8,7 +8,7 @@ Test(claims, a_time_that_is_off_is_pointed_out_and_changes_nothing)
 	static const int64_t ahead[] = { 0, PL_CLOCK_SKEW_FLAG_MS, -PL_CLOCK_SKEW_FLAG_MS + 1000, PL_CLOCK_SKEW_FLAG_MS + 100, -3600000 };
 	struct pl_header h = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1 };
 
-	for (size_t i = 0; i < sizeof ahead / sizeof *ahead; i++) {
+	for (size_t i = 0; i < sizeof(ahead) / sizeof(*ahead); i++) {
 		h.seq = h.gseq = i + 1;
 		h.time_ms = world_wall(w) + (uint64_t)ahead[i];
 		const struct made made = make_entry(w, EVE, h, "x", 1);
@@ -31,7 +31,7 @@ Test(claims, a_head_that_goes_back_is_pointed_out_and_changes_nothing)
 	struct pl_engine_counters counters;
 	struct pl_header h = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = 1 };
 
-	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++) {
 		h.seq = i + 1;
 		h.gseq = i + 100;
 		h.time_ms = 0;

@@ -73,7 +73,7 @@ Test(copy, an_acknowledgement_counts_for_the_entry_that_it_names)
 	struct pl_lane_info info;
 
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 100);
 	pl_engine_lane(world_engine(w, CHE), FIN, 1, &info);
 	static const uint8_t other[PL_ID_BYTES] = "another entry";
@@ -100,7 +100,7 @@ Test(copy, what_is_acknowledged_ahead_counts_when_the_same_entry_is_here)
 		const struct made made = author_next(w, &author, 1, 0, 20);
 		uint8_t id[PL_ID_BYTES];
 
-		memcpy(id, made.id, sizeof id);
+		memcpy(id, made.id, sizeof(id));
 		id[31] ^= !same;
 		member_item(eve, PL_FRAME_ACK, 0, FIN, 1, 1, id);
 		member_flush(eve);

@@ -26,7 +26,7 @@ static_assert(PL_FX_SLICE + PL_FX_ENDS + PL_LINKS_MAX + PL_FX_SENDS + PL_NOTES_M
 
 void pl_engine_config_default(struct pl_engine_config *config)
 {
-	memset(config, 0, sizeof *config);
+	memset(config, 0, sizeof(*config));
 	config->links_max = PL_LINKS_MAX;
 	config->flash_per_minute = PL_FLASH_PER_MINUTE;
 	config->flash_burst = PL_FLASH_BURST;
@@ -71,14 +71,14 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 
 void pl_engine_wipe(struct pl_engine *e)
 {
-	pl_wipe(&e->config, sizeof e->config);
+	pl_wipe(&e->config, sizeof(e->config));
 	for (uint16_t i = 0; i < e->conns_max; i++)
-		pl_wipe(&e->conns[i], sizeof e->conns[i]);
+		pl_wipe(&e->conns[i], sizeof(e->conns[i]));
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		pl_noise_cipher_wipe(&e->sessions[i].reader.stream.cipher);
 		pl_noise_cipher_wipe(&e->sessions[i].writer.cipher);
 	}
-	pl_wipe(e->seed, sizeof e->seed);
+	pl_wipe(e->seed, sizeof(e->seed));
 }
 
 /* --- what the modules use --- */
@@ -87,7 +87,7 @@ struct effect_slot *pl_effect_add(struct pl_engine *e, enum pl_effect_type type)
 {
 	assert(e->effects_count < PL_EFFECTS_MAX);
 	struct effect_slot *slot = &e->effects[e->effects_count++];
-	memset(&slot->effect, 0, sizeof slot->effect);
+	memset(&slot->effect, 0, sizeof(slot->effect));
 	slot->effect.type = type;
 	return slot;
 }
@@ -135,10 +135,10 @@ void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct ses
 void pl_random(struct pl_engine *e, uint8_t out[32])
 {
 	uint8_t count[4];
-	const struct pl_part parts[] = { { e->seed, sizeof e->seed }, { count, sizeof count } };
+	const struct pl_part parts[] = { { e->seed, sizeof(e->seed) }, { count, sizeof(count) } };
 
 	pl_put32(count, e->seed_count++);
-	pl_hash(PL_LABEL_EVENT, sizeof PL_LABEL_EVENT, parts, 2, out);
+	pl_hash(PL_LABEL_EVENT, sizeof(PL_LABEL_EVENT), parts, 2, out);
 }
 
 void pl_timer(struct pl_engine *e, uint64_t at_ms)
@@ -272,7 +272,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	e->effects_count = e->effects_next = e->notes_count = 0;
 	e->now_ms = event->now_ms;
 	e->wall_ms = event->wall_ms;
-	memcpy(e->seed, event->seed, sizeof e->seed);
+	memcpy(e->seed, event->seed, sizeof(e->seed));
 	e->seed_count = 0;
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		if (e->flashes[i].release)

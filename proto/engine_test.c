@@ -68,7 +68,7 @@ Test(engine, what_is_sent_while_the_relay_is_away_is_held_and_then_arrives)
 	world_cut(w, FIN, CHE);
 	world_cut(w, SGP, CHE);
 	for (int i = 0; i < 10; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "back", 4), PL_OK);
 	world_run_ms(w, 3000);
 	cr_assert_eq(rest_of(w, FIN), 10);
@@ -139,7 +139,7 @@ Test(engine, a_link_that_ends_while_signatures_are_looked_at_leaves_nothing_behi
 
 	world_cut(w, FIN, CHE);
 	for (int i = 0; i < 20; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	/* each time a verdict is wanted that comes too late */
 	for (int i = 0; i < 20; i++) {
 		struct pl_peer_info info = { 0 };
@@ -184,10 +184,10 @@ Test(engine, large_entries_travel_in_pieces)
 	struct world *w = chain();
 	static uint8_t body[PL_BODY_BYTES_MAX];
 
-	for (size_t i = 0; i < sizeof body; i++)
+	for (size_t i = 0; i < sizeof(body); i++)
 		body[i] = (uint8_t)(i * 31 >> 3);
 	for (uint8_t lane = 1; lane < 3; lane++) {
-		cr_assert_eq(world_submit(w, FIN, lane, lane == 1 ? PL_KIND_MESSAGE : PL_KIND_INDICATORS, 0, body, sizeof body), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, lane, lane == 1 ? PL_KIND_MESSAGE : PL_KIND_INDICATORS, 0, body, sizeof(body)), PL_OK);
 		cr_assert_eq(world_submit(w, FIN, lane, lane == 1 ? PL_KIND_MESSAGE : PL_KIND_INDICATORS, 0, body, 1), PL_OK);
 	}
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, PL_FLASH_BODY_BYTES_MAX), PL_OK);
@@ -205,7 +205,7 @@ Test(engine, a_crash_loses_nothing_that_was_durable_and_the_rest_comes_again)
 	world_latency(w, 1, 20);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 5; i++)
-			(void)world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, i % 2 ? 0 : PL_FLAG_FLASH, &round, sizeof round);
+			(void)world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, i % 2 ? 0 : PL_FLAG_FLASH, &round, sizeof(round));
 		world_run_ms(w, 7 + (uint64_t)round * 3);
 		world_crash(w, CHE);
 	}
@@ -232,7 +232,7 @@ static uint64_t flash_under_bulk(uint64_t rate, uint64_t latency_ms, uint32_t bu
 	world_run_ms(w, 2000);
 	for (uint64_t seq = 1; seq <= 15; seq++) {
 		const uint64_t start = world_now(w);
-		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, sizeof body), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, body, sizeof(body)), PL_OK);
 		world_run_ms(w, apart_ms + 3 * seq);
 		cr_assert_eq(world_durable(w, CHE, FIN, 0), seq, "at %d bytes a second", (int)rate);
 		if (world_durable_at(w, CHE, FIN, 0, seq) - start > most)
@@ -265,7 +265,7 @@ Test(engine, catching_up_over_a_thin_link_is_slow_and_nobody_is_blamed_for_it)
 	world_cut(w, SGP, CHE);
 	world_submit_bulk(w, FIN, 3, 20000);
 	for (int i = 0; i < 20; i++)
-		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 1000);
 	world_rate(w, 1200);
 	world_heal(w, SGP, CHE);
@@ -290,7 +290,7 @@ Test(engine, lanes_share_a_link_eight_to_four_to_one)
 	world_run_ms(w, 1000);
 	for (uint32_t i = 0; i < 900; i++) {
 		const uint8_t lane = (uint8_t)(i % PL_LANES);
-		cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, body, sizeof(body)), PL_OK);
 	}
 	world_run_ms(w, 500);
 	for (uint8_t lane = 0; lane < PL_LANES; lane++)
@@ -314,7 +314,7 @@ Test(engine, a_lane_that_was_idle_owes_nothing)
 	bool has_owed = false;
 
 	world_rate(w, 1000000);
-	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, body, sizeof(body)), PL_OK);
 	world_submit_bulk(w, FIN, 200, 2000);
 	for (int ms = 0; ms < 2000; ms++) {
 		world_run_ms(w, 1);
@@ -345,7 +345,7 @@ static uint64_t copies_in_mesh(uint16_t nodes, uint8_t lane, uint64_t latency_ms
 		uint64_t *count = round == 0 ? &before : &after;
 		for (int i = 0; i < 10 * nodes; i++) {
 			cr_assert_eq(world_submit(w, (uint16_t)(i % nodes), lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, body,
-			                          lane == 2 ? sizeof body : 10), PL_OK);
+			                          lane == 2 ? sizeof(body) : 10), PL_OK);
 			world_run_ms(w, 7);
 		}
 		cr_assert(world_converges(w, 10000));
@@ -391,7 +391,7 @@ Test(engine, when_those_that_push_are_gone_an_entry_comes_sixty_milliseconds_lat
 			world_cut(w, SGP, CHE);
 		}
 		const uint64_t start = world_now(w);
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &seq, sizeof seq), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &seq, sizeof(seq)), PL_OK);
 		world_run_ms(w, 200);
 		const uint64_t took = world_durable_at(w, SGP, FIN, 1, seq) - start;
 		cr_assert(world_durable(w, SGP, FIN, 1) == seq && took <= (seq == 11 ? 5 * 5 + PL_HAVE_DELAY_MS + 25 : 25), "entry %d: %d ms", (int)seq,
@@ -416,13 +416,13 @@ Test(engine, who_comes_back_to_a_full_mesh_gets_each_entry_once)
 	world_stop(w, 4);
 	for (int i = 0; i < 300; i++) {
 		const uint8_t lane = (uint8_t)(i % 3);
-		cr_assert_eq(world_submit(w, (uint16_t)(i % 4), lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, (uint16_t)(i % 4), lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 3);
 	}
 	world_crash(w, 4);
 	world_run_ms(w, 3000);
 	for (int i = 0; i < 60; i++) { /* and while it catches up others go on */
-		cr_assert_eq(world_submit(w, (uint16_t)(i % 4), 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, (uint16_t)(i % 4), 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 3);
 	}
 	cr_assert(world_converges(w, 10000));
@@ -468,7 +468,7 @@ Test(engine, a_node_restored_from_a_copy_authors_nothing)
 	struct world *w = chain();
 
 	for (int i = 0; i < 5; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	cr_assert(world_converges(w, 5000));
 	world_restore_copy(w, FIN, 1, 2);
 	world_run_ms(w, 5000);
@@ -544,7 +544,7 @@ Test(engine, the_frontier_root_is_what_the_protocol_says)
 		pl_put64(bytes + 59, heads[i].seq);
 		pl_engine_lane(world_engine(w, FIN), heads[i].node, heads[i].lane, &info);
 		memcpy(bytes + 67, info.head_id, 32);
-		crypto_generichash(root, sizeof root, bytes, sizeof bytes, NULL, 0);
+		crypto_generichash(root, sizeof(root), bytes, sizeof(bytes), NULL, 0);
 	}
 	pl_engine_frontier_root(world_engine(w, CHE), theirs);
 	cr_assert_arr_eq(root, theirs, PL_ID_BYTES);
@@ -567,13 +567,13 @@ Test(engine, the_same_seed_gives_the_same_story)
 		world_set_tamper(w, flip, &flipper);
 		world_submit_bulk(w, FIN, 200, 300);
 		for (int i = 0; i < 30; i++) {
-			(void)world_submit(w, (uint16_t)(i % 4), 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i);
+			(void)world_submit(w, (uint16_t)(i % 4), 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof(i));
 			world_run_ms(w, 200);
 		}
 		world_crash(w, CHE);
 		world_run_ms(w, 100000);
 		world_story(w, story[run]);
-		sodium_bin2hex(hex, sizeof hex, story[run], sizeof story[run]);
+		sodium_bin2hex(hex, sizeof(hex), story[run], sizeof(story[run]));
 		cr_log_info("story %d: %s", run, hex); /* --verbose: to compare compilers by */
 		world_free(w);
 	}

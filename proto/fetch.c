@@ -24,7 +24,7 @@ static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, ui
 
 	want.generation = pl_generation_of(e, want.node);
 	pl_want_write(&want, payload);
-	if (!pl_control(s, PL_FRAME_WANT, 0, 0, payload, sizeof payload))
+	if (!pl_control(s, PL_FRAME_WANT, 0, 0, payload, sizeof(payload)))
 		return false;
 	if (!(flags & PL_WANT_FULL))
 		s->choked[index] &= (uint8_t)~CHOKED_BY_US; /* who answers pushes again */
@@ -36,7 +36,7 @@ static void cancel_send(struct session *s, uint32_t index)
 {
 	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
 
-	(void)pl_control(s, PL_FRAME_CANCEL, 0, 0, payload, sizeof payload);
+	(void)pl_control(s, PL_FRAME_CANCEL, 0, 0, payload, sizeof(payload));
 }
 
 void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)

@@ -39,7 +39,7 @@ struct flash *pl_flash_keep(struct pl_engine *e, const struct candidate *c, uint
 		return NULL;
 	flash_begin(flash, c->node, c->header.seq, from_session);
 	flash->wire_bytes = (uint32_t)pl_wire_write(c->node, PL_WIRE_FORM_NEXT, c->entry_header, c->body, c->header.body_bytes, flash->wire,
-	                                            sizeof flash->wire);
+	                                            sizeof(flash->wire));
 	return flash;
 }
 
@@ -61,7 +61,7 @@ void pl_flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire 
 	struct flash *flash = flash_slot(e, false);
 	if (!flash || held >= PL_FLASH_HELD_MAX || wire->header.seq - e->lanes[pl_lane_index(wire->node, 0)].have_seq > PL_FLASH_AHEAD_MAX)
 		return;
-	assert(count <= sizeof flash->wire); /* pl_wire_read() knows the limit of a FLASH */
+	assert(count <= sizeof(flash->wire)); /* pl_wire_read() knows the limit of a FLASH */
 	flash_begin(flash, wire->node, wire->header.seq, from);
 	flash->waiting = true;
 	flash->wire_bytes = count;

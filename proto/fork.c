@@ -45,7 +45,7 @@ static bool fork_send(struct session *s, const struct fork *fork)
 	pl_put16(payload, fork->node);
 	memcpy(payload + 2, fork->headers[0], PL_ENTRY_HEADER_BYTES);
 	memcpy(payload + 2 + PL_ENTRY_HEADER_BYTES, fork->headers[1], PL_ENTRY_HEADER_BYTES);
-	return pl_control(s, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+	return pl_control(s, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 }
 
 /* One fork an author is enough. */
@@ -166,7 +166,7 @@ void pl_suspect(struct pl_engine *e, const struct session *s, uint16_t node, con
 void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 {
 	if (s->asked_full_count == PL_FULL_ASKED_MAX)
-		memmove(s->asked_full, s->asked_full + 1, --s->asked_full_count * sizeof *s->asked_full);
+		memmove(s->asked_full, s->asked_full + 1, --s->asked_full_count * sizeof(*s->asked_full));
 	s->asked_full[s->asked_full_count++] = (struct asked){ node, lane, seq };
 }
 
@@ -176,7 +176,7 @@ static bool full_was_asked(struct session *s, const struct pl_wire *wire)
 		const struct asked *asked = &s->asked_full[i];
 		if (asked->node != wire->node || asked->lane != wire->header.lane || asked->seq != wire->header.seq)
 			continue;
-		memmove(s->asked_full + i, s->asked_full + i + 1, (--s->asked_full_count - i) * sizeof *s->asked_full);
+		memmove(s->asked_full + i, s->asked_full + i + 1, (--s->asked_full_count - i) * sizeof(*s->asked_full));
 		return true;
 	}
 	return false;

@@ -9,7 +9,7 @@
 /* What every number is tried with: 0, 1, both sides of each width. */
 static const uint64_t edges[] = { 0, 1, 0xff, 0x100, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, INT64_MAX,
 	                          1ULL << 63, UINT64_MAX - 1, UINT64_MAX };
-#define EDGES (sizeof edges / sizeof *edges)
+#define EDGES (sizeof(edges) / sizeof(*edges))
 
 /* Memory of its own size, so that a sanitizer sees a read past the end. Freed by the test's process ending. */
 static uint8_t *copy_of(const uint8_t *bytes, size_t count)
@@ -31,20 +31,20 @@ Test(frame, a_record_is_frames_and_then_zeros)
 	pl_frame_write_header(plain, PL_FRAME_PING, PL_FRAME_OPTIONAL, 2, 3);
 	memcpy(plain + 8, "abc", 3);
 	pl_frame_write_header(plain + 11, PL_FRAME_BYE, 0, 0, 0);
-	cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), PL_OK);
+	cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), PL_OK);
 	cr_assert_eq(frame.type, PL_FRAME_PING);
 	cr_assert_eq(frame.flags, PL_FRAME_OPTIONAL);
 	cr_assert_eq(frame.lane, 2);
 	cr_assert_eq(frame.payload_bytes, 3);
 	cr_assert_eq(frame.payload, plain + 8);
 	cr_assert_eq(at, 11);
-	cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), PL_OK);
+	cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), PL_OK);
 	cr_assert_eq(frame.type, PL_FRAME_BYE);
 	cr_assert_eq(frame.payload_bytes, 0);
 	cr_assert_eq(at, 19);
-	cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), PL_OK);
+	cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), PL_OK);
 	cr_assert_eq(frame.type, PL_FRAME_PAD);
-	cr_assert_eq(at, sizeof plain);
+	cr_assert_eq(at, sizeof(plain));
 }
 
 Test(frame, a_frame_lies_within_its_record_wherever_that_ends)
@@ -53,7 +53,7 @@ Test(frame, a_frame_lies_within_its_record_wherever_that_ends)
 
 	pl_frame_write_header(bytes, PL_FRAME_PING, 0, 0, 32);
 	memset(bytes + 8, 1, 32);
-	for (size_t count = 0; count <= sizeof bytes; count++) {
+	for (size_t count = 0; count <= sizeof(bytes); count++) {
 		struct pl_frame frame;
 		size_t at = 0;
 		uint8_t *plain = copy_of(bytes, count);
@@ -63,7 +63,7 @@ Test(frame, a_frame_lies_within_its_record_wherever_that_ends)
 		else if (count < 8)
 			cr_assert_eq(err, PL_ERR_FORMAT, "fewer than 8 bytes that are not zeros");
 		else
-			cr_assert_eq(err, count == sizeof bytes ? PL_OK : PL_ERR_SHORT, "%zu bytes", count);
+			cr_assert_eq(err, count == sizeof(bytes) ? PL_OK : PL_ERR_SHORT, "%zu bytes", count);
 		cr_assert(err == PL_OK || at == 0);
 		free(plain);
 	}
@@ -77,15 +77,15 @@ Test(frame, payload_lengths_at_the_edges)
 	for (size_t i = 0; i < EDGES && edges[i] <= UINT32_MAX; i++) {
 		size_t at = 0;
 		pl_frame_write_header(plain, PL_FRAME_PING, 0, 0, (uint32_t)edges[i]);
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), edges[i] <= PL_FRAME_PAYLOAD_BYTES_MAX ? PL_OK : PL_ERR_SHORT);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), edges[i] <= PL_FRAME_PAYLOAD_BYTES_MAX ? PL_OK : PL_ERR_SHORT);
 	}
 	for (uint32_t over = 0; over < 2; over++) {
 		size_t at = 0;
 		pl_frame_write_header(plain, PL_FRAME_PING, 0, 0, PL_FRAME_PAYLOAD_BYTES_MAX + over);
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), over ? PL_ERR_SHORT : PL_OK);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), over ? PL_ERR_SHORT : PL_OK);
 		at = 100; /* not from the start */
 		pl_frame_write_header(plain + 100, PL_FRAME_PING, 0, 0, PL_FRAME_PAYLOAD_BYTES_MAX - 100 + over);
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), over ? PL_ERR_SHORT : PL_OK);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), over ? PL_ERR_SHORT : PL_OK);
 	}
 }
 
@@ -96,21 +96,21 @@ Test(frame, lanes_reserved_bytes_and_padding_have_one_form)
 		struct pl_frame frame;
 		size_t at = 0;
 		pl_frame_write_header(plain, PL_FRAME_PING, 0, (uint8_t)value, 0);
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), value < PL_LANES ? PL_OK : PL_ERR_FORMAT);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), value < PL_LANES ? PL_OK : PL_ERR_FORMAT);
 		pl_frame_write_header(plain, PL_FRAME_PING, 0, 0, 0);
 		plain[3] = (uint8_t)value;
 		at = 0;
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT);
-		memset(plain, 0, sizeof plain);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT);
+		memset(plain, 0, sizeof(plain));
 		plain[value] = 1;
 		at = 0;
 		/* at 0 it is a HELLO of no payload, and the zeros after it are padding */
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT, "a 1 at %u", value);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT, "a 1 at %u", value);
 		/* the last bytes, too few for a frame */
-		memset(plain, 0, sizeof plain);
+		memset(plain, 0, sizeof(plain));
 		at = 249;
 		plain[255] = (uint8_t)value;
-		cr_assert_eq(pl_frame_next(plain, sizeof plain, &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT);
+		cr_assert_eq(pl_frame_next(plain, sizeof(plain), &at, &frame), value == 0 ? PL_OK : PL_ERR_FORMAT);
 	}
 }
 
@@ -134,7 +134,7 @@ Test(frame, items_come_back_as_they_were)
 		struct pl_item item = { .node = (uint16_t)edges[i], .lane = (uint8_t)(i % PL_LANES), .generation = (uint32_t)edges[i], .seq = edges[i] };
 		struct pl_item back = { 0 };
 		uint8_t bytes[PL_ITEM_BYTES];
-		memset(item.head_id, (int)i, sizeof item.head_id);
+		memset(item.head_id, (int)i, sizeof(item.head_id));
 		pl_item_write(&item, bytes);
 		if (item.seq == 0) {
 			cr_assert_eq(pl_item_read(bytes, &back), PL_ERR_FORMAT, "a lane without entries has no head to name");
@@ -145,7 +145,7 @@ Test(frame, items_come_back_as_they_were)
 		cr_assert_eq(back.lane, item.lane);
 		cr_assert_eq(back.generation, item.generation);
 		cr_assert_eq(back.seq, item.seq);
-		cr_assert_arr_eq(back.head_id, item.head_id, sizeof item.head_id);
+		cr_assert_arr_eq(back.head_id, item.head_id, sizeof(item.head_id));
 	}
 	/* where each field stands */
 	static const uint8_t golden[PL_ITEM_BYTES] = { 1, 2, 2, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
@@ -190,7 +190,7 @@ Test(frame, a_want_asks_for_one_to_65536_entries)
 		{ 1, 1, PL_WANT_FULL, PL_OK }, { 1, 2, PL_WANT_FULL, PL_ERR_LIMIT }, { 0, 0, PL_WANT_FULL, PL_ERR_FORMAT },
 		{ UINT64_MAX, UINT64_MAX, PL_WANT_FULL, PL_OK }, { 1, 1, 0x02, PL_ERR_FORMAT }, { 1, 1, 0x80, PL_ERR_FORMAT },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct pl_want want = { .node = 0xfffe, .lane = 1, .flags = cases[i].flags, .generation = 0x80000001, .from = cases[i].from, .to = cases[i].to };
 		struct pl_want back = { .node = 77 };
 		cr_assert_eq(want_back(&want, &back), cases[i].err, "case %zu", i);
@@ -211,11 +211,11 @@ Test(frame, hello_comes_back_and_may_be_longer_but_not_shorter)
 		struct pl_hello hello = { .version = 1, .capabilities = (uint32_t)edges[i], .charter_epoch = (uint32_t)edges[i],
 			                  .credit_bytes = (uint32_t)edges[i] }, back;
 		uint8_t bytes[PL_HELLO_BYTES + 40];
-		memset(bytes, 0xee, sizeof bytes);
-		memset(hello.charter_hash, 1, sizeof hello.charter_hash);
-		memset(hello.frontier_root, 2, sizeof hello.frontier_root);
+		memset(bytes, 0xee, sizeof(bytes));
+		memset(hello.charter_hash, 1, sizeof(hello.charter_hash));
+		memset(hello.frontier_root, 2, sizeof(hello.frontier_root));
 		pl_hello_write(&hello, bytes);
-		for (size_t count = 0; count <= sizeof bytes; count++) {
+		for (size_t count = 0; count <= sizeof(bytes); count++) {
 			uint8_t *copy = copy_of(bytes, count);
 			cr_assert_eq(pl_hello_read(copy, count, &back), count < PL_HELLO_BYTES ? PL_ERR_SHORT : PL_OK);
 			free(copy);
@@ -235,12 +235,12 @@ Test(frame, hello_has_a_version_and_two_zeros)
 	for (size_t i = 0; i < EDGES; i++) {
 		hello.version = (uint16_t)edges[i];
 		pl_hello_write(&hello, bytes);
-		cr_assert_eq(pl_hello_read(bytes, sizeof bytes, &back), hello.version == 0 ? PL_ERR_VERSION : PL_OK, "version %u", hello.version);
+		cr_assert_eq(pl_hello_read(bytes, sizeof(bytes), &back), hello.version == 0 ? PL_ERR_VERSION : PL_OK, "version %u", hello.version);
 	}
 	for (int i = 2; i < 4; i++) {
 		pl_hello_write(&hello, bytes);
 		bytes[i] = 1;
-		cr_assert_eq(pl_hello_read(bytes, sizeof bytes, &back), PL_ERR_FORMAT);
+		cr_assert_eq(pl_hello_read(bytes, sizeof(bytes), &back), PL_ERR_FORMAT);
 	}
 }
 
@@ -252,11 +252,11 @@ static struct pl_header sample(void)
 {
 	struct pl_header h = { .lane = 1, .kind = PL_KIND_MESSAGE, .flags = 0x20, .charter_epoch = 0x01020304, .generation = 0x05060708, .seq = 9,
 	                       .gseq = 0x1112131415161718, .time_ms = 0x2122232425262728 };
-	memset(h.author, 0x31, sizeof h.author);
-	memset(h.prev, 0x32, sizeof h.prev);
+	memset(h.author, 0x31, sizeof(h.author));
+	memset(h.prev, 0x32, sizeof(h.prev));
 	for (int i = 0; i < 2; i++) {
 		h.others[i].seq = (uint64_t)i + 4;
-		memset(h.others[i].id8, 0x33 + i, sizeof h.others[i].id8);
+		memset(h.others[i].id8, 0x33 + i, sizeof(h.others[i].id8));
 	}
 	return h;
 }
@@ -293,8 +293,8 @@ Test(frame, an_entry_loses_on_the_wire_only_what_the_receiver_has)
 		for (int i = 0; i < PL_SIGN_BYTES; i++)
 			cr_assert_eq(wire.signature[i], 0x41);
 		/* with author and body hash put back the header is the one that was signed */
-		memcpy(wire.header.author, h.author, sizeof h.author);
-		memcpy(wire.header.body_hash, h.body_hash, sizeof h.body_hash);
+		memcpy(wire.header.author, h.author, sizeof(h.author));
+		memcpy(wire.header.body_hash, h.body_hash, sizeof(h.body_hash));
 		pl_header_encode(&h, encoded[0]);
 		pl_header_encode(&wire.header, encoded[1]);
 		cr_assert_arr_eq(encoded[0], encoded[1], PL_HEADER_BYTES, "form %u", form);
@@ -333,7 +333,7 @@ Test(frame, a_body_may_be_as_long_as_its_kind_allows)
 		{ 1, PL_KIND_RECEIPTS, 0, PL_BODY_BYTES_MAX }, { 1, PL_KIND_CHANNEL, 0, PL_BODY_BYTES_MAX },
 		{ 2, PL_KIND_INDICATORS, 0, PL_BODY_BYTES_MAX }, { 2, PL_KIND_ATTACHMENT, 0, PL_CHUNK_BODY_BYTES_MAX },
 	};
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		const uint32_t sizes[] = { 0, 1, kinds[i].max, kinds[i].max + 1 };
 		for (int k = 0; k < 4; k++) {
 			struct pl_header h = sample();
@@ -367,7 +367,7 @@ Test(frame, every_byte_of_the_prefix_that_has_a_rule_is_held_to_it)
 			{ 5, (value & ~PL_FLAG_RETAIN_MASK) == 0 },             /* flags: no FLASH in lane 1 */
 			{ 6, value == 0 }, { 7, value == 0 },
 		};
-		for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
 			const uint8_t was = bytes[rules[i].at];
 			bytes[rules[i].at] = (uint8_t)value;
 			cr_assert_eq(pl_wire_read(bytes, wire_bytes, &wire) == PL_OK, rules[i].ok, "byte %zu is %u", rules[i].at, value);

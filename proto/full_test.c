@@ -230,10 +230,10 @@ Test(full, a_member_fills_its_share_of_each_lane_and_its_flash_goes_on)
 	static const uint8_t text[1000];
 	struct world *w = chain();
 
-	room_for(w, CHE, PL_LANES, 10 * (PL_ENTRY_HEADER_BYTES + sizeof text));
+	room_for(w, CHE, PL_LANES, 10 * (PL_ENTRY_HEADER_BYTES + sizeof(text)));
 	for (int i = 0; i < 10; i++) {
-		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, text, sizeof(text)), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, text, sizeof(text)), PL_OK);
 	}
 	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "one more", 8), PL_OK);
 	world_run_ms(w, 1000);
@@ -249,7 +249,7 @@ Test(full, a_member_fills_its_share_of_each_lane_and_its_flash_goes_on)
 	cr_assert_eq(pl_engine_acked(world_engine(w, FIN), CHE, FIN, 0), 10);
 	cr_assert_eq(world_notes(w, CHE, PL_NOTE_SHARE), 2);
 	for (uint8_t lane = 0; lane < PL_LANES; lane++)
-		cr_assert_eq(world_submit(w, SGP, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, text, sizeof text), PL_OK);
+		cr_assert_eq(world_submit(w, SGP, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, text, sizeof(text)), PL_OK);
 	world_run_ms(w, 1000);
 	for (uint8_t lane = 0; lane < PL_LANES; lane++)
 		cr_assert_eq(world_durable(w, FIN, SGP, lane), 1, "what others say goes on");
@@ -264,10 +264,10 @@ Test(full, indicators_count_with_what_becomes_of_them)
 	static const uint8_t chunk[1000];
 	struct world *w = chain();
 
-	room_for(w, CHE, PL_LANES, 80 * (PL_ENTRY_HEADER_BYTES + sizeof chunk));
-	world_submit_bulk(w, FIN, 30, sizeof chunk);
+	room_for(w, CHE, PL_LANES, 80 * (PL_ENTRY_HEADER_BYTES + sizeof(chunk)));
+	world_submit_bulk(w, FIN, 30, sizeof(chunk));
 	for (int i = 0; i < 30; i++)
-		cr_assert_eq(world_submit(w, SGP, 2, PL_KIND_ATTACHMENT, 0, chunk, sizeof chunk), PL_OK);
+		cr_assert_eq(world_submit(w, SGP, 2, PL_KIND_ATTACHMENT, 0, chunk, sizeof(chunk)), PL_OK);
 	world_run_ms(w, 60000);
 	cr_assert_eq(world_durable(w, CHE, FIN, 2), 80 / PL_INDICATORS_KEPT);
 	cr_assert_eq(world_durable(w, CHE, SGP, 2), 30);

@@ -10,16 +10,16 @@
 
 static enum pl_err start(struct pl_noise *noise, const struct pl_handshake_keys *keys, const uint8_t ephemeral_secret[32], bool psk)
 {
-	uint8_t prologue[sizeof PL_LABEL_NOISE + PL_ID_BYTES + 2];
+	uint8_t prologue[sizeof(PL_LABEL_NOISE) + PL_ID_BYTES + 2];
 
-	memcpy(prologue, PL_LABEL_NOISE, sizeof PL_LABEL_NOISE);
-	memcpy(prologue + sizeof PL_LABEL_NOISE, keys->network_id, PL_ID_BYTES);
-	pl_put16(prologue + sizeof PL_LABEL_NOISE + PL_ID_BYTES, PL_PROTOCOL_VERSION);
+	memcpy(prologue, PL_LABEL_NOISE, sizeof(PL_LABEL_NOISE));
+	memcpy(prologue + sizeof(PL_LABEL_NOISE), keys->network_id, PL_ID_BYTES);
+	pl_put16(prologue + sizeof(PL_LABEL_NOISE) + PL_ID_BYTES, PL_PROTOCOL_VERSION);
 	return pl_noise_init(noise, &(struct pl_noise_setup){
 		.role = keys->remote_static ? PL_NOISE_INITIATOR : PL_NOISE_RESPONDER,
 		.static_secret = keys->static_secret, .remote_static = keys->remote_static,
 		.psk = keys->remote_static && psk ? keys->courier_key : NULL, .psk_later = !keys->remote_static && psk,
-		.ephemeral_secret = ephemeral_secret, .prologue = prologue, .prologue_bytes = sizeof prologue });
+		.ephemeral_secret = ephemeral_secret, .prologue = prologue, .prologue_bytes = sizeof(prologue) });
 }
 
 static enum pl_err write_message(struct pl_handshake *hs, const uint8_t *payload, size_t payload_bytes, uint8_t *out, size_t out_max,
@@ -41,18 +41,18 @@ enum pl_err pl_handshake_dial(struct pl_handshake *hs, const struct pl_handshake
 	uint8_t time[8];
 	size_t out_bytes;
 
-	memset(hs, 0, sizeof *hs);
+	memset(hs, 0, sizeof(*hs));
 	/* PROTOCOL: "Two members that share a courier key use it: a link between them without it is refused by both." */
 	enum pl_err err = start(&hs->noise, keys, ephemeral_secret, keys->courier_key != NULL);
 	if (err != PL_OK)
 		return err;
 	pl_put64(time, wall_ms);
-	return write_message(hs, time, sizeof time, out, PL_HANDSHAKE_BYTES_1, &out_bytes);
+	return write_message(hs, time, sizeof(time), out, PL_HANDSHAKE_BYTES_1, &out_bytes);
 }
 
 void pl_handshake_listen(struct pl_handshake *hs)
 {
-	memset(hs, 0, sizeof *hs);
+	memset(hs, 0, sizeof(*hs));
 }
 
 static enum pl_err check_clock(const uint8_t time[8], uint64_t wall_ms)
@@ -98,14 +98,14 @@ static enum pl_err take_message(struct pl_handshake *hs, const struct pl_handsha
 	if (!dialler)
 		err = read_first(hs, keys, ephemeral_secret, time);
 	else
-		err = pl_noise_read(&hs->noise, hs->buffer + 2, message_bytes, time, sizeof time, &payload_bytes, NULL, NULL);
+		err = pl_noise_read(&hs->noise, hs->buffer + 2, message_bytes, time, sizeof(time), &payload_bytes, NULL, NULL);
 	if (err == PL_OK)
 		err = check_clock(time, wall_ms);
 	if (err != PL_OK)
 		return err;
 	pl_put64(time, wall_ms);
 	if (!dialler)
-		return write_message(hs, time, sizeof time, out, PL_HANDSHAKE_BYTES_MAX, out_bytes);
+		return write_message(hs, time, sizeof(time), out, PL_HANDSHAKE_BYTES_MAX, out_bytes);
 	return write_message(hs, NULL, 0, out, PL_HANDSHAKE_BYTES_MAX, out_bytes);
 }
 

@@ -35,7 +35,7 @@ static const uint8_t *find_courier_key(void *ctx, const uint8_t remote_static[32
 static void set_up(const uint8_t *dialler_courier_key, const uint8_t *listener_courier_key)
 {
 	cr_assert_geq(sodium_init(), 0);
-	memset(network_id, 1, sizeof network_id);
+	memset(network_id, 1, sizeof(network_id));
 	for (uint8_t i = 0; i < 2; i++) {
 		memset(secrets[i], 10 + i, 32);
 		memset(ephemerals[i], 20 + i, 32);
@@ -183,7 +183,7 @@ Test(handshake, no_byte_behind_a_message_is_taken_with_it)
 
 	set_up(NULL, NULL);
 	(void)message(3, bytes);
-	cr_assert_eq(pl_handshake_feed(&sides[LISTENER].hs, &sides[LISTENER].keys, ephemerals[LISTENER], WALL_MS, bytes, sizeof bytes, &consumed,
+	cr_assert_eq(pl_handshake_feed(&sides[LISTENER].hs, &sides[LISTENER].keys, ephemerals[LISTENER], WALL_MS, bytes, sizeof(bytes), &consumed,
 	                               &complete, out, &out_bytes), PL_OK);
 	cr_assert(complete);
 	cr_assert_eq(consumed, sizes[3], "what follows is the first record");
@@ -253,7 +253,7 @@ Test(handshake, another_network_key_or_dialler_gets_no_answer)
 	for (int byte = 0; byte < 32; byte++) {
 		uint8_t other_network[32];
 		set_up(NULL, NULL);
-		memcpy(other_network, network_id, sizeof other_network);
+		memcpy(other_network, network_id, sizeof(other_network));
 		other_network[byte] ^= 1;
 		sides[DIALLER].keys.network_id = other_network;
 		(void)message(1, bytes);
@@ -282,7 +282,7 @@ Test(handshake, clocks_may_be_ten_minutes_apart_and_no_more)
 		{ -600001, PL_ERR_EXPIRED }, { 1LL << 31, PL_ERR_EXPIRED }, { INT64_MAX - (int64_t)WALL_MS, PL_ERR_EXPIRED },
 		{ -(int64_t)WALL_MS, PL_ERR_EXPIRED }, { -(int64_t)WALL_MS - 1, PL_ERR_EXPIRED /* 2^64 - 1 */ },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		uint8_t bytes[PL_HANDSHAKE_BYTES_MAX], out[PL_HANDSHAKE_BYTES_MAX];
 		size_t out_bytes;
 		bool complete;

@@ -116,9 +116,9 @@ Test(hostile_entry, an_entry_on_another_branch_makes_a_node_ask_for_what_is_befo
 			uint8_t wire[PL_WIRE_PREFIX + 20];
 			struct pl_want want;
 			member_entry(eve, &one, 0);
-			made_wire(&two, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+			made_wire(&two, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 			wire[136 + 31] ^= 1; /* the last byte of prev */
-			member_frame(eve, PL_FRAME_ENTRY, catchup ? PL_FRAME_CATCHUP : 0, lane, wire, sizeof wire);
+			member_frame(eve, PL_FRAME_ENTRY, catchup ? PL_FRAME_CATCHUP : 0, lane, wire, sizeof(wire));
 			member_flush(eve);
 			member_run_ms(eve, 20);
 			cr_assert_eq(world_durable(w, CHE, EVE, lane), 1);
@@ -214,7 +214,7 @@ Test(hostile_entry, headers_that_no_author_may_sign_are_refused_although_one_has
 				next.gseq = 20;
 				next.charter_epoch = 0;
 				next.generation = 1;
-				memset(next.others, 0, sizeof next.others);
+				memset(next.others, 0, sizeof(next.others));
 				memcpy(next.prev, two.id, PL_ID_BYTES);
 				const struct made three = make_entry(v, EVE, next, "3", 1);
 				const uint8_t flags = catchup ? PL_FRAME_CATCHUP : 0;
@@ -273,7 +273,7 @@ Test(hostile_entry, what_is_refused_is_asked_of_another_at_once)
 		const struct made garbage = spoilt(author_next(w, &author, lane, 0, 20));
 		world_cut(w, SGP, CHE);
 		for (int i = 0; i < 5; i++)
-			cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+			cr_assert_eq(world_submit(w, FIN, lane, lane == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 50);
 		world_heal(w, SGP, CHE);
 		/* EVE claims most, and is asked when CHE's frontier shows that something is lacking */
@@ -429,7 +429,7 @@ Test(hostile_entry, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	/* having asked once does not open the door */
 	w = network();
 	eve = live(w, CHE);
-	memset(&author, 0, sizeof author);
+	memset(&author, 0, sizeof(author));
 	author.node = EVE;
 	for (int i = 0; i < 20; i++) {
 		made[i] = author_next(w, &author, 1, 0, 20);
@@ -437,9 +437,9 @@ Test(hostile_entry, entries_in_full_are_looked_at_only_when_they_were_asked_for)
 	}
 	uint8_t wire[PL_WIRE_PREFIX + 20];
 	const struct made next = author_next(w, &author, 1, 0, 20);
-	made_wire(&next, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+	made_wire(&next, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 	wire[136] ^= 1; /* does not continue: number 20 is asked for in full */
-	member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, sizeof wire);
+	member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, sizeof(wire));
 	member_flush(eve);
 	member_run_ms(eve, 20);
 	cr_assert_eq(member_heard_of(eve, PL_FRAME_WANT), 1);
@@ -465,7 +465,7 @@ Test(hostile_entry, heads_are_compared_whole)
 {
 	static const uint8_t types[] = { PL_FRAME_FRONTIER, PL_FRAME_HAVE, PL_FRAME_ACK };
 
-	for (size_t type = 0; type < sizeof types; type++) {
+	for (size_t type = 0; type < sizeof(types); type++) {
 		struct world *w = network();
 		struct member *eve = live(w, CHE);
 		struct author author = { .node = EVE };
@@ -478,7 +478,7 @@ Test(hostile_entry, heads_are_compared_whole)
 		member_flush(eve);
 		member_run_ms(eve, 20);
 		cr_assert_not(member_asked(eve, EVE, 1, &want));
-		memcpy(head, one.id, sizeof head);
+		memcpy(head, one.id, sizeof(head));
 		head[PL_ID_BYTES - 1] ^= 1;
 		member_item(eve, types[type], types[type] == PL_FRAME_FRONTIER ? PL_FRAME_LAST : 0, EVE, 1, 1, head);
 		member_flush(eve);
@@ -492,18 +492,18 @@ Test(hostile_entry, heads_are_compared_whole)
 /* Signs with a nonce that has served before, so that the first half of the signature is that of another entry. */
 static void sign_with_nonce(struct world *w, struct made *made, const uint8_t nonce[32])
 {
-	uint8_t hash[64], k[32], signed_bytes[sizeof PL_LABEL_ENTRY + PL_ID_BYTES + PL_HEADER_BYTES], *signature = made->entry_header + PL_HEADER_BYTES;
+	uint8_t hash[64], k[32], signed_bytes[sizeof(PL_LABEL_ENTRY) + PL_ID_BYTES + PL_HEADER_BYTES], *signature = made->entry_header + PL_HEADER_BYTES;
 	const uint8_t *secret = world_config(w, made->node)->sign_secret;
 	crypto_hash_sha512_state state;
 
-	memcpy(signed_bytes, PL_LABEL_ENTRY, sizeof PL_LABEL_ENTRY);
-	memcpy(signed_bytes + sizeof PL_LABEL_ENTRY, world_charter(w)->network_id, PL_ID_BYTES);
-	memcpy(signed_bytes + sizeof PL_LABEL_ENTRY + PL_ID_BYTES, made->entry_header, PL_HEADER_BYTES);
+	memcpy(signed_bytes, PL_LABEL_ENTRY, sizeof(PL_LABEL_ENTRY));
+	memcpy(signed_bytes + sizeof(PL_LABEL_ENTRY), world_charter(w)->network_id, PL_ID_BYTES);
+	memcpy(signed_bytes + sizeof(PL_LABEL_ENTRY) + PL_ID_BYTES, made->entry_header, PL_HEADER_BYTES);
 	cr_assert_eq(crypto_scalarmult_ed25519_base_noclamp(signature, nonce), 0);
 	crypto_hash_sha512_init(&state);
 	crypto_hash_sha512_update(&state, signature, 32);
 	crypto_hash_sha512_update(&state, secret + 32, 32);
-	crypto_hash_sha512_update(&state, signed_bytes, sizeof signed_bytes);
+	crypto_hash_sha512_update(&state, signed_bytes, sizeof(signed_bytes));
 	crypto_hash_sha512_final(&state, hash);
 	crypto_core_ed25519_scalar_reduce(k, hash);
 	crypto_hash_sha512(hash, secret, 32);

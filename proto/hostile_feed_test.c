@@ -19,29 +19,29 @@ Test(hostile_feed, entries_that_no_form_allows_end_the_link)
 	key.lane = 0;
 	key.kind = PL_KIND_EPOCH_KEY;
 	const struct made made = make_entry(w, EVE, message, "x", 1);
-	const size_t bytes = made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+	const size_t bytes = made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 	const struct {
 		size_t at;
 		uint8_t value;
 	} bent[] = { { 1, 4 /* author: there are 4 nodes */ }, { 0, 0xff }, { 2, 2 }, { 3, 0 /* lane: not the frame's */ }, { 3, 3 }, { 4, 0 },
 		     { 4, PL_KIND_INDICATORS }, { 4, 7 }, { 5, 0x80 }, { 5, PL_FLAG_FLASH }, { 6, 1 }, { 7, 1 }, { 15, 0 /* generation */ },
 		     { 23, 0 /* seq */ }, { 31, 0 /* gseq */ } };
-	for (size_t i = 0; i < sizeof bent / sizeof *bent; i++) {
+	for (size_t i = 0; i < sizeof(bent) / sizeof(*bent); i++) {
 		struct member *eve = live(w, CHE);
-		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 		wire[bent[i].at] = bent[i].value;
 		member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, bytes);
 		check_ended(w, eve, PL_BYE_FAULT, "entry");
 	}
 	for (size_t count = 0; count < PL_WIRE_PREFIX; count += 11) {
 		struct member *eve = live(w, CHE);
-		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 		member_frame(eve, PL_FRAME_ENTRY, 0, 1, wire, count);
 		check_ended(w, eve, PL_BYE_FAULT, "cut short");
 	}
 	/* too long for its kind; flagged FLASH by the frame alone */
 	struct member *eve = live(w, CHE);
-	struct made long_key = make_entry(w, EVE, key, body, sizeof body);
+	struct made long_key = make_entry(w, EVE, key, body, sizeof(body));
 	member_entry(eve, &long_key, 0);
 	check_ended(w, eve, PL_BYE_FAULT, "long epoch key");
 	eve = live(w, CHE);
@@ -64,7 +64,7 @@ Test(hostile_feed, entries_over_the_limit_of_their_kind_end_the_link_before_they
 		{ PL_FRAME_FLASH, 0, PL_WIRE_FLASH_BYTES_MAX, true }, { PL_FRAME_FLASH, 0, PL_WIRE_FLASH_BYTES_MAX + 1, false },
 		{ 0, 1, PL_WIRE_PREFIX - 1, false }, { 0, 1, 0, false },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct member *eve = live(w, CHE);
 		pl_put32(payload, cases[i].total);
 		member_frame(eve, PL_FRAME_FRAG, PL_FRAME_FIRST | cases[i].flags, cases[i].lane, payload, 100);
@@ -106,14 +106,14 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 		{ "goes on with other flags", { { F, 1, 100 }, { C, 1, 100 } } },
 		{ "two end in one record", { { F, 1, 200 }, { L, 1, 200 }, { F, 1, 200 }, { L, 1, 200 } } },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct member *eve = live(w, CHE);
 		struct author author = { .node = EVE };
 		/* the same entry, whole in its bytes, all the way: only the cutting is wrong */
 		const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX);
 		uint8_t wire[TOTAL + 100] = { 0 }, piece[TOTAL + 100];
 		size_t at = 0;
-		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 		for (int k = 0; k < 4 && cases[i].pieces[k].lane > 0; k++) {
 			const uint8_t flags = cases[i].pieces[k].flags;
 			const size_t count = cases[i].pieces[k].bytes;
@@ -134,7 +134,7 @@ Test(hostile_feed, pieces_that_do_not_fit_together_end_the_link)
 	struct author author = { .node = EVE };
 	const struct made made = author_next(w, &author, 1, 0, TOTAL - PL_WIRE_PREFIX);
 	uint8_t wire[TOTAL], piece[TOTAL];
-	made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof wire);
+	made_wire(&made, PL_WIRE_FORM_NEXT, wire, sizeof(wire));
 	for (size_t at = 0; at < TOTAL; at++) {
 		pl_put32(piece, TOTAL);
 		piece[at == 0 ? 4 : 0] = wire[at];
@@ -162,7 +162,7 @@ Test(hostile_feed, an_entry_ends_and_another_begins_in_one_record)
 
 	for (int i = 0; i < 6; i++) {
 		const struct made made = author_next(w, &author, 1, 0, BYTES - PL_WIRE_PREFIX);
-		made_wire(&made, PL_WIRE_FORM_NEXT, wires[i], sizeof wires[i]);
+		made_wire(&made, PL_WIRE_FORM_NEXT, wires[i], sizeof(wires[i]));
 	}
 	for (int i = 0; i <= 6; i++) {
 		if (i > 0)
@@ -299,7 +299,7 @@ Test(hostile_feed, a_flash_that_comes_early_waits_for_what_is_before_it)
 {
 	static const int orders[][4] = { { 2, 3, 4, 1 }, { 4, 3, 2, 1 }, { 3, 2, 1, 4 }, { 2, 4, 1, 3 } };
 
-	for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
 		struct world *w = network();
 		struct member *eve = live(w, CHE);
 		struct author author = { .node = EVE };

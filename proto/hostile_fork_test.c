@@ -15,7 +15,7 @@ Test(hostile_fork, the_same_gseq_in_two_lanes_is_proof)
 		bool catchup;
 	} cases[] = { { 0, 1, 1, 1, false }, { 1, 0, 1, 1, false }, { 0, 1, 8, 3, false }, { 1, 2, 8, 3, false }, { 1, 2, 8, 3, true }, { 2, 1, 8, 8, true } };
 
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct world *w = network();
 		struct member *eve = live(w, CHE);
 		struct author author = { .node = EVE };
@@ -190,7 +190,7 @@ Test(hostile_fork, two_branches_shown_to_two_nodes_meet_when_they_do)
 		int common, at_fin, at_sgp;
 	} cases[] = { { 0, 1, 1 }, { 3, 1, 1 }, { 10, 10, 10 }, { 10, 10, 15 }, { 10, 15, 10 }, { 5, 1, 40 }, { 5, 40, 1 }, { 0, 30, 30 } };
 
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		for (uint8_t lane = 1; lane < 3; lane++) {
 			struct world *w = network();
 			world_cut(w, FIN, CHE);
@@ -297,10 +297,10 @@ Test(hostile_fork, a_fork_that_is_none_ends_the_link)
 		{ SGP, &one, &other, "another author's" }, { EVE, &one, &later, "two generations" }, { EVE, &one, &none, "no header" },
 		{ EVE, &none, &one, "no header, first" },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct member *eve = live(w, CHE);
 		put_fork(payload, cases[i].node, cases[i].a, cases[i].b);
-		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 		check_ended(w, eve, PL_BYE_FAULT, cases[i].what);
 		cr_assert_eq(world_forks(w, CHE), 0);
 		cr_assert_not(is_frozen(w, CHE, EVE, 1));
@@ -308,13 +308,13 @@ Test(hostile_fork, a_fork_that_is_none_ends_the_link)
 	}
 	struct member *eve = live(w, CHE);
 	put_fork(payload, 4, &one, &other);
-	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 	check_ended(w, eve, PL_BYE_FAULT, "of nobody");
 	/* a flood of what is one */
 	eve = live(w, CHE);
 	put_fork(payload, EVE, &one, &other);
 	for (int i = 0; i < 2000; i++)
-		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+		member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 	member_flush(eve);
 	member_run_ms(eve, 20);
 	cr_assert(member_is_open(eve));
@@ -336,7 +336,7 @@ Test(hostile_fork, a_fork_outlives_a_restart)
 	const struct made one = author_next(w, &author, 1, 0, 20), other = author_next(w, &fork, 1, 0, 21);
 
 	put_fork(payload, EVE, &one, &other);
-	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 	member_flush(eve);
 	member_run_ms(eve, 50);
 	member_free(eve);
@@ -369,7 +369,7 @@ Test(hostile_fork, what_a_forker_was_asked_for_is_not_waited_for)
 	member_flush(eve);
 	member_run_ms(eve, 10);
 	put_fork(payload, EVE, &one, &other);
-	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof payload);
+	member_frame(eve, PL_FRAME_FORK, 0, 0, payload, sizeof(payload));
 	member_flush(eve);
 	member_run_ms(eve, 10);
 	cr_assert_eq(member_heard_of(eve, PL_FRAME_WANT), 1);
@@ -391,7 +391,7 @@ Test(hostile_fork, who_says_that_a_node_has_said_more_has_to_show_it)
 	static const uint8_t types[] = { PL_FRAME_FRONTIER, PL_FRAME_HAVE, PL_FRAME_ACK };
 
 	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
-		for (size_t i = 0; i < sizeof types; i++)
+		for (size_t i = 0; i < sizeof(types); i++)
 			member_item(eve, types[i], types[i] == PL_FRAME_FRONTIER ? PL_FRAME_LAST : 0, CHE, lane, i == 0 ? 1 : UINT64_MAX, NULL);
 		const struct made made = spoilt(author_next(w, &author, lane, 0, 20));
 		member_entry(eve, &made, 0);

@@ -61,7 +61,7 @@ Test(hostile_sync, who_acknowledges_nothing_is_served_and_what_is_held_for_it_is
 	struct pl_peer_info info;
 
 	for (int i = 0; i < 20; i++)
-		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, i % 2 ? 0 : PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, i % 2 ? 0 : PL_FLAG_FLASH, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 60000);
 	cr_assert(member_is_open(eve));
 	for (uint64_t seq = 1; seq <= 10; seq++)
@@ -127,7 +127,7 @@ Test(hostile_sync, who_announces_and_never_delivers_costs_three_seconds_once)
 	for (int round = 0; round < 5; round++) {
 		world_cut(w, SGP, CHE);
 		for (int i = 0; i < 10; i++)
-			cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+			cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		member_run_ms(eve, 100);
 		member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 1000000, NULL);
 		member_flush(eve);
@@ -188,7 +188,7 @@ Test(hostile_sync, who_was_asked_and_hangs_up_leaves_the_question_to_another)
 
 	world_cut(w, SGP, CHE);
 	for (int i = 0; i < 5; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 50);
 	member_item(eve, PL_FRAME_FRONTIER, PL_FRAME_LAST, FIN, 1, 1000, NULL);
 	member_flush(eve);
@@ -227,7 +227,7 @@ Test(hostile_sync, an_answer_about_its_own_feed_does_not_make_up_for_what_is_lef
 	/* CHE tells of FIN's entries and so does EVE, of more */
 	world_cut(w, SGP, CHE);
 	for (int i = 0; i < 5; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 50);
 	world_heal(w, SGP, CHE);
 	struct pl_peer_info info = { 0 };
@@ -274,7 +274,7 @@ Test(hostile_sync, a_store_that_gives_nothing_is_not_asked_for_ever)
 	struct member *eve = live(w, CHE);
 
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 50);
 	world_store_forgets(w, CHE, true);
 	const uint32_t loads = world_loads(w, CHE);
@@ -305,7 +305,7 @@ Test(hostile_sync, a_store_without_memory_is_asked_again_in_a_second)
 	struct member *eve = live(w, CHE);
 
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 50);
 	member_forget(eve);
 	world_store_lacks_memory(w, CHE, true);
@@ -332,11 +332,11 @@ Test(hostile_sync, what_cannot_be_is_announced_or_asked_for_in_vain)
 	struct member *eve = live(w, CHE);
 
 	for (int i = 0; i < 20; i++)
-		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % 2), PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 100);
 	const uint32_t loads = world_loads(w, CHE);
 	static const uint64_t seqs[] = { 1u << 31, 1ULL << 63, UINT64_MAX - 1, UINT64_MAX };
-	for (size_t i = 0; i < sizeof seqs / sizeof *seqs; i++) {
+	for (size_t i = 0; i < sizeof(seqs) / sizeof(*seqs); i++) {
 		for (uint16_t node = 0; node < 4; node++) {
 			for (uint8_t lane = 0; lane < PL_LANES; lane++) {
 				member_item(eve, PL_FRAME_FRONTIER + (i & 1), 0, node, lane, seqs[i], NULL);
@@ -366,10 +366,10 @@ Test(hostile_sync, what_is_asked_for_in_full_and_not_there_is_not_looked_for)
 	static const uint64_t seqs[] = { 4, (1ULL << 63) + 1, (1ULL << 63) + 3, UINT64_MAX };
 
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 100);
 	const uint32_t loads = world_loads(w, CHE);
-	for (size_t i = 0; i < sizeof seqs / sizeof *seqs; i++) {
+	for (size_t i = 0; i < sizeof(seqs) / sizeof(*seqs); i++) {
 		member_want(eve, FIN, 1, seqs[i], seqs[i], PL_WANT_FULL);
 		member_flush(eve);
 		member_run_ms(eve, 100);
@@ -394,7 +394,7 @@ Test(hostile_sync, wants_of_no_form_end_the_link)
 	} wants[] = { { 4, 0, 0, 1, 1 }, { 0xffff, 0, 0, 1, 1 }, { FIN, 3, 0, 1, 1 }, { FIN, 0, 2, 1, 1 }, { FIN, 0, 0, 0, 1 }, { FIN, 0, 0, 2, 1 },
 		      { FIN, 0, 0, 1, 65537 }, { FIN, 0, PL_WANT_FULL, 1, 2 } };
 
-	for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
+	for (size_t i = 0; i < sizeof(wants) / sizeof(*wants); i++) {
 		struct member *eve = live(w, CHE);
 		member_want(eve, wants[i].node, wants[i].lane, wants[i].from, wants[i].to, wants[i].flags);
 		check_ended(w, eve, PL_BYE_FAULT, "want");
@@ -402,7 +402,7 @@ Test(hostile_sync, wants_of_no_form_end_the_link)
 	for (int what = 0; what < 4; what++) {
 		struct member *eve = live(w, CHE);
 		const uint8_t lane[4] = { 0, what & 1 ? FIN : 4, what & 1 ? PL_LANES : 0 };
-		member_frame(eve, what & 2 ? PL_FRAME_CANCEL : PL_FRAME_CHOKE, 0, 0, lane, sizeof lane);
+		member_frame(eve, what & 2 ? PL_FRAME_CANCEL : PL_FRAME_CHOKE, 0, 0, lane, sizeof(lane));
 		check_ended(w, eve, PL_BYE_FAULT, "cancel, choke");
 	}
 	world_free(w);
@@ -442,7 +442,7 @@ Test(hostile_sync, a_want_is_answered_in_order_replaced_and_withdrawn)
 	const uint8_t cancel[4] = { 0, CHE, 2 };
 	member_want(eve, CHE, 2, 1, 400, 0);
 	member_flush(eve);
-	member_frame(eve, PL_FRAME_CANCEL, 0, 0, cancel, sizeof cancel);
+	member_frame(eve, PL_FRAME_CANCEL, 0, 0, cancel, sizeof(cancel));
 	member_flush(eve);
 	member_credit(eve, PL_CREDIT_BYTES);
 	member_flush(eve);
@@ -470,11 +470,11 @@ Test(hostile_sync, who_is_choked_announces_until_it_is_asked)
 	struct member *eve = live(w, CHE);
 	const uint8_t lane[4] = { 0, FIN, 1 };
 
-	member_frame(eve, PL_FRAME_CHOKE, 0, 0, lane, sizeof lane);
+	member_frame(eve, PL_FRAME_CHOKE, 0, 0, lane, sizeof(lane));
 	member_flush(eve);
 	member_run_ms(eve, 5);
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "of another", 10), PL_OK);
 	cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, "floods all the same", 19), PL_OK);
 	member_run_ms(eve, 100);
@@ -502,20 +502,20 @@ Test(hostile_sync, a_new_session_starts_from_nothing)
 	const struct made bad = spoilt(author_next(w, &author, 2, 0, 20));
 
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	member_run_ms(eve, 20);
 	cr_assert_eq(member_copies(eve, CHE, 1, 3), 1);
 	member_want(eve, CHE, 1, 4, 10, 0);
 	member_item(eve, PL_FRAME_HAVE, 0, FIN, 1, 100, NULL);
 	member_entry(eve, &bad, 0); /* and is not listened to about its bulk for a minute */
 	const uint8_t choke[4] = { 0, SGP, 1 };
-	member_frame(eve, PL_FRAME_CHOKE, 0, 0, choke, sizeof choke);
+	member_frame(eve, PL_FRAME_CHOKE, 0, 0, choke, sizeof(choke));
 	member_flush(eve);
 	member_run_ms(eve, 5);
 	member_free(eve);
 
 	eve = live(w, CHE);
-	memset(&author, 0, sizeof author);
+	memset(&author, 0, sizeof(author));
 	author.node = EVE;
 	const struct made good = author_next(w, &author, 2, 0, 21);
 	member_entry(eve, &good, 0);

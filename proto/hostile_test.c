@@ -87,7 +87,7 @@ Test(hostile, another_charter_is_named_as_the_reason)
 		memcpy(hello.charter_hash, world_charter(w)->network_id, PL_ID_BYTES);
 		hello.charter_hash[31] ^= what == 1;
 		pl_hello_write(&hello, payload);
-		member_frame(eve, PL_FRAME_HELLO, 0, 0, payload, sizeof payload);
+		member_frame(eve, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
 		check_ended(w, eve, PL_BYE_CHARTER, what ? "hash" : "epoch");
 	}
 	world_free(w);
@@ -159,7 +159,7 @@ Test(hostile, a_flag_or_a_lane_that_a_frame_does_not_have_ends_the_link)
 	} frames[] = { { PL_FRAME_PONG, 8, 0 }, { PL_FRAME_PING, 40, 0 }, { PL_FRAME_CREDIT, 4, 0 }, { PL_FRAME_HAVE, 0, 0 }, { PL_FRAME_ACK, 0, 0 },
 		       { PL_FRAME_FRONTIER, 0, PL_FRAME_LAST }, { PL_FRAME_CANCEL, 4, 0 }, { PL_FRAME_CHOKE, 4, 0 } };
 
-	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
+	for (size_t i = 0; i < sizeof(frames) / sizeof(*frames); i++) {
 		for (int bit = 0; bit < 9; bit++) {
 			struct member *eve = live(w, CHE);
 			const uint8_t flags = bit < 8 ? (uint8_t)(1 << bit) : 0;
@@ -188,13 +188,13 @@ Test(hostile, control_frames_of_another_size_end_the_link)
 		       { PL_FRAME_FORK, 466, 0 } };
 	static uint8_t payload[PL_FRAME_PAYLOAD_BYTES_MAX];
 
-	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
+	for (size_t i = 0; i < sizeof(frames) / sizeof(*frames); i++) {
 		const uint32_t sizes[] = { 0, 1, frames[i].size - 1u, frames[i].size + 1u, 2 * frames[i].size + 1u, PL_FRAME_PAYLOAD_BYTES_MAX };
-		for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
 			if (frames[i].unit && sizes[k] % frames[i].unit == 0)
 				continue;
 			struct member *eve = live(w, CHE);
-			memset(payload, 0, sizeof payload);
+			memset(payload, 0, sizeof(payload));
 			payload[15] = payload[23] = 1; /* a seq; a want's to */
 			member_frame(eve, frames[i].type, 0, 0, payload, sizes[k]);
 			check_ended(w, eve, PL_BYE_FAULT, "size");
@@ -219,13 +219,13 @@ Test(hostile, items_of_what_does_not_exist_end_the_link)
 				payload[3] = 1;
 			else
 				payload[15] = 0; /* seq */
-			member_frame(eve, type, 0, 0, payload, sizeof payload);
+			member_frame(eve, type, 0, 0, payload, sizeof(payload));
 			check_ended(w, eve, PL_BYE_FAULT, "item");
 		}
 		/* another generation may be a later charter's */
 		struct member *eve = live(w, CHE);
 		uint8_t payload[PL_ITEM_BYTES] = { [1] = FIN, [7] = 2, [15] = 1 };
-		member_frame(eve, type, 0, 0, payload, sizeof payload);
+		member_frame(eve, type, 0, 0, payload, sizeof(payload));
 		member_flush(eve);
 		member_run_ms(eve, 100);
 		cr_assert(member_is_open(eve));
@@ -243,9 +243,9 @@ Test(hostile, a_record_played_again_left_out_or_out_of_order_ends_the_link)
 	for (int what = 0; what < 3; what++) {
 		struct member *eve = live(w, CHE);
 		static const uint8_t pong[8];
-		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof pong);
+		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof(pong));
 		const size_t one_bytes = member_seal(eve, one);
-		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof pong);
+		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof(pong));
 		const size_t two_bytes = member_seal(eve, two);
 		if (what == 0) {
 			member_raw(eve, one, one_bytes);
@@ -271,7 +271,7 @@ Test(hostile, a_record_that_trickles_in_is_cut_after_ten_seconds_but_a_thin_link
 
 	for (int thin = 0; thin < 2; thin++) {
 		struct member *eve = live(w, CHE);
-		member_frame(eve, 99, PL_FRAME_OPTIONAL, 0, filler, sizeof filler);
+		member_frame(eve, 99, PL_FRAME_OPTIONAL, 0, filler, sizeof(filler));
 		member_mute(eve); /* a PONG would come between */
 		const size_t record_bytes = member_seal(eve, record), piece = thin ? 300 : 200; /* a second */
 		uint64_t ms = 0;
@@ -374,9 +374,9 @@ static uint32_t connect_and_speak(struct world *w, uint64_t address_hash)
 	uint8_t ephemeral[32] = { 1 }, message[PL_HANDSHAKE_BYTES_1];
 
 	count++;
-	memcpy(ephemeral + 8, &count, sizeof count);
+	memcpy(ephemeral + 8, &count, sizeof(count));
 	cr_assert_eq(pl_handshake_dial(&handshake, &keys, ephemeral, world_wall(w), message), PL_OK);
-	world_raw_send(w, link, message, sizeof message);
+	world_raw_send(w, link, message, sizeof(message));
 	return link;
 }
 
@@ -491,7 +491,7 @@ Test(hostile, a_direction_may_be_rekeyed)
 	struct pl_engine_counters counters;
 
 	for (uint32_t i = 0; i < PL_RECORDS_PER_KEY + 100; i++) {
-		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof pong);
+		member_frame(eve, PL_FRAME_PONG, 0, 0, pong, sizeof(pong));
 		member_flush(eve);
 		if (i % 4096 == 0)
 			member_run_ms(eve, 2);

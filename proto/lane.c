@@ -63,7 +63,7 @@ void pl_lane_remember(struct lane *lane, const struct candidate *c)
 	recent->copies = 1;
 	recent->from[0] = PL_NONE16;
 	memcpy(recent->id, c->id, PL_ID_BYTES);
-	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof recent->scalar);
+	memcpy(recent->scalar, c->entry_header + PL_HEADER_BYTES + 32, sizeof(recent->scalar));
 	lane->have_kept_bytes += pl_entry_kept_bytes(c->header.kind, c->header.body_bytes);
 	lane->have_seq = c->header.seq;
 	lane->have_gseq = c->header.gseq;
@@ -187,7 +187,7 @@ void pl_duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *
 		return;
 	}
 	/* Too old to tell from memory: an honest network sends such rarely, and a forker is found at the heads. */
-	if (recent->seq != wire->header.seq || memcmp(recent->scalar, wire->signature + 32, sizeof recent->scalar) == 0) {
+	if (recent->seq != wire->header.seq || memcmp(recent->scalar, wire->signature + 32, sizeof(recent->scalar)) == 0) {
 		if (durable_at_peer && recent->seq == wire->header.seq)
 			pl_acked_up_to(e, s, index, wire->header.seq);
 		/* PROTOCOL: "Who pushes a third copy of an entry is choked for that lane." */
@@ -440,7 +440,7 @@ void pl_lane_store_failed(struct pl_engine *e)
 		lane->have_gseq = lane->durable_gseq;
 		lane->have_kept_bytes = lane->durable_kept_bytes;
 		memcpy(lane->have_id, lane->durable_id, PL_ID_BYTES);
-		memset(lane->heads, 0, sizeof lane->heads); /* what went with these is not counted against those that come again */
+		memset(lane->heads, 0, sizeof(lane->heads)); /* what went with these is not counted against those that come again */
 	}
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		pl_fetch_cancel(e, i);

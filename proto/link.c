@@ -18,7 +18,7 @@ struct conn *pl_conn_find(struct pl_engine *e, uint32_t link)
 
 void pl_conn_forget(struct conn *conn)
 {
-	pl_wipe(conn, sizeof *conn);
+	pl_wipe(conn, sizeof(*conn));
 	conn->link = PL_LINK_NONE;
 }
 
@@ -132,7 +132,7 @@ void pl_send_small(struct pl_engine *e, const struct conn *conn, const uint8_t *
 {
 	struct effect_slot *slot = pl_effect_add(e, PL_FX_SEND);
 
-	assert(count <= sizeof slot->bytes);
+	assert(count <= sizeof(slot->bytes));
 	memcpy(slot->bytes, bytes, count);
 	slot->effect.send.link = conn->link;
 	slot->effect.send.bytes = slot->bytes;
@@ -227,7 +227,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 	if (pl_handshake_dial(&conn->handshake, &keys, conn->ephemeral_secret, e->wall_ms, message) != PL_OK)
 		pl_conn_drop(e, conn, "the peer's key in the charter is unusable");
 	else
-		send_handshake(e, conn, message, sizeof message);
+		send_handshake(e, conn, message, sizeof(message));
 }
 
 /* PROTOCOL: "The responder remembers for 20 minutes the ephemeral keys of the first messages that it has answered, and is silent when one

@@ -37,7 +37,7 @@ Test(link, two_that_dial_each_other_at_once_end_up_with_one_link)
 {
 	static const uint64_t latencies[] = { 1, 20, 400 };
 
-	for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++) {
+	for (size_t i = 0; i < sizeof(latencies) / sizeof(*latencies); i++) {
 		struct world *w = world_new(2, 7 + i);
 		world_link(w, 0, 1);
 		world_link(w, 1, 0);
@@ -76,7 +76,7 @@ Test(link, flipped_bits_cost_links_but_no_entry)
 
 	world_set_tamper(w, flip, &flipper);
 	for (int i = 0; i < 200; i++) {
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 50);
 	}
 	cr_assert_gt(world_notes(w, CHE, PL_NOTE_PEER_FAULT) + world_notes(w, FIN, PL_NOTE_PEER_FAULT) + world_notes(w, SGP, PL_NOTE_PEER_FAULT), 0);
@@ -93,9 +93,9 @@ Test(link, garbage_gets_no_answer)
 	struct world *w = chain();
 	uint8_t garbage[300];
 
-	for (size_t i = 0; i < sizeof garbage; i++)
+	for (size_t i = 0; i < sizeof(garbage); i++)
 		garbage[i] = (uint8_t)(i * 37);
-	for (size_t length = 1; length < sizeof garbage; length += 23) {
+	for (size_t length = 1; length < sizeof(garbage); length += 23) {
 		const uint32_t link = world_raw_connect(w, CHE);
 		garbage[0] = 0;
 		garbage[1] = PL_HANDSHAKE_BYTES_1 - 2; /* the right length, the wrong message */
@@ -134,7 +134,7 @@ static bool record_first(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, 
 {
 	struct recorder *r = ctx;
 
-	if (from == FIN && to == CHE && !r->have && count == sizeof r->bytes) {
+	if (from == FIN && to == CHE && !r->have && count == sizeof(r->bytes)) {
 		memcpy(r->bytes, bytes, count);
 		r->have = true;
 	}
@@ -152,7 +152,7 @@ Test(link, a_first_message_that_is_played_again_gets_no_answer)
 	world_run_ms(w, 100);
 	cr_assert(recorder.have);
 	const uint32_t link = world_raw_connect(w, CHE);
-	world_raw_send(w, link, recorder.bytes, sizeof recorder.bytes);
+	world_raw_send(w, link, recorder.bytes, sizeof(recorder.bytes));
 	world_run_ms(w, 100);
 	cr_assert_eq(world_raw_received(w, link), 0);
 	cr_assert_not(world_raw_open(w, link));
@@ -215,7 +215,7 @@ Test(link, a_session_keeps_no_ephemeral_secret)
 		for (uint16_t i = 0; i < e->conns_max; i++) {
 			if (e->conns[i].link == PL_LINK_NONE || e->conns[i].session == PL_NONE16)
 				continue;
-			cr_assert_arr_eq(e->conns[i].ephemeral_secret, zeros, sizeof zeros);
+			cr_assert_arr_eq(e->conns[i].ephemeral_secret, zeros, sizeof(zeros));
 			looked_at++;
 		}
 	}
@@ -356,7 +356,7 @@ Test(link, while_something_is_held_for_a_peer_it_is_dialled_every_5_s)
 	/* what it has said itself, and others have brought, is not held for it */
 	const uint32_t dials = world_dials(w, FIN);
 	for (int minute = 0; minute < 60; minute++) {
-		cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, &minute, sizeof minute), PL_OK);
+		cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, &minute, sizeof(minute)), PL_OK);
 		world_run_ms(w, 60000);
 	}
 	cr_assert_eq(world_durable(w, FIN, SGP, 1), 60);
@@ -474,15 +474,15 @@ Test(link, flash_entries_over_quota_make_nobody_dial)
 	world_run_ms(w, 100);
 	world_cut(w, FIN, SGP);
 	for (int i = 0; i < PL_FLASH_BURST; i++)
-		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 60000);
 	for (int i = 0; i < PL_FLASH_BURST; i++)
-		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 2000);
 	/* ten a minute are within it: one in six of these, and what is held has SGP dialled every 5 s at least */
 	const uint32_t dials = world_dials(w, FIN);
 	for (int i = 0; i < 120; i++) {
-		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, CHE, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 1000);
 	}
 	cr_assert_eq(world_durable(w, FIN, CHE, 0), 2 * PL_FLASH_BURST + 120);

@@ -106,7 +106,7 @@ static void frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		const struct lane *lane = &e->lanes[index];
 		uint8_t item[16];
-		const struct pl_part parts[] = { { root, PL_ID_BYTES }, { item, sizeof item }, { lane->durable_id, PL_ID_BYTES } };
+		const struct pl_part parts[] = { { root, PL_ID_BYTES }, { item, sizeof(item) }, { lane->durable_id, PL_ID_BYTES } };
 		if (lane->durable_seq == 0)
 			continue;
 		pl_put16(item, (uint16_t)(index / PL_LANES));
@@ -114,7 +114,7 @@ static void frontier_root(const struct pl_engine *e, uint8_t root[PL_ID_BYTES])
 		item[3] = 0;
 		pl_put32(item + 4, pl_generation_of(e, (uint16_t)(index / PL_LANES)));
 		pl_put64(item + 8, lane->durable_seq);
-		pl_hash(PL_LABEL_FRONTIER, sizeof PL_LABEL_FRONTIER, parts, 3, root);
+		pl_hash(PL_LABEL_FRONTIER, sizeof(PL_LABEL_FRONTIER), parts, 3, root);
 	}
 }
 

@@ -40,19 +40,19 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 		s->out[c].bytes = carve(carver, s->out[c].max);
 	}
 	s->lanes_memory = carve(carver, 0);
-	s->peer_has = carve(carver, lanes_count * sizeof *s->peer_has);
-	s->peer_holds = carve(carver, lanes_count * sizeof *s->peer_holds);
-	s->peer_holds_id = carve(carver, lanes_count * sizeof *s->peer_holds_id);
-	s->sent = carve(carver, lanes_count * sizeof *s->sent);
-	s->floor = carve(carver, lanes_count * sizeof *s->floor);
-	s->want_to = carve(carver, lanes_count * sizeof *s->want_to);
-	s->asked_to = carve(carver, lanes_count * sizeof *s->asked_to);
+	s->peer_has = carve(carver, lanes_count * sizeof(*s->peer_has));
+	s->peer_holds = carve(carver, lanes_count * sizeof(*s->peer_holds));
+	s->peer_holds_id = carve(carver, lanes_count * sizeof(*s->peer_holds_id));
+	s->sent = carve(carver, lanes_count * sizeof(*s->sent));
+	s->floor = carve(carver, lanes_count * sizeof(*s->floor));
+	s->want_to = carve(carver, lanes_count * sizeof(*s->want_to));
+	s->asked_to = carve(carver, lanes_count * sizeof(*s->asked_to));
 	s->dirty = carve(carver, lanes_count);
 	s->queued = carve(carver, lanes_count);
 	s->choked = carve(carver, lanes_count);
-	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof *s->shunned_until_s);
+	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof(*s->shunned_until_s));
 	for (int lane = 0; lane < PL_LANES; lane++)
-		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof *s->todo[lane].nodes);
+		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof(*s->todo[lane].nodes));
 	s->lanes_memory_bytes = carver->base ? (size_t)(carver->base + carver->at - s->lanes_memory) : 0;
 }
 
@@ -60,7 +60,7 @@ void pl_memory_session(struct session *s, uint32_t lanes_count)
 {
 	struct carver carver = { .base = s->memory };
 
-	memset(s, 0, sizeof *s);
+	memset(s, 0, sizeof(*s));
 	carve_session(&carver, s, lanes_count);
 	memset(s->lanes_memory, 0, s->lanes_memory_bytes);
 }
@@ -70,21 +70,21 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	const uint16_t nodes = config->charter->nodes_count;
 	const uint32_t lanes_count = (uint32_t)nodes * PL_LANES;
 	const uint16_t conns_max = (uint16_t)(config->links_max + PL_HANDSHAKES_MAX);
-	struct pl_engine *placed = carve(carver, sizeof *placed), scratch;
+	struct pl_engine *placed = carve(carver, sizeof(*placed)), scratch;
 	struct pl_engine *e = placed ? placed : &scratch;
 
-	e->lanes = carve(carver, lanes_count * sizeof *e->lanes);
-	e->peers = carve(carver, nodes * sizeof *e->peers);
-	e->conns = carve(carver, conns_max * sizeof *e->conns);
-	e->sessions = carve(carver, config->links_max * sizeof *e->sessions);
-	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof *e->acked);
+	e->lanes = carve(carver, lanes_count * sizeof(*e->lanes));
+	e->peers = carve(carver, nodes * sizeof(*e->peers));
+	e->conns = carve(carver, conns_max * sizeof(*e->conns));
+	e->sessions = carve(carver, config->links_max * sizeof(*e->sessions));
+	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof(*e->acked));
 	e->unanswered = carve(carver, (size_t)nodes * lanes_count);
-	e->flashes = carve(carver, PL_FLASH_POOL * sizeof *e->flashes);
-	e->checks = carve(carver, PL_CHECKS * sizeof *e->checks);
-	e->forks = carve(carver, nodes * sizeof *e->forks);
-	e->flash_quota = carve(carver, nodes * sizeof *e->flash_quota);
-	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof *e->replays);
-	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof *e->effects);
+	e->flashes = carve(carver, PL_FLASH_POOL * sizeof(*e->flashes));
+	e->checks = carve(carver, PL_CHECKS * sizeof(*e->checks));
+	e->forks = carve(carver, nodes * sizeof(*e->forks));
+	e->flash_quota = carve(carver, nodes * sizeof(*e->flash_quota));
+	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof(*e->replays));
+	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof(*e->effects));
 	for (uint16_t i = 0; i < config->links_max; i++)
 		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
 	e->nodes = nodes;

@@ -15,7 +15,7 @@ Test(quota, over_quota_an_entry_waits_with_its_holder)
 	world_start(w);
 	world_run_ms(w, 100);
 	for (int i = 0; i < 20; i++)
-		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, body, sizeof body), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, body, sizeof(body)), PL_OK);
 	world_run_ms(w, 1000);
 	cr_assert_lt(world_durable(w, CHE, FIN, 1), 10);
 	cr_assert_gt(world_notes(w, CHE, PL_NOTE_QUOTA), 0);
@@ -39,7 +39,7 @@ Test(quota, an_author_over_its_flash_quota_is_told)
 	cr_assert(pl_engine_quota_is_half_left(world_engine(w, FIN), 0, 0));
 	/* Asking again costs nothing, and not of the lane's bytes either: with the text of another precedence it goes. */
 	for (int i = 0; i < 200; i++)
-		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, big, sizeof big), PL_ERR_QUOTA);
+		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, big, sizeof(big)), PL_ERR_QUOTA);
 	uint64_t wait_ms = pl_engine_quota_wait_ms(world_engine(w, FIN), 0, PL_FLAG_FLASH, 1);
 	cr_assert(wait_ms > 5000 && wait_ms <= 6000, "ten a minute: %llu ms", (unsigned long long)wait_ms);
 	cr_assert_eq(pl_engine_quota_wait_ms(world_engine(w, FIN), 0, 0, 100000), 0);

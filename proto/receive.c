@@ -142,7 +142,7 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 		[PL_BYE_STORE] = "its store takes nothing now", [PL_BYE_HOLD] = "it heard nothing",
 	};
 	const uint8_t reason = frame->payload_bytes > 0 ? frame->payload[0] : 0;
-	const char *text = reason < sizeof reasons / sizeof *reasons && reasons[reason] ? reasons[reason] : "it gave no known reason";
+	const char *text = reason < sizeof(reasons) / sizeof(*reasons) && reasons[reason] ? reasons[reason] : "it gave no known reason";
 
 	if (reason == PL_BYE_FAULT || reason == PL_BYE_CHARTER)
 		pl_note(e, PL_NOTE_PEER_FAULT, e->conns[s->conn].link, s->peer, text);

@@ -11,9 +11,9 @@ static uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
 
 static void reset(void)
 {
-	memset(&writer, 0, sizeof writer);
-	memset(&reader, 0, sizeof reader);
-	memset(writer.cipher.key, 5, sizeof writer.cipher.key);
+	memset(&writer, 0, sizeof(writer));
+	memset(&reader, 0, sizeof(reader));
+	memset(writer.cipher.key, 5, sizeof(writer.cipher.key));
 	writer.cipher.has_key = true;
 	reader.stream.cipher = writer.cipher;
 }
@@ -23,7 +23,7 @@ static size_t seal(size_t plain_bytes, uint8_t fill)
 {
 	size_t record_bytes = 0;
 
-	memset(record, 0xee, sizeof record); /* what lay there before must not travel */
+	memset(record, 0xee, sizeof(record)); /* what lay there before must not travel */
 	memset(record + 2, fill, plain_bytes);
 	cr_assert_eq(pl_record_seal(&writer, record, plain_bytes, &record_bytes), PL_OK);
 	return record_bytes;
@@ -47,7 +47,7 @@ Test(record, each_size_comes_back_padded_with_zeros)
 		      { 4097, 16384 }, { 16383, 16384 }, { 16384, 16384 } };
 
 	reset();
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		const uint8_t *plain;
 		size_t plain_bytes;
 		const size_t record_bytes = seal(sizes[i].plain, 7);
@@ -58,7 +58,7 @@ Test(record, each_size_comes_back_padded_with_zeros)
 		for (size_t k = 0; k < plain_bytes; k++)
 			cr_assert_eq(plain[k], k < sizes[i].plain ? 7 : 0, "size %zu, byte %zu", sizes[i].plain, k);
 	}
-	cr_assert_eq(writer.records, sizeof sizes / sizeof *sizes);
+	cr_assert_eq(writer.records, sizeof(sizes) / sizeof(*sizes));
 	cr_assert_eq(reader.stream.records, writer.records);
 	cr_assert_eq(reader.stream.bytes, writer.bytes);
 }
@@ -98,10 +98,10 @@ Test(record, reading_stops_at_the_end_of_a_record)
 		const size_t record_bytes = seal(1, (uint8_t)(i + 1));
 		memcpy(both + i * record_bytes, record, record_bytes);
 	}
-	cr_assert_eq(pl_record_read(&reader, both, sizeof both, &consumed, &plain, &plain_bytes), PL_OK);
-	cr_assert_eq(consumed, sizeof both / 2);
+	cr_assert_eq(pl_record_read(&reader, both, sizeof(both), &consumed, &plain, &plain_bytes), PL_OK);
+	cr_assert_eq(consumed, sizeof(both) / 2);
 	cr_assert_eq(plain[0], 1);
-	cr_assert_eq(pl_record_read(&reader, both + consumed, sizeof both - consumed, &consumed, &plain, &plain_bytes), PL_OK);
+	cr_assert_eq(pl_record_read(&reader, both + consumed, sizeof(both) - consumed, &consumed, &plain, &plain_bytes), PL_OK);
 	cr_assert_eq(plain[0], 2);
 }
 
@@ -163,12 +163,12 @@ Test(record, a_direction_is_rekeyed_after_65536_records_and_not_before)
 	const struct pl_noise_cipher before = writer.cipher;
 	for (uint32_t i = 1; i <= PL_RECORDS_PER_KEY + 2; i++) {
 		const size_t record_bytes = seal(1, (uint8_t)i);
-		cr_assert_eq(memcmp(writer.cipher.key, before.key, sizeof before.key) == 0, i < PL_RECORDS_PER_KEY, "record %u", i);
+		cr_assert_eq(memcmp(writer.cipher.key, before.key, sizeof(before.key)) == 0, i < PL_RECORDS_PER_KEY, "record %u", i);
 		cr_assert_eq(writer.cipher.nonce, i, "the nonce goes on");
 		cr_assert_eq(read_all(record, record_bytes, &plain, &plain_bytes), PL_OK, "record %u", i);
 		cr_assert_eq(plain[0], (uint8_t)i);
 	}
-	cr_assert_arr_eq(writer.cipher.key, reader.stream.cipher.key, sizeof before.key);
+	cr_assert_arr_eq(writer.cipher.key, reader.stream.cipher.key, sizeof(before.key));
 }
 
 Test(record, a_worn_out_cipher_seals_nothing)

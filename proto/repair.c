@@ -43,7 +43,7 @@ static void forget(struct pl_engine *e, struct repair *r)
 {
 	const uint32_t at = (uint32_t)(r - e->repairs);
 
-	memmove(r, r + 1, (--e->repairs_count - at) * sizeof *r);
+	memmove(r, r + 1, (--e->repairs_count - at) * sizeof(*r));
 	if (e->repairs_count == 0) {
 		e->repair_at_ms = 0;
 	} else if (at == 0) {
@@ -88,7 +88,7 @@ static void give_way(struct pl_engine *e)
 {
 	const struct repair first = e->repairs[0];
 
-	memmove(e->repairs, e->repairs + 1, (e->repairs_count - 1) * sizeof first);
+	memmove(e->repairs, e->repairs + 1, (e->repairs_count - 1) * sizeof(first));
 	e->repairs[e->repairs_count - 1] = first;
 	e->repair_turn = 0;
 	if (++e->repairs_vain < e->repairs_count) {

@@ -12,7 +12,7 @@ static struct world *while_sgp_was_away(void)
 
 	world_cut(w, SGP, CHE);
 	for (int i = 0; i < 5 * PL_LANES; i++)
-		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % PL_LANES), i % PL_LANES == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof i), PL_OK);
+		cr_assert_eq(world_submit(w, FIN, (uint8_t)(i % PL_LANES), i % PL_LANES == 2 ? PL_KIND_INDICATORS : PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 	world_run_ms(w, 100);
 	cr_assert_eq(world_durable(w, CHE, FIN, 2), 5);
 	return w;

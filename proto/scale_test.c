@@ -66,7 +66,7 @@ static void step(struct pl_event *event)
 		p->closed |= !sends;
 		if (!sends)
 			continue;
-		cr_assert_leq(p->inbox_bytes + fx.send.count, sizeof p->inbox);
+		cr_assert_leq(p->inbox_bytes + fx.send.count, sizeof(p->inbox));
 		memcpy(p->inbox + p->inbox_bytes, fx.send.bytes, fx.send.count);
 		p->inbox_bytes += fx.send.count;
 		p->unsent = true;
@@ -156,7 +156,7 @@ static struct peer *connect_peer(uint16_t node)
 	*p = (struct peer){ .node = node, .link = 100u + node };
 	step(&up);
 	cr_assert_eq(pl_handshake_dial(&p->handshake, &keys, ephemeral, WALL_MS + now_ms, first), PL_OK);
-	send(p, first, sizeof first);
+	send(p, first, sizeof(first));
 	cr_assert_eq(pl_handshake_feed(&p->handshake, &keys, ephemeral, WALL_MS + now_ms, p->inbox, p->inbox_bytes, &consumed, &complete, third,
 	                               &third_bytes), PL_OK);
 	cr_assert(complete);
@@ -175,7 +175,7 @@ static void say_hello(struct peer *p, bool equal)
 	pl_engine_frontier_root(engine, hello.frontier_root);
 	hello.frontier_root[0] ^= !equal;
 	pl_hello_write(&hello, payload);
-	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, sizeof payload));
+	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, sizeof(payload)));
 }
 
 static enum pl_session_state state_of(uint16_t node)
@@ -194,7 +194,7 @@ static void start(uint64_t seqs)
 	uint8_t sign_public[crypto_sign_PUBLICKEYBYTES];
 
 	cr_assert_geq(sodium_init(), 0);
-	charter = calloc(1, sizeof *charter);
+	charter = calloc(1, sizeof(*charter));
 	memset(charter->network_id, 7, PL_ID_BYTES);
 	charter->nodes_count = PL_NODES_MAX;
 	charter->members_count = PL_MEMBERS_MAX;
@@ -277,7 +277,7 @@ Test(scale, records_full_of_acknowledgements_from_all_links_at_once)
 				item.head_id[0] = (uint8_t)(item.node + item.lane + 1); /* as start() has it */
 				pl_item_write(&item, items + n * PL_ITEM_BYTES);
 			}
-			at = frame(p, at, PL_FRAME_ACK, 0, items, sizeof items);
+			at = frame(p, at, PL_FRAME_ACK, 0, items, sizeof(items));
 		}
 		flush(p, at);
 		cr_assert_not(p->closed);
@@ -360,7 +360,7 @@ Test(scale, all_links_end_in_one_step)
 		struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 5000 + i, PL_NODE_NONE, 5000 + i } };
 		step(&up);
 	}
-	memset(effects, 0, sizeof effects);
+	memset(effects, 0, sizeof(effects));
 	step(&drain);
 	cr_assert_eq(effects[PL_FX_CLOSE], PL_LINKS_MAX + PL_HANDSHAKES_MAX);
 	for (uint32_t i = 0; i < peers_count; i++)
@@ -379,7 +379,7 @@ Test(scale, pings_and_forks_in_masses_cost_no_hashing_of_all_lanes)
 		uint8_t ping[40] = { 0 };
 		size_t at = 0;
 		for (int k = 0; k < 300; k++)
-			at = frame(p, at, PL_FRAME_PING, 0, ping, sizeof ping);
+			at = frame(p, at, PL_FRAME_PING, 0, ping, sizeof(ping));
 		flush(p, at);
 		settle();
 	}

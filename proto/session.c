@@ -78,7 +78,7 @@ static void hello_send(struct pl_engine *e, struct session *s)
 	pl_frontier_snapshot(e, s);
 	memcpy(hello.frontier_root, s->hello_root, PL_ID_BYTES);
 	pl_hello_write(&hello, payload);
-	if (!pl_control(s, PL_FRAME_HELLO, 0, 0, payload, sizeof payload))
+	if (!pl_control(s, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload)))
 		assert(!"the control queue of a new session is empty");
 }
 
@@ -154,7 +154,7 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader.stream.cipher) != PL_OK)
 		assert(!"the handshake is done");
 	pl_noise_wipe(&conn->handshake.noise);
-	pl_wipe(conn->ephemeral_secret, sizeof conn->ephemeral_secret); /* with it and what crossed the wire, the session could be read */
+	pl_wipe(conn->ephemeral_secret, sizeof(conn->ephemeral_secret)); /* with it and what crossed the wire, the session could be read */
 	conn->session = (uint16_t)(s - e->sessions);
 	e->peers[node].session = conn->session;
 	e->peers[node].dialling = false;
@@ -237,7 +237,7 @@ void pl_session_timers(struct pl_engine *e, struct session *s)
 	if (e->now_ms >= s->ping_at_ms && !in_hello) {
 		pl_put64(ping, e->now_ms);
 		memcpy(ping + 8, pl_frontier_root(e), PL_ID_BYTES);
-		(void)pl_control(s, PL_FRAME_PING, 0, 0, ping, sizeof ping);
+		(void)pl_control(s, PL_FRAME_PING, 0, 0, ping, sizeof(ping));
 		s->ping_at_ms = e->now_ms + PL_PING_MS;
 	}
 	if (s->ack_at_ms != 0 && e->now_ms >= s->ack_at_ms)

@@ -234,7 +234,7 @@ void pl_choke(struct session *s, uint32_t index)
 {
 	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
 
-	if (!(s->choked[index] & CHOKED_BY_US) && pl_control(s, PL_FRAME_CHOKE, 0, 0, payload, sizeof payload))
+	if (!(s->choked[index] & CHOKED_BY_US) && pl_control(s, PL_FRAME_CHOKE, 0, 0, payload, sizeof(payload)))
 		s->choked[index] |= CHOKED_BY_US;
 }
 

@@ -55,7 +55,7 @@ static void feed(struct member *m, const struct pl_handshake_keys *keys, const u
 
 static struct member *start(struct world *w, uint16_t as, uint16_t node, uint32_t link)
 {
-	struct member *m = calloc(1, sizeof *m);
+	struct member *m = calloc(1, sizeof(*m));
 
 	m->world = w;
 	m->as = as;
@@ -80,11 +80,11 @@ struct member *member_dial(struct world *w, uint16_t as, uint16_t node)
 	const struct pl_handshake_keys keys = keys_of(w, as, node);
 	uint8_t first[PL_HANDSHAKE_BYTES_1], ephemeral[32];
 
-	memcpy(ephemeral, ephemerals[0], sizeof ephemeral);
+	memcpy(ephemeral, ephemerals[0], sizeof(ephemeral));
 	pl_put64(ephemeral + 8, world_now(w) ^ (uint64_t)m->link << 40); /* a node answers each only once */
 	if (pl_handshake_dial(&m->handshake, &keys, ephemeral, world_wall(w), first) != PL_OK)
 		abort();
-	world_raw_send(w, m->link, first, sizeof first);
+	world_raw_send(w, m->link, first, sizeof(first));
 	for (int ms = 0; ms < HANDSHAKE_MS_MAX && !pl_handshake_is_done(&m->handshake) && world_raw_open(w, m->link); ms++) {
 		world_run_ms(w, 1);
 		feed(m, &keys, ephemeral);
@@ -166,7 +166,7 @@ void member_hello(struct member *m, const uint8_t *root, uint32_t credit_bytes)
 	else
 		hello.frontier_root[0] = 1;
 	pl_hello_write(&hello, payload);
-	member_frame(m, PL_FRAME_HELLO, 0, 0, payload, sizeof payload);
+	member_frame(m, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
 }
 
 void member_go_live(struct member *m)
@@ -184,9 +184,9 @@ void member_item(struct member *m, uint8_t type, uint8_t flags, uint16_t node, u
 
 	item.generation = node < world_charter(m->world)->nodes_count ? world_charter(m->world)->nodes[node].certificate.generation : 1;
 	if (head_id)
-		memcpy(item.head_id, head_id, sizeof item.head_id);
+		memcpy(item.head_id, head_id, sizeof(item.head_id));
 	pl_item_write(&item, payload);
-	member_frame(m, type, flags, 0, payload, sizeof payload);
+	member_frame(m, type, flags, 0, payload, sizeof(payload));
 }
 
 void member_want(struct member *m, uint16_t node, uint8_t lane, uint64_t from, uint64_t to, uint8_t flags)
@@ -195,7 +195,7 @@ void member_want(struct member *m, uint16_t node, uint8_t lane, uint64_t from, u
 	uint8_t payload[PL_WANT_BYTES];
 
 	pl_want_write(&want, payload);
-	member_frame(m, PL_FRAME_WANT, 0, 0, payload, sizeof payload);
+	member_frame(m, PL_FRAME_WANT, 0, 0, payload, sizeof(payload));
 }
 
 void member_credit(struct member *m, uint32_t bytes)
@@ -203,7 +203,7 @@ void member_credit(struct member *m, uint32_t bytes)
 	uint8_t payload[4];
 
 	pl_put32(payload, bytes);
-	member_frame(m, PL_FRAME_CREDIT, 0, 0, payload, sizeof payload);
+	member_frame(m, PL_FRAME_CREDIT, 0, 0, payload, sizeof(payload));
 }
 
 /* --- hearing --- */
@@ -212,7 +212,7 @@ static void keep(struct member *m, uint8_t type, uint8_t flags, uint8_t lane, co
 {
 	if (m->heard_count == m->heard_max) {
 		m->heard_max = m->heard_max ? 2 * m->heard_max : 64;
-		m->heard = realloc(m->heard, m->heard_max * sizeof *m->heard);
+		m->heard = realloc(m->heard, m->heard_max * sizeof(*m->heard));
 	}
 	struct member_heard *h = &m->heard[m->heard_count++];
 	*h = (struct member_heard){ .at_ms = world_now(m->world), .type = type, .flags = flags, .lane = lane, .payload_bytes = count };
@@ -249,7 +249,7 @@ void member_listen(struct member *m)
 	static uint8_t bytes[1 << 20];
 	size_t count;
 
-	while (!m->stalled && (count = world_raw_take(m->world, m->link, bytes, sizeof bytes)) > 0) {
+	while (!m->stalled && (count = world_raw_take(m->world, m->link, bytes, sizeof(bytes))) > 0) {
 		for (size_t at = 0; at < count;) {
 			const uint8_t *plain;
 			size_t consumed, plain_bytes, in_plain = 0;
@@ -416,14 +416,14 @@ size_t made_wire(const struct made *made, uint8_t form, uint8_t *out, size_t out
 static void send_entry(struct member *m, const struct made *made, uint8_t form, uint8_t flags)
 {
 	static uint8_t wire[PL_WIRE_BYTES_MAX], piece_bytes[PL_FRAME_PAYLOAD_BYTES_MAX];
-	const size_t bytes = made_wire(made, form, wire, sizeof wire);
+	const size_t bytes = made_wire(made, form, wire, sizeof(wire));
 
 	if (bytes <= PL_FRAME_PAYLOAD_BYTES_MAX) {
 		member_frame(m, PL_FRAME_ENTRY, flags, made->lane, wire, bytes);
 		return;
 	}
 	for (size_t at = 0; at < bytes;) {
-		size_t head = 0, count = sizeof piece_bytes;
+		size_t head = 0, count = sizeof(piece_bytes);
 		uint8_t piece_flags = flags;
 		if (at == 0) {
 			pl_put32(piece_bytes, (uint32_t)bytes);

@@ -17,28 +17,28 @@ static void draw(struct world *w, uint8_t out[32])
 
 	memcpy(in, w->seed, 32);
 	pl_put64(in + 32, w->draws++);
-	crypto_generichash(out, 32, in, sizeof in, NULL, 0);
+	crypto_generichash(out, 32, in, sizeof(in), NULL, 0);
 }
 
 struct world *world_new(uint16_t nodes, uint64_t seed)
 {
-	struct world *w = calloc(1, sizeof *w);
+	struct world *w = calloc(1, sizeof(*w));
 
 	assert(w && nodes <= WORLD_NODES_MAX && sodium_init() >= 0);
 	w->count = nodes;
 	w->now_ms = 1000;
 	w->latency_ms = 1;
 	w->commit_ms = 1;
-	memset(w->lane_commit_ms, 0xff, sizeof w->lane_commit_ms);
+	memset(w->lane_commit_ms, 0xff, sizeof(w->lane_commit_ms));
 	pl_put64(w->seed, seed);
-	w->charter = calloc(1, sizeof *w->charter);
+	w->charter = calloc(1, sizeof(*w->charter));
 	draw(w, w->charter->network_id);
 	w->charter->members_count = w->charter->nodes_count = nodes;
 	for (uint16_t i = 0; i < nodes; i++) {
 		struct node *n = &w->nodes[i];
 		struct pl_member *m = &w->charter->members[i];
 		struct pl_certificate *c = &w->charter->nodes[i].certificate;
-		snprintf(m->code, sizeof m->code, "AA%c", 'A' + i);
+		snprintf(m->code, sizeof(m->code), "AA%c", 'A' + i);
 		m->first_node = i;
 		m->nodes_count = 1;
 		w->charter->nodes[i].member = i;
@@ -63,7 +63,7 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 
 void *world_room(struct world *w, size_t bytes)
 {
-	struct room *room = malloc(sizeof *room + bytes);
+	struct room *room = malloc(sizeof(*room) + bytes);
 
 	assert(room);
 	room->next = w->rooms;
@@ -90,7 +90,7 @@ static void check(const struct node *n)
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		const struct session *s = &e->sessions[i];
 		if (!s->used) /* a session that is over leaves no key */
-			assert(memcmp(s->writer.cipher.key, zeros, sizeof zeros) == 0 && memcmp(s->reader.stream.cipher.key, zeros, sizeof zeros) == 0);
+			assert(memcmp(s->writer.cipher.key, zeros, sizeof(zeros)) == 0 && memcmp(s->reader.stream.cipher.key, zeros, sizeof(zeros)) == 0);
 		else
 			assert(s->asked_count <= PL_OTHERS_LANES_MAX);
 	}
@@ -132,7 +132,7 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 	uint64_t numbers[9] = { w->now_ms, node, (uint64_t)fx->type };
 	const uint8_t *bytes = NULL;
 	size_t count = 0;
-	uint8_t encoded[sizeof numbers];
+	uint8_t encoded[sizeof(numbers)];
 
 	switch (fx->type) {
 	case PL_FX_DIAL:
@@ -183,17 +183,17 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 		numbers[6] = fx->note.seq;
 		break;
 	}
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		pl_put64(encoded + 8 * i, numbers[i]);
-	crypto_generichash_init(&state, NULL, 0, sizeof w->story);
-	crypto_generichash_update(&state, w->story, sizeof w->story);
-	crypto_generichash_update(&state, encoded, sizeof encoded);
+	crypto_generichash_init(&state, NULL, 0, sizeof(w->story));
+	crypto_generichash_update(&state, w->story, sizeof(w->story));
+	crypto_generichash_update(&state, encoded, sizeof(encoded));
 	if (count > 0)
 		crypto_generichash_update(&state, bytes, count);
-	crypto_generichash_final(&state, w->story, sizeof w->story);
+	crypto_generichash_final(&state, w->story, sizeof(w->story));
 }
 
-void world_story(const struct world *w, uint8_t hash[32]) { memcpy(hash, w->story, sizeof w->story); }
+void world_story(const struct world *w, uint8_t hash[32]) { memcpy(hash, w->story, sizeof(w->story)); }
 
 static void effects(struct world *w, uint16_t node)
 {
@@ -222,7 +222,7 @@ static void effects(struct world *w, uint16_t node)
 			break;
 		case PL_FX_STORE:
 		case PL_FX_REPAIR: {
-			struct pending *p = calloc(1, sizeof *p);
+			struct pending *p = calloc(1, sizeof(*p));
 			p->is_repair = fx.type == PL_FX_REPAIR;
 			p->at_ms = w->now_ms + (w->lane_commit_ms[fx.store.lane] == UINT64_MAX ? w->commit_ms : w->lane_commit_ms[fx.store.lane]);
 			p->node = fx.store.node;
@@ -239,7 +239,7 @@ static void effects(struct world *w, uint16_t node)
 			break;
 		}
 		case PL_FX_LOAD: {
-			struct load *l = calloc(1, sizeof *l);
+			struct load *l = calloc(1, sizeof(*l));
 			*l = (struct load){ .token = fx.load.token, .node = fx.load.node, .lane = fx.load.lane, .from = fx.load.from, .to = fx.load.to,
 			                    .max_bytes = fx.load.max_bytes };
 			*n->loads_last = l;
@@ -409,7 +409,7 @@ static bool run_dials(struct world *w, uint16_t node)
 			i++;
 			continue;
 		}
-		memmove(n->sent_due + i, n->sent_due + i + 1, (--n->sent_count - i) * sizeof *n->sent_due);
+		memmove(n->sent_due + i, n->sent_due + i + 1, (--n->sent_count - i) * sizeof(*n->sent_due));
 		any = true;
 		assert(world_step(w, node, &event) == PL_OK);
 	}
@@ -427,7 +427,7 @@ static bool run_checks(struct world *w, uint16_t node)
 			i++;
 			continue;
 		}
-		memmove(n->checked + i, n->checked + i + 1, (--n->checked_count - i) * sizeof *n->checked);
+		memmove(n->checked + i, n->checked + i + 1, (--n->checked_count - i) * sizeof(*n->checked));
 		assert(world_step(w, node, &event) == PL_OK);
 		any = true;
 	}

@@ -22,7 +22,7 @@ struct end *world_link_end(struct world *w, uint16_t node, uint32_t link, struct
 uint64_t world_link_push(struct world *w, struct link *link, int to, const uint8_t *bytes, size_t count)
 {
 	struct end *end = &link->ends[to];
-	struct chunk *chunk = malloc(sizeof *chunk + count);
+	struct chunk *chunk = malloc(sizeof(*chunk) + count);
 
 	if (end->busy_until_us < w->now_ms * 1000)
 		end->busy_until_us = w->now_ms * 1000;

@@ -11,7 +11,7 @@ void world_store_append(struct lane_store *lane, const struct entry *entry)
 {
 	if (lane->count == lane->max) {
 		lane->max = lane->max ? 2 * lane->max : 16;
-		lane->entries = realloc(lane->entries, lane->max * sizeof *lane->entries);
+		lane->entries = realloc(lane->entries, lane->max * sizeof(*lane->entries));
 	}
 	lane->entries[lane->count++] = *entry;
 }

@@ -20,8 +20,8 @@ static enum pl_exit parse(const char *line)
 	strcpy(copy, line);
 	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
 		argv[argc++] = strcmp(word, "''") == 0 ? (char *)(uintptr_t)"" : word;
-	memset(&cli, 0, sizeof cli);
-	memset(&args, 0, sizeof args);
+	memset(&cli, 0, sizeof(cli));
+	memset(&args, 0, sizeof(args));
 	int ends[2], old = dup(STDERR_FILENO);
 	cr_assert_eq(pipe(ends), 0);
 	fflush(stderr);
@@ -31,7 +31,7 @@ static enum pl_exit parse(const char *line)
 	dup2(old, STDERR_FILENO);
 	close(old);
 	close(ends[1]);
-	ssize_t count = read(ends[0], said, sizeof said - 1);
+	ssize_t count = read(ends[0], said, sizeof(said) - 1);
 	said[count < 0 ? 0 : count] = '\0';
 	close(ends[0]);
 	return exit;
@@ -140,7 +140,7 @@ Test(args, too_many_words_are_refused)
 	argv[2] = (char *)(uintptr_t)"new";
 	for (int i = 3; i < PL_ARGS_MAX + 16; i++)
 		argv[i] = (char *)(uintptr_t)"x.sheet";
-	memset(&args, 0, sizeof args);
+	memset(&args, 0, sizeof(args));
 	cr_assert_eq(pl_args_parse(&cli, &args, PL_ARGS_MAX + 16, argv, &help, &version), PL_EXIT_USAGE);
 }
 

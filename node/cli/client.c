@@ -52,9 +52,9 @@ static enum pl_exit find_socket(struct pl_cli *cli, char **out)
 	} else if (!has_conf && errno == EACCES) {
 		return not_for_this_user(cli, conf_path);
 	} else if (has_conf) {
-		struct pl_conf *conf = pl_alloc(sizeof *conf);
+		struct pl_conf *conf = pl_alloc(sizeof(*conf));
 		char why[PL_PATH_BYTES_MAX + 512];
-		enum pl_err err = pl_conf_read(conf, cli->dir, why, sizeof why);
+		enum pl_err err = pl_conf_read(conf, cli->dir, why, sizeof(why));
 		if (err != PL_OK)
 			return pl_file_error(cli, err, why);
 		*out = pl_format("%s", conf->socket_path);
@@ -65,9 +65,9 @@ static enum pl_exit find_socket(struct pl_cli *cli, char **out)
 		return pl_error(cli, PL_EXIT_UNREACHABLE, "name the node's folder with --dir DIR or $PARLEY_DIR, or its socket with --socket PATH",
 		                "there is no node in this folder nor in %s", cli->dir);
 	}
-	if (strlen(*out) >= sizeof address.sun_path)
+	if (strlen(*out) >= sizeof(address.sun_path))
 		return pl_error(cli, PL_EXIT_INPUT, "put the socket elsewhere with `socket = PATH` in parley.conf",
-		                "%s: is longer than the %zu bytes that the path of a socket may have", *out, sizeof address.sun_path - 1);
+		                "%s: is longer than the %zu bytes that the path of a socket may have", *out, sizeof(address.sun_path) - 1);
 	return PL_EXIT_OK;
 }
 
@@ -80,7 +80,7 @@ static enum pl_exit open_client(struct pl_cli *cli)
 	if (exit != PL_EXIT_OK)
 		return exit;
 	/* not from pl_alloc(): the first call may come in a scope that ends */
-	struct pl_client *client = calloc(1, sizeof *client);
+	struct pl_client *client = calloc(1, sizeof(*client));
 	if (client != NULL && curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK) {
 		client->curl = curl_easy_init();
 		client->socket = strdup(socket);
@@ -256,7 +256,7 @@ static enum pl_exit report_error(struct pl_cli *cli, long status, const json_t *
 	const json_t *error = json_object_get(document, "error");
 	const char *code = pl_json_text(error, "code"), *message = pl_json_text(error, "message"), *hint = pl_json_text(error, "hint");
 	enum pl_exit exit = exit_of_status(status);
-	for (size_t i = 0; i < sizeof known_errors / sizeof *known_errors; i++) {
+	for (size_t i = 0; i < sizeof(known_errors) / sizeof(*known_errors); i++) {
 		if (strcmp(known_errors[i].code, code) == 0) {
 			exit = known_errors[i].exit;
 			hint = known_errors[i].hint == NULL || cli->json ? hint : known_errors[i].hint;

@@ -45,9 +45,9 @@ static bool take_line(struct events *events)
 		value = line + count;
 	}
 	if (strcmp(line, "event") == 0)
-		snprintf(events->event, sizeof events->event, "%s", value);
+		snprintf(events->event, sizeof(events->event), "%s", value);
 	else if (strcmp(line, "id") == 0)
-		snprintf(events->id, sizeof events->id, "%s", value);
+		snprintf(events->id, sizeof(events->id), "%s", value);
 	else if (strcmp(line, "data") == 0)
 		return pl_grown_append(&events->data, value, strlen(value), EVENT_BYTES_MAX) && pl_grown_append(&events->data, "\n", 1, EVENT_BYTES_MAX);
 	return true;

@@ -18,8 +18,8 @@ struct signers {
 
 static enum pl_exit signers_init(const struct pl_cli *cli, struct signers *signers)
 {
-	memset(signers, 0, sizeof *signers);
-	signers->keys = sodium_allocarray(PL_KEYS_PER_ROLE_MAX, sizeof *signers->keys);
+	memset(signers, 0, sizeof(*signers));
+	signers->keys = sodium_allocarray(PL_KEYS_PER_ROLE_MAX, sizeof(*signers->keys));
 	if (signers->keys == NULL)
 		return pl_error(cli, PL_EXIT_FAILED, "raise the limit (ulimit -l)", "no locked memory for keys");
 	return PL_EXIT_OK;
@@ -61,7 +61,7 @@ static enum pl_exit read_signer(const struct pl_cli *cli, const struct pl_args *
 	enum pl_exit exit = pl_ask_passphrase(cli, args, index, path, false, &passphrase);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	enum pl_err err = pl_key_read_signing(path, passphrase, out, why, sizeof why);
+	enum pl_err err = pl_key_read_signing(path, passphrase, out, why, sizeof(why));
 	pl_forget(passphrase);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
@@ -90,7 +90,7 @@ static enum pl_exit read_signers(const struct pl_cli *cli, const struct pl_args 
 	}
 	for (size_t at = 0; exit == PL_EXIT_OK && (path = pl_args_each(args, pl_format("%s-pub", option), &at)) != NULL;) {
 		struct pl_public_key key;
-		enum pl_err err = pl_key_read_public(path, &key, why, sizeof why);
+		enum pl_err err = pl_key_read_public(path, &key, why, sizeof(why));
 		if (err != PL_OK)
 			return pl_file_error(cli, err, why);
 		if (key.role != role)
@@ -146,7 +146,7 @@ static enum pl_exit read_node(const struct pl_cli *cli, const struct pl_args *ar
 			                "\"%s\" is not an address to dial", address);
 	}
 	struct pl_public_key key;
-	enum pl_err err = pl_key_read_public(path, &key, why, sizeof why);
+	enum pl_err err = pl_key_read_public(path, &key, why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	if (key.role != PL_KEY_NODE)
@@ -154,7 +154,7 @@ static enum pl_exit read_node(const struct pl_cli *cli, const struct pl_args *ar
 	int64_t now = pl_now_ms();
 	uint64_t days = pl_args_number(args, "days", DAYS);
 	const char *label = key.comment[0] != '\0' ? key.comment : pl_format("%s-%zu", code, index + 1);
-	memset(out, 0, sizeof *out);
+	memset(out, 0, sizeof(*out));
 	memcpy(out->label, label, strlen(label));
 	memcpy(out->node_id, key.public_key, PL_NODE_ID_BYTES);
 	memcpy(out->noise_public, key.noise_public, 32);
@@ -214,7 +214,7 @@ static enum pl_exit certificate_only(const struct pl_cli *cli, const struct pl_a
 {
 	const char *path = pl_args_get(args, "out"), *node = NULL, *given;
 	static const char *const of_sheets[] = { "name", "role", "root-pub", "threshold", "certificate" };
-	for (size_t i = 0; i < sizeof of_sheets / sizeof *of_sheets; i++)
+	for (size_t i = 0; i < sizeof(of_sheets) / sizeof(*of_sheets); i++)
 		if (pl_args_has(args, of_sheets[i]))
 			return pl_error(cli, PL_EXIT_USAGE, NULL, "--%s belongs to a sheet, and a sheet needs --root FILE.key", of_sheets[i]);
 	for (size_t at = 0; (given = pl_args_each(args, "node", &at)) != NULL; node = given)
@@ -237,7 +237,7 @@ static enum pl_exit certificate_only(const struct pl_cli *cli, const struct pl_a
 	sodium_free(signers.keys);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	enum pl_err err = pl_file_write_new(path, 0644, document.bytes, document.count, why, sizeof why);
+	enum pl_err err = pl_file_write_new(path, 0644, document.bytes, document.count, why, sizeof(why));
 	return err != PL_OK ? pl_file_error(cli, err, why) : report_certificate(cli, path, &document, signers.count);
 }
 
@@ -258,7 +258,7 @@ static enum pl_exit sign_certificate(const struct pl_cli *cli, const struct pl_a
 	sodium_free(signers.keys);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	enum pl_err err = pl_file_replace(path, 0644, document->bytes, document->count, why, sizeof why);
+	enum pl_err err = pl_file_replace(path, 0644, document->bytes, document->count, why, sizeof(why));
 	return err != PL_OK ? pl_file_error(cli, err, why) : report_certificate(cli, path, document, signers.count);
 }
 
@@ -296,7 +296,7 @@ static enum pl_exit sign_sheet(const struct pl_cli *cli, const struct pl_args *a
 	char why[PL_WHY_BYTES];
 	if (exit != PL_EXIT_OK)
 		return exit;
-	err = pl_file_replace(path, 0644, sheet->bytes, sheet->count, why, sizeof why);
+	err = pl_file_replace(path, 0644, sheet->bytes, sheet->count, why, sizeof(why));
 	return err != PL_OK ? pl_file_error(cli, err, why) : report_sheet(cli, path, sheet);
 }
 
@@ -305,7 +305,7 @@ static enum pl_exit add_signatures(const struct pl_cli *cli, const struct pl_arg
 	static const char *const others[] = { "state", "name", "role", "node", "certificate", "root-pub", "threshold", "node-role-threshold",
 	                                      "days",
 		"generation", "out" };
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (pl_args_has(args, others[i]))
 			return pl_error(cli, PL_EXIT_USAGE, NULL, "--add-signature signs a file as it stands; --%s cannot change it", others[i]);
 	struct pl_bytes document;
@@ -418,7 +418,7 @@ enum pl_exit pl_run_certify(struct pl_cli *cli, const struct pl_args *args)
 	sodium_free(own_node_role.keys);
 	if (exit != PL_EXIT_OK)
 		return exit;
-	enum pl_err err = pl_file_write_new(path, 0644, sheet.bytes, sheet.count, why, sizeof why);
+	enum pl_err err = pl_file_write_new(path, 0644, sheet.bytes, sheet.count, why, sizeof(why));
 	return err != PL_OK ? pl_file_error(cli, err, why) : report_sheet(cli, path, &sheet);
 }
 

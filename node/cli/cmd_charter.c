@@ -42,7 +42,7 @@ static void print_head(const struct pl_charter *charter, const bool signed_by[PL
 
 static enum pl_exit report(const struct pl_cli *cli, const struct pl_bytes *bytes)
 {
-	struct pl_charter *charter = pl_alloc(sizeof *charter);
+	struct pl_charter *charter = pl_alloc(sizeof(*charter));
 	bool signed_by[PL_MEMBERS_MAX] = { false };
 	char at[PL_MEMBER_CODE_BYTES + 1];
 	enum pl_err err = pl_charter_read_unsigned(bytes->bytes, bytes->count, charter, signed_by, at);
@@ -90,7 +90,7 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "it makes new ones with `parley key certify`", "a certificate of %s has expired", at);
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "no charter can be made of these sheets: %s %s", at, pl_err_str(err));
-	err = pl_file_write_new(path, 0644, out, count, why, sizeof why);
+	err = pl_file_write_new(path, 0644, out, count, why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	struct pl_bytes bytes = { out, count };
@@ -104,12 +104,12 @@ static enum pl_exit sign_with(const struct pl_cli *cli, const struct pl_args *ar
                               struct pl_bytes *bytes)
 {
 	char why[PL_WHY_BYTES], *passphrase;
-	struct pl_signing_key *key = sodium_malloc(sizeof *key);
+	struct pl_signing_key *key = sodium_malloc(sizeof(*key));
 	if (key == NULL)
 		return pl_error(cli, PL_EXIT_FAILED, "raise the limit (ulimit -l)", "no locked memory for a key");
 	enum pl_exit exit = pl_ask_passphrase(cli, args, index, key_path, false, &passphrase);
 	if (exit == PL_EXIT_OK) {
-		enum pl_err err = pl_key_read_signing(key_path, passphrase, key, why, sizeof why);
+		enum pl_err err = pl_key_read_signing(key_path, passphrase, key, why, sizeof(why));
 		pl_forget(passphrase);
 		if (err != PL_OK)
 			exit = pl_file_error(cli, err, why);
@@ -147,7 +147,7 @@ static enum pl_exit run_sign(struct pl_cli *cli, const struct pl_args *args)
 	if (exit != PL_EXIT_OK)
 		return exit;
 	char why[PL_WHY_BYTES];
-	enum pl_err err = pl_file_replace(path, 0644, bytes.bytes, bytes.count, why, sizeof why);
+	enum pl_err err = pl_file_replace(path, 0644, bytes.bytes, bytes.count, why, sizeof(why));
 	return err != PL_OK ? pl_file_error(cli, err, why) : report(cli, &bytes);
 }
 
@@ -175,9 +175,9 @@ static enum pl_exit check_network(const struct pl_cli *cli, const char *expected
 {
 	uint8_t id[PL_ID_BYTES];
 	size_t count;
-	if (sodium_hex2bin(id, sizeof id, expected, strlen(expected), " :", &count, NULL) != 0 || count != sizeof id)
+	if (sodium_hex2bin(id, sizeof(id), expected, strlen(expected), " :", &count, NULL) != 0 || count != sizeof(id))
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network is an id of 64 hexadecimal digits, in groups or not; not \"%s\"", expected);
-	if (sodium_memcmp(id, charter->network_id, sizeof id) != 0)
+	if (sodium_memcmp(id, charter->network_id, sizeof(id)) != 0)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "compare it over another channel with those who made the charter",
 		                "this is the charter of another network: %s", pl_hex_groups(charter->network_id, PL_ID_BYTES));
 	return PL_EXIT_OK;

@@ -65,12 +65,12 @@ static const char *why_not(const struct import *import, const struct pl_stix_ite
 static enum pl_exit check_file(struct import *import, const uint8_t *bytes, size_t count)
 {
 	struct pl_stix_walk walk;
-	struct pl_stix_item *item = pl_alloc(sizeof *item);
+	struct pl_stix_item *item = pl_alloc(sizeof(*item));
 	struct pl_progress progress;
 	char why[PL_WHY_BYTES];
-	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof why);
+	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof(why));
 	pl_progress_begin(&progress, import->cli, "checking", true, count);
-	while (err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof why)) == PL_OK && item->found != PL_STIX_END) {
+	while (err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof(why))) == PL_OK && item->found != PL_STIX_END) {
 		if (is_shareable(import, item))
 			import->good++;
 		else
@@ -86,7 +86,7 @@ static enum pl_exit check_file(struct import *import, const uint8_t *bytes, size
 static void begin_batch(struct import *import)
 {
 	uint8_t random[16];
-	randombytes_buf(random, sizeof random);
+	randombytes_buf(random, sizeof(random));
 	import->batch_bytes = pl_stix_bundle_head(random, (char *)import->batch);
 	import->batch_objects = 0;
 }
@@ -98,8 +98,8 @@ static enum pl_exit send_batch(struct import *import)
 	size_t i;
 	if (import->batch_objects == 0)
 		return PL_EXIT_OK;
-	memcpy(import->batch + import->batch_bytes, tail, sizeof tail - 1);
-	import->batch_bytes += sizeof tail - 1;
+	memcpy(import->batch + import->batch_bytes, tail, sizeof(tail) - 1);
+	import->batch_bytes += sizeof(tail) - 1;
 	enum pl_exit exit = pl_call_bytes(import->cli, pl_path("/v1/indicators?tlp=%s", pl_tlp_name(import->tlp)), PL_STIX_MEDIA_TYPE,
 	                                  import->batch, import->batch_bytes, "part may have been shared, and is recognised: import it again", &reply);
 	if (exit != PL_EXIT_OK) {
@@ -124,15 +124,15 @@ static enum pl_exit send_batch(struct import *import)
 static enum pl_exit send_file(struct import *import, const uint8_t *bytes, size_t count)
 {
 	struct pl_stix_walk walk;
-	struct pl_stix_item *item = pl_alloc(sizeof *item);
+	struct pl_stix_item *item = pl_alloc(sizeof(*item));
 	struct pl_progress progress;
 	char why[PL_WHY_BYTES];
 	enum pl_exit exit = PL_EXIT_OK;
-	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof why);
-	import->batch = pl_alloc(BATCH_BYTES + PL_OBJECT_BYTES_MAX + PL_STIX_BUNDLE_HEAD_BYTES + BATCH_OBJECTS + sizeof PL_STIX_BUNDLE_TAIL);
+	enum pl_err err = pl_stix_walk_begin(&walk, bytes, count, why, sizeof(why));
+	import->batch = pl_alloc(BATCH_BYTES + PL_OBJECT_BYTES_MAX + PL_STIX_BUNDLE_HEAD_BYTES + BATCH_OBJECTS + sizeof(PL_STIX_BUNDLE_TAIL));
 	begin_batch(import);
 	pl_progress_begin(&progress, import->cli, "importing", true, count);
-	while (exit == PL_EXIT_OK && err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof why)) == PL_OK &&
+	while (exit == PL_EXIT_OK && err == PL_OK && (err = pl_stix_walk_next(&walk, item, why, sizeof(why))) == PL_OK &&
 	       item->found != PL_STIX_END) {
 		if (!is_shareable(import, item))
 			continue;
@@ -202,7 +202,7 @@ static enum pl_exit run_import(struct pl_cli *cli, const struct pl_args *args)
 		return pl_error(cli, PL_EXIT_USAGE, "clear, green, amber, amber+strict or red", "\"%s\" is not a TLP 2.0 label",
 		                pl_args_get(args, "tlp"));
 	import.tlp = (unsigned)tlp;
-	enum pl_err err = pl_input_read(pl_args_operand(args, 0), PL_STIX_FILE_BYTES_MAX, &bytes, &count, why, sizeof why);
+	enum pl_err err = pl_input_read(pl_args_operand(args, 0), PL_STIX_FILE_BYTES_MAX, &bytes, &count, why, sizeof(why));
 	if (err == PL_ERR_LIMIT)
 		return pl_error(cli, pl_exit_of(err), "split it into several bundles", "%s", why);
 	if (err != PL_OK)
@@ -239,7 +239,7 @@ static char *add_filter(const struct pl_args *args, char *path)
 static void print_indicators(const json_t *indicators)
 {
 	static const char *const columns[] = { "TYPE", "*NAME", "AUTHOR", "TLP", "RECEIVED", "+ID" };
-	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	size_t i;
 	json_t *item;
 	json_array_foreach(indicators, i, item) {

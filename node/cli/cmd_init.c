@@ -65,13 +65,13 @@ static enum pl_exit make_keys(const struct pl_cli *cli, const struct pl_args *ar
 			return exit;
 		if (!has_key) {
 			err = pl_key_new_node(folder->key, label == NULL ? pl_format("%s-1", state) : label, passphrase,
-			                      pl_paper_cost(args, PL_KEYFILE_COST_NODE), why, sizeof why);
+			                      pl_paper_cost(args, PL_KEYFILE_COST_NODE), why, sizeof(why));
 			if (err == PL_OK)
 				note_made(cli, folder, folder->key, "the node's secret keys");
 		} else {
-			err = pl_key_public_of(folder->key, passphrase, &folder->node, why, sizeof why);
+			err = pl_key_public_of(folder->key, passphrase, &folder->node, why, sizeof(why));
 			if (err == PL_OK)
-				err = pl_key_write_public(&folder->node, folder->pub, why, sizeof why);
+				err = pl_key_write_public(&folder->node, folder->pub, why, sizeof(why));
 		}
 		pl_forget(passphrase);
 		if (err == PL_OK)
@@ -81,7 +81,7 @@ static enum pl_exit make_keys(const struct pl_cli *cli, const struct pl_args *ar
 		pl_remark(cli, "%s stands there already and is kept", folder->key);
 	}
 	if (err == PL_OK)
-		err = pl_key_read_public(folder->pub, &folder->node, why, sizeof why);
+		err = pl_key_read_public(folder->pub, &folder->node, why, sizeof(why));
 	return err == PL_OK ? PL_EXIT_OK : pl_file_error(cli, err, why);
 }
 
@@ -100,7 +100,7 @@ static char *with_passphrase_file(const struct pl_args *args, const char *text)
 {
 	static const char line[] = "#passphrase_file =";
 	const char *at = strstr(text, line), *own = passphrase_line(args);
-	return own == NULL || at == NULL ? pl_format("%s", text) : pl_format("%.*s%s%s", (int)(at - text), text, own, at + sizeof line - 1);
+	return own == NULL || at == NULL ? pl_format("%s", text) : pl_format("%.*s%s%s", (int)(at - text), text, own, at + sizeof(line) - 1);
 }
 
 /* Before anything is made. */
@@ -109,9 +109,9 @@ static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_ar
 	const char *listen = pl_args_get(args, "listen"), *peer;
 	char why[PL_WHY_BYTES];
 	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL;)
-		if (pl_conf_check("peer", peer, why, sizeof why) != PL_OK)
+		if (pl_conf_check("peer", peer, why, sizeof(why)) != PL_OK)
 			return pl_error(cli, PL_EXIT_USAGE, "--peer 'CHE 192.0.2.7:7100'", "--peer: %s", why);
-	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof why) != PL_OK)
+	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof(why)) != PL_OK)
 		return pl_error(cli, PL_EXIT_USAGE, "--listen 0.0.0.0:7100", "--listen: %s", why);
 	return PL_EXIT_OK;
 }
@@ -120,11 +120,11 @@ static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_ar
 static const char *owner_by_charter(const struct folder *folder)
 {
 	char why[PL_WHY_BYTES], at[PL_MEMBER_CODE_BYTES + 1] = "";
-	struct pl_charter *charter = pl_alloc(sizeof *charter);
+	struct pl_charter *charter = pl_alloc(sizeof(*charter));
 	const char *code = NULL;
 	uint8_t *bytes;
 	size_t count;
-	if (!is_there(folder->charter) || pl_file_read(folder->charter, PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof why) != PL_OK)
+	if (!is_there(folder->charter) || pl_file_read(folder->charter, PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof(why)) != PL_OK)
 		return NULL;
 	if (pl_charter_read(bytes, count, charter, at) == PL_OK) {
 		uint16_t node = pl_charter_find_node(charter, folder->node.public_key);
@@ -160,11 +160,11 @@ static void say_not_written(const struct pl_cli *cli, const struct pl_args *args
 	uint8_t *conf;
 	size_t count;
 	bool has_line = line == NULL;
-	if (line != NULL && pl_file_read(folder->conf, PL_CHARTER_BYTES_MAX, &conf, &count, why, sizeof why) == PL_OK) {
+	if (line != NULL && pl_file_read(folder->conf, PL_CHARTER_BYTES_MAX, &conf, &count, why, sizeof(why)) == PL_OK) {
 		has_line = memmem(conf, count, line, strlen(line)) != NULL;
 		free(conf);
 	}
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (pl_args_has(args, names[i]) && !(i == 2 && has_line))
 			list = pl_format("%s%s--%s", list, list[0] == '\0' ? "" : ", ", names[i]);
 	if (list[0] != '\0')
@@ -187,7 +187,7 @@ static enum pl_exit make_conf(const struct pl_cli *cli, const struct pl_args *ar
 		return pl_error(cli, PL_EXIT_FAILED, NULL, "out of memory");
 	char *full = with_passphrase_file(args, text);
 	free(text);
-	enum pl_err err = pl_file_write_new(folder->conf, 0600, (const uint8_t *)full, strlen(full), why, sizeof why);
+	enum pl_err err = pl_file_write_new(folder->conf, 0600, (const uint8_t *)full, strlen(full), why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	note_made(cli, folder, folder->conf, "configuration, every key of it explained");
@@ -233,7 +233,7 @@ static enum pl_exit install_charter(const struct pl_cli *cli, const struct pl_ar
 		return pl_error(cli, PL_EXIT_REFUSED, "a node belongs to one network for good; make another folder for another network",
 		                "%s: stands there already, and is another charter than %s", folder->charter, path);
 	}
-	enum pl_err err = pl_file_write_new(folder->charter, 0644, bytes.bytes, bytes.count, why, sizeof why);
+	enum pl_err err = pl_file_write_new(folder->charter, 0644, bytes.bytes, bytes.count, why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	note_made(cli, folder, folder->charter, "the network's charter");

@@ -19,13 +19,13 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 	if (exit != PL_EXIT_OK)
 		return exit;
 	comment = comment == NULL ? "" : comment;
-	enum pl_err err = role == PL_KEY_NODE ? pl_key_new_node(path, comment, passphrase, cost, why, sizeof why)
-	                                      : pl_key_new_signing(path, role, comment, passphrase, cost, why, sizeof why);
+	enum pl_err err = role == PL_KEY_NODE ? pl_key_new_node(path, comment, passphrase, cost, why, sizeof(why))
+	                                      : pl_key_new_signing(path, role, comment, passphrase, cost, why, sizeof(why));
 	pl_forget(passphrase);
 	struct pl_public_key public_key;
 	const char *pub = pl_paper_public_path(path);
 	if (err == PL_OK)
-		err = pl_key_read_public(pub, &public_key, why, sizeof why);
+		err = pl_key_read_public(pub, &public_key, why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	if (cli->json) {
@@ -68,9 +68,9 @@ static enum pl_exit show_secret(const struct pl_cli *cli, const struct pl_args *
 		return exit;
 	const char *pub = pl_args_get(args, "pub");
 	struct pl_public_key key;
-	enum pl_err err = pl_key_public_of(path, passphrase, &key, why, sizeof why);
+	enum pl_err err = pl_key_public_of(path, passphrase, &key, why, sizeof(why));
 	if (err == PL_OK && pub != NULL)
-		err = pl_key_write_public(&key, pub, why, sizeof why);
+		err = pl_key_write_public(&key, pub, why, sizeof(why));
 	pl_forget(passphrase);
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
@@ -110,7 +110,7 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 		return show_secret(cli, args, path);
 	struct pl_public_key key;
 	char why[PL_WHY_BYTES];
-	if (pl_key_read_public(path, &key, why, sizeof why) == PL_OK) {
+	if (pl_key_read_public(path, &key, why, sizeof(why)) == PL_OK) {
 		show_public(cli, path, &key);
 		return PL_EXIT_OK;
 	}

@@ -76,7 +76,7 @@ static char *state_of(const json_t *message)
 static void print_messages(const json_t *messages)
 {
 	static const char *const columns[] = { "MESSAGE", "+ID", "PRECEDENCE", "FROM", "TO", "*SUBJECT", "+SENT", "STATE" };
-	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	size_t i;
 	json_t *m;
 	json_array_foreach(messages, i, m) {
@@ -317,7 +317,7 @@ static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 void pl_print_receipts(const json_t *reply)
 {
 	static const char *const columns[] = { "NODE", "RECEIPT", "TIME", ">AFTER", "*BY, OR WHY NOT" };
-	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	int64_t sent_ms = 0, time_ms;
 	bool has_sent = pl_json_time(reply, "sent", &sent_ms);
 	size_t i, j;

@@ -192,13 +192,13 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	enum pl_exit exit = PL_EXIT_OK;
 	if (network != NULL && charter_path != NULL)
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network and --charter say the same thing; give one");
-	if (network != NULL && (sodium_hex2bin(network_id, sizeof network_id, network, strlen(network), " :", &id_bytes, NULL) != 0 ||
-	                        id_bytes != sizeof network_id))
+	if (network != NULL && (sodium_hex2bin(network_id, sizeof(network_id), network, strlen(network), " :", &id_bytes, NULL) != 0 ||
+	                        id_bytes != sizeof(network_id)))
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network is an id of 64 hexadecimal digits, in groups or not; not \"%s\"", network);
 	if (charter_path != NULL) {
 		exit = pl_paper_read_charter(cli, charter_path, &charter_bytes, &charter, NULL);
 		if (exit == PL_EXIT_OK)
-			memcpy(network_id, charter->network_id, sizeof network_id);
+			memcpy(network_id, charter->network_id, sizeof(network_id));
 	}
 	if (exit == PL_EXIT_OK)
 		exit = pl_paper_read(cli, path, PL_PROOF_BYTES_MAX, &bytes);

@@ -138,7 +138,7 @@ static const char *media_type(const char *name)
 		{ "odt", "application/vnd.oasis.opendocument.text" },
 	};
 	const char *dot = strrchr(name, '.');
-	for (size_t i = 0; dot != NULL && i < sizeof types / sizeof *types; i++)
+	for (size_t i = 0; dot != NULL && i < sizeof(types) / sizeof(*types); i++)
 		if (strcasecmp(dot + 1, types[i][0]) == 0)
 			return types[i][1];
 	return "application/octet-stream";
@@ -213,8 +213,8 @@ static enum pl_exit take_id(const struct pl_cli *cli, const char *given, json_t 
 	if (given != NULL && (strlen(given) != 2 * ID_BYTES || strspn(given, "0123456789abcdef") != 2 * ID_BYTES))
 		return pl_error(cli, PL_EXIT_USAGE, "as `parley send` has named it, or 32 hex digits of your own, chosen at random",
 		                "--id cannot be \"%s\"", given);
-	randombytes_buf(id, sizeof id);
-	json_object_set_new(out, "id", json_string(given != NULL ? given : pl_hex(id, sizeof id)));
+	randombytes_buf(id, sizeof(id));
+	json_object_set_new(out, "id", json_string(given != NULL ? given : pl_hex(id, sizeof(id))));
 	return PL_EXIT_OK;
 }
 

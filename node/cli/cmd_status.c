@@ -246,7 +246,7 @@ static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_json(reply);
 		return PL_EXIT_OK;
 	}
-	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	json_array_foreach(json_object_get(reply, "peers"), i, peer) {
 		const char *direction = pl_json_text(peer, "direction"), *address = pl_json_text(peer, "address");
 		uint64_t rtt_ms = pl_json_number(peer, "rtt_ms"), held = pl_json_number(peer, "held");
@@ -304,7 +304,7 @@ static enum pl_exit read_lane(struct pl_cli *cli, const char *author, uint64_t l
 static void print_feed(const json_t *entries)
 {
 	static const char *const columns[] = { "ENTRY", "KIND", "TIME", ">BYTES", "+ID", "*HELD BY" };
-	struct pl_table *table = pl_table_new(columns, sizeof columns / sizeof *columns);
+	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	size_t i;
 	json_t *entry;
 	json_array_foreach(entries, i, entry) {

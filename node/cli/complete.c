@@ -35,9 +35,9 @@ static void offer_of_charter(struct completion *completion, bool nodes)
 	char why[512], at[PL_MEMBER_CODE_BYTES + 1];
 	uint8_t *bytes;
 	size_t count;
-	if (pl_file_read(pl_format("%s/charter.plc", completion->cli->dir), PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof why) != PL_OK)
+	if (pl_file_read(pl_format("%s/charter.plc", completion->cli->dir), PL_CHARTER_BYTES_MAX, &bytes, &count, why, sizeof(why)) != PL_OK)
 		return;
-	struct pl_charter *charter = pl_alloc(sizeof *charter);
+	struct pl_charter *charter = pl_alloc(sizeof(*charter));
 	const bool is_good = pl_charter_read(bytes, count, charter, at) == PL_OK;
 	for (uint16_t i = 0; is_good && !nodes && i < charter->members_count; i++)
 		if (strstr(completion->before, charter->members[i].code) == NULL)

@@ -12,7 +12,7 @@
 #define LOOK_MS_MIN 5000 /* an answer that is due is waited for, also where time has run out meanwhile */
 
 static const char *const levels[] = { "stored", "decrypted", "read", "accepted" };
-#define LEVELS (sizeof levels / sizeof *levels)
+#define LEVELS (sizeof(levels) / sizeof(*levels))
 
 static void pause_for(long *ms)
 {
@@ -41,11 +41,11 @@ static void tell_on_interrupt(const struct pl_cli *cli, const char *message, con
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	const char *lead = isatty(STDERR_FILENO) ? "\n" : ""; /* after the ^C that a terminal shows */
 	interrupt_bytes = 0;
-	int length = cli->json ? snprintf(interrupt_text, sizeof interrupt_text, "%s{\"error\":{\"code\":\"interrupted\",\"message\":\"%s\",\"hint\":\"%s\"}}\n",
+	int length = cli->json ? snprintf(interrupt_text, sizeof(interrupt_text), "%s{\"error\":{\"code\":\"interrupted\",\"message\":\"%s\",\"hint\":\"%s\"}}\n",
 	                                  lead, message, hint)
-	                       : snprintf(interrupt_text, sizeof interrupt_text, "%sparley: interrupted: %s\n        %s\n", lead, message, hint);
-	interrupt_bytes = length > 0 && (size_t)length < sizeof interrupt_text ? length : 0;
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+	                       : snprintf(interrupt_text, sizeof(interrupt_text), "%sparley: interrupted: %s\n        %s\n", lead, message, hint);
+	interrupt_bytes = length > 0 && (size_t)length < sizeof(interrupt_text) ? length : 0;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
 		struct sigaction before, action = { .sa_handler = on_interrupt };
 		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
 			(void)sigaction(signals[i], &action, NULL);

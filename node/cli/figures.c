@@ -45,7 +45,7 @@ const char *pl_store_remark(const char *state)
 char *pl_count_text(uint64_t count)
 {
 	char digits[24], out[32];
-	int length = snprintf(digits, sizeof digits, "%" PRIu64, count), at = 0;
+	int length = snprintf(digits, sizeof(digits), "%" PRIu64, count), at = 0;
 	for (int i = 0; i < length; i++) {
 		if (i > 0 && (length - i) % 3 == 0)
 			out[at++] = ',';
@@ -172,7 +172,7 @@ char *pl_time_rfc3339(int64_t ms)
 	struct tm utc;
 	char text[32] = "?";
 	if (gmtime_r(&s, &utc) != NULL)
-		(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
 	return pl_format("%s.%03dZ", text, (int)(ms % 1000));
 }
 
@@ -188,10 +188,10 @@ char *pl_time_full(int64_t ms)
 	char here[48], there[32];
 	if (!split_time(ms, &local, &utc))
 		return pl_format("?");
-	(void)strftime(there, sizeof there, "%Y-%m-%d %H:%M:%S UTC", &utc);
+	(void)strftime(there, sizeof(there), "%Y-%m-%d %H:%M:%S UTC", &utc);
 	if (local.tm_gmtoff == 0)
 		return pl_format("%s", there);
-	(void)strftime(here, sizeof here, "%Y-%m-%d %H:%M:%S %Z", &local);
+	(void)strftime(here, sizeof(here), "%Y-%m-%d %H:%M:%S %Z", &local);
 	return pl_format("%s (%s)", here, local.tm_mday == utc.tm_mday ? there + 11 : there);
 }
 
@@ -201,10 +201,10 @@ char *pl_time_short(int64_t ms)
 	char here[32], there[16];
 	if (!split_time(ms, &local, &utc) || !split_time(pl_now_ms(), &now_local, &now_utc))
 		return pl_format("?");
-	(void)strftime(here, sizeof here, local.tm_year == now_local.tm_year ? "%d %b %H:%M:%S" : "%d %b %Y %H:%M", &local);
+	(void)strftime(here, sizeof(here), local.tm_year == now_local.tm_year ? "%d %b %H:%M:%S" : "%d %b %Y %H:%M", &local);
 	if (local.tm_gmtoff == 0)
 		return pl_format("%sZ", here);
-	(void)strftime(there, sizeof there, "%H:%M:%SZ", &utc);
+	(void)strftime(there, sizeof(there), "%H:%M:%SZ", &utc);
 	return pl_format("%s (%s)", here, there);
 }
 

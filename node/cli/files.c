@@ -24,7 +24,7 @@ enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *a
 	char *passphrase = pl_alloc(PL_PASSPHRASE_BYTES_MAX);
 	enum pl_err err = pl_passphrase_get(file, is_new ? pl_format("new passphrase of %s, at least %d characters", key_path, PL_PASSPHRASE_CHARS_MIN) :
 	                                            pl_format("passphrase of %s", key_path), is_new, passphrase, PL_PASSPHRASE_BYTES_MAX, why,
-	                                    sizeof why);
+	                                    sizeof(why));
 	if (err == PL_ERR_NO_KEY)
 		return pl_error(cli, PL_EXIT_REFUSED, "give --passphrase-file FILE (mode 600), set $PARLEY_PASSPHRASE, or run this on a terminal",
 		                "%s: there is no terminal to ask for its passphrase", key_path);
@@ -56,8 +56,8 @@ enum pl_err pl_input_read(const char *path, size_t bytes_max, uint8_t **bytes, s
 	static const char device[] = "/dev/stdin", folder[] = "/dev/";
 	const bool is_stdin = strcmp(path, "-") == 0;
 	enum pl_err err = pl_file_read(is_stdin ? device : path, bytes_max, bytes, count, why, why_max);
-	if (err != PL_OK && is_stdin && strncmp(why, device, sizeof device - 1) == 0)
-		memmove(why, why + sizeof folder - 1, strlen(why + sizeof folder - 1) + 1);
+	if (err != PL_OK && is_stdin && strncmp(why, device, sizeof(device) - 1) == 0)
+		memmove(why, why + sizeof(folder) - 1, strlen(why + sizeof(folder) - 1) + 1);
 	return err;
 }
 
@@ -86,7 +86,7 @@ static void on_interrupt(int number)
 
 enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, bool replaces, struct pl_sink **out)
 {
-	struct pl_sink *sink = pl_alloc(sizeof *sink);
+	struct pl_sink *sink = pl_alloc(sizeof(*sink));
 	sink->cli = cli;
 	sink->is_stdout = strcmp(path, "-") == 0;
 	(void)crypto_hash_sha256_init(&sink->hash);
@@ -94,7 +94,7 @@ enum pl_exit pl_sink_open(const struct pl_cli *cli, const char *path, bool repla
 		if (isatty(STDOUT_FILENO))
 			return pl_error(cli, PL_EXIT_USAGE, "name a file with -o, or send the output into one", "raw bytes are not written to a terminal");
 	} else {
-		enum pl_err err = pl_file_begin(path, !replaces, &sink->file, sink->why, sizeof sink->why);
+		enum pl_err err = pl_file_begin(path, !replaces, &sink->file, sink->why, sizeof(sink->why));
 		if (err != PL_OK)
 			return pl_file_error(cli, err, sink->why);
 		open_sink = sink;
@@ -114,10 +114,10 @@ bool pl_sink_write(struct pl_sink *sink, const void *bytes, size_t count)
 	if (sink->is_stdout) {
 		if (fwrite(bytes, 1, count, stdout) != count) {
 			sink->err = PL_ERR_IO;
-			snprintf(sink->why, sizeof sink->why, "the output cannot be written: %s", strerror(errno));
+			snprintf(sink->why, sizeof(sink->why), "the output cannot be written: %s", strerror(errno));
 		}
 	} else {
-		sink->err = pl_file_append(&sink->file, bytes, count, sink->why, sizeof sink->why);
+		sink->err = pl_file_append(&sink->file, bytes, count, sink->why, sizeof(sink->why));
 	}
 	sink->failed = sink->err != PL_OK;
 	return !sink->failed;
@@ -128,7 +128,7 @@ const char *pl_sink_sha256(struct pl_sink *sink)
 	crypto_hash_sha256_state copy = sink->hash;
 	uint8_t digest[crypto_hash_sha256_BYTES];
 	(void)crypto_hash_sha256_final(&copy, digest);
-	return pl_hex(digest, sizeof digest);
+	return pl_hex(digest, sizeof(digest));
 }
 
 enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep)
@@ -137,7 +137,7 @@ enum pl_exit pl_sink_close(struct pl_sink *sink, bool keep)
 		if (sink->failed || !keep) {
 			pl_file_abandon(&sink->file);
 		} else {
-			sink->err = pl_file_commit(&sink->file, 0600, sink->why, sizeof sink->why);
+			sink->err = pl_file_commit(&sink->file, 0600, sink->why, sizeof(sink->why));
 			sink->failed = sink->err != PL_OK;
 		}
 		open_sink = NULL;

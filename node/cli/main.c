@@ -28,7 +28,7 @@ static enum pl_exit run(struct pl_cli *cli, int argc, char *const *argv)
 		pl_commands_dump();
 		return PL_EXIT_OK;
 	}
-	struct pl_args *args = pl_alloc(sizeof *args);
+	struct pl_args *args = pl_alloc(sizeof(*args));
 	bool help, version;
 	enum pl_exit exit = pl_args_parse(cli, args, argc, argv, &help, &version);
 	if (exit != PL_EXIT_OK)

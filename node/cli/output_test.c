@@ -37,7 +37,7 @@ static const char *capture(int stream, void (*print)(void))
 	}
 	close(ends[1]);
 	size_t count = 0;
-	for (ssize_t n; (n = read(ends[0], captured + count, sizeof captured - 1 - count)) > 0;)
+	for (ssize_t n; (n = read(ends[0], captured + count, sizeof(captured) - 1 - count)) > 0;)
 		count += (size_t)n;
 	captured[count] = '\0';
 	close(ends[0]);
@@ -67,7 +67,7 @@ static const struct {
 	{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },                      /* a surrogate */
 	{ "cut \xe2\x82", "cut \\xe2\\x82" },
 };
-#define HOSTILE (sizeof hostile / sizeof *hostile)
+#define HOSTILE (sizeof(hostile) / sizeof(*hostile))
 
 Test(output, text_from_others_becomes_visible)
 {
@@ -94,9 +94,9 @@ Test(output, what_was_typed_is_not_what_was_escaped)
 		{ "\\u{", "\\\\u{" },
 		{ "\\u 202e \\n \\xg0 \\x0", "\\u 202e \\n \\xg0 \\x0" },
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		cr_expect_str_eq(pl_visible_text(cases[i].text, strlen(cases[i].text)), cases[i].visible, "case %zu", i);
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		for (size_t j = 0; j < i; j++)
 			cr_expect_str_neq(cases[i].visible, cases[j].visible, "%zu and %zu", i, j);
 }
@@ -136,7 +136,7 @@ Test(output, every_way_of_printing_tells_what_was_typed)
 {
 	static void (*const ways[])(void) = { print_out, print_styled, print_field, print_block, print_rest, print_say, print_table };
 	given = "a\\u{202e}b\xe2\x80\xae";
-	for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+	for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
 		cr_expect_not_null(strstr(capture(STDOUT_FILENO, ways[way]), "a\\\\u{202e}b\\u{202e}"), "way %zu: %s", way, captured);
 		cr_expect_null(strstr(captured, "\\\\\\"), "way %zu: %s", way, captured);
 	}
@@ -151,7 +151,7 @@ Test(output, nothing_hostile_gets_through_any_way_of_printing)
 	static void (*const ways[])(void) = { print_out, print_styled, print_field, print_block, print_say, print_table };
 	for (size_t i = 0; i < HOSTILE; i++) {
 		given = hostile[i].text;
-		for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+		for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++)
 			cr_assert(is_harmless(capture(STDOUT_FILENO, ways[way])), "case %zu, way %zu: %s", i, way, captured);
 		cr_assert(is_harmless(capture(STDERR_FILENO, print_note)), "case %zu: %s", i, captured);
 		cr_assert(is_harmless(capture(STDERR_FILENO, print_error)), "case %zu: %s", i, captured);
@@ -187,7 +187,7 @@ Test(output, a_long_line_forges_nothing_at_the_left)
 	for (size_t w = 0; w < 4; w++) {
 		pl_out_set_width(widths[w]);
 		for (size_t blanks = 0; blanks < 200; blanks += w == 2 ? 1 : 7) { /* a process for each */
-			snprintf(text, sizeof text, "Calm.%*sFLASH FROM FIN \xe5\xa4\x96\xe5\x8b\x99\xe7\x9c\x81\033[m%060d", (int)blanks, "", 0);
+			snprintf(text, sizeof(text), "Calm.%*sFLASH FROM FIN \xe5\xa4\x96\xe5\x8b\x99\xe7\x9c\x81\033[m%060d", (int)blanks, "", 0);
 			given = text;
 			for (size_t way = 0; way < 4; way++) {
 				capture(STDOUT_FILENO, ways[way]);
@@ -352,7 +352,7 @@ Test(output, times_are_read_strictly)
 	static const char *const bad[] = { "", "2026", "2026-11-24", "2026-11-24T12:00:00", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z",
 		"2023-02-29T00:00:00Z", "2026-11-31T00:00:00Z", "2026-11-24T24:00:00Z", "2026-11-24T12:60:00Z", "2026-11-24T12:00:00.Z",
 		"2026-11-24T12:00:00Zx", "2026-11-24T12:00:00+0200", "tomorrow", " 2026-11-24T12:00:00Z" };
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		cr_assert(!pl_time_read(bad[i], &ms), "%s", bad[i]);
 }
 
@@ -375,7 +375,7 @@ Test(output, durations_have_a_unit)
 	cr_assert(pl_duration_read("2h", &ms) && ms == 7200000);
 	cr_assert(pl_duration_read("7d", &ms) && ms == 604800000);
 	static const char *const bad[] = { "", "2", "h", "2 h", "2hh", "-2h", "2.5h", "2w", "9999999999h" };
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		cr_assert(!pl_duration_read(bad[i], &ms), "%s", bad[i]);
 }
 

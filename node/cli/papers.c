@@ -58,7 +58,7 @@ enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t by
 	char why[PL_WHY_BYTES];
 	uint8_t *bytes;
 	size_t count;
-	enum pl_err err = pl_input_read(path, bytes_max, &bytes, &count, why, sizeof why);
+	enum pl_err err = pl_input_read(path, bytes_max, &bytes, &count, why, sizeof(why));
 	if (err != PL_OK)
 		return pl_file_error(cli, err, why);
 	uint8_t *kept = pl_alloc(count + 1);
@@ -80,7 +80,7 @@ const char *pl_paper_kind(const struct pl_bytes *bytes)
 	bool signed_by[PL_MEMBERS_MAX];
 	if (bytes->count >= 4 && memcmp(bytes->bytes, "PLK1", 4) == 0)
 		return "a secret key";
-	if (pl_key_parse_public("", bytes->bytes, bytes->count, &key, why, sizeof why) == PL_OK)
+	if (pl_key_parse_public("", bytes->bytes, bytes->count, &key, why, sizeof(why)) == PL_OK)
 		return "the public part of a key";
 	if (pl_sheet_read_unsigned(bytes->bytes, bytes->count, &member, nodes, &signed_keys) == PL_OK)
 		return "a member's sheet";
@@ -127,7 +127,7 @@ static enum pl_exit charter_error(const struct pl_cli *cli, const char *path, co
 enum pl_exit pl_paper_read_charter(const struct pl_cli *cli, const char *path, struct pl_bytes *bytes, struct pl_charter **out,
                                    bool signed_by[PL_MEMBERS_MAX])
 {
-	struct pl_charter *charter = pl_alloc(sizeof *charter);
+	struct pl_charter *charter = pl_alloc(sizeof(*charter));
 	bool all_signed_by[PL_MEMBERS_MAX] = { false };
 	char at[PL_MEMBER_CODE_BYTES + 1] = "";
 	enum pl_exit exit = pl_paper_read(cli, path, PL_CHARTER_BYTES_MAX, bytes);
@@ -172,7 +172,7 @@ static void print_node(const char *label, const struct pl_certificate *c)
 
 static bool is_same_set(const struct pl_key_set *a, const struct pl_key_set *b)
 {
-	return a->threshold == b->threshold && a->count == b->count && memcmp(a->keys, b->keys, a->count * sizeof a->keys[0]) == 0;
+	return a->threshold == b->threshold && a->count == b->count && memcmp(a->keys, b->keys, a->count * sizeof(a->keys[0])) == 0;
 }
 
 void pl_paper_print_member(const struct pl_member *member, const struct pl_charter_node *nodes, uint8_t signed_keys)

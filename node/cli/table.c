@@ -25,7 +25,7 @@ struct pl_table {
 
 struct pl_table *pl_table_new(const char *const *columns, size_t columns_count)
 {
-	struct pl_table *table = pl_alloc(sizeof *table);
+	struct pl_table *table = pl_alloc(sizeof(*table));
 	table->columns = columns_count;
 	table->flexible = columns_count;
 	for (size_t i = 0; i < columns_count && i < COLUMNS_MAX; i++) {
@@ -47,9 +47,9 @@ void pl_table_cell(struct pl_table *table, enum pl_style style, const char *form
 {
 	if (table->cells_count == table->cells_room) {
 		size_t room = table->cells_room == 0 ? 64 : table->cells_room * 2;
-		struct cell *more = pl_alloc(room * sizeof *more);
+		struct cell *more = pl_alloc(room * sizeof(*more));
 		if (table->cells_count > 0)
-			memcpy(more, table->cells, table->cells_count * sizeof *more);
+			memcpy(more, table->cells, table->cells_count * sizeof(*more));
 		table->cells = more;
 		table->cells_room = room;
 	}

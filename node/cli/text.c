@@ -23,7 +23,7 @@ _Noreturn void pl_no_memory(void)
 
 void *pl_alloc(size_t bytes)
 {
-	struct pl_block *block = calloc(1, sizeof *block + bytes);
+	struct pl_block *block = calloc(1, sizeof(*block) + bytes);
 	if (block == NULL)
 		pl_no_memory();
 	block->before = blocks;
@@ -110,9 +110,9 @@ void pl_put_visible_as(struct pl_buffer *buffer, const char *text, size_t count,
 		} else {
 			char escape[16];
 			if (length == 0)
-				snprintf(escape, sizeof escape, "\\x%02x", (unsigned)(uint8_t)*text);
+				snprintf(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)*text);
 			else
-				snprintf(escape, sizeof escape, c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
+				snprintf(escape, sizeof(escape), c < 0x80 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 			if (color)
 				pl_put_text(buffer, "\033[7m");
 			pl_put_text(buffer, escape);
@@ -141,9 +141,9 @@ static void put_percent(struct pl_buffer *buffer, const char *text, size_t count
 		unsigned char c = (unsigned char)text[i];
 		char escape[4];
 		if (isalnum(c) || (c != '\0' && strchr("-._~", c) != NULL))
-			snprintf(escape, sizeof escape, "%c", c);
+			snprintf(escape, sizeof(escape), "%c", c);
 		else
-			snprintf(escape, sizeof escape, "%%%02X", c);
+			snprintf(escape, sizeof(escape), "%%%02X", c);
 		pl_put_text(buffer, escape);
 	}
 }
@@ -222,7 +222,7 @@ void pl_put_list(struct pl_buffer *buffer, pl_put_filtered filter, const char *f
 			at++;
 		char conversion = *at++;
 		char spec[32], out[64];
-		snprintf(spec, sizeof spec, "%.*s", (int)(at - start), start);
+		snprintf(spec, sizeof(spec), "%.*s", (int)(at - start), start);
 		switch (conversion) {
 		case 's': {
 			const char *text = va_arg(list, const char *);
@@ -244,19 +244,19 @@ void pl_put_list(struct pl_buffer *buffer, pl_put_filtered filter, const char *f
 		case 'X':
 		case 'o':
 			if (*length == 'l' && length[1] == 'l')
-				snprintf(out, sizeof out, spec, va_arg(list, long long));
+				snprintf(out, sizeof(out), spec, va_arg(list, long long));
 			else if (*length == 'l')
-				snprintf(out, sizeof out, spec, va_arg(list, long));
+				snprintf(out, sizeof(out), spec, va_arg(list, long));
 			else if (*length == 'z' || *length == 't')
-				snprintf(out, sizeof out, spec, va_arg(list, size_t));
+				snprintf(out, sizeof(out), spec, va_arg(list, size_t));
 			else if (*length == 'j')
-				snprintf(out, sizeof out, spec, va_arg(list, intmax_t));
+				snprintf(out, sizeof(out), spec, va_arg(list, intmax_t));
 			else
-				snprintf(out, sizeof out, spec, va_arg(list, int));
+				snprintf(out, sizeof(out), spec, va_arg(list, int));
 			pl_put_text(buffer, out);
 			break;
 		case 'f':
-			snprintf(out, sizeof out, spec, va_arg(list, double));
+			snprintf(out, sizeof(out), spec, va_arg(list, double));
 			pl_put_text(buffer, out);
 			break;
 #pragma GCC diagnostic pop

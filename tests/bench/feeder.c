@@ -87,7 +87,7 @@ static void carry_out(void)
 			pl_net_close(net, fx.close.link);
 			break;
 		case PL_FX_STORE: {
-			if (stored_count == sizeof stored / sizeof *stored)
+			if (stored_count == sizeof(stored) / sizeof(*stored))
 				fail("too much at once");
 			if (fx.store.node == self && fx.store.seq <= count) {
 				struct entry *entry = &own[fx.store.seq - 1];
@@ -110,7 +110,7 @@ static void carry_out(void)
 			break;
 		}
 		case PL_FX_LOAD:
-			if (loads_count == sizeof loads / sizeof *loads)
+			if (loads_count == sizeof(loads) / sizeof(*loads))
 				fail("too many loads at once");
 			loads[loads_count++] = (struct load){ fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes };
 			break;
@@ -127,7 +127,7 @@ static void carry_out(void)
 				fail(fx.note.detail);
 			break;
 		case PL_FX_VERIFY:
-			if (checks_count == sizeof checks / sizeof *checks)
+			if (checks_count == sizeof(checks) / sizeof(*checks))
 				fail("too many checks at once");
 			checks[checks_count] = (struct pl_event){ .type = PL_EV_VERIFIED, .verified = { .token = fx.verify.token } };
 			checks[checks_count++].verified.good = pl_entries_verify(charter.network_id, fx.verify.headers, fx.verify.count);
@@ -149,7 +149,7 @@ static void raw_step(struct pl_event *event)
 	clock_gettime(CLOCK_REALTIME, &wall);
 	event->now_ms = uv_now(&loop);
 	event->wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-	randombytes_buf(event->seed, sizeof event->seed);
+	randombytes_buf(event->seed, sizeof(event->seed));
 	if (pl_engine_step(engine, event) != PL_OK && event->type != PL_EV_SUBMIT)
 		fail("the engine refused an event");
 	carry_out();
@@ -195,7 +195,7 @@ static void step(struct pl_event *event)
 		/* in the order in which they came: of one lane only the last counts */
 		struct pl_event batch[512];
 		const size_t n = stored_count;
-		memcpy(batch, stored, n * sizeof *batch);
+		memcpy(batch, stored, n * sizeof(*batch));
 		stored_count = 0;
 		for (size_t i = 0; i < n; i++) {
 			uint8_t id[PL_ID_BYTES];
@@ -254,7 +254,7 @@ static bool author_one(void)
 	static uint8_t body[PL_BODY_BYTES_MAX];
 	struct pl_event event = { .type = PL_EV_SUBMIT };
 
-	memcpy(body, &authored, sizeof authored);
+	memcpy(body, &authored, sizeof(authored));
 	event.submit.lane = 2;
 	event.submit.kind = PL_KIND_INDICATORS;
 	event.submit.body = body;
@@ -297,21 +297,21 @@ int main(int argc, char **argv)
 
 	if (argc != 7 || sodium_init() < 0)
 		fail("usage: feeder DIR PEER ADDRESS live|catchup COUNT BYTES");
-	snprintf(path, sizeof path, "%s/charter.plc", argv[1]);
-	if (pl_file_read(path, PL_CHARTER_BYTES_MAX, &document, &document_bytes, why, sizeof why) != PL_OK)
+	snprintf(path, sizeof(path), "%s/charter.plc", argv[1]);
+	if (pl_file_read(path, PL_CHARTER_BYTES_MAX, &document, &document_bytes, why, sizeof(why)) != PL_OK)
 		fail(why);
 	if (pl_charter_read(document, document_bytes, &charter, at) != PL_OK)
 		fail("the charter is not valid");
-	snprintf(path, sizeof path, "%s/node.key", argv[1]);
+	snprintf(path, sizeof(path), "%s/node.key", argv[1]);
 	const char *passphrase = getenv("PARLEY_PASSPHRASE");
-	if (pl_key_read_node(path, passphrase ? passphrase : "", &keys, why, sizeof why) != PL_OK)
+	if (pl_key_read_node(path, passphrase ? passphrase : "", &keys, why, sizeof(why)) != PL_OK)
 		fail(why);
 	peer = pl_charter_find_name(&charter, argv[2]);
 	address = argv[3];
 	live_mode = strcmp(argv[4], "live") == 0;
 	count = strtoull(argv[5], NULL, 10);
 	body_bytes = strtoull(argv[6], NULL, 10);
-	own = calloc(count, sizeof *own);
+	own = calloc(count, sizeof(*own));
 	pl_engine_config_default(&config);
 	config.charter = &charter;
 	config.self = self = pl_charter_find_node(&charter, keys.node_id);

@@ -37,10 +37,10 @@ static int connect_to(const char *path)
 	const struct timeval limit = { .tv_sec = 20 };
 	const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		fail("cannot connect to", path);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	return fd;
 }
 
@@ -63,11 +63,11 @@ static void read_until(struct reader *r, const char *text)
 			return;
 		}
 		/* Keep the tail: the text may be cut in two. */
-		if (r->count > sizeof r->bytes / 2) {
+		if (r->count > sizeof(r->bytes) / 2) {
 			memmove(r->bytes, r->bytes + r->count - 256, 256);
 			r->count = 256;
 		}
-		const ssize_t n = read(r->fd, r->bytes + r->count, sizeof r->bytes - 1 - r->count);
+		const ssize_t n = read(r->fd, r->bytes + r->count, sizeof(r->bytes) - 1 - r->count);
 		if (n <= 0)
 			fail("nothing came while waiting for", text);
 		r->count += (size_t)n;
@@ -96,28 +96,28 @@ int main(int argc, char **argv)
 	from.fd = connect_to(argv[1]);
 	to.fd = connect_to(argv[2]);
 	const char subscribe[] = "GET /v1/events HTTP/1.1\r\nHost: parley\r\nAccept: text/event-stream\r\n\r\n";
-	if (write(to.fd, subscribe, sizeof subscribe - 1) < 0)
+	if (write(to.fd, subscribe, sizeof(subscribe) - 1) < 0)
 		fail("cannot subscribe at", argv[2]);
 	read_until(&to, "\r\n\r\n");
 	for (int i = 0; i < count; i++) {
 		char mark[64], wanted[80];
-		snprintf(mark, sizeof mark, "bench-%d-%d", (int)getpid(), i);
-		const int body_bytes = snprintf(body, sizeof body, "{\"to\":[\"%s\"],\"precedence\":\"flash\",\"subject\":\"%s\",\"text\":\"%s\"}", argv[3],
+		snprintf(mark, sizeof(mark), "bench-%d-%d", (int)getpid(), i);
+		const int body_bytes = snprintf(body, sizeof(body), "{\"to\":[\"%s\"],\"precedence\":\"flash\",\"subject\":\"%s\",\"text\":\"%s\"}", argv[3],
 		                                mark, text);
-		const int bytes = snprintf(request, sizeof request,
+		const int bytes = snprintf(request, sizeof(request),
 		                           "POST /v1/messages HTTP/1.1\r\nHost: parley\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		                           body_bytes, body);
 		const double start = ms();
 		if (write(from.fd, request, (size_t)bytes) != bytes)
 			fail("cannot send to", argv[1]);
-		snprintf(wanted, sizeof wanted, "%s", mark);
+		snprintf(wanted, sizeof(wanted), "%s", mark);
 		read_until(&to, wanted);
 		took[i] = ms() - start;
 		read_until(&from, "HTTP/1.1 201");
 		const struct timespec gap = { gap_ms / 1000, gap_ms % 1000 * 1000000L };
 		nanosleep(&gap, NULL);
 	}
-	qsort(took, (size_t)count, sizeof *took, compare);
+	qsort(took, (size_t)count, sizeof(*took), compare);
 	printf("p50 %.2f ms p99 %.2f ms max %.2f ms of %d\n", took[count / 2], took[count * 99 / 100], took[count - 1], count);
 	return 0;
 }

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3 || sqlite3_open_v2(argv[1], &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
 		return 1;
-	snprintf(statement, sizeof statement, sql, atoi(argv[2]));
+	snprintf(statement, sizeof(statement), sql, atoi(argv[2]));
 	if (sqlite3_exec(db, statement, NULL, NULL, &why) != SQLITE_OK) {
 		fprintf(stderr, "multiply: %s\n", why);
 		return 1;

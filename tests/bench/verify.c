@@ -24,12 +24,12 @@ int main(int argc, char **argv)
 
 	if (sodium_init() < 0 || crypto_sign_keypair(public_key, secret_key) != 0)
 		return 1;
-	crypto_sign_detached(signature, NULL, message, sizeof message, secret_key);
+	crypto_sign_detached(signature, NULL, message, sizeof(message), secret_key);
 	const double start = seconds();
 	double took;
 	do {
 		for (int i = 0; i < 100; i++) {
-			if (crypto_sign_verify_detached(signature, message, sizeof message, public_key) != 0)
+			if (crypto_sign_verify_detached(signature, message, sizeof(message), public_key) != 0)
 				return 1;
 		}
 		count += 100;

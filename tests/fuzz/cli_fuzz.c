@@ -63,7 +63,7 @@ static void fuzz_arguments(const uint8_t *data, size_t size)
 	for (char *at = line; at < line + size && argc < WORDS_MAX; at += strlen(at) + 1)
 		argv[argc++] = at;
 	static struct pl_args args;
-	memset(&args, 0, sizeof args);
+	memset(&args, 0, sizeof(args));
 	struct pl_cli cli = { 0 };
 	bool help, version;
 	FILE *before = stderr, *memory = open_memstream(&printed, &printed_count);
@@ -156,7 +156,7 @@ static void fuzz_public_key(const uint8_t *data, size_t size)
 {
 	struct pl_public_key key;
 	char why[256];
-	if (pl_key_parse_public("F", data, size, &key, why, sizeof why) != PL_OK) {
+	if (pl_key_parse_public("F", data, size, &key, why, sizeof(why)) != PL_OK) {
 		PL_FUZZ_CHECK(strncmp(why, "F: ", 3) == 0);
 		return;
 	}

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	PL_FUZZ_CHECK(conf.peers_count <= PL_NODES_MAX && conf.peers_count == again.peers_count);
-	PL_FUZZ_CHECK(memcmp(conf.peers, again.peers, conf.peers_count * sizeof *conf.peers) == 0);
+	PL_FUZZ_CHECK(memcmp(conf.peers, again.peers, conf.peers_count * sizeof(*conf.peers)) == 0);
 	PL_FUZZ_CHECK(conf.links_max >= 1 && conf.links_max <= PL_LINKS_MAX && conf.listen_count <= PL_LISTEN_MAX);
 	PL_FUZZ_CHECK(conf.log_level <= PL_LOG_DEBUG && conf.flash_burst >= 1 && conf.flash_per_minute >= 1);
 	for (unsigned lane = 0; lane < PL_LANES; lane++) {
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < conf.listen_count; i++) {
 		char host[PL_ADDRESS_BYTES_MAX + 1];
 		uint16_t port;
-		PL_FUZZ_CHECK(pl_address_split(conf.listen[i], host, sizeof host, &port) == PL_OK && port != 0 && *host);
+		PL_FUZZ_CHECK(pl_address_split(conf.listen[i], host, sizeof(host), &port) == PL_OK && port != 0 && *host);
 	}
 	for (unsigned i = 0; i < conf.peers_count; i++) {
 		PL_FUZZ_CHECK(strlen(conf.peers[i].node_name) == 3 || strlen(conf.peers[i].node_name) == 5);

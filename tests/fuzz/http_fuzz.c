@@ -111,11 +111,11 @@ static void normalize(struct output *out)
 	for (char *at = out->bytes, *end = at + out->count; at < end;) {
 		char *line_end = memchr(at, '\n', (size_t)(end - at));
 		size_t count = line_end ? (size_t)(line_end + 1 - at) : (size_t)(end - at);
-		if ((size_t)(end - at) >= sizeof go_on - 1 && memcmp(at, go_on, sizeof go_on - 1) == 0) {
-			at += sizeof go_on - 1;
+		if ((size_t)(end - at) >= sizeof(go_on) - 1 && memcmp(at, go_on, sizeof(go_on) - 1) == 0) {
+			at += sizeof(go_on) - 1;
 			continue;
 		}
-		if (count < sizeof date - 1 || memcmp(at, date, sizeof date - 1) != 0) {
+		if (count < sizeof(date) - 1 || memcmp(at, date, sizeof(date) - 1) != 0) {
 			memmove(to, at, count);
 			to += count;
 		}
@@ -152,8 +152,8 @@ static void run(const uint8_t *bytes, size_t count, uint8_t pattern, struct outp
 {
 	int fds[2], size = 1 << 20;
 	PL_FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	PL_FUZZ_CHECK(http_adopt(http, fds[0]));
 	out->count = 0;
 	for (size_t done = 0, n = 0; done < count; n++) {
@@ -183,7 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
 		uv_loop_init(&loop);
 		http = http_new(&loop);
-		PL_FUZZ_CHECK(http && pl_http_add_routes(http, routes, sizeof routes / sizeof *routes, NULL) == PL_OK);
+		PL_FUZZ_CHECK(http && pl_http_add_routes(http, routes, sizeof(routes) / sizeof(*routes), NULL) == PL_OK);
 		http->first_event = http->next_event = 1000;
 		pl_http_publish(http, "message", json_pack("{s:i}", "n", 1));
 	}

@@ -143,7 +143,7 @@ static void snapshot_take(struct snapshot *s)
 	const size_t pages = arena.count / arena.page;
 
 	s->scene = scene;
-	s->numbers = calloc(pages, sizeof *s->numbers);
+	s->numbers = calloc(pages, sizeof(*s->numbers));
 	s->pages = malloc(arena.count);
 	PL_FUZZ_CHECK(s->numbers && s->pages);
 	for (size_t i = 0; i < pages; i++) {
@@ -216,8 +216,8 @@ static void hear_entry(struct party *p, const uint8_t *bytes, uint32_t count, ui
 	PL_FUZZ_CHECK(seq <= scene.durable[wire.node][lane] || ((flags & PL_FRAME_FLASH) && wire.node != VICTIM));
 	PL_FUZZ_CHECK(wire.node != p->as || (flags & PL_FRAME_CATCHUP) || wire.form == PL_WIRE_FORM_FULL);
 	const struct kept *kept = &entries[wire.node][lane][seq - 1];
-	pl_wire_write(wire.node, wire.form, kept->header, NULL, 0, expected, sizeof expected);
-	PL_FUZZ_CHECK(memcmp(bytes, expected, sizeof expected) == 0 && wire.body_bytes == kept->body_bytes);
+	pl_wire_write(wire.node, wire.form, kept->header, NULL, 0, expected, sizeof(expected));
+	PL_FUZZ_CHECK(memcmp(bytes, expected, sizeof(expected)) == 0 && wire.body_bytes == kept->body_bytes);
 	PL_FUZZ_CHECK(wire.body_bytes == 0 || memcmp(wire.body, kept->body, kept->body_bytes) == 0);
 }
 
@@ -586,7 +586,7 @@ static void send_made(struct party *p, uint16_t author, const struct made *m, ui
 
 	if (!m->is)
 		return;
-	const size_t bytes = pl_wire_write(author, form, m->header, m->body, m->body_bytes, wire, sizeof wire);
+	const size_t bytes = pl_wire_write(author, form, m->header, m->body, m->body_bytes, wire, sizeof(wire));
 	frame(p, PL_FRAME_ENTRY, flags, m->header[1], wire, bytes);
 }
 
@@ -666,7 +666,7 @@ static void answer_load(size_t entries_max, bool damages)
 	struct pl_event event = { .type = PL_EV_LOADED };
 	struct pl_stored_entry found[16];
 
-	memmove(scene.loads, scene.loads + 1, --scene.loads_count * sizeof *scene.loads);
+	memmove(scene.loads, scene.loads + 1, --scene.loads_count * sizeof(*scene.loads));
 	event.loaded.token = load.token;
 	event.loaded.entries = found;
 	for (uint64_t seq = load.from; seq <= load.to && seq <= scene.durable[load.node][load.lane]; seq++) {
@@ -772,7 +772,7 @@ static void op_items(struct party *p, struct pl_fuzz_input *in)
 		const uint8_t head = pl_fuzz_u8(in);
 		if (item.seq == 255)
 			item.seq = UINT64_MAX;
-		memset(item.head_id, head, sizeof item.head_id);
+		memset(item.head_id, head, sizeof(item.head_id));
 		if (head == 0 && item.node < NODES && item.seq < 256 && made[item.node][item.lane][item.seq].is)
 			memcpy(item.head_id, made[item.node][item.lane][item.seq].id, PL_ID_BYTES);
 		pl_item_write(&item, items + i * PL_ITEM_BYTES);
@@ -792,7 +792,7 @@ static void op_want(struct party *p, struct pl_fuzz_input *in)
 	if (want.from == 255)
 		want.from = want.to = UINT64_MAX;
 	pl_want_write(&want, payload);
-	frame(p, PL_FRAME_WANT, 0, 0, payload, sizeof payload);
+	frame(p, PL_FRAME_WANT, 0, 0, payload, sizeof(payload));
 }
 
 /* --- links --- */
@@ -814,7 +814,7 @@ static void dial(struct party *p)
 	const struct pl_handshake_keys keys = keys_of(p);
 	ephemeral_of(p, ephemeral);
 	PL_FUZZ_CHECK(pl_handshake_dial(&p->handshake, &keys, ephemeral, WALL_MS + scene.now_ms, first) == PL_OK);
-	send_bytes(p, first, sizeof first);
+	send_bytes(p, first, sizeof(first));
 	PL_FUZZ_CHECK(p->open && pl_handshake_is_done(&p->handshake));
 	const size_t third_bytes = p->collected;
 	memcpy(third, p->record, third_bytes);
@@ -825,7 +825,7 @@ static void dial(struct party *p)
 	memcpy(hello.charter_hash, charter.network_id, PL_ID_BYTES);
 	hello.frontier_root[0] = 1; /* not the node's, so that FRONTIER is next */
 	pl_hello_write(&hello, payload);
-	frame(p, PL_FRAME_HELLO, 0, 0, payload, sizeof payload);
+	frame(p, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
 	flush(p);
 	PL_FUZZ_CHECK(p->open);
 }
@@ -927,7 +927,7 @@ static void run(struct pl_fuzz_input *in)
 			pl_put16(fork, a % (NODES + 1));
 			memcpy(fork + 2, scene.last[0]->header, PL_ENTRY_HEADER_BYTES);
 			memcpy(fork + 2 + PL_ENTRY_HEADER_BYTES, scene.last[1]->header, PL_ENTRY_HEADER_BYTES);
-			frame(p, PL_FRAME_FORK, 0, 0, fork, sizeof fork);
+			frame(p, PL_FRAME_FORK, 0, 0, fork, sizeof(fork));
 			break;
 		case 13:
 			run = pl_fuzz_run(in, &count);
@@ -944,7 +944,7 @@ static void run(struct pl_fuzz_input *in)
 			break;
 		case 15:
 			pl_put32(credit, (uint32_t)pl_fuzz_u16(in) * 16);
-			frame(p, PL_FRAME_CREDIT, 0, 0, credit, sizeof credit);
+			frame(p, PL_FRAME_CREDIT, 0, 0, credit, sizeof(credit));
 			break;
 		}
 	}
@@ -1014,7 +1014,7 @@ static void clean_up(void)
 		for (int c = 0; c < PL_CLASSES; c++)
 			free(scene.parties[i].pieces[c].bytes);
 	}
-	memset(made, 0, sizeof made);
+	memset(made, 0, sizeof(made));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -39,7 +39,7 @@ static int read_all(const char *path, struct buffer *out)
 
 	if (!file)
 		return -1;
-	while ((count = fread(chunk, 1, sizeof chunk, file)) > 0) {
+	while ((count = fread(chunk, 1, sizeof(chunk), file)) > 0) {
 		if (take(chunk, 1, count, out) != count)
 			return -1;
 	}
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 	const char *ms = getenv("CALL_MS"); /* when to leave a stream that does not end */
 	long status = 0;
 
-	if (argc < 4 || argc > 6 || snprintf(url, sizeof url, "http://localhost%s", argv[3]) >= (int)sizeof url) {
+	if (argc < 4 || argc > 6 || snprintf(url, sizeof(url), "http://localhost%s", argv[3]) >= (int)sizeof(url)) {
 		fputs("usage: call SOCKET METHOD PATH [FILE [TYPE]]\n", stderr);
 		return 2;
 	}
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 		perror(argv[4]);
 		return 2;
 	}
-	snprintf(type, sizeof type, "Content-Type: %s", argc > 5 ? argv[5] : "application/json");
+	snprintf(type, sizeof(type), "Content-Type: %s", argc > 5 ? argv[5] : "application/json");
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), argc > 4 ? type : "Content-Type:");
 	while (headers && (line = strsep(&lines, "\n")))

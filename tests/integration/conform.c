@@ -125,16 +125,16 @@ static const json_t *resolve(const json_t *openapi, const json_t *response)
 
 	if (!ref)
 		return response;
-	if (strncmp(ref, prefix, sizeof prefix - 1) != 0)
+	if (strncmp(ref, prefix, sizeof(prefix) - 1) != 0)
 		fail("a reference that leads nowhere", ref);
-	return json_object_get(json_object_get(json_object_get(openapi, "components"), "responses"), ref + sizeof prefix - 1);
+	return json_object_get(json_object_get(json_object_get(openapi, "components"), "responses"), ref + sizeof(prefix) - 1);
 }
 
 /* A refusal by the HTTP library. (libmicrohttpd 0.9.75 writes the head of some twice; the second then stands in the page.) */
 static void check_page(const json_t *any, const char *status)
 {
 	char page[4096];
-	const size_t count = fread(page, 1, sizeof page - 1, stdin);
+	const size_t count = fread(page, 1, sizeof(page) - 1, stdin);
 
 	if (!json_object_get(json_object_get(any, "content"), "text/html") || !has_word(text_of(any), status))
 		fail("a page that is not described", status);
@@ -149,7 +149,7 @@ static void check_any(const json_t *openapi, const json_t *any, const json_t *bo
 	const json_t *schema = json_object_get(json_object_get(json_object_get(any, "content"), "application/json"), "schema");
 	char fault[SCHEMA_FAULT_BYTES], pair[100];
 
-	snprintf(pair, sizeof pair, "%s %s", status, code);
+	snprintf(pair, sizeof(pair), "%s %s", status, code);
 	if (!has_word(text_of(any), pair))
 		fail("an error code that is not described", pair);
 	if (!schema_fits(openapi, schema, body, "the body", fault))
@@ -197,9 +197,9 @@ static void check(const json_t *openapi, const char *given_method, const char *g
 	char status[8], type[256], method[16] = "", path[4096];
 	const json_t *paths = json_object_get(openapi, "paths");
 
-	for (size_t i = 0; given_method[i] && i < sizeof method - 1; i++)
+	for (size_t i = 0; given_method[i] && i < sizeof(method) - 1; i++)
 		method[i] = (char)tolower((unsigned char)given_method[i]);
-	snprintf(path, sizeof path, "%.*s", (int)strcspn(given_path, "?"), given_path);
+	snprintf(path, sizeof(path), "%.*s", (int)strcspn(given_path, "?"), given_path);
 	if (scanf("%7s %255[^\n]", status, type) != 2 || getchar() != '\n')
 		fail("that is not what call prints", "no status and media type");
 	const char *template = find_template(paths, path);

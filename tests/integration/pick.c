@@ -46,7 +46,7 @@ static json_t *find(json_t *node, const char *path)
 	while (node && *path) {
 		const size_t length = strcspn(path, ".");
 		char name[NAME_BYTES_MAX];
-		if (length >= sizeof name)
+		if (length >= sizeof(name))
 			return NULL;
 		memcpy(name, path, length);
 		name[length] = '\0';

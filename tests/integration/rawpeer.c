@@ -60,8 +60,8 @@ static void draw(uint8_t *out, size_t count)
 {
 	uint8_t once[randombytes_SEEDBYTES];
 
-	memcpy(once, seed, sizeof once);
-	memcpy(once, &drawn, sizeof drawn);
+	memcpy(once, seed, sizeof(once));
+	memcpy(once, &drawn, sizeof(drawn));
 	drawn++;
 	randombytes_buf_deterministic(out, count, once);
 }
@@ -80,13 +80,13 @@ static void dial(const char *address)
 	const char *colon = strrchr(address, ':');
 	char host[64];
 
-	if (!colon || (size_t)(colon - address) >= sizeof host)
+	if (!colon || (size_t)(colon - address) >= sizeof(host))
 		fail("an address is HOST:PORT");
 	memcpy(host, address, (size_t)(colon - address));
 	host[colon - address] = '\0';
 	to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
 	fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		fail(strerror(errno));
 }
 
@@ -122,7 +122,7 @@ static void wait_for_end(uint64_t since_ms)
 {
 	uint8_t bytes[65536];
 
-	while (receive(bytes, sizeof bytes, PATIENCE_MS) > 0)
+	while (receive(bytes, sizeof(bytes), PATIENCE_MS) > 0)
 		;
 	printf("hung up after %llu ms, %zu bytes came back\n", (unsigned long long)(clock_ms(CLOCK_MONOTONIC) - since_ms), received);
 }
@@ -134,20 +134,20 @@ static void read_folder(const char *dir, const char *node)
 	uint8_t *document;
 	size_t count;
 
-	snprintf(path, sizeof path, "%s/charter.plc", dir);
-	if (pl_file_read(path, PL_CHARTER_BYTES_MAX, &document, &count, why, sizeof why) != PL_OK)
+	snprintf(path, sizeof(path), "%s/charter.plc", dir);
+	if (pl_file_read(path, PL_CHARTER_BYTES_MAX, &document, &count, why, sizeof(why)) != PL_OK)
 		fail(why);
 	if (pl_charter_read(document, count, &charter, at) != PL_OK)
 		fail("the charter is none");
 	free(document);
 	listener_node = pl_charter_find_name(&charter, node);
-	snprintf(path, sizeof path, "%s/node.key", dir);
-	if (!passphrase || pl_key_read_node(path, passphrase, &keys, why, sizeof why) != PL_OK)
+	snprintf(path, sizeof(path), "%s/node.key", dir);
+	if (!passphrase || pl_key_read_node(path, passphrase, &keys, why, sizeof(why)) != PL_OK)
 		fail(passphrase ? why : "there is no $PARLEY_PASSPHRASE");
 	self = pl_charter_find_node(&charter, keys.node_id);
 	if (listener_node == PL_NODE_NONE || self == PL_NODE_NONE)
 		fail("a node is not in the charter");
-	memcpy(own_secret, keys.noise_secret, sizeof own_secret);
+	memcpy(own_secret, keys.noise_secret, sizeof(own_secret));
 }
 
 static struct pl_handshake_keys handshake_keys(void)
@@ -160,7 +160,7 @@ static void first_message(uint64_t wall_ms, uint8_t out[PL_HANDSHAKE_BYTES_1])
 {
 	const struct pl_handshake_keys hs_keys = handshake_keys();
 
-	draw(ephemeral_secret, sizeof ephemeral_secret);
+	draw(ephemeral_secret, sizeof(ephemeral_secret));
 	if (pl_handshake_dial(&handshake, &hs_keys, ephemeral_secret, wall_ms, out) != PL_OK)
 		fail("message 1 cannot be made");
 }
@@ -206,7 +206,7 @@ static void send_hello(struct pl_record_stream *stream, bool is_other_charter)
 	hello.charter_epoch = charter.epoch;
 	pl_frame_write_header(plain, PL_FRAME_HELLO, 0, 0, PL_HELLO_BYTES);
 	pl_hello_write(&hello, plain + PL_FRAME_HEADER_BYTES);
-	send_record(stream, plain, sizeof plain);
+	send_record(stream, plain, sizeof(plain));
 	/* Nothing is here: an empty frontier. */
 	pl_frame_write_header(plain, PL_FRAME_FRONTIER, PL_FRAME_LAST, 0, 0);
 	if (!is_other_charter)
@@ -220,12 +220,12 @@ static size_t forged_entry(uint8_t *plain)
 	                            .gseq = 1, .time_ms = clock_ms(CLOCK_REALTIME), .body_bytes = 512 };
 	uint8_t body[512], entry_header[PL_ENTRY_HEADER_BYTES];
 
-	draw(body, sizeof body);
+	draw(body, sizeof(body));
 	memcpy(header.author, keys.node_id, PL_NODE_ID_BYTES);
-	pl_body_hash(body, sizeof body, header.body_hash);
+	pl_body_hash(body, sizeof(body), header.body_hash);
 	pl_header_encode(&header, entry_header);
 	draw(entry_header + PL_HEADER_BYTES, PL_SIGN_BYTES);
-	const size_t wire_bytes = pl_wire_write(self, PL_WIRE_FORM_NEXT, entry_header, body, sizeof body, plain + PL_FRAME_HEADER_BYTES,
+	const size_t wire_bytes = pl_wire_write(self, PL_WIRE_FORM_NEXT, entry_header, body, sizeof(body), plain + PL_FRAME_HEADER_BYTES,
 	                                        PL_FRAME_PAYLOAD_BYTES_MAX);
 	pl_frame_write_header(plain, PL_FRAME_ENTRY, 0, 1, (uint32_t)wire_bytes);
 	return PL_FRAME_HEADER_BYTES + wire_bytes;
@@ -242,7 +242,7 @@ static void session(const char *story)
 	send_all(third, third_bytes);
 	if (pl_noise_split(&handshake.noise, &stream.cipher, &other) != PL_OK)
 		fail("the handshake is not done");
-	draw(plain, sizeof plain);
+	draw(plain, sizeof(plain));
 	if (strcmp(story, "early") == 0) {
 		pl_frame_write_header(plain, PL_FRAME_PING, 0, 0, 40);
 		send_record(&stream, plain, PL_FRAME_HEADER_BYTES + 40);
@@ -252,10 +252,10 @@ static void session(const char *story)
 		send_all(plain, 4096);
 	} else if (strcmp(story, "giant") == 0) {
 		plain[0] = plain[1] = 0xff;
-		send_all(plain, sizeof plain);
+		send_all(plain, sizeof(plain));
 	} else if (strcmp(story, "frames") == 0) {
 		send_hello(&stream, false);
-		send_record(&stream, plain, sizeof plain);
+		send_record(&stream, plain, sizeof(plain));
 	} else if (strcmp(story, "charter") == 0) {
 		send_hello(&stream, true);
 	} else if (strcmp(story, "entry") == 0) {
@@ -284,16 +284,16 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		fail("libsodium cannot be used");
 	const unsigned long long number = strtoull(argv[3], NULL, 10);
-	memcpy(seed + 8, &number, sizeof number);
+	memcpy(seed + 8, &number, sizeof(number));
 	if (argc == 6)
 		read_folder(argv[4], argv[5]);
 	dial(address);
 	const uint64_t since_ms = clock_ms(CLOCK_MONOTONIC);
-	draw(bytes, sizeof bytes);
+	draw(bytes, sizeof(bytes));
 	if (strcmp(story, "silent") == 0) {
 		/* nothing */
 	} else if (strcmp(story, "junk") == 0) {
-		send_all(bytes, 1 + number * 7919 % sizeof bytes);
+		send_all(bytes, 1 + number * 7919 % sizeof(bytes));
 	} else if (argc != 6) {
 		fail("no such story without DIR and NODE");
 	} else if (strcmp(story, "drip") == 0) {
@@ -306,7 +306,7 @@ int main(int argc, char **argv)
 		draw(bytes + 2, third_bytes - 2);
 		send_all(bytes, third_bytes);
 	} else if (strcmp(story, "stranger") == 0) {
-		draw(own_secret, sizeof own_secret);
+		draw(own_secret, sizeof(own_secret));
 		handshake_up_to_3(bytes, &third_bytes);
 		send_all(bytes, third_bytes);
 	} else if (strcmp(story, "old") == 0) {
@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 		uint8_t again[PL_HANDSHAKE_BYTES_2];
 		first_message(clock_ms(CLOCK_REALTIME), bytes);
 		send_all(bytes, PL_HANDSHAKE_BYTES_1);
-		if (receive(again, sizeof again, PATIENCE_MS) == 0)
+		if (receive(again, sizeof(again), PATIENCE_MS) == 0)
 			fail("message 1 is not answered the first time");
 		close(fd);
 		received = 0;

@@ -135,7 +135,7 @@ static bool harm(struct pipe *pipe, uint8_t *record, size_t count)
 		pipe->ends = true;
 	} else if (strcmp(word, "insert") == 0) {
 		uint8_t bytes[64];
-		const size_t bytes_count = 1 + draw(sizeof bytes);
+		const size_t bytes_count = 1 + draw(sizeof(bytes));
 		for (size_t i = 0; i < bytes_count; i++)
 			bytes[i] = (uint8_t)draw(256);
 		put(pipe, record, count);
@@ -198,7 +198,7 @@ static void pair_close(struct pair *pair)
 	close(pair->pipes[0].to);
 	free(pair->pipes[0].out);
 	free(pair->pipes[1].out);
-	memset(pair, 0, sizeof *pair);
+	memset(pair, 0, sizeof(*pair));
 }
 
 static void accept_one(int listener)
@@ -213,7 +213,7 @@ static void accept_one(int listener)
 			pair = &pairs[i];
 	}
 	const int to = socket(AF_INET, SOCK_STREAM, 0);
-	if (!pair || to < 0 || connect(to, (struct sockaddr *)&target, sizeof target) != 0) {
+	if (!pair || to < 0 || connect(to, (struct sockaddr *)&target, sizeof(target)) != 0) {
 		close(from);
 		if (to >= 0)
 			close(to);
@@ -221,8 +221,8 @@ static void accept_one(int listener)
 	}
 	fcntl(from, F_SETFL, O_NONBLOCK);
 	fcntl(to, F_SETFL, O_NONBLOCK);
-	setsockopt(from, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(from, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	pair->is_used = true;
 	pair->number = ++pairs_count;
 	pair->pipes[0].from = pair->pipes[1].to = from;
@@ -262,7 +262,7 @@ static bool write_some(struct pipe *pipe)
 static bool read_some(struct pair *pair, struct pipe *pipe)
 {
 	uint8_t bytes[65536];
-	const ssize_t count = recv(pipe->from, bytes, sizeof bytes, 0);
+	const ssize_t count = recv(pipe->from, bytes, sizeof(bytes), 0);
 
 	if (count > 0)
 		take(pair, pipe, bytes, (size_t)count);
@@ -275,7 +275,7 @@ static bool read_some(struct pair *pair, struct pipe *pipe)
 
 static void read_word(void)
 {
-	static char line[sizeof word];
+	static char line[sizeof(word)];
 	static size_t line_count;
 	char next;
 
@@ -285,7 +285,7 @@ static void read_word(void)
 			exit(0);
 		if (count < 0)
 			return;
-		if (next != '\n' && line_count < sizeof line - 1) {
+		if (next != '\n' && line_count < sizeof(line) - 1) {
 			line[line_count++] = next;
 			continue;
 		}
@@ -302,7 +302,7 @@ static struct sockaddr_in parse(const char *address)
 	const char *colon = strrchr(address, ':');
 	char host[64];
 
-	if (!colon || (size_t)(colon - address) >= sizeof host)
+	if (!colon || (size_t)(colon - address) >= sizeof(host))
 		goto bad;
 	memcpy(host, address, (size_t)(colon - address));
 	host[colon - address] = '\0';
@@ -326,8 +326,8 @@ int main(int argc, char **argv)
 	target = parse(argv[2]);
 	random_state = strtoull(argv[3], NULL, 10);
 	const int listener = socket(AF_INET, SOCK_STREAM, 0);
-	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-	    bind(listener, (const struct sockaddr *)&local, sizeof local) != 0 || listen(listener, 16) != 0)
+	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    bind(listener, (const struct sockaddr *)&local, sizeof(local)) != 0 || listen(listener, 16) != 0)
 		fail(argv[1]);
 	fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
 	printf("ready\n");
