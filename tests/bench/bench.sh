@@ -171,8 +171,10 @@ if wanted flash; then
     timed_flashes busy
     awk -v n="$(($(entries SGP) - held))" -v ns="$(($(date +%s%N) - from))" 'BEGIN { printf "%.0f\n", n / (ns / 1e9) }' >>"$work/bulk"
     disown "$load" # or the shell would report its end
-    kill -9 "$load" $(pgrep -P "$load") 2>/dev/null || true
-    echo "$(rss_mib FIN)" >>"$work/rss"
+    mapfile -t loaders < <(pgrep -P "$load" | while read -r p; do echo "$p"; pgrep -P "$p"; done)
+    kill -9 "$load" "${loaders[@]}" 2>/dev/null || true
+    rss_mib FIN >>"$work/rss"
+    echo >>"$work/rss"
     for s in CHE FIN SGP; do stop "$s"; done
   done
   idle_p50=$(median <"$work/idle-p50") idle_p99=$(median <"$work/idle-p99") busy_p50=$(median <"$work/busy-p50") busy_p99=$(median <"$work/busy-p99")

@@ -125,6 +125,8 @@ static void carry_out(void)
 				uv_idle_start(&idle, on_idle);
 			else if (fx.note.code == PL_NOTE_PEER_FAULT || fx.note.code == PL_NOTE_HANDSHAKE_FAILED)
 				fail(fx.note.detail);
+			else if (fx.note.code == PL_NOTE_LINK_LOST)
+				fail("the link was lost");
 			break;
 		case PL_FX_VERIFY:
 			if (checks_count == sizeof(checks) / sizeof(*checks))
