@@ -332,34 +332,9 @@ Test(hostile, sixty_four_half_open_handshakes_and_no_more_and_members_go_on)
 	world_free(w);
 }
 
-/* As many hosts as it takes connect, say nothing, and come again whenever they are cut. */
-Test(hostile, a_crowd_that_says_nothing_keeps_no_member_out)
+static uint32_t connect_and_say_nothing(struct world *w, uint64_t address_hash)
 {
-	struct world *w = network();
-	uint32_t links[PL_HANDSHAKES_MAX] = { 0 };
-	struct pl_peer_info info;
-	bool back = false;
-
-	world_cut(w, SGP, CHE);
-	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
-		links[i] = world_raw_connect_from(w, CHE, 1000 + i);
-	world_heal(w, SGP, CHE);
-	struct member *eve = member_dial(w, EVE, CHE);
-	cr_assert_not_null(eve, "one that has never been here");
-	for (int ms = 0; ms < 2 * PL_BACKOFF_HELD_MS_MAX && !back; ms += 50) {
-		for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++) {
-			if (world_raw_open(w, links[i]))
-				continue;
-			world_raw_close(w, links[i]);
-			links[i] = world_raw_connect_from(w, CHE, 1000 + i);
-		}
-		world_run_ms(w, 50);
-		pl_engine_peer(world_engine(w, CHE), SGP, &info);
-		back = info.state == PL_SESSION_LIVE;
-	}
-	cr_assert(back);
-	member_free(eve);
-	world_free(w);
+	return world_raw_connect_from(w, CHE, address_hash);
 }
 
 /* A connection with a first message as any can write it who has the charter. */
@@ -380,8 +355,8 @@ static uint32_t connect_and_speak(struct world *w, uint64_t address_hash)
 	return link;
 }
 
-/* The same crowd, and it has the charter. */
-Test(hostile, a_crowd_that_knows_the_charter_keeps_no_member_out)
+/* As many hosts as it takes connect, and come again whenever they are cut. A member that has never been here, and one that was, get in. */
+static void crowd(uint32_t (*connect)(struct world *w, uint64_t address_hash), size_t answered_bytes, uint64_t every_ms)
 {
 	struct world *w = network();
 	uint32_t links[PL_HANDSHAKES_MAX] = { 0 };
@@ -390,27 +365,37 @@ Test(hostile, a_crowd_that_knows_the_charter_keeps_no_member_out)
 
 	world_cut(w, SGP, CHE);
 	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
-		links[i] = connect_and_speak(w, 1000 + i);
+		links[i] = connect(w, 1000 + i);
 	world_run_ms(w, 10);
 	for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++)
-		cr_assert_eq(world_raw_received(w, links[i]), PL_HANDSHAKE_BYTES_2, "connection %u is answered", i);
+		cr_assert_eq(world_raw_received(w, links[i]), answered_bytes, "connection %u", i);
 	struct member *eve = member_dial(w, EVE, CHE);
 	cr_assert_not_null(eve, "one that has never been here");
 	world_heal(w, SGP, CHE);
-	for (int ms = 0; ms < 2 * PL_BACKOFF_HELD_MS_MAX && !back; ms += 10) {
+	for (uint64_t ms = 0; ms < 2 * PL_BACKOFF_HELD_MS_MAX && !back; ms += every_ms) {
 		for (uint32_t i = 0; i < PL_HANDSHAKES_MAX; i++) {
 			if (world_raw_open(w, links[i]))
 				continue;
 			world_raw_close(w, links[i]);
-			links[i] = connect_and_speak(w, 1000 + i);
+			links[i] = connect(w, 1000 + i);
 		}
-		world_run_ms(w, 10);
+		world_run_ms(w, every_ms);
 		pl_engine_peer(world_engine(w, CHE), SGP, &info);
 		back = info.state == PL_SESSION_LIVE;
 	}
 	cr_assert(back);
 	member_free(eve);
 	world_free(w);
+}
+
+Test(hostile, a_crowd_that_says_nothing_keeps_no_member_out)
+{
+	crowd(connect_and_say_nothing, 0, 50);
+}
+
+Test(hostile, a_crowd_that_knows_the_charter_keeps_no_member_out)
+{
+	crowd(connect_and_speak, PL_HANDSHAKE_BYTES_2, 10);
 }
 
 Test(hostile, who_comes_from_where_a_member_was_is_not_pushed_out)
