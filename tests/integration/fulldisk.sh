@@ -161,6 +161,13 @@ with_share() {
   printf 'member_percent = %s\n' "$1" >>CHE/parley.conf
   start CHE
 }
+# waits_for_room COUNT: so many entries of FIN wait for room at CHE, and nothing else does (what has room may still be coming)
+waits_for_room() {
+  run "${c[@]}" status
+  [ "$code" -eq 0 ] &&
+    grep -qE "^SHARE FULL +FIN has filled its share of the disk on lane 2 .indicators and attachments.: $1 entries wait for room with others " out &&
+    grep -qE '^ +[0-9]+ entries known of: no room here, held by others until there is$' out && ! grep -q 'not here yet' out
+}
 said_of_share() { [ "$(grep -c 'a member has its share of the disk, and more from it waits entry=FIN/2/' CHE.log)" -eq "$1" ]; }
 ok '' "${c[@]}" status --check
 with_share 1 # the attachment was more than that
@@ -168,9 +175,7 @@ ok '^SHARE FULL +FIN has filled its share of the disk on lane 2 .indicators and 
 head -c 100000 /dev/urandom >further
 ok '' "${f[@]}" send --to SGP --subject Further --attach further
 for again in 1 2; do
-  eventually '^SHARE FULL +FIN has filled its share of the disk on lane 2 .indicators and attachments.: 3 entries wait for room with others ' "${c[@]}" status
-  grep -qE '^ +[0-9]+ entries known of: no room here, held by others until there is$' out || broken 'status does not say that entries wait for room'
-  ! grep -q 'not here yet' out || broken 'status says that what waits for room is on its way'
+  until_true 'status says what waits for room, and that nothing else is on its way' waits_for_room 3
   bad 1 'FIN has filled its share of the disk on lane [12], and no more of that is taken' "${c[@]}" status --check
   until_true "the log has said it after $again starts" said_of_share $again
   [ $again -eq 2 ] || with_share 1
