@@ -361,10 +361,10 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		pl_link_drain(e, PL_BYE_SHUTDOWN, "the node stops");
 		break;
 	}
-	e->work_left = false;
 	if (event->type == PL_EV_TICK)
 		bulk_run(e);
-	pl_session_roots_run(e);
+	if (effects_of(event->type) & FX(ACKED))
+		pl_session_roots_run(e);
 	run_timers(e);
 	pl_sched_run(e);
 	assert(effects_are_known(e, event->type));
@@ -381,10 +381,9 @@ bool pl_engine_next_effect(struct pl_engine *e, struct pl_effect *out)
 
 uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
 {
-	if (e->work_left)
-		return 0;
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (pl_in_queue_waits(e, &e->sessions[i]))
+		const struct session *s = &e->sessions[i];
+		if (pl_in_queue_waits(e, s) || (s->used && s->root_next != UINT32_MAX))
 			return 0;
 	}
 	return e->timer_ms;

@@ -246,6 +246,26 @@ Test(scale, equal_roots_acknowledge_every_lane_though_not_in_one_step)
 	cr_assert_eq(p->frames[PL_FRAME_FRONTIER], 0);
 }
 
+/* An acknowledgement is no effect of a link that comes up: the rest waits for an event that may bring it. */
+Test(scale, while_equal_roots_are_noted_other_things_happen)
+{
+	struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 5000, PL_NODE_NONE, 5000 } }, ready = { .type = PL_EV_STORE_READY };
+
+	start(9);
+	connect_peer(5);
+	settle();
+	say_hello(&peers[0], true);
+	const uint32_t noted = effects[PL_FX_ACKED];
+	cr_assert(noted > 0 && noted < PL_NODES_MAX * PL_LANES);
+	step(&up);
+	step(&ready);
+	cr_assert_eq(effects[PL_FX_ACKED], noted);
+	cr_assert_leq(pl_engine_deadline_ms(engine), now_ms, "it goes on at once");
+	settle();
+	cr_assert_eq(effects[PL_FX_ACKED], PL_NODES_MAX * PL_LANES);
+	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
+}
+
 Test(scale, a_whole_frontier_crosses_in_several_frames)
 {
 	start(9);

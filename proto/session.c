@@ -187,10 +187,8 @@ static void roots_run(struct pl_engine *e, struct session *s)
 		s->peer_has[s->root_next] = s->floor[s->root_next];
 		pl_acked_up_to(e, s, s->root_next, s->floor[s->root_next]);
 	}
-	if (s->root_next < e->lanes_count) {
-		e->work_left = true;
-		return;
-	}
+	if (s->root_next < e->lanes_count)
+		return; /* more than a step has room for */
 	s->root_next = UINT32_MAX;
 	pl_session_go_live(e, s);
 }

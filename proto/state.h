@@ -286,7 +286,6 @@ struct pl_engine {
 	uint64_t lanes_timer_ms; /* of lanes */
 	uint8_t root[PL_ID_BYTES]; /* of the frontier, where root_known */
 	bool root_known;
-	bool work_left;    /* more than a step has room for: come back when idle */
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
