@@ -21,6 +21,8 @@ enum pl_err pl_net_new(uv_loop_t *loop, const struct pl_net_callbacks *callbacks
 		return PL_ERR_MEMORY;
 	net->loop = loop;
 	net->callbacks = *callbacks;
+	uv_idle_init(loop, &net->turn);
+	net->turn.data = net;
 	*out = net;
 	return PL_OK;
 }
@@ -106,6 +108,31 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 	*out = uv_buf_init((char *)link->net->read_buffer, PL_NET_READ_BYTES);
 }
 
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static void on_turn(uv_idle_t *turn)
+{
+	struct pl_net *net = turn->data;
+
+	uv_idle_stop(turn);
+	for (struct link *link = net->links; link; link = link->next) {
+		if (link->rests && !link->closed)
+			uv_read_start((uv_stream_t *)&link->tcp, give_buffer, on_read);
+		link->rests = false;
+	}
+}
+
+/* Whose buffer was full has more to read, of which libuv would take up to 32 more in a row. Whoever sends as fast as it can would have this thread
+ * to itself for as long as that takes to work off; so the others have their turn first. */
+static void rest(struct link *link)
+{
+	if (link->closed || link->net->shut)
+		return;
+	uv_read_stop((uv_stream_t *)&link->tcp);
+	link->rests = true;
+	uv_idle_start(&link->net->turn, on_turn);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
 	struct link *link = stream->data;
@@ -115,6 +142,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 		link_lost(link, count == UV_EOF ? "the other side closed the connection" : uv_strerror((int)count));
 	else if (count > 0 && !link->closing)
 		net->callbacks.bytes(net->callbacks.ctx, link->handle, (const uint8_t *)buffer->base, (size_t)count);
+	if (count == PL_NET_READ_BYTES)
+		rest(link);
 }
 
 static void write_next(struct link *link);
@@ -346,6 +375,7 @@ void pl_net_shutdown(struct pl_net *net)
 	net->shut = true;
 	for (int i = 0; i < net->listeners_count; i++)
 		uv_close((uv_handle_t *)&net->listeners[i].tcp, NULL);
+	uv_close((uv_handle_t *)&net->turn, NULL);
 	pl_dials_end(net);
 	for (struct link *link = net->links; link; link = link->next) {
 		if (!link->closing)

@@ -5,7 +5,7 @@
 #include "node/conf.h"
 #include "node/net.h"
 
-#define PL_NET_READ_BYTES 65536
+#define PL_NET_READ_BYTES 16384 /* of a link in one turn of the loop */
 
 struct dial;
 struct look_up;
@@ -24,6 +24,7 @@ struct link {
 	size_t out_count, out_max;
 	uint8_t *writing;          /* with libuv */
 	bool busy, closing, closed;
+	bool rests;                /* reads on when the others have had their turn */
 	uint8_t open_handles;      /* tcp and timer still known to the loop */
 };
 
@@ -54,6 +55,7 @@ struct pl_net {
 	struct link *links;
 	struct dial *dials;
 	uint32_t next_handle;
+	uv_idle_t turn;            /* active: some link rests */
 	bool shut;
 	uint8_t read_buffer[PL_NET_READ_BYTES]; /* one for all: what is read is worked off before the next read */
 };

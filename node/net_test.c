@@ -28,6 +28,8 @@ struct side {
 static uv_loop_t loop;
 static struct side a, b;
 static uv_timer_t limit;
+static uint32_t quiet_link = PL_LINK_NONE; /* of b: what it says ends the loop; otherwise what others say before is counted */
+static size_t bytes_before_quiet;
 
 static void on_up(void *ctx, uint32_t link, uint16_t peer, uint64_t address_hash)
 {
@@ -56,6 +58,14 @@ static void on_bytes(void *ctx, uint32_t link, const uint8_t *bytes, size_t coun
 {
 	struct side *side = ctx;
 
+	if (quiet_link == link) {
+		uv_stop(&loop);
+		return;
+	}
+	if (quiet_link != PL_LINK_NONE) {
+		bytes_before_quiet += count;
+		return;
+	}
 	if (side->echo) {
 		pl_net_send(side->net, link, bytes, count);
 		return;
@@ -221,6 +231,26 @@ static int connect_from(const char *address, uint16_t port)
 	while (!b.up)
 		uv_run(&loop, UV_RUN_ONCE);
 	return fd;
+}
+
+Test(net, who_sends_all_the_time_does_not_keep_others_waiting, .init = setup, .fini = teardown)
+{
+	static const uint8_t much[1 << 20];
+	char address[PL_ADDRESS_BYTES_MAX + 1];
+	listen_on_b(address);
+	const int loud = connect_from("127.0.0.2", pl_net_port(b.net, 0)), quiet = connect_from("127.0.0.3", pl_net_port(b.net, 0));
+
+	quiet_link = b.link;
+	cr_assert_gt(send(loud, much, sizeof(much), MSG_DONTWAIT), 256 * 1024, "what follows needs some to be there already");
+	cr_assert_eq(write(quiet, "!", 1), 1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_assert_leq(bytes_before_quiet, 16384, "%zu bytes had to be worked off first", bytes_before_quiet);
+	/* and it goes on */
+	const size_t so_far = bytes_before_quiet;
+	while (bytes_before_quiet < so_far + 128 * 1024)
+		uv_run(&loop, UV_RUN_ONCE);
+	close(loud);
+	close(quiet);
 }
 
 /* --- an address where nobody answers --- */
