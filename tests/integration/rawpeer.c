@@ -1,10 +1,12 @@
 /* rawpeer: a peer that does not keep to the protocol.
  *
- *   rawpeer ADDRESS STORY SEED [DIR NODE]      address as HOST:PORT, IPv4
+ *   rawpeer ADDRESS STORY SEED [DIR NODE [ARG…]]      address as HOST:PORT, IPv4
  *
- * Tells its story to the node that listens at ADDRESS, says "told" on stderr, and waits for it to hang up; says after how long, and how
- * many bytes had come back. DIR is the folder of a node, for the network and, in the stories that have a session, for its key, under
- * $PARLEY_PASSPHRASE; NODE the name of who listens. Exit code 1: it does not hang up in time.
+ * DIR is the folder of a node, for the network and, in the stories that have a session, for its key, under $PARLEY_PASSPHRASE; NODE the name of
+ * who listens at ADDRESS. The same SEED makes the same chances. Exit code 1: the node does not do what it must.
+ *
+ * Of one connection: it tells the story, says "told" on stderr, and waits for the node to hang up; says after how long, and how many bytes had
+ * come back.
  *
  *   silent    says nothing                            drip      sends message 1 at 5 bytes a second
  *   junk      bytes of no meaning                     junk3     messages 1 and 2 are right, message 3 is junk
@@ -17,319 +19,221 @@
  *   records   junk instead of a record                giant     a record of 65,535 bytes
  *   frames    a record full of junk                   charter   HELLO with another charter
  *   entry     an entry that is none                   forged    an entry whose signature is junk, and so on until it is cut
+ *
+ * Longer ones, each in a file of its own, which says what it is told by ARG:
+ *
+ *   flood     a member that sends entries as fast as it can
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "node/keys.h"
-#include "proto/charter.h"
-#include "proto/frame.h"
-#include "proto/handshake.h"
-#include "proto/record.h"
+#include "tests/integration/rawpeer.h"
 
-#define PATIENCE_MS 30000
 #define DRIP_MS 200
+#define JUNK_BYTES_MAX 65536
 
-static int fd;
-static size_t received;
-static uint8_t seed[randombytes_SEEDBYTES];
-static uint32_t drawn;
-static struct pl_charter charter;
-static struct pl_node_keys keys;
-static uint16_t listener_node, self;
-static struct pl_handshake handshake;
-static uint8_t own_secret[32], ephemeral_secret[32];
+static struct peer peer;
+static const char *peer_address;
+static uint64_t story_seed;
 
-static void fail(const char *what)
+static void silent(void) {}
+
+static void junk(void)
 {
-	fprintf(stderr, "rawpeer: %s\n", what);
-	exit(2);
+	static uint8_t bytes[JUNK_BYTES_MAX];
+
+	peer_draw(bytes, sizeof(bytes));
+	peer_send(&peer, bytes, 1 + story_seed * 7919 % sizeof(bytes));
 }
 
-static void draw(uint8_t *out, size_t count)
+static void drip(void)
 {
-	uint8_t once[randombytes_SEEDBYTES];
+	struct pollfd poller = { peer.fd, POLLIN, 0 };
+	uint8_t first[PL_HANDSHAKE_BYTES_1];
 
-	memcpy(once, seed, sizeof(once));
-	memcpy(once, &drawn, sizeof(drawn));
-	drawn++;
-	randombytes_buf_deterministic(out, count, once);
+	peer_first(&peer, peer_wall_ms(), first);
+	for (size_t i = 0; i < sizeof(first) && poll(&poller, 1, DRIP_MS) == 0; i++)
+		peer_send(&peer, first + i, 1);
 }
 
-static uint64_t clock_ms(clockid_t clock)
+static void send_first(uint64_t wall_ms)
 {
-	struct timespec t;
+	uint8_t first[PL_HANDSHAKE_BYTES_1];
 
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	peer_first(&peer, wall_ms, first);
+	peer_send(&peer, first, sizeof(first));
 }
 
-static void dial(const char *address)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	const char *colon = strrchr(address, ':');
-	char host[64];
+static void old(void) { send_first(peer_wall_ms() - 660000); }
 
-	if (!colon || (size_t)(colon - address) >= sizeof(host))
-		fail("an address is HOST:PORT");
-	memcpy(host, address, (size_t)(colon - address));
-	host[colon - address] = '\0';
-	to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-		fail(strerror(errno));
+static void other(void)
+{
+	peer.network_id[0] ^= 1;
+	send_first(peer_wall_ms());
 }
 
-/* What is sent to one that has hung up already is for nobody; that shows when its end of the connection is read. */
-static void send_all(const uint8_t *bytes, size_t count)
+static void replay(void)
 {
-	while (count > 0) {
-		const ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
-		if (sent <= 0)
-			return;
-		bytes += sent;
-		count -= (size_t)sent;
-	}
+	uint8_t first[PL_HANDSHAKE_BYTES_1], again[PL_HANDSHAKE_BYTES_2];
+
+	peer_first(&peer, peer_wall_ms(), first);
+	peer_send(&peer, first, sizeof(first));
+	if (peer_receive(&peer, again, sizeof(again), PEER_PATIENCE_MS) == 0)
+		peer_fail("message 1 is not answered the first time");
+	peer_close(&peer);
+	peer_dial(&peer, peer_address);
+	peer_send(&peer, first, sizeof(first));
 }
 
-/* Up to so many bytes, or until it hangs up: then 0. */
-static size_t receive(uint8_t *out, size_t max, int timeout_ms)
+static void junk3(void)
 {
-	struct pollfd poller = { fd, POLLIN, 0 };
+	uint8_t third[PL_HANDSHAKE_BYTES_3];
 
-	if (poll(&poller, 1, timeout_ms) == 0) {
-		printf("does not hang up in %d ms\n", timeout_ms);
-		exit(1);
-	}
-	const ssize_t count = recv(fd, out, max, 0);
-	if (count <= 0)
-		return 0;
-	received += (size_t)count;
-	return (size_t)count;
+	peer_handshake_up_to_3(&peer, third);
+	peer_draw(third + 2, sizeof(third) - 2);
+	peer_send(&peer, third, sizeof(third));
 }
 
-static void wait_for_end(uint64_t since_ms)
+static void stranger(void)
 {
-	uint8_t bytes[65536];
+	uint8_t third[PL_HANDSHAKE_BYTES_3];
 
-	while (receive(bytes, sizeof(bytes), PATIENCE_MS) > 0)
-		;
-	printf("hung up after %llu ms, %zu bytes came back\n", (unsigned long long)(clock_ms(CLOCK_MONOTONIC) - since_ms), received);
+	peer_draw(peer.static_secret, sizeof(peer.static_secret));
+	peer_handshake_up_to_3(&peer, third);
+	peer_send(&peer, third, sizeof(third));
 }
 
-static void read_folder(const char *dir, const char *node)
-{
-	const char *passphrase = getenv("PARLEY_PASSPHRASE");
-	char path[1024], why[512], at[PL_MEMBER_CODE_BYTES + 1];
-	uint8_t *document;
-	size_t count;
+static void mute(void) { peer_handshake(&peer); }
 
-	snprintf(path, sizeof(path), "%s/charter.plc", dir);
-	if (pl_file_read(path, PL_CHARTER_BYTES_MAX, &document, &count, why, sizeof(why)) != PL_OK)
-		fail(why);
-	if (pl_charter_read(document, count, &charter, at) != PL_OK)
-		fail("the charter is none");
-	free(document);
-	listener_node = pl_charter_find_name(&charter, node);
-	snprintf(path, sizeof(path), "%s/node.key", dir);
-	if (!passphrase || pl_key_read_node(path, passphrase, &keys, why, sizeof(why)) != PL_OK)
-		fail(passphrase ? why : "there is no $PARLEY_PASSPHRASE");
-	self = pl_charter_find_node(&charter, keys.node_id);
-	if (listener_node == PL_NODE_NONE || self == PL_NODE_NONE)
-		fail("a node is not in the charter");
-	memcpy(own_secret, keys.noise_secret, sizeof(own_secret));
+static void early(void)
+{
+	uint8_t ping[8 + PL_ID_BYTES];
+
+	peer_handshake(&peer);
+	peer_draw(ping, sizeof(ping));
+	peer_frame(&peer, PL_FRAME_PING, 0, 0, ping, sizeof(ping));
+	peer_flush(&peer);
 }
 
-static struct pl_handshake_keys handshake_keys(void)
+static void junk_instead_of_a_record(uint16_t length, size_t count)
 {
-	return (struct pl_handshake_keys){ .network_id = charter.network_id, .static_secret = own_secret,
-	                                   .remote_static = charter.nodes[listener_node].certificate.noise_public };
+	static uint8_t bytes[PL_RECORD_PLAIN_BYTES_MAX];
+
+	peer_handshake(&peer);
+	peer_draw(bytes, sizeof(bytes));
+	bytes[0] = (uint8_t)(length >> 8);
+	bytes[1] = (uint8_t)length;
+	peer_send(&peer, bytes, count);
 }
 
-static void first_message(uint64_t wall_ms, uint8_t out[PL_HANDSHAKE_BYTES_1])
-{
-	const struct pl_handshake_keys hs_keys = handshake_keys();
+static void records(void) { junk_instead_of_a_record(256 + 16, 4096); }
+static void giant(void) { junk_instead_of_a_record(0xffff, PL_RECORD_PLAIN_BYTES_MAX); }
 
-	draw(ephemeral_secret, sizeof(ephemeral_secret));
-	if (pl_handshake_dial(&handshake, &hs_keys, ephemeral_secret, wall_ms, out) != PL_OK)
-		fail("message 1 cannot be made");
+static void greet(void)
+{
+	peer_handshake(&peer);
+	peer_hello(&peer);
+	peer_flush(&peer);
+	peer_frontier(&peer);
+	peer_flush(&peer);
 }
 
-/* Sends message 1 and takes message 2; leaves message 3, which is still to be sent. */
-static void handshake_up_to_3(uint8_t third[PL_HANDSHAKE_BYTES_MAX], size_t *third_bytes)
+static void frames(void)
 {
-	const struct pl_handshake_keys hs_keys = handshake_keys();
-	uint8_t message[PL_HANDSHAKE_BYTES_MAX];
-	bool complete = false;
+	static uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX];
 
-	first_message(clock_ms(CLOCK_REALTIME), message);
-	send_all(message, PL_HANDSHAKE_BYTES_1);
-	while (!complete) {
-		size_t consumed;
-		if (receive(message, 1, PATIENCE_MS) != 1)
-			fail("hung up before message 2");
-		if (pl_handshake_feed(&handshake, &hs_keys, ephemeral_secret, clock_ms(CLOCK_REALTIME), message, 1, &consumed, &complete, third,
-		                      third_bytes) != PL_OK)
-			fail("message 2 is not right");
-	}
+	greet();
+	peer_draw(plain, sizeof(plain));
+	peer_record(&peer, plain, sizeof(plain));
 }
 
-/* A record with this plaintext. */
-static void send_record(struct pl_record_stream *stream, const uint8_t *plain, size_t count)
+static void charter(void)
 {
-	static uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
-	size_t record_bytes;
-
-	memcpy(record + 2, plain, count);
-	if (pl_record_seal(stream, record, count, &record_bytes) != PL_OK)
-		fail("a record cannot be sealed");
-	send_all(record, record_bytes);
+	peer_handshake(&peer);
+	peer_charter.network_id[0] ^= 1;
+	peer_hello(&peer);
+	peer_flush(&peer);
 }
 
-static void send_hello(struct pl_record_stream *stream, bool is_other_charter)
+static void entry(void)
 {
-	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = PL_CREDIT_BYTES };
-	uint8_t plain[PL_FRAME_HEADER_BYTES + PL_HELLO_BYTES];
+	uint8_t bytes[1000];
 
-	memcpy(hello.charter_hash, charter.network_id, PL_ID_BYTES);
-	hello.charter_hash[0] ^= is_other_charter;
-	hello.charter_epoch = charter.epoch;
-	pl_frame_write_header(plain, PL_FRAME_HELLO, 0, 0, PL_HELLO_BYTES);
-	pl_hello_write(&hello, plain + PL_FRAME_HEADER_BYTES);
-	send_record(stream, plain, sizeof(plain));
-	/* Nothing is here: an empty frontier. */
-	pl_frame_write_header(plain, PL_FRAME_FRONTIER, PL_FRAME_LAST, 0, 0);
-	if (!is_other_charter)
-		send_record(stream, plain, PL_FRAME_HEADER_BYTES);
+	greet();
+	peer_draw(bytes, sizeof(bytes));
+	peer_frame(&peer, PL_FRAME_ENTRY, 0, 1, bytes, sizeof(bytes));
+	peer_flush(&peer);
 }
 
 /* The first entry of lane 1 of our own feed, all right but for its signature. */
-static size_t forged_entry(uint8_t *plain)
+static void forged(void)
 {
-	struct pl_header header = { .lane = 1, .kind = PL_KIND_MESSAGE, .generation = charter.nodes[self].certificate.generation, .seq = 1,
-	                            .gseq = 1, .time_ms = clock_ms(CLOCK_REALTIME), .body_bytes = 512 };
 	uint8_t body[512], entry_header[PL_ENTRY_HEADER_BYTES];
 
-	draw(body, sizeof(body));
-	memcpy(header.author, keys.node_id, PL_NODE_ID_BYTES);
-	pl_body_hash(body, sizeof(body), header.body_hash);
-	pl_header_encode(&header, entry_header);
-	draw(entry_header + PL_HEADER_BYTES, PL_SIGN_BYTES);
-	const size_t wire_bytes = pl_wire_write(self, PL_WIRE_FORM_NEXT, entry_header, body, sizeof(body), plain + PL_FRAME_HEADER_BYTES,
-	                                        PL_FRAME_PAYLOAD_BYTES_MAX);
-	pl_frame_write_header(plain, PL_FRAME_ENTRY, 0, 1, (uint32_t)wire_bytes);
-	return PL_FRAME_HEADER_BYTES + wire_bytes;
-}
-
-static void session(const char *story)
-{
-	uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX], third[PL_HANDSHAKE_BYTES_MAX];
-	struct pl_record_stream stream = { 0 };
-	struct pl_noise_cipher other;
-	size_t third_bytes;
-
-	handshake_up_to_3(third, &third_bytes);
-	send_all(third, third_bytes);
-	if (pl_noise_split(&handshake.noise, &stream.cipher, &other) != PL_OK)
-		fail("the handshake is not done");
-	draw(plain, sizeof(plain));
-	if (strcmp(story, "early") == 0) {
-		pl_frame_write_header(plain, PL_FRAME_PING, 0, 0, 40);
-		send_record(&stream, plain, PL_FRAME_HEADER_BYTES + 40);
-	} else if (strcmp(story, "records") == 0) {
-		plain[0] = 1; /* the length of a record of 256 bytes, and nothing that decrypts */
-		plain[1] = 16;
-		send_all(plain, 4096);
-	} else if (strcmp(story, "giant") == 0) {
-		plain[0] = plain[1] = 0xff;
-		send_all(plain, sizeof(plain));
-	} else if (strcmp(story, "frames") == 0) {
-		send_hello(&stream, false);
-		send_record(&stream, plain, sizeof(plain));
-	} else if (strcmp(story, "charter") == 0) {
-		send_hello(&stream, true);
-	} else if (strcmp(story, "entry") == 0) {
-		send_hello(&stream, false);
-		pl_frame_write_header(plain, PL_FRAME_ENTRY, 0, 1, 1000);
-		send_record(&stream, plain, PL_FRAME_HEADER_BYTES + 1000);
-	} else if (strcmp(story, "forged") == 0) {
-		send_hello(&stream, false);
-		for (int i = 0; i < 100; i++)
-			send_record(&stream, plain, forged_entry(plain));
-	} else if (strcmp(story, "mute") != 0) {
-		fail("no such story");
+	greet();
+	for (int i = 0; i < 100; i++) {
+		peer_draw(body, sizeof(body));
+		const struct pl_header header = peer_next(1, PL_KIND_MESSAGE, 0, body, sizeof(body));
+		pl_header_encode(&header, entry_header);
+		peer_draw(entry_header + PL_HEADER_BYTES, PL_SIGN_BYTES);
+		peer_entry(&peer, entry_header, PL_WIRE_FORM_NEXT, body, sizeof(body), 0);
+		peer_flush(&peer);
 	}
 }
+
+static const struct {
+	const char *name;
+	bool is_stranger; /* needs no DIR */
+	void (*tell)(void);
+} stories[] = {
+	{ "silent", true, silent }, { "junk", true, junk }, { "drip", false, drip }, { "junk3", false, junk3 }, { "stranger", false, stranger },
+	{ "old", false, old }, { "other", false, other }, { "replay", false, replay }, { "mute", false, mute }, { "early", false, early },
+	{ "records", false, records }, { "giant", false, giant }, { "frames", false, frames }, { "charter", false, charter },
+	{ "entry", false, entry }, { "forged", false, forged },
+};
+
+static const struct {
+	const char *name;
+	void (*tell)(const char *address, int args_count, char **args);
+} long_stories[] = {
+	{ "flood", rawpeer_flood },
+};
 
 int main(int argc, char **argv)
 {
-	if (argc != 4 && argc != 6) {
-		fputs("usage: rawpeer ADDRESS STORY SEED [DIR NODE]\n", stderr);
+	static uint8_t bytes[65536];
+
+	if (argc < 4 || argc == 5) {
+		fputs("usage: rawpeer ADDRESS STORY SEED [DIR NODE [ARG...]]\n", stderr);
 		return 2;
 	}
-	const char *address = argv[1], *story = argv[2];
-	uint8_t bytes[65536];
-	size_t third_bytes;
-
 	if (sodium_init() < 0)
-		fail("libsodium cannot be used");
-	const unsigned long long number = strtoull(argv[3], NULL, 10);
-	memcpy(seed + 8, &number, sizeof(number));
-	if (argc == 6)
-		read_folder(argv[4], argv[5]);
-	dial(address);
-	const uint64_t since_ms = clock_ms(CLOCK_MONOTONIC);
-	draw(bytes, sizeof(bytes));
-	if (strcmp(story, "silent") == 0) {
-		/* nothing */
-	} else if (strcmp(story, "junk") == 0) {
-		send_all(bytes, 1 + number * 7919 % sizeof(bytes));
-	} else if (argc != 6) {
-		fail("no such story without DIR and NODE");
-	} else if (strcmp(story, "drip") == 0) {
-		struct pollfd poller = { fd, POLLIN, 0 };
-		first_message(clock_ms(CLOCK_REALTIME), bytes);
-		for (size_t i = 0; i < PL_HANDSHAKE_BYTES_1 && poll(&poller, 1, DRIP_MS) == 0; i++)
-			send_all(bytes + i, 1);
-	} else if (strcmp(story, "junk3") == 0) {
-		handshake_up_to_3(bytes, &third_bytes);
-		draw(bytes + 2, third_bytes - 2);
-		send_all(bytes, third_bytes);
-	} else if (strcmp(story, "stranger") == 0) {
-		draw(own_secret, sizeof(own_secret));
-		handshake_up_to_3(bytes, &third_bytes);
-		send_all(bytes, third_bytes);
-	} else if (strcmp(story, "old") == 0) {
-		first_message(clock_ms(CLOCK_REALTIME) - 660000, bytes);
-		send_all(bytes, PL_HANDSHAKE_BYTES_1);
-	} else if (strcmp(story, "other") == 0) {
-		charter.network_id[0] ^= 1;
-		first_message(clock_ms(CLOCK_REALTIME), bytes);
-		send_all(bytes, PL_HANDSHAKE_BYTES_1);
-	} else if (strcmp(story, "replay") == 0) {
-		uint8_t again[PL_HANDSHAKE_BYTES_2];
-		first_message(clock_ms(CLOCK_REALTIME), bytes);
-		send_all(bytes, PL_HANDSHAKE_BYTES_1);
-		if (receive(again, sizeof(again), PATIENCE_MS) == 0)
-			fail("message 1 is not answered the first time");
-		close(fd);
-		received = 0;
-		dial(address);
-		send_all(bytes, PL_HANDSHAKE_BYTES_1);
-	} else {
-		session(story);
+		peer_fail("libsodium cannot be used");
+	peer_address = argv[1];
+	story_seed = strtoull(argv[3], NULL, 10);
+	peer_seed(story_seed);
+	if (argc > 5)
+		peer_read_folder(argv[4], argv[5]);
+	for (size_t i = 0; argc > 5 && i < sizeof(long_stories) / sizeof(*long_stories); i++) {
+		if (strcmp(argv[2], long_stories[i].name) == 0) {
+			long_stories[i].tell(peer_address, argc - 6, argv + 6);
+			return 0;
+		}
 	}
-	fputs("told\n", stderr);
-	wait_for_end(since_ms);
-	return 0;
+	for (size_t i = 0; i < sizeof(stories) / sizeof(*stories); i++) {
+		if (strcmp(argv[2], stories[i].name) != 0 || (argc == 4 && !stories[i].is_stranger))
+			continue;
+		peer_dial(&peer, peer_address);
+		const uint64_t since_ms = peer_clock_ms();
+		stories[i].tell();
+		fputs("told\n", stderr);
+		while (peer_receive(&peer, bytes, sizeof(bytes), PEER_PATIENCE_MS) > 0)
+			;
+		printf("hung up after %llu ms, %zu bytes came back\n", (unsigned long long)(peer_clock_ms() - since_ms), peer.received);
+		return 0;
+	}
+	peer_fail("no such story, or it needs DIR and NODE");
 }

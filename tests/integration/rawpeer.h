@@ -1,0 +1,9 @@
+/* The stories of rawpeer, which are longer than one connection; rawpeer.c tells the others. args: what stands behind NODE on the command line. */
+#ifndef PL_INTEGRATION_RAWPEER_H
+#define PL_INTEGRATION_RAWPEER_H
+
+#include "tests/integration/peer.h"
+
+void rawpeer_flood(const char *address, int args_count, char **args); /* rawpeer_flood.c */
+
+#endif
