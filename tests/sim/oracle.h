@@ -1,0 +1,47 @@
+/* The oracle: what must hold whatever happens. It shares no code with the engine: it reads headers, records and frames by PROTOCOL.md itself, and
+ * keeps its own account of what was said, stored and acknowledged. The first thing that is not so ends the run.
+ *
+ * The invariants, by the names that a failure prints:
+ *
+ *   authentic     what a node stores in the name of an honest author is what that author has stored before, byte for byte
+ *   chain         each lane grows by one entry at a time, each naming the one before it; nothing is stored twice
+ *   seq           an honest author never uses a place in a lane, or a gseq, twice; nor in another life
+ *   store-first   an entry, and the head in a FRONTIER, HAVE or ACK, is durable before it is sent; FLASH entries of others excepted
+ *   acked         what a peer is noted to hold it does hold, durably
+ *   nonce         no key encrypts two records with the same number
+ *   blame         no honest node is said to have broken the protocol where nobody has touched its bytes
+ *   kept          what was durable is there after a crash
+ *   limits        what a node queues and keeps stays within its bounds
+ *   agreed        at the end every honest node holds every entry of every honest author
+ *   idle          and nothing is left to do
+ *   evidence      and every honest node has the proof of every fork
+ */
+#ifndef PL_TESTS_SIM_ORACLE_H
+#define PL_TESTS_SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sim;
+struct oracle;
+
+struct oracle *oracle_new(struct sim *sim, uint16_t nodes, uint16_t authors);
+void oracle_free(struct oracle *o);
+
+/* author, peer: places in the charter; node: which of them does it. */
+void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes,
+                   const uint8_t claimed_id[32]);
+void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[32]);
+/* After a start: of this lane the disk has so many, and no more. lost: the operator has put an old copy back. */
+void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, bool was_restored);
+void oracle_crashes(struct oracle *o, uint16_t node);
+void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint64_t nonce, const uint8_t *plain, size_t plain_bytes);
+void oracle_acked(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq);
+void oracle_blames(struct oracle *o, uint16_t node, uint16_t peer, bool tampered, const char *what);
+void oracle_fork(struct oracle *o, uint16_t node, uint16_t author, const uint8_t a[232], const uint8_t b[232]);
+/* Whether all honest nodes agree; why not, for people, otherwise. */
+bool oracle_agreed(struct oracle *o, char *why, size_t why_max);
+uint64_t oracle_authored(const struct oracle *o);
+
+#endif

@@ -1,0 +1,261 @@
+/* Plans, drawn from a seed: a network, what people do in it, what goes wrong. Each kind of fault has a stream of its own, and is there or not. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/entry.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/sim.h"
+
+enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES };
+
+enum fault { CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, HOSTILE = 64, ALL = 63 };
+
+static const struct scenario {
+	const char *name, *what;
+	unsigned faults; /* each that stands here is drawn for half of the seeds */
+} scenarios[] = {
+	{ "crisis", "what a bad month brings, in two minutes: lines cut and clogged, machines and disks that fail, clocks that jump, old copies put back", ALL },
+	{ "calm", "nothing goes wrong", 0 },
+	{ "cuts", "lines are cut, both ways and one way", CUTS },
+	{ "wire", "what passes is late, doubled, swapped, changed", WIRE },
+	{ "crashes", "processes end and machines lose power", CRASHES },
+	{ "disks", "disks are full, slow, broken", DISKS | CRASHES },
+	{ "hostile", "members withhold, select, acknowledge nothing", ALL | HOSTILE },
+};
+
+const char *sim_plan_scenarios(void)
+{
+	static char text[1200];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "  %-10s %s\n", scenarios[i].name, scenarios[i].what);
+	return text;
+}
+
+void sim_plan_add(struct sim_plan *plan, const struct sim_act *act)
+{
+	if (plan->acts_count == plan->acts_max) {
+		plan->acts_max = plan->acts_max ? 2 * plan->acts_max : 64;
+		plan->acts = realloc(plan->acts, plan->acts_max * sizeof(*plan->acts));
+		assert(plan->acts);
+	}
+	plan->acts[plan->acts_count++] = *act;
+}
+
+void sim_plan_copy(struct sim_plan *to, const struct sim_plan *from)
+{
+	*to = *from;
+	to->acts = malloc((from->acts_count + 1) * sizeof(*to->acts));
+	assert(to->acts);
+	if (from->acts_count > 0)
+		memcpy(to->acts, from->acts, from->acts_count * sizeof(*to->acts));
+	to->acts_max = from->acts_count + 1;
+}
+
+void sim_plan_free(struct sim_plan *plan)
+{
+	free(plan->acts);
+	plan->acts = NULL;
+	plan->acts_count = plan->acts_max = 0;
+}
+
+/* --- what people do --- */
+
+struct habit {
+	uint32_t share; /* of a hundred */
+	uint8_t lane, kind, flags;
+	uint32_t bytes_min, bytes_max, count_max;
+};
+
+/* Sizes are those of envelopes and of sealed items. */
+static const struct habit habits[] = {
+	{ 50, 1, PL_KIND_MESSAGE, 0, 6900, 21300, 1 },
+	{ 12, 0, PL_KIND_MESSAGE, PL_FLAG_FLASH, 6900, 9000, 1 },
+	{ 12, 0, PL_KIND_MESSAGE, 0, 6900, 9000, 2 },
+	{ 6, 1, PL_KIND_CHANNEL, 0, 6900, 6900, 1 },
+	{ 12, 2, PL_KIND_INDICATORS, 0, 700, 60000, 12 },
+	{ 8, 2, PL_KIND_ATTACHMENT, 0, 49192, 49192, 10 },
+};
+
+static void person_draw(struct sim_plan *plan, uint16_t node, uint64_t night_from_ms, uint64_t night_to_ms)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_PEOPLE, node);
+	const uint64_t pause_ms = rng_between(&rng, 2000, 20000);
+	struct sim_act key = { .at_ms = 20, .type = SIM_SUBMIT, .a = node, .lane = 0, .kind = PL_KIND_EPOCH_KEY, .bytes = 1240, .count = 1, .seed = rng_next(&rng) };
+
+	sim_plan_add(plan, &key);
+	for (uint64_t at_ms = rng_below(&rng, pause_ms); at_ms < plan->chaos_ms; at_ms += rng_between(&rng, pause_ms / 4, 2 * pause_ms)) {
+		uint32_t share = (uint32_t)rng_below(&rng, 100), i = 0;
+		while (share >= habits[i].share)
+			share -= habits[i++].share;
+		const struct habit *habit = &habits[i];
+		const struct sim_act act = { .at_ms = at_ms, .type = SIM_SUBMIT, .a = node, .lane = habit->lane, .kind = habit->kind, .flags = habit->flags,
+		                             .bytes = (uint32_t)rng_between(&rng, habit->bytes_min, habit->bytes_max),
+		                             .count = (uint32_t)rng_between(&rng, 1, habit->count_max), .seed = rng_next(&rng) };
+		if (at_ms < night_from_ms || at_ms >= night_to_ms)
+			sim_plan_add(plan, &act);
+	}
+}
+
+/* --- what goes wrong --- */
+
+static struct sim_act act_at(struct rng *rng, const struct sim_plan *plan, enum sim_act_type type)
+{
+	return (struct sim_act){ .at_ms = rng_below(rng, plan->chaos_ms), .type = type, .a = (uint16_t)rng_below(rng, plan->nodes), .seed = rng_next(rng) };
+}
+
+static void pair_draw(struct rng *rng, const struct sim_plan *plan, struct sim_act *act)
+{
+	act->b = (uint16_t)((act->a + 1 + rng_below(rng, plan->nodes - 1u)) % plan->nodes);
+}
+
+static void swap_ends(struct sim_act *act)
+{
+	const uint16_t a = act->a;
+
+	act->a = act->b;
+	act->b = a;
+}
+
+/* Half of the cuts are of one direction. Some divide the network in two. */
+static void cuts_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_CUTS, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, 2u * plan->nodes); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_CUT), again;
+		const uint64_t lasts_ms = rng_between(&rng, 100, rng_chance(&rng, 300000) ? 60000 : 5000);
+		const bool both = rng_chance(&rng, 500000), breaks = rng_chance(&rng, 300000);
+		const bool divides = rng_chance(&rng, 150000);
+		const uint64_t side = rng_next(&rng);
+		pair_draw(&rng, plan, &act);
+		for (uint16_t a = 0; a < plan->nodes; a++) {
+			for (uint16_t b = 0; b < plan->nodes; b++) {
+				if (divides ? (side >> (a & 63) & 1) == (side >> (b & 63) & 1) || a == b : a != act.a || b != act.b)
+					continue;
+				again = act;
+				again.a = a;
+				again.b = b;
+				for (int way = 0; way < (both && !divides ? 2 : 1); way++, swap_ends(&again)) {
+					again.type = SIM_CUT;
+					again.at_ms = act.at_ms;
+					sim_plan_add(plan, &again);
+					again.type = SIM_HEAL;
+					again.at_ms = act.at_ms + lasts_ms;
+					sim_plan_add(plan, &again);
+				}
+				again.type = SIM_RESET;
+				again.at_ms = act.at_ms;
+				if (breaks)
+					sim_plan_add(plan, &again);
+			}
+		}
+	}
+}
+
+static void wire_draw(struct sim_plan *plan)
+{
+	static const enum sim_act_type types[] = { SIM_CLOG, SIM_LOSS, SIM_FLIP, SIM_DUPLICATE, SIM_REORDER, SIM_RESET };
+	static const uint32_t most[] = { 200000, 300000, 10000, 20000, 20000, 1 };
+	struct rng rng = rng_stream(plan->seed, RNG_WIRE, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, 3u * plan->nodes); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_LOSS);
+		const uint64_t kind = rng_below(&rng, sizeof(types) / sizeof(*types)), lasts_ms = rng_between(&rng, 500, 20000);
+		const uint64_t scale = rng_below(&rng, 10);
+		pair_draw(&rng, plan, &act);
+		act.type = types[kind];
+		act.count = (uint32_t)(most[kind] >> scale);
+		if (act.type == SIM_CLOG && act.count < 2000)
+			act.count = 2000;
+		sim_plan_add(plan, &act);
+		act.count = 0;
+		act.at_ms += lasts_ms;
+		if (act.type != SIM_RESET)
+			sim_plan_add(plan, &act);
+	}
+}
+
+static void mishaps_draw(struct sim_plan *plan, uint64_t purpose, const enum sim_act_type *types, size_t types_count, uint64_t n_max, int64_t ms_min,
+                         int64_t ms_max)
+{
+	struct rng rng = rng_stream(plan->seed, purpose, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, n_max); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, types[rng_below(&rng, types_count)]);
+		act.ms = ms_min + (int64_t)rng_below(&rng, (uint64_t)(ms_max - ms_min + 1));
+		sim_plan_add(plan, &act);
+	}
+}
+
+static void copies_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_COPIES, 0);
+	struct sim_act act = act_at(&rng, plan, SIM_BACKUP);
+
+	sim_plan_add(plan, &act);
+	act.type = SIM_RESTORE;
+	act.at_ms += rng_below(&rng, plan->chaos_ms);
+	sim_plan_add(plan, &act);
+}
+
+static void vices_draw(struct sim_plan *plan)
+{
+	static const enum sim_vice vices[] = { SIM_WITHHOLDS, SIM_SELECTS, SIM_MUTE };
+	struct rng rng = rng_stream(plan->seed, RNG_VICES, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, (plan->nodes - 1u) / 3); n > 0; n--)
+		plan->vices[rng_below(&rng, plan->nodes < 64 ? plan->nodes : 64)] = (uint8_t)vices[rng_below(&rng, sizeof(vices) / sizeof(*vices))];
+	plan->topology = SIM_MESH; /* a withholder may stand between two others and everybody else */
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct sim_act *x = a, *y = b;
+
+	if (x->at_ms != y->at_ms)
+		return x->at_ms < y->at_ms ? -1 : 1;
+	return x->seed < y->seed ? -1 : x->seed > y->seed;
+}
+
+bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint16_t nodes)
+{
+	static const enum sim_act_type ends[] = { SIM_CRASH, SIM_POWER, SIM_STOP }, disks[] = { SIM_FULL, SIM_IO_ERROR, SIM_SLOW_DISK },
+	                               clocks[] = { SIM_CLOCK };
+	const struct scenario *scenario = NULL;
+	struct rng rng = rng_stream(seed, RNG_SHAPE, 0);
+
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++) {
+		if (strcmp(name, scenarios[i].name) == 0)
+			scenario = &scenarios[i];
+	}
+	if (!scenario)
+		return false;
+	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true };
+	plan->topology = (enum sim_topology)rng_below(&rng, SIM_TOPOLOGIES);
+	plan->chaos_ms = rng_between(&rng, 20000, 120000);
+	plan->real_crypto = rng_below(&rng, 16) == 0;
+	const unsigned faults = scenario->faults & (unsigned)(rng_next(&rng) | (scenario->faults == ALL || scenario->faults == (ALL | HOSTILE) ? HOSTILE : ALL));
+	const bool has_night = rng_chance(&rng, 250000);
+	const uint64_t night_ms = rng_below(&rng, plan->chaos_ms / 2);
+	for (uint16_t i = 0; i < nodes; i++)
+		person_draw(plan, i, has_night ? night_ms : UINT64_MAX, night_ms + plan->chaos_ms / 2);
+	if (faults & CUTS)
+		cuts_draw(plan);
+	if (faults & WIRE)
+		wire_draw(plan);
+	if (faults & CRASHES)
+		mishaps_draw(plan, RNG_CRASHES, ends, 3, 2u * nodes, 100, 20000);
+	if (faults & DISKS)
+		mishaps_draw(plan, RNG_DISKS, disks, 3, nodes, 200, 10000);
+	if (faults & CLOCKS)
+		mishaps_draw(plan, RNG_CLOCKS, clocks, 1, nodes, -86400000, 86400000);
+	if (faults & COPIES)
+		copies_draw(plan);
+	if (faults & HOSTILE)
+		vices_draw(plan);
+	qsort(plan->acts, plan->acts_count, sizeof(*plan->acts), by_time);
+	return true;
+}

@@ -1,0 +1,415 @@
+/* A node's disk. Entries go to it in the order in which the engine gives them; a commit takes all that waits, or, if anything urgent waits, that
+ * first. Until a commit is done its entries are there or not, as chance has it: of each lane a first part, since a store that finds a gap when
+ * it starts cuts the lane there. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim_impl.h"
+
+#define COMMIT_US_MIN 2000u
+#define COMMIT_US_MAX 9000u
+#define COMMIT_ENTRY_US 8u
+#define SLOWER 50u
+#define READY_US 1000000u /* after a full disk has room again */
+
+/* --- entries, each once however many nodes hold it --- */
+
+static struct sim_entry **bucket_of(const struct sim *sim, const uint8_t id[PL_ID_BYTES])
+{
+	uint32_t word;
+
+	memcpy(&word, id, sizeof(word));
+	return &sim->entries[word & (sim->entries_buckets - 1)];
+}
+
+static void buckets_grow(struct sim *sim)
+{
+	struct sim_entry **old = sim->entries;
+	const uint32_t old_buckets = sim->entries_buckets;
+
+	sim->entries_buckets *= 4;
+	sim->entries = calloc(sim->entries_buckets, sizeof(struct sim_entry *));
+	assert(sim->entries);
+	for (uint32_t i = 0; i < old_buckets; i++) {
+		while (old[i]) {
+			struct sim_entry *entry = old[i], **to = bucket_of(sim, entry->id);
+			old[i] = entry->next;
+			entry->next = *to;
+			*to = entry;
+		}
+	}
+	free(old);
+}
+
+static struct sim_entry *entry_hold(struct sim *sim, const uint8_t id[PL_ID_BYTES], const uint8_t *header, const uint8_t *body,
+                                    uint32_t body_bytes)
+{
+	for (struct sim_entry *entry = *bucket_of(sim, id); entry; entry = entry->next) {
+		if (memcmp(entry->id, id, PL_ID_BYTES) != 0)
+			continue;
+		entry->held++;
+		return entry;
+	}
+	if (sim->entries_count++ == sim->entries_buckets)
+		buckets_grow(sim);
+	struct sim_entry *entry = malloc(sizeof(*entry) + body_bytes), **bucket = bucket_of(sim, id);
+	assert(entry);
+	*entry = (struct sim_entry){ .next = *bucket, .held = 1, .body_bytes = body_bytes };
+	memcpy(entry->id, id, PL_ID_BYTES);
+	memcpy(entry->header, header, PL_ENTRY_HEADER_BYTES);
+	if (body_bytes > 0)
+		memcpy(entry->body, body, body_bytes);
+	*bucket = entry;
+	return entry;
+}
+
+static void entry_let_go(struct sim *sim, struct sim_entry *entry)
+{
+	if (--entry->held > 0)
+		return;
+	struct sim_entry **at = bucket_of(sim, entry->id);
+	while (*at != entry)
+		at = &(*at)->next;
+	*at = entry->next;
+	sim->entries_count--;
+	free(entry);
+}
+
+static void lane_append(struct sim_lane *lane, struct sim_entry *entry)
+{
+	if (lane->count == lane->max) {
+		lane->max = lane->max ? 2 * lane->max : 4;
+		lane->entries = realloc(lane->entries, lane->max * sizeof(struct sim_entry *));
+		assert(lane->entries);
+	}
+	lane->entries[lane->count++] = entry;
+}
+
+/* --- a disk --- */
+
+void sim_disk_make(struct sim_node *node)
+{
+	const size_t places = node->peers_count;
+
+	node->disk.lanes = calloc(places * PL_LANES, sizeof(*node->disk.lanes));
+	node->disk.acked = calloc(places * places * PL_LANES, sizeof(*node->disk.acked));
+	node->disk.forks = calloc(places, sizeof(*node->disk.forks));
+	assert(node->disk.lanes && node->disk.acked && node->disk.forks);
+}
+
+void sim_disk_free(struct sim *sim, struct sim_disk *disk, const struct sim_node *node)
+{
+	for (size_t i = 0; disk->lanes && i < (size_t)node->peers_count * PL_LANES; i++) {
+		for (uint64_t k = 0; k < disk->lanes[i].count; k++)
+			entry_let_go(sim, disk->lanes[i].entries[k]);
+		free(disk->lanes[i].entries);
+	}
+	free(disk->lanes);
+	free(disk->acked);
+	free(disk->forks);
+	memset(disk, 0, sizeof(*disk));
+}
+
+void sim_disk_copy(struct sim_disk *to, const struct sim_node *node)
+{
+	const size_t places = node->peers_count;
+
+	to->lanes = calloc(places * PL_LANES, sizeof(*to->lanes));
+	to->acked = calloc(places * places * PL_LANES, sizeof(*to->acked));
+	to->forks = calloc(places, sizeof(*to->forks));
+	assert(to->lanes && to->acked && to->forks);
+	for (size_t i = 0; i < places * PL_LANES; i++) {
+		for (uint64_t k = 0; k < node->disk.lanes[i].count; k++) {
+			node->disk.lanes[i].entries[k]->held++;
+			lane_append(&to->lanes[i], node->disk.lanes[i].entries[k]);
+		}
+	}
+	memcpy(to->acked, node->disk.acked, places * places * PL_LANES * sizeof(*to->acked));
+	memcpy(to->forks, node->disk.forks, places * sizeof(*to->forks));
+}
+
+void sim_disk_put_back(struct sim *sim, struct sim_node *node)
+{
+	uint64_t kept_seq[PL_LANES];
+
+	memcpy(kept_seq, node->disk.kept_seq, sizeof(kept_seq));
+	sim_disk_free(sim, &node->disk, node);
+	node->disk = node->backup;
+	memset(&node->backup, 0, sizeof(node->backup));
+	memcpy(node->disk.kept_seq, kept_seq, sizeof(kept_seq));
+	node->has_backup = false;
+	node->was_restored = true;
+}
+
+/* --- writing --- */
+
+void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effect *fx)
+{
+	struct sim_write *write = calloc(1, sizeof(*write));
+
+	assert(write);
+	if (sim->oracle && fx->type == PL_FX_STORE)
+		oracle_stores(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, fx->store.id);
+	if (sim->stop) {
+		free(write);
+		return;
+	}
+	write->entry = entry_hold(sim, fx->store.id, fx->store.header, fx->store.body, fx->store.body_bytes);
+	write->author = fx->store.node;
+	write->lane = fx->store.lane;
+	write->urgent = fx->store.urgent;
+	write->is_repair = fx->type == PL_FX_REPAIR;
+	*node->writes_last = write;
+	node->writes_last = &write->next;
+	node->writes_count++;
+	sim_trace(sim, node->index, "store", ((uint64_t)fx->store.node << 8) + fx->store.lane, fx->store.seq);
+}
+
+/* An urgent entry does not overtake its own lane: what waits of it goes along. */
+static void take_with_it(struct sim_node *node, struct sim_write *urgent)
+{
+	for (struct sim_write *w = node->writes; w != urgent->next; w = w->next)
+		w->taken |= w->author == urgent->author && w->lane == urgent->lane;
+}
+
+void sim_disk_commit(struct sim *sim, struct sim_node *node)
+{
+	bool urgent = false;
+	uint32_t taken = 0;
+
+	if (node->committing || node->full || !node->up || !node->writes)
+		return;
+	for (const struct sim_write *w = node->writes; w; w = w->next)
+		urgent |= w->urgent;
+	for (struct sim_write *w = node->writes; w; w = w->next) {
+		w->taken = !urgent;
+		if (w->urgent)
+			take_with_it(node, w);
+	}
+	for (const struct sim_write *w = node->writes; w; w = w->next)
+		taken += w->taken;
+	uint64_t takes_us = rng_between(&node->disk_rng, COMMIT_US_MIN, COMMIT_US_MAX) + (uint64_t)taken * COMMIT_ENTRY_US;
+	if (sim->now_us < node->slow_until_us)
+		takes_us *= SLOWER;
+	node->committing = true;
+	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node);
+}
+
+static void write_done(struct sim *sim, struct sim_node *node, struct sim_write **at)
+{
+	struct sim_write *write = *at;
+
+	*at = write->next;
+	if (!*at)
+		node->writes_last = at;
+	node->writes_count--;
+	(void)sim;
+	free(write);
+}
+
+/* Entries of others overtake nothing; what is its own is also noted beside the store. */
+static void keep(struct sim *sim, struct sim_node *node, const struct sim_write *write)
+{
+	struct sim_lane *lane = &node->disk.lanes[(size_t)write->author * PL_LANES + write->lane];
+	const uint64_t seq = pl_header_seq(write->entry->header);
+
+	if (write->is_repair) {
+		entry_let_go(sim, write->entry);
+		return;
+	}
+	assert(seq == lane->count + 1);
+	lane_append(lane, write->entry);
+	if (write->author == node->self)
+		node->disk.kept_seq[write->lane] = seq > node->disk.kept_seq[write->lane] ? seq : node->disk.kept_seq[write->lane];
+	sim->result->entries_stored++;
+	if (sim->oracle)
+		oracle_durable(sim->oracle, node->index, write->author, write->lane, seq, write->entry->id);
+}
+
+/* Whoever is an addressee of a message says that it is here. */
+static void receipt_plan(struct sim *sim, struct sim_node *node, const struct sim_write *write)
+{
+	if (!sim->plan->receipts || node->receipt_due || write->author == node->self || pl_header_kind(write->entry->header) != PL_KIND_MESSAGE ||
+	    node->index >= sim->plan->authors || (write->entry->id[node->index % PL_ID_BYTES] & 3) != 0)
+		return;
+	node->receipt_due = true;
+	sim_later(sim, sim->now_us + rng_between(&node->disk_rng, 20000, 400000), SIM_EV_RECEIPT, node);
+}
+
+/* The engine hears of each lane once: its last entry, and the bytes of all. */
+static void tell_lane(struct sim *sim, struct sim_node *node, const struct sim_write *last, size_t bytes, uint64_t kept_bytes)
+{
+	struct pl_event event = { .type = PL_EV_STORED };
+
+	event.stored.node = last->author;
+	event.stored.lane = last->lane;
+	event.stored.seq = pl_header_seq(last->entry->header);
+	event.stored.gseq = pl_header_gseq(last->entry->header);
+	event.stored.id = last->entry->id;
+	event.stored.bytes = bytes;
+	event.stored.kept_bytes = kept_bytes;
+	sim_trace(sim, node->index, "durable", ((uint64_t)last->author << 8) + last->lane, event.stored.seq);
+	(void)sim_step(sim, node, &event);
+}
+
+void sim_disk_committed(struct sim *sim, struct sim_node *node)
+{
+	const uint32_t boot = node->boot;
+
+	if (node->io_error) {
+		sim_disk_fails(sim, node);
+		return;
+	}
+	for (struct sim_write *w = node->writes; w && !sim->stop; w = w->next) {
+		if (w->taken)
+			keep(sim, node, w);
+	}
+	while (!sim->stop && node->boot == boot) {
+		struct sim_write **at = &node->writes, last = { 0 };
+		size_t bytes = 0;
+		uint64_t kept_bytes = 0;
+		while (*at) {
+			struct sim_write *w = *at;
+			if (!w->taken || (bytes > 0 && (w->author != last.author || w->lane != last.lane || w->is_repair))) {
+				at = &w->next;
+				continue;
+			}
+			if (!w->is_repair) {
+				bytes += PL_ENTRY_HEADER_BYTES + w->entry->body_bytes;
+				kept_bytes += pl_entry_kept_bytes(pl_header_kind(w->entry->header), w->entry->body_bytes);
+			}
+			last = *w;
+			receipt_plan(sim, node, w);
+			write_done(sim, node, at);
+			if (last.is_repair)
+				break;
+		}
+		if (!last.entry)
+			break;
+		if (last.is_repair) {
+			struct pl_event event = { .type = PL_EV_REPAIRED, .repaired = { last.author, last.lane, pl_header_seq(last.entry->header) } };
+			(void)sim_step(sim, node, &event);
+		} else {
+			tell_lane(sim, node, &last, bytes, kept_bytes);
+		}
+	}
+	if (sim->stop || node->boot != boot)
+		return;
+	node->committing = false;
+	sim_disk_commit(sim, node);
+}
+
+static void writes_drop(struct sim *sim, struct sim_node *node)
+{
+	while (node->writes) {
+		entry_let_go(sim, node->writes->entry);
+		write_done(sim, node, &node->writes);
+	}
+	node->committing = false;
+}
+
+void sim_disk_crash(struct sim *sim, struct sim_node *node, uint64_t seed)
+{
+	struct rng rng = rng_stream(seed, SIM_RNG_DISK, node->index);
+	const uint32_t kept = node->committing ? (uint32_t)rng_below(&rng, 4) : 0;
+
+	/* A commit that was under way is there whole, in part, or not: of each lane a first part. */
+	for (struct sim_write **at = &node->writes; *at;) {
+		struct sim_write *w = *at;
+		const struct sim_lane *lane = &node->disk.lanes[(size_t)w->author * PL_LANES + w->lane];
+		const bool follows = !w->is_repair && pl_header_seq(w->entry->header) == lane->count + 1;
+		if (w->taken && follows && (kept == 3 || (kept > 0 && rng_chance(&rng, 500000)))) {
+			keep(sim, node, w);
+			write_done(sim, node, at);
+		} else {
+			at = &w->next;
+		}
+	}
+	writes_drop(sim, node);
+}
+
+void sim_disk_fails(struct sim *sim, struct sim_node *node)
+{
+	struct pl_event event = { .type = PL_EV_STORE_FAILED };
+
+	node->io_error = false;
+	writes_drop(sim, node);
+	sim_trace(sim, node->index, "failed", 0, 0);
+	(void)sim_step(sim, node, &event);
+}
+
+/* --- reading --- */
+
+static void restore_lane(struct sim *sim, struct sim_node *node, uint16_t author, uint8_t number)
+{
+	const struct sim_lane *lane = &node->disk.lanes[(size_t)author * PL_LANES + number];
+	struct pl_event event = { .type = PL_EV_RESTORE, .restore = { .node = author, .lane = number } };
+
+	if (sim->oracle)
+		oracle_restarts(sim->oracle, node->index, author, number, lane->count, node->was_restored);
+	if (lane->count == 0 || sim->stop)
+		return;
+	const struct sim_entry *last = lane->entries[lane->count - 1];
+	event.restore.seq = lane->count;
+	event.restore.gseq = pl_header_gseq(last->header);
+	memcpy(event.restore.id, last->id, PL_ID_BYTES);
+	for (uint64_t i = 0; i < lane->count; i++)
+		event.restore.kept_bytes += pl_entry_kept_bytes(pl_header_kind(lane->entries[i]->header), lane->entries[i]->body_bytes);
+	(void)sim_step(sim, node, &event);
+}
+
+void sim_disk_restore(struct sim *sim, struct sim_node *node)
+{
+	const uint16_t places = node->peers_count;
+	bool is_copy = false;
+
+	for (uint16_t author = 0; author < places && !sim->stop; author++) {
+		for (uint8_t lane = 0; lane < PL_LANES && !sim->stop; lane++)
+			restore_lane(sim, node, author, lane);
+	}
+	node->was_restored = false;
+	for (size_t i = 0; i < (size_t)places * places * PL_LANES && !sim->stop; i++) {
+		struct pl_event event = { .type = PL_EV_RESTORE_ACK };
+		if (node->disk.acked[i] == 0)
+			continue;
+		event.restore_ack.peer = (uint16_t)(i / PL_LANES / places);
+		event.restore_ack.node = (uint16_t)(i / PL_LANES % places);
+		event.restore_ack.lane = (uint8_t)(i % PL_LANES);
+		event.restore_ack.seq = node->disk.acked[i];
+		(void)sim_step(sim, node, &event);
+	}
+	for (uint16_t author = 0; author < places && !sim->stop; author++) {
+		const struct sim_fork_kept *fork = &node->disk.forks[author];
+		struct pl_event event = { .type = PL_EV_RESTORE_FORK, .restore_fork = { author, fork->headers[0], fork->headers[1] } };
+		if (fork->is_kept)
+			(void)sim_step(sim, node, &event);
+	}
+	for (uint8_t lane = 0; lane < PL_LANES; lane++)
+		is_copy |= node->disk.lanes[(size_t)node->self * PL_LANES + lane].count < node->disk.kept_seq[lane];
+	if (is_copy && !sim->stop) {
+		struct pl_event event = { .type = PL_EV_FREEZE_SELF };
+		(void)sim_step(sim, node, &event);
+	}
+}
+
+void sim_disk_loaded(struct sim *sim, struct sim_node *node, struct sim_load *load)
+{
+	const struct sim_lane *lane = &node->disk.lanes[(size_t)load->author * PL_LANES + load->lane];
+	struct pl_event event = { .type = PL_EV_LOADED, .loaded = { .token = load->token } };
+	const uint64_t to = load->to < lane->count ? load->to : lane->count;
+	const size_t most = load->from <= to ? to - load->from + 1 : 0;
+	struct pl_stored_entry *entries = calloc(most + 1, sizeof(*entries));
+	size_t bytes = 0;
+
+	assert(entries);
+	for (size_t i = 0; i < most && (i == 0 || bytes < load->max_bytes); i++) {
+		const struct sim_entry *entry = lane->entries[load->from - 1 + i];
+		entries[i] = (struct pl_stored_entry){ entry->header, entry->body, entry->body_bytes };
+		bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
+		event.loaded.count++;
+	}
+	event.loaded.entries = entries;
+	(void)sim_step(sim, node, &event);
+	free(entries);
+}
