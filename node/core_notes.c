@@ -73,7 +73,10 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
 		break;
 	case PL_NOTE_LINK_LOST:
-		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+		if (fx->note.detail[0] == '\0')
+			PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+		else
+			PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
 		break;
 	case PL_NOTE_HANDSHAKE_FAILED:
 	case PL_NOTE_PEER_FAULT:

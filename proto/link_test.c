@@ -246,6 +246,33 @@ Test(link, a_link_that_goes_silent_is_given_up_within_40_s)
 	world_free(w);
 }
 
+/* What dies on the way: all from FIN once it has dialled and said who it is. */
+static bool line_dies(void *ctx, uint16_t from, uint16_t to, uint8_t *bytes, size_t count)
+{
+	uint32_t *passed = ctx;
+
+	(void)to;
+	(void)bytes;
+	(void)count;
+	return from != 0 || ++*passed <= 2;
+}
+
+Test(link, a_line_that_dies_before_hello_is_nobodys_fault)
+{
+	struct world *w = world_new(2, 9);
+	uint32_t passed = 0;
+
+	world_set_tamper(w, line_dies, &passed);
+	world_link(w, 0, 1);
+	world_start(w);
+	world_run_ms(w, 6000);
+	cr_assert_geq(passed, 3, "what FIN said after the handshake is lost");
+	cr_assert_eq(world_notes(w, 1, PL_NOTE_PEER_FAULT), 0);
+	cr_assert_eq(world_notes(w, 1, PL_NOTE_HANDSHAKE_FAILED), 1);
+	cr_assert_str_eq(world_last_detail(w, 1, PL_NOTE_HANDSHAKE_FAILED), "no hello within 5 s");
+	world_free(w);
+}
+
 Test(link, a_session_is_renewed_after_4_gib)
 {
 	for (int way = 0; way < 2; way++) {

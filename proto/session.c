@@ -10,7 +10,7 @@ void pl_session_end(struct pl_engine *e, struct session *s)
 	const uint16_t index = (uint16_t)(s - e->sessions);
 
 	if (s->state == PL_SESSION_LIVE || s->state == PL_SESSION_RECON)
-		pl_note(e, PL_NOTE_LINK_LOST, e->conns[s->conn].link, s->peer, "");
+		pl_note(e, PL_NOTE_LINK_LOST, e->conns[s->conn].link, s->peer, s->lost_why ? s->lost_why : "");
 	peer->totals.bytes_in += s->reader.stream.bytes;
 	peer->totals.bytes_out += s->writer.bytes;
 	peer->heard_ms = s->heard_ms;
@@ -46,6 +46,8 @@ void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason
 {
 	const uint32_t link = e->conns[s->conn].link;
 
+	if (reason == PL_BYE_HOLD)
+		s->lost_why = text;
 	/* A record in flight cannot be overtaken; then the goodbye is left out. */
 	if (!s->sending && reason != PL_BYE_HOLD) {
 		const size_t text_bytes = strlen(text) < 64 ? strlen(text) : 64;
@@ -215,14 +217,16 @@ void pl_session_timers(struct pl_engine *e, struct session *s)
 		pl_session_close(e, s, PL_BYE_HOLD, "it takes nothing");
 		return;
 	}
-	/* PROTOCOL: "A peer that within a record delivers fewer than 256 B/s over more than 10 s is cut." */
+	/* Here and below nobody is at fault: a line that is cut looks the same.
+	 * PROTOCOL: "A peer that within a record delivers fewer than 256 B/s over more than 10 s is cut." */
 	if (s->record_started_ms != 0 && e->now_ms - s->record_started_ms >= PL_MIN_RATE_GRACE_MS &&
 	    s->reader.have < PL_MIN_RATE_BYTES_PER_S * (e->now_ms - s->record_started_ms) / 1000) {
-		pl_session_fault(e, s, "slower than 256 B/s within a record");
+		pl_session_close(e, s, PL_BYE_HOLD, "slower than 256 B/s within a record");
 		return;
 	}
 	if (in_hello && e->now_ms - s->since_ms >= PL_HANDSHAKE_MS_MAX) {
-		pl_session_fault(e, s, "no hello within 5 s");
+		pl_note(e, PL_NOTE_HANDSHAKE_FAILED, e->conns[s->conn].link, s->peer, "no hello within 5 s");
+		pl_session_close(e, s, PL_BYE_HOLD, "no hello within 5 s");
 		return;
 	}
 	if (!in_hello && e->conns[s->conn].outbound &&

@@ -159,6 +159,7 @@ struct session {
 	uint64_t heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
 	uint32_t rtt_ms;
 	bool sending, frontier_open;
+	const char *lost_why; /* for the note that it is lost, where this node has given it up; NULL: nothing to say */
 	uint32_t frontier_next; /* lane index from which FRONTIER goes on; UINT32_MAX: none under way */
 	uint32_t root_next;     /* lane index up to which equal roots have been noted as its acknowledgement; UINT32_MAX: nothing to note */
 	uint32_t forks_told;   /* of e->forks */
