@@ -35,6 +35,7 @@ void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8
 void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[32]);
 /* After a start: of this lane the disk has so many, and no more. lost: the operator has put an old copy back. */
 void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, bool was_restored);
+/* What was not durable is void. */
 void oracle_crashes(struct oracle *o, uint16_t node);
 void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint64_t nonce, const uint8_t *plain, size_t plain_bytes);
 void oracle_acked(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq);

@@ -264,7 +264,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 	case SIM_EV_UP: sim_net_up(sim, event); return;
 	case SIM_EV_RELEASE: sim_net_release(sim, event->node, event->peer); return;
 	case SIM_EV_COMMIT:
-		if (!is_void)
+		if (!is_void && node->committing && event->token == node->commits)
 			sim_disk_committed(sim, node);
 		return;
 	case SIM_EV_LOADED:

@@ -193,7 +193,7 @@ void sim_disk_commit(struct sim *sim, struct sim_node *node)
 	if (sim->now_us < node->slow_until_us)
 		takes_us *= SLOWER;
 	node->committing = true;
-	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node);
+	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node)->token = ++node->commits;
 }
 
 static void write_done(struct sim *sim, struct sim_node *node, struct sim_write **at)
@@ -257,10 +257,6 @@ void sim_disk_committed(struct sim *sim, struct sim_node *node)
 {
 	const uint32_t boot = node->boot;
 
-	if (node->io_error) {
-		sim_disk_fails(sim, node);
-		return;
-	}
 	for (struct sim_write *w = node->writes; w && !sim->stop; w = w->next) {
 		if (w->taken)
 			keep(sim, node, w);
@@ -333,8 +329,9 @@ void sim_disk_fails(struct sim *sim, struct sim_node *node)
 {
 	struct pl_event event = { .type = PL_EV_STORE_FAILED };
 
-	node->io_error = false;
 	writes_drop(sim, node);
+	if (sim->oracle)
+		oracle_crashes(sim->oracle, node->index);
 	sim_trace(sim, node->index, "failed", 0, 0);
 	(void)sim_step(sim, node, &event);
 }

@@ -133,7 +133,8 @@ struct sim_node {
 	bool has_backup, was_restored;
 	struct sim_write *writes, **writes_last;
 	uint32_t writes_count;
-	bool committing, io_error, receipt_due;
+	bool committing, receipt_due;
+	uint32_t commits; /* so far */
 	uint64_t slow_until_us;
 	uint32_t dial_number;
 	uint32_t *dials; /* per peer: the number of the dial under way; 0: none */

@@ -123,7 +123,7 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 
 	node->boot++;
 	node->up = true;
-	node->full = node->committing = node->io_error = node->receipt_due = false;
+	node->full = node->committing = node->receipt_due = false;
 	node->booted_us = sim->now_us;
 	node->tick_at_us = UINT64_MAX;
 	node->step_rng = rng_stream(sim->plan->seed, SIM_RNG_STEP, ((uint64_t)node->index << 32) + node->boot);
