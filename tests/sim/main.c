@@ -12,7 +12,7 @@
 enum { EXIT_HELD = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
 
 struct settings {
-	const char *scenario, *replay, *save;
+	const char *scenario, *replay, *save, *crypto; /* crypto: NULL, as the seed has it */
 	uint64_t first, last;
 	uint16_t nodes;
 	unsigned jobs;
@@ -37,6 +37,7 @@ static void usage(FILE *file)
 	        "  --seed N, --seeds A..B             which\n"
 	        "  --nodes N                          2 to 64; 7 if not said\n"
 	        "  --scenario NAME                    crisis if not said; the scenarios are:\n%s"
+	        "  --crypto real|keyed-hash           signatures, key agreement and records; as the seed has it if not said: real for one in 16\n"
 	        "  --jobs N                           processes; 2 if not said\n"
 	        "  --trace                            every step of it on stdout\n"
 	        "  --shrink                           a seed that fails: leaves out what the failure does not need, and saves the rest\n"
@@ -123,6 +124,15 @@ static void tally_join(struct tally *to, const struct tally *t)
 	}
 }
 
+static bool draw(const struct settings *s, uint64_t seed, struct sim_plan *plan)
+{
+	const bool is_drawn = sim_plan_draw(plan, s->scenario, seed, s->nodes);
+
+	if (is_drawn && s->crypto)
+		plan->real_crypto = strcmp(s->crypto, "real") == 0;
+	return is_drawn;
+}
+
 /* --- many seeds, several processes: each tells of one seed after the other --- */
 
 static void job(const struct settings *s, unsigned number_of_job, int to)
@@ -133,7 +143,7 @@ static void job(const struct settings *s, unsigned number_of_job, int to)
 		struct sim_plan plan;
 		struct sim_result result;
 		struct tally tally = { 0 };
-		if (!sim_plan_draw(&plan, s->scenario, seed, s->nodes))
+		if (!draw(s, seed, &plan))
 			_exit(EXIT_USAGE);
 		sim_run(&plan, &options, &result);
 		tally_add(&tally, seed, &plan, &result);
@@ -240,8 +250,8 @@ static void tell(const struct settings *s, const struct tally *t, double took)
 	if (t->failed && s->replay)
 		printf("FAILED: %s: %s\n", t->invariant, t->detail);
 	else if (t->failed)
-		printf("FAILED: seed %" PRIu64 ": %s: %s\n  again: tests/sim/parley-sim --scenario %s --nodes %u --seed %" PRIu64 " --trace\n  smaller: the same with --shrink\n",
-		       t->failed_seed, t->invariant, t->detail, s->scenario, s->nodes, t->failed_seed);
+		printf("FAILED: seed %" PRIu64 ": %s: %s\n  again: tests/sim/parley-sim --scenario %s --nodes %u --seed %" PRIu64 "%s%s --trace\n  smaller: the same with --shrink\n",
+		       t->failed_seed, t->invariant, t->detail, s->scenario, s->nodes, t->failed_seed, s->crypto ? " --crypto " : "", s->crypto ? s->crypto : "");
 }
 
 static int run_one(const struct settings *s)
@@ -263,7 +273,7 @@ static int run_one(const struct settings *s)
 		fclose(file);
 		if (!is_read)
 			return bad(why, s->replay);
-	} else if (!sim_plan_draw(&plan, s->scenario, s->first, s->nodes)) {
+	} else if (!draw(s, s->first, &plan)) {
 		return bad("there is no such scenario", s->scenario);
 	}
 	sim_run(&plan, &options, &result);
@@ -287,6 +297,7 @@ int main(int argc, char **argv)
 		{ "scenario", required_argument, NULL, 'c' }, { "jobs", required_argument, NULL, 'j' },  { "trace", no_argument, NULL, 't' },
 		{ "shrink", no_argument, NULL, 'k' },         { "save", required_argument, NULL, 'o' },  { "json", no_argument, NULL, 'J' },
 		{ "quiet", no_argument, NULL, 'q' },          { "replay", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
+		{ "crypto", required_argument, NULL, 'C' },
 		{ 0 },
 	};
 	struct settings s = { .scenario = "crisis", .first = 1, .last = 100, .nodes = 7, .jobs = 2 };
@@ -317,6 +328,11 @@ int main(int argc, char **argv)
 			s.jobs = (unsigned)n;
 			break;
 		case 'c': s.scenario = optarg; break;
+		case 'C':
+			if (strcmp(optarg, "real") != 0 && strcmp(optarg, "keyed-hash") != 0)
+				return bad("--crypto takes real or keyed-hash", optarg);
+			s.crypto = optarg;
+			break;
 		case 'r': s.replay = optarg; break;
 		case 'o': s.save = optarg; break;
 		case 't': s.trace = true; break;

@@ -19,18 +19,30 @@ void seam_set(bool real_crypto, seam_record record, void *ctx)
 }
 
 /* A keyed hash that no attacker is to withstand: it only has to change when a bit does. */
-static uint64_t digest(uint64_t state, const uint8_t *bytes, size_t count)
+static uint64_t digest_turn(uint64_t state, const uint8_t *bytes)
 {
 	uint64_t word;
 
-	for (; count >= 8; bytes += 8, count -= 8) {
-		memcpy(&word, bytes, 8);
-		state = (state ^ word) * 0x9fb21c651e98df25u;
-		state ^= state >> 29;
+	memcpy(&word, bytes, 8);
+	state = (state ^ word) * 0x9fb21c651e98df25u;
+	return state ^ (state >> 29);
+}
+
+static uint64_t digest(uint64_t state, const uint8_t *bytes, size_t count)
+{
+	uint64_t lanes[4] = { state, state ^ 1, state ^ 2, state ^ 3 }; /* so that a processor has four multiplications under way */
+	uint8_t rest[8] = { 0 };
+
+	for (; count >= 32; bytes += 32, count -= 32) {
+		for (int i = 0; i < 4; i++)
+			lanes[i] = digest_turn(lanes[i], bytes + 8 * i);
 	}
-	word = (uint64_t)count << 56;
-	memcpy(&word, bytes, count);
-	return rng_mix((state ^ word) * 0x9fb21c651e98df25u);
+	state = rng_mix(lanes[0] + rng_mix(lanes[1] + rng_mix(lanes[2] + rng_mix(lanes[3]))));
+	for (; count >= 8; bytes += 8, count -= 8)
+		state = digest_turn(state, bytes);
+	if (count > 0)
+		memcpy(rest, bytes, count);
+	return rng_mix(digest_turn(state + count, rest));
 }
 
 static void spread(uint64_t state, uint8_t *out, size_t count)
