@@ -203,6 +203,21 @@ Test(hostile, control_frames_of_another_size_end_the_link)
 	world_free(w);
 }
 
+Test(hostile, what_has_no_meaning_yet_is_zero)
+{
+	struct world *w = network();
+
+	for (int is_choke = 0; is_choke < 2; is_choke++) {
+		for (int bit = 0; bit < 8; bit++) {
+			struct member *eve = live(w, CHE);
+			const uint8_t payload[4] = { [1] = FIN, [3] = (uint8_t)(1 << bit) };
+			member_frame(eve, is_choke ? PL_FRAME_CHOKE : PL_FRAME_CANCEL, 0, 0, payload, sizeof(payload));
+			check_ended(w, eve, PL_BYE_FAULT, is_choke ? "CHOKE" : "CANCEL");
+		}
+	}
+	world_free(w);
+}
+
 Test(hostile, items_of_what_does_not_exist_end_the_link)
 {
 	struct world *w = network();

@@ -238,9 +238,16 @@ void pl_choke(struct session *s, uint32_t index)
 		s->choked[index] |= CHOKED_BY_US;
 }
 
+/* The payload of CANCEL and CHOKE. PROTOCOL: "What this version does not use (bits, list elements, kinds) is refused when it is not zero, empty or
+ * known." */
+static bool names_lane(const struct pl_engine *e, const struct pl_frame *frame)
+{
+	return frame->payload_bytes == 4 && pl_get16(frame->payload) < e->nodes && frame->payload[2] < PL_LANES && frame->payload[3] == 0;
+}
+
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (frame->payload_bytes != 4 || pl_get16(frame->payload) >= e->nodes || frame->payload[2] >= PL_LANES)
+	if (!names_lane(e, frame))
 		pl_session_fault(e, s, "choke malformed");
 	else
 		s->choked[pl_lane_index(pl_get16(frame->payload), frame->payload[2])] |= CHOKED_BY_PEER;
@@ -248,7 +255,7 @@ void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (frame->payload_bytes != 4 || pl_get16(frame->payload) >= e->nodes || frame->payload[2] >= PL_LANES) {
+	if (!names_lane(e, frame)) {
 		pl_session_fault(e, s, "cancel malformed");
 		return;
 	}
