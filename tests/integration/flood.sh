@@ -24,6 +24,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 . "$(dirname "$0")/network.sh"
+# shellcheck source=hostile.sh
 . "$top/tests/integration/hostile.sh"
 echo "flood.sh: seed $seed"
 

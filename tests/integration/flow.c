@@ -3,7 +3,7 @@
  *   flow FROM_SOCKET TO_SOCKET CODE COUNT GAP_MS FLASH_EVERY
  *
  * Sends COUNT messages to the member CODE, one every GAP_MS: each FLASH_EVERYth FLASH (0: none), the others routine, priority and immediate in
- * turn. Counts from when each was to be sent until the other node's API says that it is there, decrypted; what is not there PATIENCE_MS after
+ * turn. With SIGTERM it sends no more. Counts from when each was to be sent until the other node's API says that it is there, decrypted; what is not there PATIENCE_MS after
  * the last was sent is lost. Prints "n N lost N p50 MS p99 MS max MS streams N"; exit code 1 if the API refuses one.
  *
  * What has arrived it hears by the stream of events. A stream that is ended (there was more to say at once than a client may be behind) is
@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,14 @@
 
 static double due_ms[COUNT_MAX], took_ms[COUNT_MAX];
 static int count, gap_ms, flash_every, sent, arrived, streams;
+
+static volatile sig_atomic_t has_to_end;
+
+static void on_term(int number)
+{
+	(void)number;
+	has_to_end = 1;
+}
 
 static double now_ms(void)
 {
@@ -178,6 +187,7 @@ int main(int argc, char **argv)
 	if (count < 1 || count > COUNT_MAX)
 		fail("COUNT is from 1 to", "100000");
 	from.fd = connect_to(argv[1]);
+	signal(SIGTERM, on_term);
 	follow(&to, argv[2]);
 	const double begun_ms = now_ms();
 	double last_ms = begun_ms;
@@ -186,6 +196,8 @@ int main(int argc, char **argv)
 	while (arrived < count && !(sent == count && now_ms() > last_ms + PATIENCE_MS)) {
 		struct pollfd fds[2] = { { from.fd, POLLIN, 0 }, { to.fd, POLLIN, 0 } };
 		int wait_ms = 1000;
+		if (has_to_end)
+			count = sent;
 		/* One request at a time: the API answers when the message is durable. What is late counts as late. */
 		if (sent < count && !awaits_answer) {
 			const double left_ms = due_ms[sent] - now_ms();

@@ -17,9 +17,10 @@ fi
 
 # begin_network [OPTION...]: with the options in every node's parley.conf, and those in own_FIN in FIN's
 own_FIN=()
+bad_members=(EST)
 begin_network() {
   local state option
-  make_chain FIN CHE SGP EST
+  make_chain FIN CHE SGP "${bad_members[@]}"
   for option in "${own_FIN[@]}"; do echo "$option" >>FIN/parley.conf; done
   for state in FIN CHE SGP; do
     for option; do echo "$option" >>$state/parley.conf; done
@@ -50,6 +51,27 @@ honest() {
   "${first[@]}" timeout 300 "$flow" FIN/parley.sock SGP/parley.sock SGP "$2" "$3" "$4" >"$1.flow" 2>err || broken "honest messages fail: $1"
   read -r _ n _ lost _ p50 _ p99 _ <"$1.flow"
 }
+# meanwhile NAME COMMAND...: does it while honest messages pass, of which none may be lost; no link or daemon but the attacker's may end by it, and
+# CHE must be left with the memory and descriptors that it had
+meanwhile() {
+  local name=$1 before descriptors_before code=0 traffic
+  shift
+  before=$(rss CHE) descriptors_before=$(descriptors CHE)
+  "${first[@]}" "$flow" FIN/parley.sock SGP/parley.sock SGP 100000 20 0 >"$name.flow" 2>"$name.flow.err" &
+  traffic=$!
+  helpers+=("$traffic")
+  "$@" || code=$?
+  kill -TERM "$traffic" || true
+  wait "$traffic" || broken "$name: honest messages fail: $(cat "$name.flow.err")"
+  [ "$code" -eq 0 ] || { cat "$name".out* >out; broken "$name: CHE does not do what it must"; }
+  read -r _ n _ lost _ p50 _ p99 _ <"$name.flow"
+  [ "$lost" -eq 0 ] || broken "$name: $lost of $n honest messages are lost"
+  links_have_lasted || broken "$name: a link or a daemon did not last"
+  until_true 'CHE has closed what was opened' has_closed "$descriptors_before"
+  [ $(($(rss CHE) - before)) -le 8192 ] || broken "$name: the memory of CHE grows from $before to $(rss CHE) KiB"
+  printf '   honest messages meanwhile: %s, %s lost, p50 %s, p99 %s ms; CHE has %s KiB, and had %s\n' "$n" "$lost" "$p50" "$p99" "$(rss CHE)" "$before"
+}
+has_closed() { [ "$(descriptors CHE)" -le "$1" ]; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 is_at_most() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a <= b) }'; }
 

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# A member gone bad puts 0, 1, the limits and what lies beyond them, 2^31, 2^63 - 1 and 2^64 - 1 into every field of every frame and of every
+# entry (rawpeer_fields.c), to a daemon, CHE. It takes what PROTOCOL.md allows and ends the link for what it refuses, that link alone; messages
+# from FIN to SGP through CHE go on meanwhile, none is lost, and CHE's memory and descriptors stay.
+#
+# A frame that is new in frame.h and not in the table of fields fails here.
+#
+# Usage: tests/integration/frames.sh [--rounds N] [--seed N]   in the build directory; see scenario.sh. The seed makes the garbage.
+set -euo pipefail
+rounds=1 seed=$((RANDOM * 32768 + RANDOM))
+[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rounds) rounds=$2 ;;
+    --seed) seed=$2 ;;
+    *) echo "frames.sh: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+. "$(dirname "$0")/network.sh"
+# shellcheck source=hostile.sh
+. "$top/tests/integration/hostile.sh"
+echo "frames.sh: seed $seed, $rounds rounds"
+
+step '1. the table of fields knows the frames of frame.h'
+# named FILE: the frames of an enum
+named() { sed -n '/^enum pl_frame_type {/,/^};/s/.*\(PL_FRAME_[A-Z0-9_]* = [0-9]*\).*/\1/p' "$1"; }
+bad_members=(EST LTU LVA)
+begin_network
+"$rawpeer" "$hub" frames 0 EST CHE >known
+named "$top/proto/frame.h" >named
+cmp -s known named || { diff known named >out || true; broken 'proto/frame.h has frames that rawpeer_fields.c does not know, or the other way round'; }
+sed 's/^};/  PL_FRAME_NEW = 99,\n};/' "$top/proto/frame.h" >frame.h
+cmp -s known <(named frame.h) && broken 'a frame that is missing from the table is not missed'
+
+step '2. every field of every frame'
+fields() {
+  local part who
+  for part in 0 1 2 3; do
+    who=${bad_members[part == 0 ? 0 : part - 1]}
+    timeout 120 "$rawpeer" "$hub" fields "$seed" $who CHE $part >fields.out$part 2>&1 || return
+    sed '/^told$/d;s/^/   /' fields.out$part
+  done
+}
+meanwhile fields fields
+end_network
+echo "frames.sh: $(cat fields.out? | awk '/ fields, / { f += $1; v += $3; e += $5 } END { print f " fields, " v " values, " e " links ended for them" }'); 0 against the protocol"
