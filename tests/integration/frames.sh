@@ -42,6 +42,7 @@ fields() {
     sed '/^told$/d;s/^/   /' fields.out$part
   done
 }
+honest 'to begin with' 50 10 0
 meanwhile fields fields
 end_network
 echo "frames.sh: $(cat fields.out? | awk '/ fields, / { f += $1; v += $3; e += $5 } END { print f " fields, " v " values, " e " links ended for them" }'); 0 against the protocol"
