@@ -1,4 +1,4 @@
-# What contrib/demo and contrib/check share; sourced by both, in the top folder of the tree, with say() and die() defined.
+# What contrib/demo, contrib/check and contrib/testnet share; sourced by them with $top, say() and die() defined.
 # shellcheck shell=bash disable=SC2154
 
 usage() { awk 'NR > 1 && !/^#/ {exit} NR > 1 {sub(/^# ?/, ""); print}' "$top/contrib/${0##*/}"; }
@@ -25,3 +25,33 @@ configured() {
 }
 # What demo runs and check's first stage tests are one build.
 configured_gcc() { configured gcc --enable-werror CC=gcc; }
+
+# JSON of one line on stdin, a line for each value on stdout: ".peers[0].node<tab>CHE".
+flatten() {
+  awk '
+    function emit(value,  k, path) {
+      for (k = 1; k <= depth; k++) path = path (is_list[k] ? "[" at[k] "]" : "." at[k])
+      print path "\t" value
+    }
+    function flush() { if (word != "") emit(word); word = "" }
+    {
+      n = split($0, part, "\"")
+      for (i = 1; i <= n; i++) {
+        for (j = 1; j <= length(part[i]); j++) {
+          ch = substr(part[i], j, 1)
+          if (ch == "{") { depth++; is_list[depth] = 0; wants_key = 1 }
+          else if (ch == "[") { depth++; is_list[depth] = 1; at[depth] = 0; wants_key = 0 }
+          else if (ch == "}" || ch == "]") { flush(); depth-- }
+          else if (ch == ",") { flush(); if (is_list[depth]) at[depth]++; wants_key = !is_list[depth] }
+          else if (ch == ":") wants_key = 0
+          else if (ch != " ") word = word ch
+        }
+        if (++i > n) break
+        text = part[i]
+        while (match(text, /\\+$/) && RLENGTH % 2 == 1) text = substr(text, 1, length(text) - 1) "\"" part[++i]
+        gsub(/\\\\/, "\\", text)
+        if (wants_key) at[depth] = text; else emit(text)
+      }
+    }'
+}
+value() { flatten | awk -F '\t' -v path="$1" '$1 == path {print $2}'; }

@@ -9,7 +9,7 @@ CC=${CC:-cc}
 # TREE HEADER
 compiles() {
 	case $2 in
-	node/* | tests/*) standard='-std=gnu11 -D_GNU_SOURCE' ;; # as the build has it
+	contrib/* | node/* | tests/*) standard='-std=gnu11 -D_GNU_SOURCE' ;; # as the build has it
 	*) standard='-std=c11 -Wpedantic' ;;
 	esac
 	printf '#include "%s"\n#include "%s"\nextern int a_file_needs_a_declaration;\n' "$2" "$2" >"$work/alone.c"
@@ -18,7 +18,7 @@ compiles() {
 }
 
 count=0
-for header in $(cd "$top" && find crypto proto node tests -name '*.h' | sort); do
+for header in $(cd "$top" && find contrib crypto proto node tests -name '*.h' | sort); do
 	compiles "$top" "$header" || { echo "headers.sh: $header does not compile alone"; exit 1; }
 	count=$((count + 1))
 done

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The man pages against the programs: every command, option, operand and exit code of parley's table stands in parley.1, in the section of its
-# command; every key of parley.conf, with its value and default, in parley.conf.5; every option of parleyd in parleyd.8. And nothing stands
-# there that the programs do not know. No line of a page is wider than a terminal.
+# command; every key of parley.conf, with its value and default, in parley.conf.5; every option of parleyd in parleyd.8; every command and
+# option of contrib/testnet in parley-testnet.1. And nothing stands there that the programs do not know. No line of a page is wider than a terminal.
 #
 # Usage: tests/integration/man.sh   in the build directory; PARLEY and PARLEYD name other binaries
 set -euo pipefail
 parley=$(realpath "${PARLEY:-node/parley}")
 parleyd=$(realpath "${PARLEYD:-node/parleyd}")
-man=$(cd "${srcdir:-$(dirname "$0")/../..}/contrib/man" && pwd)
+top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
+man=$top/contrib/man
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -65,6 +66,20 @@ check_conf() {
   return $missing
 }
 
+# check_testnet PAGE: each command with its options, as its help has them
+check_testnet() {
+  local missing=0 command page="$work/page"
+  plain "$1" >"$page"
+  while read -r command; do
+    section "$page" "SS $command" | awk '/^TP/{ getline; print }' | { grep -oE -- '--[a-z-]+' || true; } | sort -u >has
+    "$top/contrib/testnet" help "$command" | awk '!NF { part++ } part > 1' |
+      sed -nE 's/^  (-f, )?(--[a-z-]+).*/\2/p' | sort -u >wants
+    cmp -s has wants && grep -qx "SS $command" "$page" || { echo "parley-testnet.1, \"$command\", has not the options of its help:"; diff has wants; missing=1; }
+  done < <("$top/contrib/testnet" __complete '')
+  [ "$(grep -c '^SS [a-z]' "$page")" -eq "$("$top/contrib/testnet" __complete '' | wc -l)" ] || { echo 'parley-testnet.1 has a command that is none'; missing=1; }
+  return $missing
+}
+
 "$parley" __commands >table
 PARLEY_PASSPHRASE='correct horse' "$parley" init --state FIN --dir node --cost small --quiet
 awk '/^# Value: /{ form = substr($0, 10) } /^#?[a-z0-9_]+ =/{ sub(/^#/, ""); split($0, part, / = ?/); print part[1] "|" part[2] "|" form }' \
@@ -72,6 +87,7 @@ awk '/^# Value: /{ form = substr($0, 10) } /^#?[a-z0-9_]+ =/{ sub(/^#/, ""); spl
 
 check_parley table "$man/parley.1"
 check_conf keys "$man/parley.conf.5"
+check_testnet "$man/parley-testnet.1"
 count=$(wc -l <table)
 [ "$count" -gt 100 ] && [ "$(wc -l <keys)" -gt 15 ] || { echo "man.sh: the tables are not there: $count lines"; exit 1; }
 if [ -x "$parleyd" ]; then
@@ -97,6 +113,12 @@ for change in '/^\.B dial$/d' 's/^\.B store$/.B stoer/' 's/^Value: charter or co
   sed "$change" "$man/parley.conf.5" >changed.5
   ! cmp -s changed.5 "$man/parley.conf.5" || { echo "man.sh: $change changes nothing"; exit 1; }
   must_fail check_conf keys changed.5
+done
+
+for change in '/^\.SS kill/d' '/^\\fB\\-\\-jitter/d' 's/^\.SS logs/.SS log/' 's/\\-\\-term/\\-\\-term-it/'; do
+  sed "$change" "$man/parley-testnet.1" >changed.1
+  ! cmp -s changed.1 "$man/parley-testnet.1" || { echo "man.sh: $change changes nothing"; exit 1; }
+  must_fail check_testnet changed.1
 done
 
 # check_form PAGE: groff has nothing to complain about, and no line is wider than a terminal of 80 columns, of which man uses 78 for the text
