@@ -154,6 +154,12 @@ void pl_lane_timer(struct pl_engine *e, uint64_t at_ms)
 	pl_timer(e, at_ms);
 }
 
+uint8_t *pl_record_room(struct pl_engine *e)
+{
+	assert(e->records_count <= (e->sessions_max - 1u) * (size_t)PL_RECORD_WIRE_BYTES_MAX);
+	return e->records + e->records_count;
+}
+
 uint32_t pl_load_token(struct pl_engine *e)
 {
 	if (++e->load_count == 0)
@@ -270,6 +276,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	if (e->effects_next < e->effects_count)
 		return PL_ERR_FULL;
 	e->effects_count = e->effects_next = e->notes_count = 0;
+	e->records_count = 0;
 	e->now_ms = event->now_ms;
 	e->wall_ms = event->wall_ms;
 	memcpy(e->seed, event->seed, sizeof(e->seed));

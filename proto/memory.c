@@ -1,5 +1,6 @@
 /* Where the parts of an engine lie in the memory that it was given: sized once, all from here. */
 #include <stdalign.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "proto/parts.h"
@@ -60,7 +61,7 @@ void pl_memory_session(struct session *s, uint32_t lanes_count)
 {
 	struct carver carver = { .base = s->memory };
 
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct session, reader) + offsetof(struct pl_record_reader, buffer));
 	carve_session(&carver, s, lanes_count);
 	memset(s->lanes_memory, 0, s->lanes_memory_bytes);
 }
@@ -77,6 +78,7 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	e->peers = carve(carver, nodes * sizeof(*e->peers));
 	e->conns = carve(carver, conns_max * sizeof(*e->conns));
 	e->sessions = carve(carver, config->links_max * sizeof(*e->sessions));
+	e->records = carve(carver, (size_t)config->links_max * PL_RECORD_WIRE_BYTES_MAX);
 	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof(*e->acked));
 	e->unanswered = carve(carver, (size_t)nodes * lanes_count);
 	e->flashes = carve(carver, PL_FLASH_POOL * sizeof(*e->flashes));

@@ -24,6 +24,8 @@ void pl_random(struct pl_engine *e, uint8_t out[32]);
 void pl_timer(struct pl_engine *e, uint64_t at_ms);
 void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
 const uint8_t *pl_frontier_root(struct pl_engine *e);
+/* Room for one record; what is to stay for the effects of this step is counted in records_count. */
+uint8_t *pl_record_room(struct pl_engine *e);
 uint32_t pl_load_token(struct pl_engine *e);
 uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer);
 static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }

@@ -379,7 +379,7 @@ static void fill_control(struct pl_engine *e, struct session *s)
 
 static void session_send(struct pl_engine *e, struct session *s)
 {
-	uint8_t *plain = s->record + 2;
+	uint8_t *record = pl_record_room(e), *plain = record + 2;
 	size_t limit = record_limit(s), used = 0, record_bytes;
 
 	fill_control(e, s);
@@ -396,7 +396,7 @@ static void session_send(struct pl_engine *e, struct session *s)
 	}
 	if (used == 0)
 		return;
-	if (pl_record_seal(&s->writer, s->record, used, &record_bytes) != PL_OK) {
+	if (pl_record_seal(&s->writer, record, used, &record_bytes) != PL_OK) {
 		pl_session_close(e, s, PL_BYE_HOLD, "");
 		return;
 	}
@@ -404,9 +404,10 @@ static void session_send(struct pl_engine *e, struct session *s)
 	s->sending = true;
 	s->sending_since_ms = e->now_ms;
 	s->sending_bytes = (uint32_t)record_bytes;
+	e->records_count += record_bytes;
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_SEND)->effect;
 	fx->send.link = e->conns[s->conn].link;
-	fx->send.bytes = s->record;
+	fx->send.bytes = record;
 	fx->send.count = record_bytes;
 }
 

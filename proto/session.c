@@ -51,14 +51,13 @@ void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason
 	/* A record in flight cannot be overtaken; then the goodbye is left out. */
 	if (!s->sending && reason != PL_BYE_HOLD) {
 		const size_t text_bytes = strlen(text) < 64 ? strlen(text) : 64;
-		uint8_t *plain = s->record + 2;
+		uint8_t *record = pl_record_room(e), *plain = record + 2;
 		size_t record_bytes;
 		pl_frame_write_header(plain, PL_FRAME_BYE, 0, 0, (uint32_t)(1 + text_bytes));
 		plain[PL_FRAME_HEADER_BYTES] = (uint8_t)reason;
 		memcpy(plain + PL_FRAME_HEADER_BYTES + 1, text, text_bytes);
-		/* copied: the session's memory may serve another link within this step */
-		if (pl_record_seal(&s->writer, s->record, PL_FRAME_HEADER_BYTES + 1 + text_bytes, &record_bytes) == PL_OK)
-			pl_send_small(e, &e->conns[s->conn], s->record, record_bytes);
+		if (pl_record_seal(&s->writer, record, PL_FRAME_HEADER_BYTES + 1 + text_bytes, &record_bytes) == PL_OK)
+			pl_send_small(e, &e->conns[s->conn], record, record_bytes);
 	}
 	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = link;
 	pl_session_end(e, s);

@@ -166,7 +166,6 @@ struct session {
 	uint64_t ack_at_ms;     /* 0: nothing to tell */
 	uint8_t hello_root[PL_ID_BYTES];
 
-	struct pl_record_reader reader;
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
 	uint32_t in_count, in_at, credit_owed;
@@ -179,7 +178,6 @@ struct session {
 	uint8_t asked_full_count;
 
 	struct pl_record_stream writer;
-	uint8_t record[PL_RECORD_WIRE_BYTES_MAX];
 	uint8_t *control;
 	uint32_t control_count;
 	struct out_queue out[PL_CLASSES];
@@ -204,6 +202,8 @@ struct session {
 	uint8_t *queued;    /* stands in todo */
 	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
 	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
+
+	struct pl_record_reader reader; /* the last, since its buffer is not set to zero: it is large, and of no session's until bytes come */
 };
 
 struct peer {
@@ -299,6 +299,8 @@ struct pl_engine {
 	uint64_t conns_count; /* so far */
 	uint64_t address_note_ms; /* from then on it is noted again that an address has too many */
 	struct session *sessions;
+	uint8_t *records;    /* that go out in this step, one behind the other: one of each session at most */
+	size_t records_count; /* bytes */
 	uint64_t *acked; /* [peer][lane index] */
 	uint8_t *unanswered; /* [peer][lane index] WANTs that it has left unanswered, over all its links, less those that it has answered since */
 	struct flash *flashes;

@@ -183,6 +183,10 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->config.noise_secret = node->noise_secret;
 	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : 40);
 	node->vice = (enum sim_vice)(node->index < sizeof(sim->plan->vices) ? sim->plan->vices[node->index] : SIM_HONEST);
+	if (node->index >= authors && sim->plan->withhold_ppm > 0) {
+		struct rng rng = rng_stream(sim->plan->seed, SIM_RNG_VICE, node->index);
+		node->vice = rng_chance(&rng, sim->plan->withhold_ppm) ? SIM_WITHHOLDS : SIM_HONEST;
+	}
 	node->writes_last = &node->writes;
 	node->disk_rng = rng_stream(sim->plan->seed, SIM_RNG_DISK, node->index);
 	sim_disk_make(node);
@@ -339,6 +343,8 @@ static void on_record(void *ctx, const uint8_t key[32], uint64_t nonce, uint8_t 
 	if (sim->stepping == SIM_NOBODY)
 		return;
 	sim_vice_record(sim, &sim->nodes[sim->stepping], plain, plain_bytes);
+	if (sim->options.observer && sim->options.observer->record)
+		sim->options.observer->record(sim->options.observer->ctx, sim->now_us, sim->stepping, plain, plain_bytes);
 	if (sim->oracle)
 		oracle_record(sim->oracle, sim->stepping, key, nonce, plain, plain_bytes);
 }
@@ -353,11 +359,15 @@ void sim_run(const struct sim_plan *plan, const struct sim_options *options, str
 	world_make(&sim);
 	for (uint16_t i = 0; i < sim.nodes_count && !sim.stop; i++)
 		sim_node_boot(&sim, &sim.nodes[i]);
+	if (options->observer && options->observer->started)
+		options->observer->started(options->observer->ctx, &sim);
 	for (uint32_t i = 0; i < plan->acts_count; i++)
 		sim_later(&sim, plan->acts[i].at_ms * 1000, SIM_EV_ACT, NULL)->act = i;
 	run_until(&sim, plan->chaos_ms * 1000);
 	if (!sim.stop && sim.oracle)
 		heal(&sim);
+	if (options->observer && options->observer->ended)
+		options->observer->ended(options->observer->ctx, &sim);
 	for (uint16_t i = 0; i < sim.nodes_count; i++)
 		out->steps += sim.nodes[i].steps;
 	if (sim.oracle)

@@ -18,6 +18,8 @@
 #define SIM_NODES_MAX 10000
 #define SIM_NOBODY 0xffffu
 
+struct sim;
+
 enum sim_act_type {
 	SIM_SUBMIT,  /* node authors `count` entries: lane, kind, flags, bytes each */
 	SIM_CUT,     /* nothing passes from a to b; what is sent waits, as TCP has it */
@@ -73,6 +75,9 @@ struct sim_plan {
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */
 	bool receipts;       /* who gets a message says so */
 	uint8_t vices[64];   /* of the first nodes: enum sim_vice */
+	uint32_t withhold_ppm; /* so many in a million of those that author nothing withhold */
+	bool steady;         /* every chunk takes the same time over the same link */
+	uint32_t commit_us_min, commit_us_max; /* 0: 2 to 9 ms */
 	struct sim_act *acts;
 	uint32_t acts_count, acts_max;
 };
@@ -85,7 +90,18 @@ struct sim_result {
 	uint64_t bytes_sent, records_sent;
 };
 
+/* Told of what happens, for those who measure; NULL: not. Times are microseconds. */
+struct sim_observer {
+	void *ctx;
+	void (*accepted)(void *ctx, uint64_t us, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq); /* it is known to be good, and goes to the disk */
+	void (*durable)(void *ctx, uint64_t us, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq);
+	void (*record)(void *ctx, uint64_t us, uint16_t node, const uint8_t *plain, size_t plain_bytes); /* what it is about to encrypt */
+	void (*started)(void *ctx, const struct sim *sim);
+	void (*ended)(void *ctx, const struct sim *sim);
+};
+
 struct sim_options {
+	const struct sim_observer *observer;
 	FILE *trace;      /* every event, one to a line; NULL: none */
 	bool watch;       /* with the oracle */
 };

@@ -126,6 +126,7 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_node *node)
 		}
 	}
 	memcpy(to->acked, node->disk.acked, places * places * PL_LANES * sizeof(*to->acked));
+	to->has_acked = node->disk.has_acked;
 	memcpy(to->forks, node->disk.forks, places * sizeof(*to->forks));
 }
 
@@ -155,6 +156,8 @@ void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effe
 		free(write);
 		return;
 	}
+	if (sim->options.observer && sim->options.observer->accepted && fx->type == PL_FX_STORE)
+		sim->options.observer->accepted(sim->options.observer->ctx, sim->now_us, node->index, fx->store.node, fx->store.lane, fx->store.seq);
 	write->entry = entry_hold(sim, fx->store.id, fx->store.header, fx->store.body, fx->store.body_bytes);
 	write->author = fx->store.node;
 	write->lane = fx->store.lane;
@@ -189,7 +192,9 @@ void sim_disk_commit(struct sim *sim, struct sim_node *node)
 	}
 	for (const struct sim_write *w = node->writes; w; w = w->next)
 		taken += w->taken;
-	uint64_t takes_us = rng_between(&node->disk_rng, COMMIT_US_MIN, COMMIT_US_MAX) + (uint64_t)taken * COMMIT_ENTRY_US;
+	const uint32_t least_us = sim->plan->commit_us_min ? sim->plan->commit_us_min : COMMIT_US_MIN;
+	const uint32_t most_us = sim->plan->commit_us_max ? sim->plan->commit_us_max : COMMIT_US_MAX;
+	uint64_t takes_us = rng_between(&node->disk_rng, least_us, most_us) + (uint64_t)taken * COMMIT_ENTRY_US;
 	if (sim->now_us < node->slow_until_us)
 		takes_us *= SLOWER;
 	node->committing = true;
@@ -223,6 +228,8 @@ static void keep(struct sim *sim, struct sim_node *node, const struct sim_write 
 	if (write->author == node->self)
 		node->disk.kept_seq[write->lane] = seq > node->disk.kept_seq[write->lane] ? seq : node->disk.kept_seq[write->lane];
 	sim->result->entries_stored++;
+	if (sim->options.observer && sim->options.observer->durable)
+		sim->options.observer->durable(sim->options.observer->ctx, sim->now_us, node->index, write->author, write->lane, seq);
 	if (sim->oracle)
 		oracle_durable(sim->oracle, node->index, write->author, write->lane, seq, write->entry->id);
 }
@@ -366,7 +373,7 @@ void sim_disk_restore(struct sim *sim, struct sim_node *node)
 			restore_lane(sim, node, author, lane);
 	}
 	node->was_restored = false;
-	for (size_t i = 0; i < (size_t)places * places * PL_LANES && !sim->stop; i++) {
+	for (size_t i = 0; node->disk.has_acked && i < (size_t)places * places * PL_LANES && !sim->stop; i++) {
 		struct pl_event event = { .type = PL_EV_RESTORE_ACK };
 		if (node->disk.acked[i] == 0)
 			continue;

@@ -17,7 +17,7 @@
 #define SIM_PATHS_NODES_MAX 512 /* with more, links have no faults */
 
 /* What a stream of random numbers is for. */
-enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_PATH, SIM_RNG_DISK, SIM_RNG_STEP, SIM_RNG_BODY, SIM_RNG_WORK, SIM_RNG_ACTS };
+enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_PATH, SIM_RNG_DISK, SIM_RNG_STEP, SIM_RNG_BODY, SIM_RNG_VICE };
 
 enum sim_event_type {
 	SIM_EV_TICK, SIM_EV_CHUNK, SIM_EV_SENT, SIM_EV_DIAL, SIM_EV_UP, SIM_EV_RELEASE, SIM_EV_COMMIT, SIM_EV_LOADED, SIM_EV_VERIFIED,
@@ -78,6 +78,7 @@ struct sim_fork_kept {
 struct sim_disk {
 	struct sim_lane *lanes; /* [author][lane] */
 	uint64_t *acked;        /* [peer][author][lane] */
+	bool has_acked;         /* any */
 	struct sim_fork_kept *forks;
 	uint64_t kept_seq[PL_LANES]; /* of its own feed, beside the store: what it has ever signed */
 };

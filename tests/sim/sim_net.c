@@ -309,7 +309,7 @@ static void pass(struct sim *sim, struct sim_conn *conn, int to, struct sim_chun
 	const uint64_t delay_us = sim_delay_us(sim, from, node);
 	uint64_t at_us = left_us + delay_us;
 
-	if (path) {
+	if (path && !sim->plan->steady) {
 		at_us += rng_below(&path->rng, delay_us / 16 + 1);
 		for (int tries = 0; path->loss && tries < 6 && rng_chance(&path->rng, path->loss); tries++)
 			at_us += (RETRANSMISSION_US + 2 * delay_us) << tries;

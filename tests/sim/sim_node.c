@@ -72,6 +72,7 @@ static void carry_out(struct sim *sim, struct sim_node *node)
 		case PL_FX_LOAD: load(sim, node, &fx); break;
 		case PL_FX_VERIFY: verify(sim, node, &fx); break;
 		case PL_FX_ACKED:
+			node->disk.has_acked = true;
 			node->disk.acked[((size_t)fx.acked.peer * node->peers_count + fx.acked.node) * PL_LANES + fx.acked.lane] = fx.acked.seq;
 			if (sim->oracle)
 				oracle_acked(sim->oracle, node->index, node->peers[fx.acked.peer], fx.acked.node, fx.acked.lane, fx.acked.seq);
