@@ -33,7 +33,7 @@ begin_network() {
 attack() {
   local name=$1
   shift
-  nice -n 19 timeout 300 "$rawpeer" "$hub" "$1" "$seed" EST CHE "${@:2}" >"$name.out" 2>"$name.err" </dev/null &
+  nice -n 19 "$rawpeer" "$hub" "$1" "$seed" EST CHE "${@:2}" >"$name.out" 2>"$name.err" </dev/null &
   attacker=$!
   helpers+=("$attacker")
   until_true "$name has begun" grep -qs told "$name.err"

@@ -98,7 +98,7 @@ static void start(struct peer *peer, int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-static struct sockaddr_in parse(const char *address)
+struct sockaddr_in peer_parse(const char *address)
 {
 	struct sockaddr_in out = { .sin_family = AF_INET };
 	const char *colon = strrchr(address, ':');
@@ -116,7 +116,7 @@ static struct sockaddr_in parse(const char *address)
 
 bool peer_try_dial(struct peer *peer, const char *address, uint32_t from)
 {
-	const struct sockaddr_in to = parse(address);
+	const struct sockaddr_in to = peer_parse(address);
 	const struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(from) } };
 	const int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -138,7 +138,7 @@ void peer_dial(struct peer *peer, const char *address)
 
 int peer_listen_at(const char *address)
 {
-	const struct sockaddr_in local = parse(address);
+	const struct sockaddr_in local = peer_parse(address);
 	const int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||

@@ -7,6 +7,7 @@
 #ifndef PL_INTEGRATION_PEER_H
 #define PL_INTEGRATION_PEER_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,7 @@ struct peer {
 
 /* --- the connection --- */
 
+struct sockaddr_in peer_parse(const char *address); /* HOST:PORT, IPv4 */
 /* Connects to HOST:PORT, IPv4. from: this host's address, in host byte order, or 0. False: it is refused. */
 bool peer_try_dial(struct peer *peer, const char *address, uint32_t from);
 void peer_dial(struct peer *peer, const char *address);

@@ -23,6 +23,7 @@
  * Longer ones, each in a file of its own, which says what it is told by ARG:
  *
  *   flood     a member that sends entries as fast as it can
+ *   crowd     thousands of connections that are half open
  *   fields    every field of every frame at and beyond its limits      frames    only names the frames that fields knows
  */
 #include <poll.h>
@@ -200,7 +201,7 @@ static const struct {
 	const char *name;
 	void (*tell)(const char *address, int args_count, char **args);
 } long_stories[] = {
-	{ "flood", rawpeer_flood }, { "fields", rawpeer_fields }, { "frames", rawpeer_frames },
+	{ "flood", rawpeer_flood }, { "crowd", rawpeer_crowd }, { "fields", rawpeer_fields }, { "frames", rawpeer_frames },
 };
 
 int main(int argc, char **argv)

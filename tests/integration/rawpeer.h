@@ -5,6 +5,7 @@
 #include "tests/integration/peer.h"
 
 void rawpeer_flood(const char *address, int args_count, char **args); /* rawpeer_flood.c */
+void rawpeer_crowd(const char *address, int args_count, char **args);  /* rawpeer_crowd.c */
 void rawpeer_fields(const char *address, int args_count, char **args); /* rawpeer_fields.c */
 void rawpeer_frames(const char *address, int args_count, char **args);
 
