@@ -144,6 +144,8 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 			if (pl_store_add_fork(core->store, fx.fork.node, fx.fork.header_a, fx.fork.header_b) != PL_OK)
 				PL_LOG(PL_LOG_ERROR, "store", "a fork could not be queued; peers hold it too");
 			break;
+		case PL_FX_ANCHORS:
+			break;
 		case PL_FX_NOTE:
 			pl_core_note(core, &fx);
 			if (*notes_count < notes_max)
@@ -216,6 +218,7 @@ static bool borrows_nothing(const struct pl_event *event)
 		return event->loaded.count == 0;
 	case PL_EV_RESTORE:
 	case PL_EV_RESTORE_ACK:
+	case PL_EV_RESTORE_ANCHOR:
 	case PL_EV_FREEZE_SELF:
 	case PL_EV_START:
 	case PL_EV_PEER_DIALABLE:

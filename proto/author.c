@@ -60,7 +60,7 @@ enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event)
 	pl_entry_id(e->network_id, c.entry_header, c.id);
 	pl_lane_accept(e, NULL, &c);
 	if (flags & PL_FLAG_FLASH) {
-		/* PROTOCOL: "A FLASH makes a node dial at once, whatever the wait, all that it has an address for and no link to: its own when it is
+		/* PROTOCOL: "A FLASH makes a node dial at once, whatever the wait, all that it dials and has no link to: its own when it is
 		 * signed, that of another within a second at random when it is taken." */
 		pl_dials_hurry(e, 0, PL_NODE_NONE);
 		struct flash *kept = pl_flash_keep(e, &c, PL_NONE16);

@@ -113,6 +113,7 @@ static void effect(int which, const struct pl_effect *fx)
 	case PL_FX_CLOSE:
 	case PL_FX_REPAIR:
 	case PL_FX_FORK:
+	case PL_FX_ANCHORS:
 		cr_assert_fail("effect %d", fx->type);
 		break;
 	case PL_FX_ACKED:
@@ -310,6 +311,7 @@ static void start(int which)
 	struct pl_event begin = { .type = PL_EV_START };
 
 	pl_engine_config_default(&config);
+	config.mesh_nodes_max = PL_NODES_MAX; /* it dials whom it is told to */
 	config.charter = &charter;
 	config.self = (uint16_t)which;
 	config.links_max = 2;

@@ -28,6 +28,10 @@ void pl_engine_config_default(struct pl_engine_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->links_max = PL_LINKS_MAX;
+	config->mesh_nodes_max = PL_MESH_NODES_MAX;
+	config->chosen_max = PL_CHOSEN_MAX;
+	config->further_max = PL_FURTHER_MAX;
+	config->inbound_max = PL_INBOUND_MAX;
 	config->flash_per_minute = PL_FLASH_PER_MINUTE;
 	config->flash_burst = PL_FLASH_BURST;
 	config->quota[0] = (struct pl_quota){ PL_LANE0_BYTES_PER_S, PL_LANE0_BYTES_BURST };
@@ -65,6 +69,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	for (uint16_t i = 0; i < e->sessions_max; i++)
 		e->sessions[i].check = PL_NONE16;
 	e->timer_ms = e->lanes_timer_ms = PL_NEVER;
+	pl_neighbours_init(e);
 	*out = e;
 	return PL_OK;
 }
@@ -113,6 +118,7 @@ void pl_note(struct pl_engine *e, enum pl_note_code code, uint32_t link, uint16_
 	if (fx) {
 		fx->note.link = link;
 		fx->note.peer = peer;
+		fx->note.role = peer != PL_NODE_NONE ? pl_neighbour_role(e, peer) : PL_ROLE_NONE;
 	}
 }
 
@@ -223,7 +229,7 @@ static void run_timers(struct pl_engine *e)
 
 #define FX(name) (1u << PL_FX_##name)
 /* What a step may always bring: time has passed, a link may write again. */
-#define FX_ANY (FX(DIAL) | FX(SEND) | FX(CLOSE) | FX(LOAD) | FX(NOTE))
+#define FX_ANY (FX(DIAL) | FX(SEND) | FX(CLOSE) | FX(LOAD) | FX(NOTE) | FX(ANCHORS))
 
 /* The table in engine.h. */
 static unsigned effects_of(enum pl_event_type type)
@@ -232,6 +238,7 @@ static unsigned effects_of(enum pl_event_type type)
 	case PL_EV_RESTORE:
 	case PL_EV_RESTORE_ACK:
 	case PL_EV_RESTORE_FORK:
+	case PL_EV_RESTORE_ANCHOR:
 	case PL_EV_FREEZE_SELF: return 0;
 	case PL_EV_BYTES:
 	case PL_EV_TICK: return FX_ANY | FX(STORE) | FX(VERIFY) | FX(REPAIR) | FX(ACKED) | FX(FORK);
@@ -281,6 +288,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	e->wall_ms = event->wall_ms;
 	memcpy(e->seed, event->seed, sizeof(e->seed));
 	e->seed_count = 0;
+	e->ticking = event->type == PL_EV_TICK;
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		if (e->flashes[i].release)
 			e->flashes[i].used = e->flashes[i].release = false;
@@ -301,6 +309,10 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		assert(!e->started && event->restore_fork.node < e->nodes);
 		pl_fork_restore(e, event->restore_fork.node, event->restore_fork.header_a, event->restore_fork.header_b);
 		return PL_OK;
+	case PL_EV_RESTORE_ANCHOR:
+		assert(!e->started && event->restore_anchor.node < e->nodes && event->restore_anchor.node != e->self);
+		pl_neighbour_restore_anchor(e, event->restore_anchor.node);
+		return PL_OK;
 	case PL_EV_FREEZE_SELF:
 		e->self_behind = true;
 		return PL_OK;
@@ -309,9 +321,7 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 		break;
 	case PL_EV_PEER_DIALABLE:
 		assert(event->peer_dialable.node < e->nodes && event->peer_dialable.node != e->self);
-		e->peers[event->peer_dialable.node].dialable = true;
-		e->peers[event->peer_dialable.node].dial_at_ms = e->now_ms;
-		e->timer_ms = e->now_ms;
+		pl_neighbour_dialable(e, event->peer_dialable.node, event->peer_dialable.group);
 		break;
 	case PL_EV_LINK_UP:
 		assert(event->link_up.link != PL_LINK_NONE && (event->link_up.peer < e->nodes || event->link_up.peer == PL_NODE_NONE));

@@ -14,7 +14,7 @@
  *
  * To change how entries spread, start at lane.c (what we have; bulk.c and check.c: whose signatures hold), sync.c (what we tell), fetch.c
  * (what we ask), sched.c (what we send next).
- * repair.c gets back what the disk has changed.
+ * repair.c gets back what the disk has changed. With whom there is a link at all: neighbour.c, inbound.c.
  */
 #ifndef PL_PROTO_ENGINE_H
 #define PL_PROTO_ENGINE_H
@@ -42,6 +42,9 @@ struct pl_engine_config {
 	const uint8_t *noise_secret;        /* 32 */
 	const uint8_t *const *courier_keys; /* per node of the charter, 32 bytes or NULL; NULL: none at all */
 	uint16_t links_max;               /* 1..PL_LINKS_MAX; memory grows with it */
+	uint16_t mesh_nodes_max;          /* up to so many nodes in the charter, everybody who can be dialled is; beyond, those below count */
+	uint16_t chosen_max, further_max, inbound_max; /* where links_max is too small for them, less of each */
+	const bool *configured;           /* per node of the charter: the operator has named it; NULL: nobody. Read by pl_engine_init() alone */
 	uint32_t flash_per_minute, flash_burst;
 	struct pl_quota quota[PL_LANES];  /* per author */
 };
@@ -59,9 +62,10 @@ enum pl_event_type {
 	PL_EV_RESTORE,       /* at start, for each lane with entries in the store: its head */
 	PL_EV_RESTORE_ACK,   /* at start: what a peer had acknowledged (custody) */
 	PL_EV_RESTORE_FORK, /* at start: an equivocation that had been proven; the author stays frozen */
+	PL_EV_RESTORE_ANCHOR, /* at start: one of those that PL_FX_ANCHORS named last */
 	PL_EV_FREEZE_SELF,   /* at start: the store is a copy, so that an own entry could stand where one stood before */
 	PL_EV_START,         /* after restoring: from here on it may dial, listen, author */
-	PL_EV_PEER_DIALABLE, /* node has an address for this peer: keep a link to it */
+	PL_EV_PEER_DIALABLE, /* node has an address for this peer: a link to it may be kept. Of many not all are dialled; they are chosen in the next tick */
 	PL_EV_LINK_UP,       /* a connection stands: dialled (peer set) or accepted (PL_NODE_NONE) */
 	PL_EV_LINK_DOWN,     /* it is gone, or dialling failed */
 	PL_EV_BYTES,         /* bytes arrived; the engine takes the first `consumed` of them, and the rest is the next event. Of a link that is gone: all */
@@ -96,7 +100,8 @@ struct pl_event {
 		struct { uint16_t node; uint8_t lane; uint64_t seq, gseq, kept_bytes; uint8_t id[PL_ID_BYTES]; } restore; /* kept_bytes: of all, pl_entry_kept_bytes() */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } restore_ack;
 		struct { uint16_t node; const uint8_t *header_a, *header_b; } restore_fork; /* as PL_FX_FORK gave them */
-		struct { uint16_t node; } peer_dialable;
+		struct { uint16_t node; } restore_anchor;
+		struct { uint16_t node; uint32_t group; /* who may fail or be taken over together has the same: a network, a bloc */ } peer_dialable;
 		struct { uint32_t link; uint16_t peer; uint64_t address_hash; } link_up;     /* address_hash: of the remote host, without port */
 		struct { uint32_t link; uint16_t peer; } link_down; /* peer: for a dial that never became a link, then link is PL_LINK_NONE */
 		struct { uint32_t link; const uint8_t *bytes; size_t count; size_t consumed; /* out */ } bytes;
@@ -143,6 +148,7 @@ enum pl_effect_type {
 	PL_FX_REPAIR, /* this entry (fields as of PL_FX_STORE) goes to its place, where a damaged one stands; answer PL_EV_REPAIRED, if it works */
 	PL_FX_ACKED,  /* a peer holds this lane durably up to seq: keep it (custody) */
 	PL_FX_FORK,  /* equivocation: keep both headers */
+	PL_FX_ANCHORS, /* the neighbours of long standing, to be dialled first after a restart: keep these instead of those named before */
 	PL_FX_NOTE,   /* for the log and the counters */
 };
 
@@ -161,6 +167,19 @@ enum pl_note_code {
 	PL_NOTE_CAUGHT_UP,         /* all that this peer announced is here */
 };
 
+/* Why there is a link with a peer, or is to be. */
+enum pl_peer_role {
+	PL_ROLE_NONE,
+	PL_ROLE_MESH,       /* everybody who can be dialled is, in a small network */
+	PL_ROLE_CONFIGURED, /* the operator has named it */
+	PL_ROLE_CHOSEN,
+	PL_ROLE_ANCHOR,     /* chosen, and of long standing */
+	PL_ROLE_FURTHER,    /* besides the chosen, to see whether it has what they do not give */
+	PL_ROLE_INBOUND,    /* it has chosen this node */
+};
+const char *pl_peer_role_name(enum pl_peer_role role); /* "none" of PL_ROLE_NONE */
+
+#define PL_ANCHORS_MAX 2 /* one that is honest suffices; of more an attacker would get some */
 struct pl_effect {
 	enum pl_effect_type type;
 	union {
@@ -179,14 +198,16 @@ struct pl_effect {
 		struct { uint32_t token; uint16_t count; const uint8_t *headers; /* count of PL_ENTRY_HEADER_BYTES each */ } verify; /* count: 32 at most */
 		struct { uint16_t peer, node; uint8_t lane; uint64_t seq; } acked;
 		struct { uint16_t node; const uint8_t *header_a, *header_b; } fork; /* PL_ENTRY_HEADER_BYTES each */
-		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; const char *detail; /* static */ } note;
+		struct { uint16_t nodes[PL_ANCHORS_MAX]; } anchors; /* PL_NODE_NONE: one less */
+		struct { enum pl_note_code code; uint32_t link; uint16_t peer, node; uint8_t lane; uint64_t seq; enum pl_peer_role role; /* of the peer */
+		         const char *detail; /* static */ } note;
 	};
 };
 /* What comes of what; the engine holds itself to it.
  *
  *   event                         effects
  *   RESTORE… FREEZE_SELF          none
- *   any other                     DIAL, SEND, CLOSE, LOAD, NOTE: time has passed, and a link may take more
+ *   any other                     DIAL, SEND, CLOSE, LOAD, NOTE, ANCHORS: time has passed, and a link may take more
  *   and besides those
  *     BYTES, TICK                 STORE, VERIFY, REPAIR, ACKED, FORK (with a tick: bulk that came before)
  *     SUBMIT                      STORE
@@ -217,6 +238,7 @@ void pl_engine_lane(const struct pl_engine *engine, uint16_t node, uint8_t lane,
 
 struct pl_peer_info {
 	enum pl_session_state state;
+	enum pl_peer_role role;
 	uint32_t link;            /* PL_LINK_NONE when down */
 	bool dialable, inbound;
 	uint64_t since_ms;        /* monotonic, of the state */
@@ -224,8 +246,8 @@ struct pl_peer_info {
 	uint64_t retry_ms;        /* monotonic, in BACKOFF */
 	uint32_t rtt_ms;          /* of the last ping; 0 unknown */
 	uint64_t bytes_in, bytes_out, entries_in, entries_out, duplicates_in;
-	/* Whether it is to have a link with this node (dialable), or has had one since PL_EV_START. Of any other node it is not known what it holds:
-	 * what it acknowledged in an earlier life of this one says nothing of what it has got since through others. */
+	/* Whether it is to have a link with this node, or has one; in a small network also, or has had one since PL_EV_START. Of any other node it is not
+	 * known what it holds: what it acknowledged in an earlier life of this one says nothing of what it has got since through others. */
 	bool neighbour;
 	uint64_t held_entries;    /* of a neighbour: durable here, and not acknowledged by it over a link with this node; else 0 */
 };

@@ -163,18 +163,19 @@ Test(engine, a_link_that_ends_while_signatures_are_looked_at_leaves_nothing_behi
 
 Test(engine, more_links_bring_bulk_than_are_looked_at_at_once)
 {
-	struct world *w = world_new(WORLD_NODES_MAX, 11);
+	const uint16_t nodes = 16;
+	struct world *w = world_new(nodes, 11);
 
-	world_config(w, 0)->links_max = WORLD_NODES_MAX;
-	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+	world_config(w, 0)->links_max = nodes;
+	for (uint16_t i = 1; i < nodes; i++)
 		world_link(w, i, 0);
 	world_start(w);
 	world_run_ms(w, 1000);
 	world_check_takes(w, 20);
-	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+	for (uint16_t i = 1; i < nodes; i++)
 		world_submit_bulk(w, i, 50, 300);
 	cr_assert(world_converges(w, 60000));
-	for (uint16_t i = 1; i < WORLD_NODES_MAX; i++)
+	for (uint16_t i = 1; i < nodes; i++)
 		cr_assert_eq(world_durable(w, 0, i, 2), 50);
 	world_free(w);
 }

@@ -274,6 +274,8 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 		return;
 	if (lane->fetch_session == from && *unanswered(e, s, index) > 0)
 		--*unanswered(e, s, index);
+	if (lane->fetch_session == from)
+		pl_neighbour_brought(e, s, index);
 	fetch_end(e, index);
 	if (best_holder(e, index))
 		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
@@ -330,6 +332,9 @@ static void fetch_timed_out(struct pl_engine *e, uint32_t index)
 	/* While there is another, that one is asked first; what it says need not be forgotten at once. */
 	if (!other || *unanswered(e, s, index) >= PL_UNANSWERED_MAX)
 		pl_announced(e, s, index, 0); /* until it says so again */
+	const struct session *next = best_holder(e, index);
+	if (!next || *unanswered(e, next, index) > 0)
+		pl_neighbours_withhold(e);
 	pl_lane_pump(e, index, 0);
 }
 

@@ -132,6 +132,7 @@ enum pl_bye_reason {
 	PL_BYE_CHARTER = 5,    /* another charter */
 	PL_BYE_STORE = 6,      /* the store takes nothing at the moment */
 	PL_BYE_HOLD = 7,       /* silence */
+	PL_BYE_SPARE = 8,      /* the link is not needed, or another has the next turn */
 };
 
 #endif

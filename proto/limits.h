@@ -71,7 +71,11 @@
 #define PL_HANDSHAKE_REPLAY_MAX 4096       /* (local) remembered first messages; the oldest is forgotten when there are more */
 #define PL_HANDSHAKES_MAX 64               /* (local) unauthenticated connections at once */
 #define PL_HANDSHAKES_PER_ADDRESS_MAX 2    /* (local) */
-#define PL_LINKS_MAX 64                    /* (local) authenticated links at once: 32 inbound, 32 outbound */
+#define PL_LINKS_MAX 64                    /* (local) authenticated links at once: 32 inbound, 8 chosen, 4 further, 20 with who is named in the configuration */
+#define PL_MESH_NODES_MAX 32               /* (local) in a charter: up to here everybody who can be dialled is; beyond, links would be most of what a node does */
+#define PL_CHOSEN_MAX 8                    /* (local) neighbours that a node chooses; of random graphs with 8 a node one in millions falls apart */
+#define PL_FURTHER_MAX 4                   /* (local) links besides, that look for what the neighbours do not give */
+#define PL_INBOUND_MAX 32                  /* (local) links that others have chosen: four times what each gets where all can be dialled */
 #define PL_PING_MS 10000
 #define PL_HOLD_MS 30000                   /* silence after which a link is dead */
 #define PL_BACKOFF_MS_MIN 1000

@@ -54,8 +54,8 @@ static void dial_within(struct pl_engine *e, struct peer *peer, uint64_t within_
 /* PROTOCOL: "A dial that has been under way for a second by then is begun anew." */
 static void hurry_those_under_way(struct pl_engine *e, uint64_t within_ms)
 {
-	for (uint16_t node = 0; node < e->nodes; node++) {
-		struct peer *peer = &e->peers[node];
+	for (uint16_t i = 0; i < e->dialled_count; i++) {
+		struct peer *peer = &e->peers[e->dialled[i]];
 		if (peer->dialling && !peer->redials && e->now_ms - peer->state_since_ms >= PL_REDIAL_FLASH_MS) {
 			peer->redials = true;
 			dial_within(e, peer, within_ms);
@@ -69,9 +69,9 @@ void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but)
 		hurry_those_under_way(e, within_ms);
 	if (e->dials_until_ms <= e->now_ms + within_ms)
 		return;
-	for (uint16_t node = 0; node < e->nodes; node++) {
-		struct peer *peer = &e->peers[node];
-		if (node != but && peer->dialable && !peer->dialling && peer->session == PL_NONE16 && peer->dial_at_ms > e->now_ms + within_ms)
+	for (uint16_t i = 0; i < e->dialled_count; i++) {
+		struct peer *peer = &e->peers[e->dialled[i]];
+		if (e->dialled[i] != but && !peer->dialling && peer->session == PL_NONE16 && peer->dial_at_ms > e->now_ms + within_ms)
 			dial_within(e, peer, within_ms);
 	}
 }
@@ -104,6 +104,8 @@ void pl_conn_drop(struct pl_engine *e, struct conn *conn, const char *why)
 	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = conn->link;
 	if (conn->outbound)
 		pl_back_off(e, &e->peers[conn->peer]);
+	if (conn->outbound && why)
+		pl_neighbour_failed(e, conn->peer);
 	pl_conn_forget(conn);
 }
 
@@ -324,6 +326,7 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 
 	if (link == PL_LINK_NONE && peer < e->nodes && e->peers[peer].dialling) {
 		pl_back_off(e, &e->peers[peer]);
+		pl_neighbour_failed(e, peer);
 	} else if (conn && conn->session != PL_NONE16) {
 		pl_session_end(e, &e->sessions[conn->session]);
 	} else if (conn) {
@@ -333,6 +336,7 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 			        "the peer hung up: clocks more than 10 minutes apart, another charter or key, too many connections from this address, or it is not a"
 			        " Parley node");
 			pl_back_off(e, &e->peers[conn->peer]);
+			pl_neighbour_failed(e, conn->peer);
 		}
 		pl_conn_forget(conn);
 	}
@@ -369,11 +373,14 @@ static void dial_due(struct pl_engine *e)
 	if (!e->started || e->draining)
 		return;
 	e->dials_until_ms = 0;
-	for (uint16_t node = 0; node < e->nodes; node++)
-		taken += e->peers[node].dialling || e->peers[node].session != PL_NONE16;
-	for (uint16_t node = 0; node < e->nodes; node++) {
+	for (uint16_t i = 0; i < e->sessions_max; i++)
+		taken += e->sessions[i].used;
+	for (uint16_t i = 0; i < e->dialled_count; i++)
+		taken += e->peers[e->dialled[i]].dialling && e->peers[e->dialled[i]].session == PL_NONE16;
+	for (uint16_t i = 0; i < e->dialled_count; i++) {
+		const uint16_t node = e->dialled[i];
 		struct peer *peer = &e->peers[node];
-		if (!peer->dialable || (peer->dialling && !peer->redials) || peer->session != PL_NONE16 || node == e->self)
+		if ((peer->dialling && !peer->redials) || peer->session != PL_NONE16)
 			continue;
 		if (e->now_ms < peer->dial_at_ms) {
 			if (peer->dial_at_ms > e->dials_until_ms)
@@ -408,5 +415,6 @@ void pl_link_timers(struct pl_engine *e)
 		if (e->sessions[i].used)
 			pl_session_timers(e, &e->sessions[i]);
 	}
+	pl_neighbours_run(e);
 	dial_due(e);
 }

@@ -20,6 +20,20 @@ const char *pl_session_state_name(enum pl_session_state state)
 	return "unknown";
 }
 
+const char *pl_peer_role_name(enum pl_peer_role role)
+{
+	switch (role) {
+	case PL_ROLE_NONE: return "none";
+	case PL_ROLE_MESH: return "mesh";
+	case PL_ROLE_CONFIGURED: return "configured";
+	case PL_ROLE_CHOSEN: return "chosen";
+	case PL_ROLE_ANCHOR: return "anchor";
+	case PL_ROLE_FURTHER: return "further";
+	case PL_ROLE_INBOUND: return "inbound";
+	}
+	return "unknown";
+}
+
 void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, struct pl_lane_info *out)
 {
 	const uint32_t index = pl_lane_index(node, lane);
@@ -58,6 +72,7 @@ void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_inf
 
 	*out = peer->totals;
 	out->link = PL_LINK_NONE;
+	out->role = pl_neighbour_role(e, node);
 	out->dialable = peer->dialable;
 	out->last_heard_ms = peer->heard_ms;
 	out->since_ms = peer->state_since_ms;
@@ -77,14 +92,14 @@ void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_inf
 			if (e->conns[i].link != PL_LINK_NONE && e->conns[i].peer == node)
 				out->state = PL_SESSION_HANDSHAKE;
 		}
-	} else if (peer->dialable) {
+	} else if (peer->dialled) {
 		out->state = PL_SESSION_BACKOFF;
 		out->retry_ms = peer->dial_at_ms;
 	} else {
 		out->state = PL_SESSION_IDLE;
 	}
 	/* Others bring it what it needs, and it tells them, not this node, what it has got. */
-	out->neighbour = peer->dialable || peer->linked;
+	out->neighbour = peer->dialled || peer->session != PL_NONE16 || (e->mesh && peer->linked);
 	out->held_entries = out->neighbour ? pl_held_entries(e, node) : 0;
 }
 

@@ -76,6 +76,7 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 
 	e->lanes = carve(carver, lanes_count * sizeof(*e->lanes));
 	e->peers = carve(carver, nodes * sizeof(*e->peers));
+	e->dialled = carve(carver, nodes * sizeof(*e->dialled));
 	e->conns = carve(carver, conns_max * sizeof(*e->conns));
 	e->sessions = carve(carver, config->links_max * sizeof(*e->sessions));
 	e->records = carve(carver, (size_t)config->links_max * PL_RECORD_WIRE_BYTES_MAX);

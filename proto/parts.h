@@ -9,6 +9,7 @@
  *   check.c    signatures of bulk                  quota.c    what an author may say
  *   flash.c    FLASH entries in memory             fork.c     equivocation
  *   repair.c   entries that the disk has changed
+ *   neighbour.c  with whom there are links         inbound.c  which of those that others make
  */
 #ifndef PL_PROTO_PARTS_H
 #define PL_PROTO_PARTS_H
@@ -62,6 +63,26 @@ void pl_conn_forget(struct conn *conn);
 void pl_conn_drop(struct pl_engine *e, struct conn *conn, const char *why);
 bool pl_has_link(const struct pl_engine *e);
 void pl_back_off(struct pl_engine *e, struct peer *peer);
+
+/* --- neighbour.c --- */
+void pl_neighbours_init(struct pl_engine *e);
+void pl_neighbour_restore_anchor(struct pl_engine *e, uint16_t node);
+void pl_neighbour_dialable(struct pl_engine *e, uint16_t node, uint32_t group);
+void pl_neighbours_run(struct pl_engine *e);
+/* An attempt to get a link to it came to nothing. */
+void pl_neighbour_failed(struct pl_engine *e, uint16_t node);
+void pl_neighbour_live(struct pl_engine *e, const struct session *s);
+/* The session is over; how it was is still there. */
+void pl_neighbour_ended(struct pl_engine *e, const struct session *s);
+/* What a lane had lacked was asked of s, and is here. */
+void pl_neighbour_brought(struct pl_engine *e, const struct session *s, uint32_t index);
+/* A lane lacks something, and none of those who have named it gives it. */
+void pl_neighbours_withhold(struct pl_engine *e);
+enum pl_peer_role pl_neighbour_role(const struct pl_engine *e, uint16_t node);
+
+/* --- inbound.c --- */
+/* Whether a link that this node has made may stay; another may have to give way to it. */
+bool pl_inbound_may_stay(struct pl_engine *e, uint16_t node);
 
 /* --- session.c --- */
 /* The handshake is done: who is it, and may it stay? */

@@ -139,7 +139,7 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 	static const char *const reasons[] = {
 		[PL_BYE_SHUTDOWN] = "it stops", [PL_BYE_DUPLICATE] = "it keeps another link", [PL_BYE_RENEW] = "it renews the session",
 		[PL_BYE_FAULT] = "it says that we broke the protocol", [PL_BYE_CHARTER] = "it has another charter",
-		[PL_BYE_STORE] = "its store takes nothing now", [PL_BYE_HOLD] = "it heard nothing",
+		[PL_BYE_STORE] = "its store takes nothing now", [PL_BYE_HOLD] = "it heard nothing", [PL_BYE_SPARE] = "it needs the link no more",
 	};
 	const uint8_t reason = frame->payload_bytes > 0 ? frame->payload[0] : 0;
 	const char *text = reason < sizeof(reasons) / sizeof(*reasons) && reasons[reason] ? reasons[reason] : "it gave no known reason";

@@ -209,6 +209,7 @@ static void start(uint64_t seqs)
 	}
 	pl_engine_config_default(&config);
 	config.charter = charter;
+	config.mesh_nodes_max = PL_NODES_MAX; /* as many links as there can be */
 	config.noise_secret = noise_secrets[0];
 	crypto_sign_seed_keypair(sign_public, sign_secret, noise_secrets[1]);
 	config.sign_secret = sign_secret;

@@ -16,6 +16,7 @@ void pl_session_end(struct pl_engine *e, struct session *s)
 	peer->heard_ms = s->heard_ms;
 	peer->session = PL_NONE16;
 	peer->state_since_ms = e->now_ms;
+	pl_neighbour_ended(e, s);
 	pl_noise_cipher_wipe(&s->reader.stream.cipher);
 	pl_noise_cipher_wipe(&s->writer.cipher);
 	pl_conn_forget(&e->conns[s->conn]);
@@ -23,7 +24,7 @@ void pl_session_end(struct pl_engine *e, struct session *s)
 	peer->owes = pl_announced_more(e, s);
 	pl_check_release(e, s);
 	pl_sync_session_gone(e, index);
-	if (peer->dialable)
+	if (peer->dialled)
 		pl_back_off(e, peer);
 	else if (e->dials_wait)
 		pl_timer(e, e->now_ms);
@@ -137,6 +138,10 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 		}
 		pl_session_close(e, &e->sessions[e->peers[node].session], PL_BYE_DUPLICATE, "another link is kept");
 	}
+	if (!conn->outbound && !pl_inbound_may_stay(e, node)) {
+		pl_conn_drop(e, conn, NULL); /* it is its turn later; nothing is wrong */
+		return;
+	}
 	struct session *s = session_free(e);
 	if (!s) {
 		pl_conn_drop(e, conn, "all links are in use (links_max)");
@@ -171,6 +176,7 @@ void pl_session_go_live(struct pl_engine *e, struct session *s)
 	s->state = PL_SESSION_LIVE;
 	s->since_ms = e->now_ms;
 	e->peers[s->peer].backoff_ms = 0;
+	pl_neighbour_live(e, s);
 	pl_note(e, PL_NOTE_LINK_LIVE, e->conns[s->conn].link, s->peer, "");
 	s->ack_at_ms = e->now_ms ? e->now_ms : 1;
 	pl_timer(e, e->now_ms);

@@ -53,6 +53,15 @@
 #define PL_UNANSWERED_MAX 4          /* then what it announces is forgotten, whoever else has it */
 #define PL_REFUSALS_MAX 16           /* entries of one peer that may fail to check out within PL_REFUSALS_MS */
 #define PL_REFUSALS_MS 60000
+#define PL_CHOSEN_FAILS 4            /* attempts in a row that come to nothing: then another has the place */
+#define PL_STAY_MS 60000             /* a link that has stood so long did not come to nothing, and may have to give way */
+#define PL_REST_MS 300000            /* who has given up its place, or has been looked at, is not dialled for about so long */
+#define PL_LOOK_MS 60000             /* between two looks at what others than the neighbours have, about */
+#define PL_LOOK_MS_MIN 5000          /* the same, while something is withheld */
+#define PL_LOOK_STAY_MS 30000        /* how long such a link stands, and what it brings */
+#define PL_LOOK_MORE_MS 10000        /* while it still brings something */
+#define PL_ANCHOR_MS 600000          /* a neighbour is of long standing from then on; between two times that this is looked into */
+#define PL_TURN_MS 3600000           /* a member for whom another has given way waits so long until the next does */
 #define PL_SHUN_S 60                 /* bulk of an author is not taken from a peer for so long after what it sent of it did not check out */
 
 struct recent {
@@ -206,8 +215,25 @@ struct session {
 	struct pl_record_reader reader; /* the last, since its buffer is not set to zero: it is large, and of no session's until bytes come */
 };
 
+enum place {
+	PLACE_NONE,
+	PLACE_CHOSEN,
+	PLACE_FURTHER,
+};
+
 struct peer {
 	bool dialable, dialling, linked; /* linked: has had a link, in this run */
+	bool dialled;    /* it is to have a link, and stands in e->dialled */
+	bool configured;
+	enum place place;
+	bool brought;    /* a further one: it has brought what nobody else had named */
+	uint8_t fails;   /* attempts in a row that came to nothing */
+	uint32_t group, looks; /* looks: how often it has been a further one */
+	uint64_t rest_until_ms;
+	uint64_t look_until_ms; /* a further one that has brought nothing */
+	uint64_t live_since_ms; /* over gaps that the first attempt closes; 0: not live */
+	uint64_t inbound_since_ms, inbound_left_ms; /* its place among those that have chosen this node; 0: none */
+	uint64_t turn_ms;       /* of a member's first node: when another gave way for the member last; 0: never */
 	bool redials; /* the dial under way is to be begun anew, at dial_at_ms */
 	bool doubted; /* it has named entries of this node that this node lacks, and been waited for */
 	uint64_t relayed_seq;  /* the highest of a FLASH of it that was sent on without being stored */
@@ -277,6 +303,13 @@ struct pl_engine {
 	bool started, draining, store_failed, self_behind, any_courier_key;
 	uint64_t doubt_until_ms; /* this node may have been restored from a copy: it authors nothing until then */
 	uint64_t doubted_ms;     /* for so long in all, in this run */
+	bool mesh; /* everybody who can be dialled is */
+	uint16_t chosen_max, further_max, inbound_max;
+	uint16_t *dialled, dialled_count; /* who is to have a link, ascending */
+	uint16_t anchors[PL_ANCHORS_MAX]; /* PL_NODE_NONE: none */
+	uint64_t neighbours_at_ms; /* nothing is due in neighbour.c before */
+	uint64_t look_at_ms, looked_ms, anchors_at_ms; /* 0: nobody can be dialled yet */
+	bool ticking; /* this step is a tick */
 	bool dials_wait; /* somebody is to be dialled when a session is free */
 	uint64_t dials_until_ms; /* nobody waits in back-off for longer than this */
 

@@ -38,7 +38,7 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 		struct node *n = &w->nodes[i];
 		struct pl_member *m = &w->charter->members[i];
 		struct pl_certificate *c = &w->charter->nodes[i].certificate;
-		snprintf(m->code, sizeof(m->code), "AA%c", 'A' + i);
+		snprintf(m->code, sizeof(m->code), "A%c%c", 'A' + i / 26, 'A' + i % 26);
 		m->first_node = i;
 		m->nodes_count = 1;
 		w->charter->nodes[i].member = i;
@@ -46,6 +46,10 @@ struct world *world_new(uint16_t nodes, uint64_t seed)
 		n->config.charter = w->charter;
 		n->config.self = i;
 		n->config.links_max = 8;
+		n->config.configured = n->named;
+		n->group = i;
+		for (int k = 0; k < PL_ANCHORS_MAX; k++)
+			n->anchors[k] = PL_NODE_NONE;
 		draw(w, n->noise_secret);
 		pl_sign_keypair(n->noise_secret, c->node_id, n->sign_secret);
 		draw(w, n->noise_secret);
@@ -176,6 +180,10 @@ static void tell(struct world *w, uint16_t node, const struct pl_effect *fx)
 	case PL_FX_FORK:
 		numbers[3] = fx->fork.node;
 		break;
+	case PL_FX_ANCHORS:
+		for (int i = 0; i < PL_ANCHORS_MAX; i++)
+			numbers[3 + i] = fx->anchors.nodes[i];
+		break;
 	case PL_FX_NOTE:
 		numbers[3] = (uint64_t)fx->note.code;
 		numbers[4] = fx->note.peer;
@@ -213,6 +221,7 @@ static void effects(struct world *w, uint16_t node)
 			/* the promise of engine.h: at most one is outstanding on a link */
 			for (uint32_t i = 0; i < n->sent_count; i++)
 				assert(n->sent_due[i].link != fx.send.link);
+			assert(n->sent_count < SENT_MAX);
 			n->sent_due[n->sent_count].link = fx.send.link;
 			n->sent_due[n->sent_count++].at_ms = end ? world_link_push(w, link, end == &link->ends[0], fx.send.bytes, fx.send.count) : w->now_ms;
 			break;
@@ -264,6 +273,9 @@ static void effects(struct world *w, uint16_t node)
 			memcpy(n->fork[fx.fork.node][0], fx.fork.header_a, PL_ENTRY_HEADER_BYTES);
 			memcpy(n->fork[fx.fork.node][1], fx.fork.header_b, PL_ENTRY_HEADER_BYTES);
 			n->forks++;
+			break;
+		case PL_FX_ANCHORS:
+			memcpy(n->anchors, fx.anchors.nodes, sizeof(n->anchors));
 			break;
 		case PL_FX_NOTE:
 			n->notes[fx.note.code]++;
@@ -318,10 +330,15 @@ static void engine_start(struct world *w, uint16_t node)
 		if (n->forked[a])
 			assert(world_step(w, node, &event) == PL_OK);
 	}
+	for (int i = 0; i < PL_ANCHORS_MAX; i++) {
+		struct pl_event event = { .type = PL_EV_RESTORE_ANCHOR, .restore_anchor = { n->anchors[i] } };
+		if (n->anchors[i] != PL_NODE_NONE)
+			assert(world_step(w, node, &event) == PL_OK);
+	}
 	struct pl_event event = { .type = PL_EV_START };
 	assert(world_step(w, node, &event) == PL_OK);
 	for (uint16_t p = 0; p < w->count; p++) {
-		struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { p } };
+		struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { p, w->nodes[p].group } };
 		if (n->dials[p])
 			assert(world_step(w, node, &dial) == PL_OK);
 	}
@@ -338,12 +355,26 @@ void world_start(struct world *w)
 
 void world_link(struct world *w, uint16_t a, uint16_t b)
 {
-	struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { b } };
+	struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { b, w->nodes[b].group } };
 
 	w->nodes[a].dials[b] = true;
 	if (w->started)
 		assert(world_step(w, a, &event) == PL_OK);
 }
+
+void world_link_all(struct world *w)
+{
+	for (uint16_t a = 0; a < w->count; a++) {
+		for (uint16_t b = 0; b < w->count; b++) {
+			if (a != b)
+				world_link(w, a, b);
+		}
+	}
+}
+
+void world_group(struct world *w, uint16_t node, uint32_t group) { w->nodes[node].group = group; }
+void world_name(struct world *w, uint16_t a, uint16_t b) { w->nodes[a].named[b] = true; }
+uint16_t world_anchor(const struct world *w, uint16_t node, int i) { return w->nodes[node].anchors[i]; }
 
 void world_latency(struct world *w, uint64_t latency_ms, uint64_t commit_ms)
 {
@@ -453,7 +484,7 @@ static void settle(struct world *w)
 				any = true;
 			}
 		}
-		for (int i = 0; i < LINKS_MAX; i++) {
+		for (int i = 0; i < w->links_end; i++) {
 			if (w->links[i].used)
 				any |= world_link_run(w, &w->links[i]);
 		}
@@ -488,7 +519,7 @@ void world_run_ms(struct world *w, uint64_t ms)
 					next = n->checked[k].at_ms;
 			}
 		}
-		for (int i = 0; i < LINKS_MAX; i++) {
+		for (int i = 0; i < w->links_end; i++) {
 			for (int k = 0; w->links[i].used && k < 2; k++) {
 				if (w->links[i].ends[k].first && w->links[i].ends[k].first->at_ms < next)
 					next = w->links[i].ends[k].first->at_ms;
@@ -546,7 +577,7 @@ static void stop(struct world *w, uint16_t node)
 	free(n->memory);
 	n->memory = NULL;
 	n->engine = NULL;
-	for (int i = 0; i < LINKS_MAX; i++) {
+	for (int i = 0; i < w->links_end; i++) {
 		if (w->links[i].used && (w->links[i].ends[0].node == node || w->links[i].ends[1].node == node))
 			world_link_break(w, &w->links[i]);
 	}
@@ -624,10 +655,11 @@ void world_free(struct world *w)
 {
 	for (uint16_t i = 0; i < w->count; i++)
 		w->nodes[i].config.charter = NULL;
-	for (int i = 0; i < LINKS_MAX; i++) {
+	for (int i = 0; i < w->links_end; i++) {
 		if (w->links[i].used)
 			world_link_free(&w->links[i]);
 	}
+	free(w->slots);
 	for (uint16_t i = 0; i < w->count; i++) {
 		stop(w, i);
 		for (uint16_t a = 0; a < w->count; a++) {

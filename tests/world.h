@@ -12,7 +12,7 @@
 
 #include "proto/engine.h"
 
-#define WORLD_NODES_MAX 16
+#define WORLD_NODES_MAX 128
 
 struct world;
 
@@ -23,8 +23,13 @@ struct pl_charter *world_charter(struct world *world); /* before world_start(): 
 struct pl_engine_config *world_config(struct world *world, uint16_t node); /* likewise */
 void world_start(struct world *world);
 
-/* a dials b, and b accepts. Before or after world_start(). */
+/* a may dial b, and b accepts. Before or after world_start(). */
 void world_link(struct world *world, uint16_t a, uint16_t b);
+/* As for all others of the world, both ways. */
+void world_link_all(struct world *world);
+/* What others are told with its address; of each node another if this is not called. Before they are linked. */
+void world_group(struct world *world, uint16_t node, uint32_t group);
+void world_name(struct world *world, uint16_t a, uint16_t b); /* a's operator has named b. Before world_start() */
 void world_cut(struct world *world, uint16_t a, uint16_t b);  /* the link breaks, and dialling fails */
 void world_heal(struct world *world, uint16_t a, uint16_t b);
 void world_latency(struct world *world, uint64_t latency_ms, uint64_t commit_ms);
@@ -74,6 +79,7 @@ uint32_t world_notes(const struct world *world, uint16_t node, enum pl_note_code
 const char *world_last_detail(const struct world *world, uint16_t node, enum pl_note_code code);
 uint32_t world_forks(const struct world *world, uint16_t node);
 uint32_t world_dials(const struct world *world, uint16_t node); /* how often it has dialled */
+uint16_t world_anchor(const struct world *world, uint16_t node, int i); /* as its store keeps them; PL_NODE_NONE */
 /* The most signatures that it has verified itself in one PL_EV_TICK. */
 uint64_t world_tick_verified(const struct world *world, uint16_t node);
 uint32_t world_loads(const struct world *world, uint16_t node); /* how often it has read from its store */

@@ -4,7 +4,8 @@
 
 #include "tests/world.h"
 
-#define LINKS_MAX 512
+#define LINKS_MAX 4096
+#define SENT_MAX 512
 #define CHECKED_MAX 64
 #define WALL_START_MS 1790000000000ULL
 
@@ -84,7 +85,9 @@ struct node {
 	uint64_t acked[WORLD_NODES_MAX][WORLD_NODES_MAX][PL_LANES];
 	struct pending *pending, **pending_last;
 	struct load *loads, **loads_last;
-	bool store_fails, store_forgets, store_lacks_memory, dials[WORLD_NODES_MAX];
+	bool store_fails, store_forgets, store_lacks_memory, dials[WORLD_NODES_MAX], named[WORLD_NODES_MAX];
+	uint32_t group;
+	uint16_t anchors[PL_ANCHORS_MAX];
 	struct checked checked[CHECKED_MAX];
 	uint32_t checked_count;
 	uint32_t notes[PL_NOTE_CAUGHT_UP + 1], forks, loads_count, dials_count, repairs;
@@ -93,7 +96,7 @@ struct node {
 	struct {
 		uint32_t link;
 		uint64_t at_ms;
-	} sent_due[LINKS_MAX];
+	} sent_due[SENT_MAX];
 	uint32_t sent_count;
 	uint8_t fork[WORLD_NODES_MAX][2][PL_ENTRY_HEADER_BYTES]; /* by author */
 	bool forked[WORLD_NODES_MAX];
@@ -109,7 +112,9 @@ struct world {
 	struct pl_charter *charter;
 	struct node nodes[WORLD_NODES_MAX];
 	struct link links[LINKS_MAX];
-	uint32_t next_link;
+	int links_end; /* none is used from here on */
+	uint16_t *slots; /* of links, by half their ends' handles */
+	uint32_t slots_max, next_link;
 	world_tamper tamper;
 	void *tamper_ctx;
 	struct room *rooms;

@@ -7,12 +7,13 @@
 
 struct end *world_link_end(struct world *w, uint16_t node, uint32_t link, struct link **out_link)
 {
-	for (int i = 0; i < LINKS_MAX; i++) {
-		for (int k = 0; w->links[i].used && k < 2; k++) {
-			if (w->links[i].ends[k].node == node && w->links[i].ends[k].link == link) {
-				*out_link = &w->links[i];
-				return &w->links[i].ends[k];
-			}
+	if (link >= w->next_link)
+		return NULL;
+	struct link *found = &w->links[w->slots[link / 2]]; /* or what stands there now */
+	for (int k = 0; found->used && k < 2; k++) {
+		if (found->ends[k].node == node && found->ends[k].link == link) {
+			*out_link = found;
+			return &found->ends[k];
 		}
 	}
 	return NULL;
@@ -65,6 +66,14 @@ struct link *world_link_new(struct world *w, uint16_t a, uint16_t b)
 		if (link->used)
 			continue;
 		*link = (struct link){ .used = true, .open = true };
+		if (i >= w->links_end)
+			w->links_end = i + 1;
+		if (w->next_link / 2 >= w->slots_max) {
+			w->slots_max = w->slots_max ? 2 * w->slots_max : 64;
+			w->slots = realloc(w->slots, w->slots_max * sizeof(*w->slots));
+			assert(w->slots);
+		}
+		w->slots[w->next_link / 2] = (uint16_t)i;
 		for (int k = 0; k < 2; k++) {
 			link->ends[k].node = k == 0 ? a : b;
 			link->ends[k].link = w->next_link++;
@@ -104,7 +113,7 @@ void world_link_break(struct world *w, struct link *link)
 void world_cut(struct world *w, uint16_t a, uint16_t b)
 {
 	w->cut[a][b] = w->cut[b][a] = true;
-	for (int i = 0; i < LINKS_MAX; i++) {
+	for (int i = 0; i < w->links_end; i++) {
 		struct link *link = &w->links[i];
 		const uint16_t x = link->ends[0].node, y = link->ends[1].node;
 		if (link->used && ((x == a && y == b) || (x == b && y == a)))
@@ -227,7 +236,7 @@ void world_raw_stall(struct world *w, uint32_t handle)
 
 uint32_t world_raw_dialled(struct world *w, uint16_t node)
 {
-	for (int i = 0; i < LINKS_MAX; i++) {
+	for (int i = 0; i < w->links_end; i++) {
 		struct end *end = &w->links[i].ends[1];
 		if (w->links[i].used && w->links[i].open && end->node == PL_NODE_NONE && end->plays == node) {
 			end->plays = PL_NODE_NONE;

@@ -114,6 +114,8 @@ static void carry_out(void)
 				fail("too many loads at once");
 			loads[loads_count++] = (struct load){ fx.load.token, fx.load.node, fx.load.lane, fx.load.from, fx.load.to, fx.load.max_bytes };
 			break;
+		case PL_FX_ANCHORS:
+			break;
 		case PL_FX_ACKED:
 			if (fx.acked.peer == peer && fx.acked.lane == 2) {
 				stored_at_peer = fx.acked.seq;

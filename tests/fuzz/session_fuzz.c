@@ -460,7 +460,7 @@ static void carry_out(void)
 		case PL_FX_NOTE:
 			PL_FUZZ_CHECK(fx.note.code != PL_NOTE_SELF_BEHIND); /* nobody else can sign as the node */
 			break;
-		case PL_FX_DIAL:
+		case PL_FX_DIAL: case PL_FX_ANCHORS:
 			PL_FUZZ_CHECK(!"nobody is dialable");
 			break;
 		}

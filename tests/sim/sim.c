@@ -181,6 +181,7 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->config.self = node->self;
 	node->config.sign_secret = node->sign_secret;
 	node->config.noise_secret = node->noise_secret;
+	node->config.mesh_nodes_max = PL_NODES_MAX; /* whom it dials is the plan's, or the topology's, affair */
 	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : 40);
 	node->vice = (enum sim_vice)(node->index < sizeof(sim->plan->vices) ? sim->plan->vices[node->index] : SIM_HONEST);
 	if (node->index >= authors && sim->plan->withhold_ppm > 0) {

@@ -85,6 +85,7 @@ static void carry_out(struct sim *sim, struct sim_node *node)
 			if (sim->oracle)
 				oracle_fork(sim->oracle, node->index, fx.fork.node, fx.fork.header_a, fx.fork.header_b);
 			break;
+		case PL_FX_ANCHORS: break; /* its networks are meshes: sim.c */
 		case PL_FX_NOTE: note(sim, node, &fx); break;
 		}
 	}
