@@ -493,6 +493,25 @@ Test(hostile_sync, who_is_choked_announces_until_it_is_asked)
 	world_free(w);
 }
 
+Test(hostile_sync, who_chokes_what_was_to_be_pushed_is_told_of_it)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+	const uint8_t lane[4] = { 0, FIN, 2 };
+
+	world_submit_bulk(w, FIN, 400, 1000); /* of which CHE has credit for some 200 */
+	member_run_ms(eve, 2000);
+	cr_assert_eq(world_durable(w, CHE, FIN, 2), 400);
+	cr_assert_eq(member_copies(eve, FIN, 2, 400), 0);
+	cr_assert_eq(member_told(eve, PL_FRAME_HAVE, FIN, 2), 0, "the entry itself is to tell it");
+	member_frame(eve, PL_FRAME_CHOKE, 0, 0, lane, sizeof(lane));
+	member_flush(eve);
+	member_run_ms(eve, 100);
+	cr_assert_eq(member_told(eve, PL_FRAME_HAVE, FIN, 2), 400);
+	member_free(eve);
+	world_free(w);
+}
+
 Test(hostile_sync, a_new_session_starts_from_nothing)
 {
 	struct world *w = network();

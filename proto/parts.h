@@ -240,7 +240,7 @@ bool pl_announced_more(const struct pl_engine *e, const struct session *s);
 void pl_sync_session_gone(struct pl_engine *e, uint16_t session_index);
 void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
-/* What was to be pushed is not: the peer has it. */
+/* What was to be pushed is not: the peer has it, or has choked the lane. */
 void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
 
 /* --- fetch.c --- */

@@ -247,10 +247,14 @@ static bool names_lane(const struct pl_engine *e, const struct pl_frame *frame)
 
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (!names_lane(e, frame))
+	if (!names_lane(e, frame)) {
 		pl_session_fault(e, s, "choke malformed");
-	else
-		s->choked[pl_lane_index(pl_get16(frame->payload), frame->payload[2])] |= CHOKED_BY_PEER;
+		return;
+	}
+	const uint32_t index = pl_lane_index(pl_get16(frame->payload), frame->payload[2]);
+	s->choked[index] |= CHOKED_BY_PEER;
+	if (s->sent[index] < e->lanes[index].durable_seq)
+		pl_tell_after_all(e, s, index);
 }
 
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
