@@ -22,15 +22,13 @@
  */
 #include <sodium.h>
 #include <stdbool.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "crypto/bytes.h"
 #include "proto/engine.h"
 #include "proto/frame.h"
 #include "proto/handshake.h"
 #include "proto/record.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/arena.h"
 
 #define WALL_MS 1790000000000ULL
 #define SEQS 700 /* inputs are short: no lane becomes longer */
@@ -107,59 +105,25 @@ static struct made made[NODES][PL_LANES][256];
 static struct pl_charter charter;
 static uint8_t sign_secrets[NODES][PL_SIGN_SECRET_BYTES], noise_secrets[NODES][32];
 
-/* --- the engine's memory: between pages that cannot be touched, and back to a state that was saved, page by page --- */
+/* --- the engine's memory --- */
 
-static struct {
-	uint8_t *bytes;
-	size_t count, page;
-} arena;
+static struct pl_fuzz_arena arena;
 
 struct snapshot {
 	struct scene scene;
-	uint8_t *pages;
-	size_t *numbers, count;
+	struct pl_fuzz_saved memory;
 };
 static struct snapshot begun, live;
 
-static void arena_make(size_t bytes)
-{
-	arena.page = (size_t)sysconf(_SC_PAGESIZE);
-	arena.count = (bytes + arena.page - 1) / arena.page * arena.page;
-	uint8_t *map = mmap(NULL, arena.count + 2 * arena.page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	PL_FUZZ_CHECK(map != MAP_FAILED);
-	PL_FUZZ_CHECK(mprotect(map + arena.page, arena.count, PROT_READ | PROT_WRITE) == 0);
-	arena.bytes = map + arena.page;
-}
-
-static bool page_is_used(size_t number)
-{
-	const uint8_t *page = arena.bytes + number * arena.page;
-
-	return page[0] != 0 || memcmp(page, page + 1, arena.page - 1) != 0;
-}
-
 static void snapshot_take(struct snapshot *s)
 {
-	const size_t pages = arena.count / arena.page;
-
-	s->scene = scene;
-	s->numbers = calloc(pages, sizeof(*s->numbers));
-	s->pages = malloc(arena.count);
-	PL_FUZZ_CHECK(s->numbers && s->pages);
-	for (size_t i = 0; i < pages; i++) {
-		if (!page_is_used(i))
-			continue;
-		memcpy(s->pages + s->count * arena.page, arena.bytes + i * arena.page, arena.page);
-		s->numbers[s->count++] = i;
-	}
+	*s = (struct snapshot){ scene, pl_fuzz_arena_save(&arena) };
 }
 
 static void snapshot_put_back(const struct snapshot *s)
 {
 	scene = s->scene;
-	PL_FUZZ_CHECK(madvise(arena.bytes, arena.count, MADV_DONTNEED) == 0); /* zeros again */
-	for (size_t i = 0; i < s->count; i++)
-		memcpy(arena.bytes + s->numbers[i] * arena.page, s->pages + i * arena.page, arena.page);
+	pl_fuzz_arena_put_back(&arena, &s->memory);
 }
 
 /* --- what the engine gives out --- */
@@ -988,7 +952,7 @@ static void begin(void)
 	config.links_max = PARTIES;
 	config.sign_secret = sign_secrets[VICTIM];
 	config.noise_secret = noise_secrets[VICTIM];
-	arena_make(pl_engine_bytes(&config));
+	pl_fuzz_arena_make(&arena, pl_engine_bytes(&config));
 	PL_FUZZ_CHECK(pl_engine_init(&config, arena.bytes, arena.count, &scene.engine) == PL_OK);
 	scene.now_ms = 1000;
 	for (uint16_t i = 0; i < PARTIES; i++) {
