@@ -17,7 +17,9 @@
 #define PL_LABEL_DOCUMENT "parley/v1/document"       /* | u8 document type | body */
 #define PL_LABEL_ENTRY_ID "parley/v1/entry-id"       /* | network_id | header | signature */
 #define PL_LABEL_BODY "parley/v1/body"               /* | body */
-#define PL_LABEL_FRONTIER "parley/v1/frontier"       /* | frontier items, hashed 40 bytes at a time: see PROTOCOL.md */
+#define PL_LABEL_FRONTIER "parley/v1/frontier"       /* | digests of all groups of lanes */
+#define PL_LABEL_GROUP "parley/v1/group"             /* | frontier items of its lanes that hold entries */
+#define PL_LABEL_TAG "parley/v1/tag"                 /* | salt 8 | entry id or digest of a group */
 #define PL_LABEL_EVENT "parley/v1/event"             /* | event seed 32 | u32 count: random bytes inside one step */
 
 /* key derivation (HKDF-SHA256) */

@@ -304,7 +304,7 @@ static void make_feed(uint32_t index, uint64_t count)
 	}
 }
 
-static void start(int which)
+static void start(int which, bool old)
 {
 	struct side *s = &sides[which];
 	struct pl_engine_config config;
@@ -315,6 +315,7 @@ static void start(int which)
 	config.charter = &charter;
 	config.self = (uint16_t)which;
 	config.links_max = 2;
+	config.whole_frontiers = old;
 	config.sign_secret = sign_secrets[which];
 	config.noise_secret = noise_secrets[which];
 	s->memory = calloc(1, pl_engine_bytes(&config));
@@ -347,8 +348,8 @@ struct cost {
 
 static uint64_t of_both(uint8_t type) { return sides[AHEAD].bytes[type] + sides[BEHIND].bytes[type]; }
 
-/* The missed entries are of so many authors, spread over the charter, and all of lane 1. */
-static struct cost come_back(uint16_t nodes, uint16_t authors)
+/* The missed entries are of so many authors, spread over the charter, and all of lane 1. old: how many of the two do not know tags. */
+static struct cost come_back(uint16_t nodes, uint16_t authors, int old)
 {
 	struct cost cost = { 0 };
 	uint64_t missed = MISSED;
@@ -365,8 +366,8 @@ static struct cost come_back(uint16_t nodes, uint16_t authors)
 		make_feed(pl_lane_index(node, 1), count);
 		missed -= count;
 	}
-	start(AHEAD);
-	start(BEHIND);
+	start(AHEAD, old >= 1);
+	start(BEHIND, old == 2);
 	struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { AHEAD } };
 	struct pl_event dialled = { .type = PL_EV_LINK_UP, .link_up = { 1, AHEAD, 1 } }, accepted = { .type = PL_EV_LINK_UP, .link_up = { 1, PL_NODE_NONE, 1 } };
 	step(BEHIND, &dial);
@@ -392,6 +393,7 @@ static struct cost come_back(uint16_t nodes, uint16_t authors)
 			cost.hello += bytes;
 			break;
 		case PL_FRAME_FRONTIER:
+		case PL_FRAME_HEADS:
 			cost.frontier += bytes;
 			break;
 		case PL_FRAME_WANT:
@@ -418,8 +420,8 @@ static struct cost come_back(uint16_t nodes, uint16_t authors)
 	cost.asked_ms = sides[AHEAD].first_ms[PL_FRAME_WANT] - DELAY_MS - hello_ms;
 	const uint64_t entry_ms = sides[BEHIND].first_ms[PL_FRAME_ENTRY];
 	cost.came_ms = entry_ms - hello_ms;
-	cr_log_info("%u authors of %u: HELLO %d, FRONTIER %d, WANT %d, together %d; ACK %d; CREDIT, PING %d; framing %d, padding %d; asked after %.1f "
-	            "round trips, first entry after %.1f", authors, nodes, (int)cost.hello, (int)cost.frontier, (int)cost.want,
+	cr_log_info("%u authors of %u, %d know no tags: HELLO %d, heads %d, WANT %d, together %d; ACK %d; CREDIT, PING %d; framing %d, padding %d; asked after %.1f "
+	            "round trips, first entry after %.1f", authors, nodes, old, (int)cost.hello, (int)cost.frontier, (int)cost.want,
 	            (int)(cost.hello + cost.frontier + cost.want), (int)cost.ack, (int)cost.flow, (int)cost.framing, (int)cost.padding,
 	            (double)cost.asked_ms / (2 * DELAY_MS), (double)cost.came_ms / (2 * DELAY_MS));
 	return cost;
@@ -438,28 +440,41 @@ static void check(const struct cost *cost, uint64_t told_most, uint64_t control_
 
 Test(catchup, one_author_of_seven)
 {
-	const struct cost cost = come_back(7, 1);
+	const struct cost cost = come_back(7, 1, 0);
 
-	check(&cost, 2300, 3800);
+	check(&cost, 440, 2000);
 }
 
 Test(catchup, one_author_of_two_hundred)
 {
-	const struct cost cost = come_back(200, 1);
+	const struct cost cost = come_back(200, 1, 0);
 
-	check(&cost, 58000, 60000);
+	check(&cost, 1300, 2850);
 }
 
 Test(catchup, twenty_authors_of_two_hundred)
 {
-	const struct cost cost = come_back(200, 20);
+	const struct cost cost = come_back(200, 20, 0);
 
-	check(&cost, 59000, 64000);
+	check(&cost, 5700, 11100);
 }
 
 Test(catchup, all_others_of_768)
 {
-	const struct cost cost = come_back(PL_NODES_MAX, PL_NODES_MAX - 2);
+	const struct cost cost = come_back(PL_NODES_MAX, PL_NODES_MAX - 2, 0);
 
-	check(&cost, 247000, 285000);
+	check(&cost, 42000, 80000);
+}
+
+/* One or both of them are older. */
+Test(catchup, with_whole_frontiers)
+{
+	struct cost cost = come_back(200, 1, 1);
+
+	check(&cost, 58900, 60500);
+	memset(sides, 0, sizeof(sides));
+	memset(feeds, 0, sizeof(feeds));
+	memset(&charter, 0, sizeof(charter));
+	cost = come_back(200, 1, 2);
+	check(&cost, 58000, 59600);
 }

@@ -8,21 +8,22 @@
 
 /* What a step can add to the effects, so that pl_effect_add() always finds room, whatever a peer sends.
  *
- *   a record     an item of ACK or FRONTIER takes 48 bytes and is at most one effect; an entry takes 176 and is at most two (STORE, ACKED), a
- *                FORK 474 and one, so that nothing gives more than items do. Besides: FLASH entries that waited, fork checks, the end of the link.
+ *   a record     a head in HEADS takes 10 bytes and is at most one effect, an item of ACK or FRONTIER takes 48; an entry takes 176 and is at most two
+ *                (STORE, ACKED), a FORK 474 and one, so that nothing gives more than heads do. Besides: FLASH entries that waited, fork checks, the
+ *                end of the link.
  *   in queues    only while there are fewer than PL_EFFECTS_SLICE: then one run (STORE each, ACKED, VERIFY, fork checks), and it may end the link.
- *                Equal roots: one ACKED at a time, below the same bound.
+ *                Equal roots and groups: one ACKED at a time, below the same bound.
  *   timers       each connection or session ends at most once, with a goodbye; as many peers are dialled as there are sessions.
  *   sending      three loads and a record of each session, or its end.
  *   notes        PL_NOTES_MAX.
  *
  * All other events give fewer than a record does, or end sessions and connections, which is counted. */
-#define PL_FX_RECORD (PL_RECORD_PLAIN_BYTES_MAX / PL_ITEM_BYTES + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
+#define PL_FX_RECORD (PL_RECORD_PLAIN_BYTES_MAX / (2 + PL_TAG_BYTES) + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
 #define PL_FX_SLICE (PL_EFFECTS_SLICE + PL_BATCH_ENTRIES_MAX + 2 + 2 * PL_FLASH_POOL + PL_SUSPICIONS)
 #define PL_FX_ENDS (2 * PL_LINKS_MAX + PL_LINKS_MAX + PL_HANDSHAKES_MAX)
 #define PL_FX_SENDS ((PL_LANES + 1) * PL_LINKS_MAX)
-static_assert(PL_FX_RECORD <= PL_FX_SLICE, "a record full of effects leaves nothing to the in queues");
-static_assert(PL_FX_SLICE + PL_FX_ENDS + PL_LINKS_MAX + PL_FX_SENDS + PL_NOTES_MAX <= PL_EFFECTS_MAX, "the effects of any step fit");
+static_assert(PL_FX_SLICE <= PL_FX_RECORD, "a record gives the most");
+static_assert(PL_FX_RECORD + PL_FX_ENDS + PL_LINKS_MAX + PL_FX_SENDS + PL_NOTES_MAX <= PL_EFFECTS_MAX, "the effects of any step fit");
 
 void pl_engine_config_default(struct pl_engine_config *config)
 {

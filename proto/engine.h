@@ -47,6 +47,7 @@ struct pl_engine_config {
 	const bool *configured;           /* per node of the charter: the operator has named it; NULL: nobody. Read by pl_engine_init() alone */
 	uint32_t flash_per_minute, flash_burst;
 	struct pl_quota quota[PL_LANES];  /* per author */
+	bool whole_frontiers;             /* as a node does that does not know tags; for tests of such networks */
 };
 /* Fills in the defaults of limits.h; charter, self and keys remain to be set. */
 void pl_engine_config_default(struct pl_engine_config *config);

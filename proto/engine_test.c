@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "crypto/bytes.h"
-#include "proto/state.h"
+#include "proto/parts.h"
 #include "tests/story.h"
 
 Test(engine, links_come_up)
@@ -518,37 +518,53 @@ Test(engine, nothing_is_held_for_a_node_that_others_serve)
 	world_free(w);
 }
 
-/* PROTOCOL.md, "Frontiers: when a link comes up", computed here from its text. */
+static void hash(const char *label, const uint8_t *bytes, size_t count, uint8_t out[32])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, NULL, 0, 32);
+	crypto_generichash_update(&state, (const uint8_t *)label, strlen(label) + 1);
+	crypto_generichash_update(&state, bytes, count);
+	crypto_generichash_final(&state, out, 32);
+}
+
+/* PROTOCOL.md, "Frontiers: when a link comes up", computed here from its text. Three nodes: nine lanes, in groups of two, FIN 0 and CHE 0, SGP 0 and
+ * FIN 1, CHE 1 and SGP 1, and so on, the last with SGP 2 alone. */
 Test(engine, the_frontier_root_is_what_the_protocol_says)
 {
-	struct world *w = chain();
-	uint8_t root[PL_ID_BYTES] = { 0 }, theirs[PL_ID_BYTES];
-
-	pl_engine_frontier_root(world_engine(w, CHE), theirs);
-	cr_assert_arr_eq(root, theirs, PL_ID_BYTES, "of nothing");
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
-	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
-	cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, 0, "z", 1), PL_OK);
-	cr_assert(world_converges(w, 1000));
 	static const struct {
 		uint16_t node;
 		uint8_t lane;
 		uint64_t seq;
-	} heads[] = { { FIN, 1, 2 }, { SGP, 0, 1 } };
-	for (int i = 0; i < 2; i++) {
-		uint8_t bytes[19 + 32 + 16 + 32] = "parley/v1/frontier"; /* with its NUL */
-		struct pl_lane_info info;
-		memcpy(bytes + 19, root, 32);
-		pl_put16(bytes + 51, heads[i].node);
-		bytes[53] = heads[i].lane;
-		pl_put32(bytes + 55, 1); /* generation */
-		pl_put64(bytes + 59, heads[i].seq);
-		pl_engine_lane(world_engine(w, FIN), heads[i].node, heads[i].lane, &info);
-		memcpy(bytes + 67, info.head_id, 32);
-		crypto_generichash(root, sizeof(root), bytes, sizeof(bytes), NULL, 0);
-	}
+		int group;
+	} heads[] = { { SGP, 0, 1, 1 }, { FIN, 1, 2, 1 }, { SGP, 2, 1, 4 } };
+	struct world *w = chain();
+	uint8_t digests[5][32] = { { 0 } }, items[2 * 48], root[32], theirs[32];
+
+	hash("parley/v1/frontier", digests[0], sizeof(digests), root);
 	pl_engine_frontier_root(world_engine(w, CHE), theirs);
-	cr_assert_arr_eq(root, theirs, PL_ID_BYTES);
+	cr_assert_arr_eq(root, theirs, 32, "of nothing");
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "x", 1), PL_OK);
+	cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	cr_assert_eq(world_submit(w, SGP, 0, PL_KIND_MESSAGE, 0, "z", 1), PL_OK);
+	cr_assert_eq(world_submit(w, SGP, 2, PL_KIND_INDICATORS, 0, "i", 1), PL_OK);
+	cr_assert(world_converges(w, 1000));
+	for (int i = 0; i < 3; i++) {
+		uint8_t *item = items + (i == 1 ? 48 : 0);
+		struct pl_lane_info info;
+		pl_put16(item, heads[i].node);
+		item[2] = heads[i].lane;
+		item[3] = 0;
+		pl_put32(item + 4, 1); /* generation */
+		pl_put64(item + 8, heads[i].seq);
+		pl_engine_lane(world_engine(w, FIN), heads[i].node, heads[i].lane, &info);
+		memcpy(item + 16, info.head_id, 32);
+		hash("parley/v1/group", items, i == 1 ? 96 : 48, digests[heads[i].group]);
+	}
+	hash("parley/v1/frontier", digests[0], sizeof(digests), root);
+	pl_engine_frontier_root(world_engine(w, CHE), theirs);
+	cr_assert_arr_eq(root, theirs, 32);
+	cr_assert_arr_eq(root, pl_frontier_root(world_engine(w, CHE)), 32, "as it is kept");
 	world_free(w);
 }
 

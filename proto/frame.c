@@ -108,7 +108,45 @@ enum pl_err pl_want_read(const uint8_t bytes[PL_WANT_BYTES], struct pl_want *out
 	return PL_OK;
 }
 
-void pl_hello_write(const struct pl_hello *hello, uint8_t out[PL_HELLO_BYTES])
+size_t pl_lane_head_write(uint64_t seq, const uint8_t *tag, uint8_t out[PL_LANE_HEAD_BYTES_MAX])
+{
+	uint8_t number[8], zeros = 0;
+
+	pl_put64(number, seq);
+	while (zeros < 8 && number[zeros] == 0)
+		zeros++;
+	out[0] = 8 - zeros;
+	if (seq == 0)
+		return 1;
+	memcpy(out + 1, number + zeros, out[0]);
+	memcpy(out + 1 + out[0], tag, PL_TAG_BYTES);
+	return 1u + out[0] + PL_TAG_BYTES;
+}
+
+enum pl_err pl_lane_head_read(const uint8_t *bytes, size_t count, size_t *at, uint64_t *seq, const uint8_t **tag)
+{
+	uint64_t number = 0;
+
+	if (*at == count)
+		return PL_ERR_SHORT;
+	const uint8_t seq_bytes = bytes[*at], *p = bytes + *at + 1;
+	const size_t need = seq_bytes == 0 ? 0 : seq_bytes + (size_t)PL_TAG_BYTES;
+	if (seq_bytes > 8)
+		return PL_ERR_FORMAT;
+	if (need > count - *at - 1)
+		return PL_ERR_SHORT;
+	/* PROTOCOL: "A sequence number has no zeros in front." */
+	if (seq_bytes > 0 && p[0] == 0)
+		return PL_ERR_FORMAT;
+	for (uint8_t i = 0; i < seq_bytes; i++)
+		number = number << 8 | p[i];
+	*seq = number;
+	*tag = seq_bytes > 0 ? p + seq_bytes : NULL;
+	*at += 1 + need;
+	return PL_OK;
+}
+
+size_t pl_hello_write(const struct pl_hello *hello, uint8_t *out)
 {
 	pl_put16(out, hello->version);
 	pl_put16(out + 2, 0);
@@ -117,6 +155,14 @@ void pl_hello_write(const struct pl_hello *hello, uint8_t out[PL_HELLO_BYTES])
 	pl_put32(out + 12, hello->credit_bytes);
 	memcpy(out + 16, hello->charter_hash, PL_ID_BYTES);
 	memcpy(out + 48, hello->frontier_root, PL_ID_BYTES);
+	if (!(hello->capabilities & PL_CAP_TAGS))
+		return PL_HELLO_BYTES;
+	memcpy(out + 80, hello->salt, PL_SALT_BYTES);
+	pl_put16(out + 88, hello->tags_count);
+	pl_put16(out + 90, 0);
+	if (hello->tags_count > 0)
+		memcpy(out + PL_HELLO_TAGS_AT, hello->tags, (size_t)hello->tags_count * PL_TAG_BYTES);
+	return PL_HELLO_TAGS_AT + (size_t)hello->tags_count * PL_TAG_BYTES;
 }
 
 enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, struct pl_hello *out)
@@ -128,12 +174,22 @@ enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, struct pl_hello *o
 		return PL_ERR_VERSION;
 	if (pl_get16(bytes + 2) != 0)
 		return PL_ERR_FORMAT;
-	out->version = pl_get16(bytes);
-	out->capabilities = pl_get32(bytes + 4);
-	out->charter_epoch = pl_get32(bytes + 8);
-	out->credit_bytes = pl_get32(bytes + 12);
-	memcpy(out->charter_hash, bytes + 16, PL_ID_BYTES);
-	memcpy(out->frontier_root, bytes + 48, PL_ID_BYTES);
+	struct pl_hello hello = { .version = pl_get16(bytes), .capabilities = pl_get32(bytes + 4), .charter_epoch = pl_get32(bytes + 8),
+	                          .credit_bytes = pl_get32(bytes + 12) };
+	memcpy(hello.charter_hash, bytes + 16, PL_ID_BYTES);
+	memcpy(hello.frontier_root, bytes + 48, PL_ID_BYTES);
+	if (hello.capabilities & PL_CAP_TAGS) {
+		if (count < PL_HELLO_TAGS_AT)
+			return PL_ERR_SHORT;
+		memcpy(hello.salt, bytes + 80, PL_SALT_BYTES);
+		hello.tags_count = pl_get16(bytes + 88);
+		if (pl_get16(bytes + 90) != 0)
+			return PL_ERR_FORMAT;
+		if (count - PL_HELLO_TAGS_AT < (size_t)hello.tags_count * PL_TAG_BYTES)
+			return PL_ERR_SHORT;
+		hello.tags = hello.tags_count > 0 ? bytes + PL_HELLO_TAGS_AT : NULL;
+	}
+	*out = hello;
 	return PL_OK;
 }
 

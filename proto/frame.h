@@ -33,10 +33,12 @@ enum pl_frame_type {
 	PL_FRAME_BYE = 12,
 	PL_FRAME_FORK = 13,
 	PL_FRAME_CHOKE = 14,
+	PL_FRAME_TAGS = 15,    /* these two between nodes that both have PL_CAP_TAGS */
+	PL_FRAME_HEADS = 16,
 };
 
 #define PL_FRAME_OPTIONAL 0x80u      /* any frame: a receiver that does not know the type ignores it */
-#define PL_FRAME_LAST 0x01u          /* FRONTIER, FRAG: the last of its run */
+#define PL_FRAME_LAST 0x01u          /* FRONTIER, HEADS, FRAG: the last of its run */
 #define PL_FRAME_FIRST 0x02u         /* FRAG: the first; its payload opens with u32 bytes of the whole */
 #define PL_FRAME_FLASH 0x04u         /* ENTRY, FRAG: travels in class 0 */
 #define PL_FRAME_CATCHUP 0x08u       /* ENTRY, FRAG: answers a WANT; paid for with credit. Bulk may be authenticated by a later entry of its chain */
@@ -83,14 +85,33 @@ struct pl_want {
 void pl_want_write(const struct pl_want *want, uint8_t out[PL_WANT_BYTES]);
 PL_MUST_CHECK enum pl_err pl_want_read(const uint8_t bytes[PL_WANT_BYTES], struct pl_want *out);
 
-/* --- HELLO: u16 version, u16 0, u32 capabilities (0), u32 charter epoch, u32 credit, charter hash 32, frontier root 32 --- */
+/* --- tags: ids and digests made short by a salt that only the two ends of a link know; PROTOCOL.md, "Tags" --- */
+#define PL_TAG_BYTES 8
+#define PL_SALT_BYTES 8
+
+/* --- HEADS: runs of u8 group and the heads of all its lanes, each u8 bytes of the seq (0: the lane is empty, and that is all), the seq without
+ * zeros in front, tag 8 --- */
+#define PL_LANE_HEAD_BYTES_MAX (1 + 8 + PL_TAG_BYTES)
+/* Returns the bytes written. tag: NULL where seq is 0. */
+size_t pl_lane_head_write(uint64_t seq, const uint8_t *tag, uint8_t out[PL_LANE_HEAD_BYTES_MAX]);
+/* The next one, of what is left; *at advances. *tag is borrowed; NULL where the lane is empty. PL_ERR_SHORT, PL_ERR_FORMAT. */
+PL_MUST_CHECK enum pl_err pl_lane_head_read(const uint8_t *bytes, size_t count, size_t *at, uint64_t *seq, const uint8_t **tag);
+
+/* --- HELLO: u16 version, u16 0, u32 capabilities, u32 charter epoch, u32 credit, charter hash 32, frontier root 32; with PL_CAP_TAGS also salt 8, u16
+ * number of tags, u16 0, tags --- */
+#define PL_CAP_TAGS 0x1u
 #define PL_HELLO_BYTES 80
+#define PL_HELLO_TAGS_AT 92
+#define PL_HELLO_BYTES_MAX (PL_HELLO_TAGS_AT + PL_GROUPS_MAX * PL_TAG_BYTES)
 struct pl_hello {
-	uint16_t version;
+	uint16_t version, tags_count;
 	uint32_t capabilities, charter_epoch, credit_bytes;
-	uint8_t charter_hash[PL_ID_BYTES], frontier_root[PL_ID_BYTES];
+	uint8_t charter_hash[PL_ID_BYTES], frontier_root[PL_ID_BYTES], salt[PL_SALT_BYTES];
+	const uint8_t *tags; /* borrowed */
 };
-void pl_hello_write(const struct pl_hello *hello, uint8_t out[PL_HELLO_BYTES]);
+/* Returns the bytes written: PL_HELLO_BYTES without the capability, up to PL_HELLO_BYTES_MAX with it. */
+size_t pl_hello_write(const struct pl_hello *hello, uint8_t *out);
+/* PL_ERR_SHORT, PL_ERR_VERSION, PL_ERR_FORMAT. */
 PL_MUST_CHECK enum pl_err pl_hello_read(const uint8_t *bytes, size_t count, struct pl_hello *out);
 
 /* --- an entry on the wire ---

@@ -208,7 +208,7 @@ Test(frame, a_want_asks_for_one_to_65536_entries)
 Test(frame, hello_comes_back_and_may_be_longer_but_not_shorter)
 {
 	for (size_t i = 0; i < EDGES; i++) {
-		struct pl_hello hello = { .version = 1, .capabilities = (uint32_t)edges[i], .charter_epoch = (uint32_t)edges[i],
+		struct pl_hello hello = { .version = 1, .capabilities = (uint32_t)edges[i] & ~PL_CAP_TAGS, .charter_epoch = (uint32_t)edges[i],
 			                  .credit_bytes = (uint32_t)edges[i] }, back;
 		uint8_t bytes[PL_HELLO_BYTES + 40];
 		memset(bytes, 0xee, sizeof(bytes));
@@ -224,6 +224,86 @@ Test(frame, hello_comes_back_and_may_be_longer_but_not_shorter)
 		          back.credit_bytes == hello.credit_bytes);
 		cr_assert_arr_eq(back.charter_hash, hello.charter_hash, PL_ID_BYTES);
 		cr_assert_arr_eq(back.frontier_root, hello.frontier_root, PL_ID_BYTES);
+	}
+}
+
+Test(frame, hello_with_tags_has_all_that_it_announces)
+{
+	static const uint16_t counts[] = { 0, 1, 6, PL_GROUPS_MAX };
+	uint8_t tags[PL_GROUPS_MAX * PL_TAG_BYTES], bytes[PL_HELLO_BYTES_MAX + 40];
+
+	for (size_t i = 0; i < sizeof(tags); i++)
+		tags[i] = (uint8_t)(i * 7);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		struct pl_hello hello = { .version = 1, .capabilities = PL_CAP_TAGS, .salt = { 1, 2, 3, 4, 5, 6, 7, 8 }, .tags = tags,
+			                  .tags_count = counts[i] };
+		memset(bytes, 0xee, sizeof(bytes));
+		const size_t written = pl_hello_write(&hello, bytes);
+		cr_assert_eq(written, PL_HELLO_TAGS_AT + counts[i] * PL_TAG_BYTES);
+		for (size_t count = 0; count <= written + 40; count++) {
+			struct pl_hello back = { .tags_count = 77 };
+			uint8_t *copy = copy_of(bytes, count);
+			cr_assert_eq(pl_hello_read(copy, count, &back), count < written ? PL_ERR_SHORT : PL_OK);
+			cr_assert_eq(back.tags_count, count < written ? 77 : counts[i], "outputs are set on success only");
+			if (count >= written) {
+				cr_assert_arr_eq(back.salt, hello.salt, PL_SALT_BYTES);
+				cr_assert((back.tags == NULL) == (counts[i] == 0));
+				cr_assert_eq(memcmp(copy + PL_HELLO_TAGS_AT, tags, counts[i] * PL_TAG_BYTES), 0);
+			}
+			free(copy);
+		}
+		for (int at = 90; at < 92; at++) {
+			struct pl_hello back;
+			bytes[at] = 1;
+			cr_assert_eq(pl_hello_read(bytes, written, &back), PL_ERR_FORMAT);
+			bytes[at] = 0;
+		}
+	}
+}
+
+Test(frame, heads_of_lanes_come_back_and_have_one_form)
+{
+	const uint8_t tag[PL_TAG_BYTES] = { 9, 8, 7, 6, 5, 4, 3, 2 };
+
+	for (size_t i = 0; i < EDGES; i++) {
+		uint8_t bytes[2 * PL_LANE_HEAD_BYTES_MAX];
+		const size_t written = pl_lane_head_write(edges[i], tag, bytes);
+		cr_assert_leq(written, PL_LANE_HEAD_BYTES_MAX);
+		for (size_t count = 0; count <= written; count++) {
+			uint8_t *copy = copy_of(bytes, count);
+			const uint8_t *back_tag = copy;
+			uint64_t back = 77;
+			size_t at = 0;
+			cr_assert_eq(pl_lane_head_read(copy, count, &at, &back, &back_tag), count < written ? PL_ERR_SHORT : PL_OK);
+			cr_assert_eq(at, count < written ? 0 : written);
+			cr_assert_eq(back, count < written ? 77 : edges[i]);
+			if (count == written)
+				cr_assert(edges[i] == 0 ? back_tag == NULL : memcmp(back_tag, tag, sizeof(tag)) == 0);
+			free(copy);
+		}
+	}
+	/* where each field stands */
+	static const uint8_t golden[] = { 0, 1, 5, 11, 12, 13, 14, 15, 16, 17, 18, 2, 1, 0, 21, 22, 23, 24, 25, 26, 27, 28 };
+	static const uint64_t seqs[] = { 0, 5, 256 };
+	size_t at = 0;
+	for (int i = 0; i < 3; i++) {
+		const uint8_t *found;
+		uint64_t seq;
+		cr_assert_eq(pl_lane_head_read(golden, sizeof(golden), &at, &seq, &found), PL_OK);
+		cr_assert_eq(seq, seqs[i]);
+		cr_assert(i == 0 ? found == NULL : found[0] == 1 + 10 * i && found[7] == 8 + 10 * i);
+	}
+	cr_assert_eq(at, sizeof(golden));
+	/* zeros in front, and more bytes than a number has */
+	for (uint32_t n = 1; n < 256; n++) {
+		uint8_t bytes[256 + 1 + PL_TAG_BYTES] = { (uint8_t)n };
+		const uint8_t *found;
+		uint64_t seq;
+		for (int front = 0; front < 2; front++) {
+			at = 0;
+			bytes[1] = (uint8_t)front;
+			cr_assert_eq(pl_lane_head_read(bytes, sizeof(bytes), &at, &seq, &found), n > 8 || front == 0 ? PL_ERR_FORMAT : PL_OK);
+		}
 	}
 }
 

@@ -413,7 +413,7 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 	lane->durable_gseq = event->stored.gseq;
 	lane->durable_kept_bytes += event->stored.kept_bytes;
 	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
-	e->root_known = false;
+	pl_digest_moved(e, index);
 	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		struct flash *flash = &e->flashes[i];

@@ -4,6 +4,7 @@
  *   link.c     connections, dialling               session.c  from handshake to goodbye
  *   receive.c  records and frames that come        sched.c    what a link sends next
  *   sync.c     frontiers, HAVE and ACK, being asked  fetch.c  asking
+ *   digest.c   digests of groups of lanes, tags
  *   lane.c     entries: received, durable
  *   author.c   entries of this node's own          bulk.c     entries that wait their turn
  *   check.c    signatures of bulk                  quota.c    what an author may say
@@ -24,7 +25,6 @@ void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct ses
 void pl_random(struct pl_engine *e, uint8_t out[32]);
 void pl_timer(struct pl_engine *e, uint64_t at_ms);
 void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
-const uint8_t *pl_frontier_root(struct pl_engine *e);
 /* Room for one record; what is to stay for the effects of this step is counted in records_count. */
 uint8_t *pl_record_room(struct pl_engine *e);
 uint32_t pl_load_token(struct pl_engine *e);
@@ -39,6 +39,17 @@ static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node
 {
 	return e->charter->nodes[node].certificate.generation;
 }
+
+/* --- digest.c --- */
+uint32_t pl_group_lanes(uint32_t lanes_count); /* how many lanes a group has */
+/* The index of lane n of a group; UINT32_MAX where it has fewer. */
+uint32_t pl_group_lane(const struct pl_engine *e, uint32_t group, uint32_t n);
+uint32_t pl_group_of(const struct pl_engine *e, uint32_t index);
+void pl_digest_moved(struct pl_engine *e, uint32_t index); /* this lane's durable head has */
+/* Both kept until a head moves. */
+const uint8_t *pl_digest_of(struct pl_engine *e, uint32_t group);
+const uint8_t *pl_frontier_root(struct pl_engine *e);
+void pl_tag(const uint8_t salt[PL_SALT_BYTES], const uint8_t id[PL_ID_BYTES], uint8_t out[PL_TAG_BYTES]);
 
 /* --- memory.c --- */
 struct pl_engine *pl_memory_engine(void *memory, const struct pl_engine_config *config);
@@ -105,7 +116,7 @@ void pl_quota_take(struct pl_engine *e, uint16_t node, uint8_t lane, uint32_t bo
 /* Whether an entry with the flag has FLASH's right of way; counts it. */
 bool pl_quota_take_flash(struct pl_engine *e, uint16_t node);
 
-/* Goes on with what equal roots acknowledge, where that is more than a step's effects. */
+/* Goes on with what equal roots and groups acknowledge, where that is more than a step's effects. */
 void pl_session_roots_run(struct pl_engine *e);
 
 /* --- receive.c --- */
@@ -217,10 +228,21 @@ bool pl_check_verdict(const struct pl_engine *e, const struct session *s, const 
 void pl_check_release(struct pl_engine *e, struct session *s);
 
 /* --- sync.c --- */
+struct pl_item pl_item_of(const struct pl_engine *e, uint32_t index); /* of a lane's durable head */
 void pl_frontier_snapshot(struct pl_engine *e, struct session *s); /* before HELLO */
+/* Whether the tags of all groups take fewer bytes than what they stand for. */
+bool pl_tags_are_worth_it(const struct pl_engine *e);
+/* Marks the groups whose tags are not those of these digests; false: there is none. digests: NULL for the present ones. */
+bool pl_tags_compare(struct pl_engine *e, struct session *s, const uint8_t *tags, const uint8_t (*digests)[PL_ID_BYTES]);
+void pl_differs_all(const struct pl_engine *e, struct session *s);
+/* Tells the heads of the groups that are marked; of all to a peer that knows FRONTIER alone. */
 void pl_frontier_start(struct pl_engine *e, struct session *s);
 void pl_frontier_continue(struct pl_engine *e, struct session *s);
 void pl_frontier_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_heads_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+/* Who has another root than a PING says. */
+void pl_root_differs(struct pl_engine *e, struct session *s);
+void pl_tags_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame); /* HAVE, ACK */
 void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
@@ -228,9 +250,7 @@ void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 void pl_choke(struct session *s, uint32_t index);
 /* It holds what we hold, up to there: it has shown that with an id or an entry. */
 void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq);
-/* It holds an entry that we have not reached yet: counted when ours of that place has the same id. */
-void pl_holds(const struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t id[PL_ID_BYTES]);
-/* The same of an entry that it has sent and that was not taken. */
+/* It holds an entry that it has sent and that was not taken: counted when ours of that place has the same id. */
 void pl_holds_sent(const struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 /* A head has moved: counts what was acknowledged of it before it was here. */
 void pl_acked_ahead(struct pl_engine *e, uint32_t index);

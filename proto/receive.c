@@ -18,13 +18,30 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 		return;
 	}
 	s->credit = hello.credit_bytes < PL_CREDIT_BYTES ? hello.credit_bytes : PL_CREDIT_BYTES;
+	/* PROTOCOL: "The number of tags is that of the groups of the charter, or 0." */
+	if (hello.tags_count != 0 && hello.tags_count != e->groups_count) {
+		pl_session_fault(e, s, "hello with a number of tags that the charter does not give");
+		return;
+	}
+	s->speaks_heads = (hello.capabilities & PL_CAP_TAGS) != 0 && !e->config.whole_frontiers;
+	if (s->speaks_heads)
+		memcpy(s->salt_in, hello.salt, PL_SALT_BYTES);
+	s->state = PL_SESSION_RECON;
 	if (memcmp(hello.frontier_root, s->hello_root, PL_ID_BYTES) == 0) {
-		/* PROTOCOL: "Equal roots: both hold the same, and no FRONTIER follows." */
-		s->state = PL_SESSION_RECON;
+		/* PROTOCOL: "Equal roots: both hold the same, and nothing follows." */
 		s->root_next = 0; /* live when all is noted: pl_session_roots_run() */
 		return;
 	}
-	s->state = PL_SESSION_RECON;
+	s->frontier_due = true;
+	if (!s->speaks_heads || !s->told_tags || hello.tags_count == 0) {
+		pl_differs_all(e, s);
+	} else if (pl_tags_compare(e, s, hello.tags, (const uint8_t (*)[PL_ID_BYTES])s->hello_digests)) {
+		s->root_next = 0;
+	} else {
+		/* PROTOCOL: "Roots that differ where all tags are equal end the link." */
+		pl_session_fault(e, s, "hello with another root and the same tags");
+		return;
+	}
 	pl_frontier_start(e, s);
 }
 
@@ -35,11 +52,8 @@ static void ping_receive(struct pl_engine *e, struct session *s, const struct pl
 		return;
 	}
 	(void)pl_control(s, PL_FRAME_PONG, 0, 0, frame->payload, 8);
-	/* PROTOCOL: "A PING carries the sender's frontier root; who has another one answers with its FRONTIER too, at most every 30 s." */
-	if (s->state == PL_SESSION_LIVE && memcmp(pl_frontier_root(e), frame->payload + 8, PL_ID_BYTES) != 0 && e->now_ms >= s->frontier_at_ms) {
-		s->frontier_at_ms = e->now_ms + PL_ANTI_ENTROPY_MS;
-		pl_frontier_start(e, s);
-	}
+	if (s->state == PL_SESSION_LIVE && memcmp(pl_frontier_root(e), frame->payload + 8, PL_ID_BYTES) != 0)
+		pl_root_differs(e, s);
 }
 
 static void pong_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -150,21 +164,32 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 	pl_session_end(e, s);
 }
 
+/* PROTOCOL: "To nodes that do not both have it, TAGS and HEADS are of unknown type." */
+static bool is_known(const struct session *s, uint8_t type)
+{
+	return type <= PL_FRAME_CHOKE || (s->speaks_heads && type <= PL_FRAME_HEADS);
+}
+
 /* PROTOCOL: "A flag that its type does not have, or a lane where it means nothing, ends the link." */
 static bool frame_fits_type(const struct pl_frame *frame)
 {
 	uint8_t flags = PL_FRAME_OPTIONAL;
 	const bool is_entry = frame->type == PL_FRAME_ENTRY || frame->type == PL_FRAME_FRAG;
 
-	if (frame->type > PL_FRAME_CHOKE)
-		return true; /* unknown */
 	if (is_entry)
 		flags |= PL_FRAME_FLASH | PL_FRAME_CATCHUP;
 	if (frame->type == PL_FRAME_FRAG)
 		flags |= PL_FRAME_FIRST;
-	if (frame->type == PL_FRAME_FRAG || frame->type == PL_FRAME_FRONTIER)
+	if (frame->type == PL_FRAME_FRAG || frame->type == PL_FRAME_FRONTIER || frame->type == PL_FRAME_HEADS)
 		flags |= PL_FRAME_LAST;
 	return (frame->flags & ~flags) == 0 && (is_entry || frame->lane == 0);
+}
+
+/* Its frontier may be complete now. */
+static void recon_run(struct pl_engine *e, struct session *s)
+{
+	if (s->used && s->state == PL_SESSION_RECON && s->root_next == UINT32_MAX && !s->frontier_due)
+		pl_session_go_live(e, s);
 }
 
 static void frame_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -172,6 +197,12 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 	/* PROTOCOL: "Before HELLO nothing but BYE is allowed." */
 	if (s->state == PL_SESSION_HELLO && frame->type != PL_FRAME_HELLO && frame->type != PL_FRAME_BYE) {
 		pl_session_fault(e, s, "frame before hello");
+		return;
+	}
+	if (!is_known(s, frame->type)) {
+		/* PROTOCOL: "A frame of unknown type is ignored if it is flagged optional; otherwise the link ends." */
+		if (!(frame->flags & PL_FRAME_OPTIONAL))
+			pl_session_fault(e, s, "unknown frame");
 		return;
 	}
 	if (!frame_fits_type(frame)) {
@@ -186,8 +217,7 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 		return;
 	case PL_FRAME_FRONTIER:
 		pl_frontier_receive(e, s, frame);
-		if (s->used && s->state == PL_SESSION_RECON && s->root_next == UINT32_MAX && !s->frontier_open)
-			pl_session_go_live(e, s);
+		recon_run(e, s);
 		return;
 	case PL_FRAME_HAVE:
 	case PL_FRAME_ACK:
@@ -223,10 +253,14 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 	case PL_FRAME_CHOKE:
 		pl_choke_receive(e, s, frame);
 		return;
+	case PL_FRAME_TAGS:
+		pl_tags_receive(e, s, frame);
+		return;
+	case PL_FRAME_HEADS:
+		pl_heads_receive(e, s, frame);
+		recon_run(e, s);
+		return;
 	}
-	/* PROTOCOL: "A frame of unknown type is ignored if it is flagged optional; otherwise the link ends." */
-	if (!(frame->flags & PL_FRAME_OPTIONAL))
-		pl_session_fault(e, s, "unknown frame");
 }
 
 size_t pl_session_bytes(struct pl_engine *e, struct session *s, const uint8_t *bytes, size_t count)

@@ -4,15 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/bytes.h"
-#include "proto/engine.h"
-#include "proto/frame.h"
-#include "proto/handshake.h"
-#include "proto/record.h"
+#include "proto/parts.h"
 
 #define WALL_MS 1790000000000ULL
 
-struct peer {
+struct party {
 	uint16_t node;
 	uint32_t link;
 	bool closed;
@@ -23,7 +19,7 @@ struct peer {
 	uint8_t inbox[1 << 16];
 	size_t inbox_bytes;
 	bool unsent;
-	uint32_t frames[16];
+	uint32_t frames[32];
 };
 
 static struct pl_charter *charter;
@@ -31,13 +27,13 @@ static uint8_t noise_secrets[PL_NODES_MAX][32];
 static uint8_t sign_secret[crypto_sign_SECRETKEYBYTES];
 static struct pl_engine *engine;
 static uint64_t now_ms = 1000, draws;
-static struct peer peers[PL_LINKS_MAX];
+static struct party peers[PL_LINKS_MAX];
 static uint32_t peers_count;
 static uint32_t effects[PL_FX_NOTE + 1], effects_most; /* of each type; the most in one step */
 static uint16_t dialled[PL_NODES_MAX];
 static uint32_t dialled_count;
 
-static struct peer *peer_of(uint32_t link)
+static struct party *peer_of(uint32_t link)
 {
 	for (uint32_t i = 0; i < peers_count; i++) {
 		if (peers[i].link == link)
@@ -57,7 +53,7 @@ static void step(struct pl_event *event)
 	cr_assert_eq(pl_engine_step(engine, event), PL_OK);
 	for (; pl_engine_next_effect(engine, &fx); count++) {
 		const bool sends = fx.type == PL_FX_SEND;
-		struct peer *p = sends ? peer_of(fx.send.link) : fx.type == PL_FX_CLOSE ? peer_of(fx.close.link) : NULL;
+		struct party *p = sends ? peer_of(fx.send.link) : fx.type == PL_FX_CLOSE ? peer_of(fx.close.link) : NULL;
 		effects[fx.type]++;
 		if (fx.type == PL_FX_DIAL)
 			dialled[dialled_count++ % PL_NODES_MAX] = fx.dial.peer;
@@ -82,7 +78,7 @@ static void tick(void)
 	step(&event);
 }
 
-static void hear(struct peer *p)
+static void hear(struct party *p)
 {
 	for (size_t at = 0; at < p->inbox_bytes;) {
 		const uint8_t *plain;
@@ -92,7 +88,7 @@ static void hear(struct peer *p)
 		while (plain && in_plain < plain_bytes) {
 			struct pl_frame frame;
 			cr_assert_eq(pl_frame_next(plain, plain_bytes, &in_plain, &frame), PL_OK);
-			p->frames[frame.type & 15]++;
+			p->frames[frame.type & 31]++;
 		}
 	}
 	p->inbox_bytes = 0;
@@ -116,7 +112,7 @@ static void settle(void)
 	}
 }
 
-static void send(struct peer *p, const uint8_t *bytes, size_t count)
+static void send(struct party *p, const uint8_t *bytes, size_t count)
 {
 	struct pl_event event = { .type = PL_EV_BYTES };
 
@@ -127,14 +123,15 @@ static void send(struct peer *p, const uint8_t *bytes, size_t count)
 	cr_assert_eq(event.bytes.consumed, count);
 }
 
-static size_t frame(struct peer *p, size_t at, uint8_t type, uint8_t flags, const uint8_t *payload, size_t count)
+static size_t frame(struct party *p, size_t at, uint8_t type, uint8_t flags, const uint8_t *payload, size_t count)
 {
 	pl_frame_write_header(p->record + 2 + at, type, flags, 0, (uint32_t)count);
-	memcpy(p->record + 2 + at + PL_FRAME_HEADER_BYTES, payload, count);
+	if (count > 0)
+		memcpy(p->record + 2 + at + PL_FRAME_HEADER_BYTES, payload, count);
 	return at + PL_FRAME_HEADER_BYTES + count;
 }
 
-static void flush(struct peer *p, size_t count)
+static void flush(struct party *p, size_t count)
 {
 	size_t record_bytes;
 
@@ -143,9 +140,9 @@ static void flush(struct peer *p, size_t count)
 }
 
 /* Dials the engine; HELLO remains to be said. */
-static struct peer *connect_peer(uint16_t node)
+static struct party *connect_peer(uint16_t node)
 {
-	struct peer *p = &peers[peers_count++];
+	struct party *p = &peers[peers_count++];
 	struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 100u + node, PL_NODE_NONE, node } };
 	const struct pl_handshake_keys keys = { .network_id = charter->network_id, .static_secret = noise_secrets[node],
 		                                .remote_static = charter->nodes[0].certificate.noise_public };
@@ -153,7 +150,7 @@ static struct peer *connect_peer(uint16_t node)
 	size_t consumed, third_bytes;
 	bool complete;
 
-	*p = (struct peer){ .node = node, .link = 100u + node };
+	*p = (struct party){ .node = node, .link = 100u + node };
 	step(&up);
 	cr_assert_eq(pl_handshake_dial(&p->handshake, &keys, ephemeral, WALL_MS + now_ms, first), PL_OK);
 	send(p, first, sizeof(first));
@@ -166,7 +163,7 @@ static struct peer *connect_peer(uint16_t node)
 	return p;
 }
 
-static void say_hello(struct peer *p, bool equal)
+static void say_hello(struct party *p, bool equal)
 {
 	struct pl_hello hello = { .version = 1, .credit_bytes = PL_CREDIT_BYTES };
 	uint8_t payload[PL_HELLO_BYTES];
@@ -176,6 +173,20 @@ static void say_hello(struct peer *p, bool equal)
 	hello.frontier_root[0] ^= !equal;
 	pl_hello_write(&hello, payload);
 	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, sizeof(payload)));
+}
+
+/* HELLO of a node that knows tags; those of what the engine holds, but for so many groups. */
+static void say_tags(struct party *p, uint32_t differing)
+{
+	uint8_t payload[PL_HELLO_BYTES_MAX], tags[PL_GROUPS_MAX][PL_TAG_BYTES];
+	struct pl_hello hello = { .version = 1, .credit_bytes = PL_CREDIT_BYTES, .capabilities = PL_CAP_TAGS, .tags = tags[0], .tags_count = PL_GROUPS_MAX };
+
+	memcpy(hello.charter_hash, charter->network_id, PL_ID_BYTES);
+	for (uint32_t group = 0; group < PL_GROUPS_MAX; group++) {
+		pl_tag(hello.salt, pl_digest_of(engine, group), tags[group]);
+		tags[group][0] ^= group < differing;
+	}
+	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, pl_hello_write(&hello, payload)));
 }
 
 static enum pl_session_state state_of(uint16_t node)
@@ -236,7 +247,7 @@ static void start(uint64_t seqs)
 Test(scale, equal_roots_acknowledge_every_lane_though_not_in_one_step)
 {
 	start(9);
-	struct peer *p = connect_peer(5);
+	struct party *p = connect_peer(5);
 	settle();
 	say_hello(p, true);
 	settle();
@@ -270,7 +281,7 @@ Test(scale, while_equal_roots_are_noted_other_things_happen)
 Test(scale, a_whole_frontier_crosses_in_several_frames)
 {
 	start(9);
-	struct peer *p = connect_peer(5);
+	struct party *p = connect_peer(5);
 	settle();
 	say_hello(p, false);
 	settle();
@@ -288,7 +299,7 @@ Test(scale, records_full_of_acknowledgements_from_all_links_at_once)
 	}
 	settle();
 	for (uint32_t i = 0; i < PL_LINKS_MAX; i++) {
-		struct peer *p = &peers[i];
+		struct party *p = &peers[i];
 		size_t at = 0;
 		for (uint32_t k = 0; at + PL_FRAME_HEADER_BYTES + 31 * PL_ITEM_BYTES <= PL_RECORD_PLAIN_BYTES_MAX; k++) {
 			uint8_t items[31 * PL_ITEM_BYTES];
@@ -306,6 +317,74 @@ Test(scale, records_full_of_acknowledgements_from_all_links_at_once)
 	settle();
 	cr_assert_gt(effects_most, 300);
 	cr_assert_eq(effects[PL_FX_ACKED], PL_LINKS_MAX * 10u * 31);
+}
+
+Test(scale, groups_that_differ_cross_in_few_frames_and_the_others_are_acknowledged_in_turns)
+{
+	start(9);
+	struct party *p = connect_peer(5);
+	settle();
+	say_tags(p, 2);
+	settle();
+	cr_assert_eq(p->frames[PL_FRAME_HEADS], 1);
+	cr_assert_eq(effects[PL_FX_ACKED], (PL_GROUPS_MAX - 2) * PL_GROUP_LANES_MAX);
+	cr_assert_leq(effects_most, PL_EFFECTS_SLICE + 4, "%u", effects_most); /* and what it sends */
+	cr_assert_eq(state_of(5), PL_SESSION_RECON);
+	flush(p, frame(p, 0, PL_FRAME_HEADS, PL_FRAME_LAST, NULL, 0));
+	settle();
+	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
+	/* all of them: 10 bytes a lane */
+	p = connect_peer(6);
+	settle();
+	say_tags(p, PL_GROUPS_MAX);
+	settle();
+	cr_assert_eq(p->frames[PL_FRAME_HEADS], 4);
+}
+
+/* The peer's heads may be complete before all that is equal is noted, or after. */
+Test(scale, a_link_is_live_when_heads_are_complete_and_what_is_equal_is_noted)
+{
+	start(9);
+	struct party *p = connect_peer(5);
+	settle();
+	say_tags(p, 1);
+	flush(p, frame(p, 0, PL_FRAME_HEADS, PL_FRAME_LAST, NULL, 0));
+	cr_assert_eq(state_of(5), PL_SESSION_RECON);
+	cr_assert_lt(effects[PL_FX_ACKED], 1500);
+	settle();
+	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
+	cr_assert_eq(effects[PL_FX_ACKED], (PL_GROUPS_MAX - 1) * PL_GROUP_LANES_MAX);
+}
+
+Test(scale, records_full_of_heads_that_acknowledge)
+{
+	start(9);
+	struct party *p = connect_peer(5);
+	const uint8_t salt[PL_SALT_BYTES] = { 0 };
+	settle();
+	say_tags(p, PL_GROUPS_MAX);
+	settle();
+	size_t at = 0;
+	for (uint32_t group = 0; group < PL_GROUPS_MAX; group++) {
+		uint8_t payload[1 + PL_GROUP_LANES_MAX * PL_LANE_HEAD_BYTES_MAX] = { (uint8_t)group };
+		size_t bytes = 1;
+		for (uint32_t n = 0; n < PL_GROUP_LANES_MAX; n++) {
+			const uint32_t index = pl_group_lane(engine, group, n);
+			uint8_t tag[PL_TAG_BYTES], id[PL_ID_BYTES] = { (uint8_t)(index / PL_LANES + index % PL_LANES + 1) }; /* as start() has it */
+			pl_tag(salt, id, tag);
+			bytes += pl_lane_head_write(9, tag, payload + bytes);
+		}
+		if (at + PL_FRAME_HEADER_BYTES + bytes > PL_RECORD_PLAIN_BYTES_MAX) {
+			flush(p, at);
+			at = 0;
+		}
+		at = frame(p, at, PL_FRAME_HEADS, group == PL_GROUPS_MAX - 1 ? PL_FRAME_LAST : 0, payload, bytes);
+	}
+	flush(p, at);
+	settle();
+	cr_assert_eq(effects[PL_FX_ACKED], PL_NODES_MAX * PL_LANES);
+	cr_assert_gt(effects_most, 1500);
+	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
 }
 
 Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
@@ -391,7 +470,7 @@ Test(scale, all_links_end_in_one_step)
 Test(scale, pings_and_forks_in_masses_cost_no_hashing_of_all_lanes)
 {
 	start(9);
-	struct peer *p = connect_peer(5);
+	struct party *p = connect_peer(5);
 	settle();
 	say_hello(p, true);
 	settle();

@@ -73,14 +73,26 @@ void pl_session_fault(struct pl_engine *e, struct session *s, const char *rule)
 static void hello_send(struct pl_engine *e, struct session *s)
 {
 	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = PL_CREDIT_BYTES };
-	uint8_t payload[PL_HELLO_BYTES];
+	uint8_t payload[PL_HELLO_BYTES_MAX], tags[PL_GROUPS_MAX][PL_TAG_BYTES], random[32];
 
 	hello.charter_epoch = e->charter->epoch;
 	memcpy(hello.charter_hash, e->network_id, PL_ID_BYTES);
 	pl_frontier_snapshot(e, s);
 	memcpy(hello.frontier_root, s->hello_root, PL_ID_BYTES);
-	pl_hello_write(&hello, payload);
-	if (!pl_control(s, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload)))
+	pl_random(e, random);
+	memcpy(s->salt, random, PL_SALT_BYTES);
+	memcpy(s->salt_in, random, PL_SALT_BYTES);
+	memcpy(hello.salt, random, PL_SALT_BYTES);
+	if (!e->config.whole_frontiers)
+		hello.capabilities |= PL_CAP_TAGS;
+	s->told_tags = !e->config.whole_frontiers && pl_tags_are_worth_it(e);
+	if (s->told_tags) {
+		hello.tags = tags[0];
+		hello.tags_count = (uint16_t)e->groups_count;
+		for (uint32_t group = 0; group < e->groups_count; group++)
+			pl_tag(s->salt, s->hello_digests[group], tags[group]);
+	}
+	if (!pl_control(s, PL_FRAME_HELLO, 0, 0, payload, (uint32_t)pl_hello_write(&hello, payload)))
 		assert(!"the control queue of a new session is empty");
 }
 
@@ -191,13 +203,18 @@ void pl_session_go_live(struct pl_engine *e, struct session *s)
 static void roots_run(struct pl_engine *e, struct session *s)
 {
 	for (; s->root_next < e->lanes_count && e->effects_count < PL_EFFECTS_SLICE; s->root_next++) {
-		s->peer_has[s->root_next] = s->floor[s->root_next];
-		pl_acked_up_to(e, s, s->root_next, s->floor[s->root_next]);
+		const uint64_t seq = s->floor[s->root_next];
+		if (s->differs[pl_group_of(e, s->root_next)])
+			continue;
+		if (s->peer_has[s->root_next] < seq)
+			s->peer_has[s->root_next] = seq;
+		pl_acked_up_to(e, s, s->root_next, seq);
 	}
 	if (s->root_next < e->lanes_count)
 		return; /* more than a step has room for */
 	s->root_next = UINT32_MAX;
-	pl_session_go_live(e, s);
+	if (!s->frontier_due)
+		pl_session_go_live(e, s);
 }
 
 void pl_session_roots_run(struct pl_engine *e)
@@ -245,6 +262,7 @@ void pl_session_timers(struct pl_engine *e, struct session *s)
 		pl_put64(ping, e->now_ms);
 		memcpy(ping + 8, pl_frontier_root(e), PL_ID_BYTES);
 		(void)pl_control(s, PL_FRAME_PING, 0, 0, ping, sizeof(ping));
+		s->tags_due = true;
 		s->ping_at_ms = e->now_ms + PL_PING_MS;
 	}
 	if (s->ack_at_ms != 0 && e->now_ms >= s->ack_at_ms)

@@ -29,7 +29,7 @@
 #define PL_SUSPICIONS 32             /* fork checks under way */
 #define PL_SUSPICIONS_PER_PEER 4     /* of these, for what one peer has sent */
 #define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us; the oldest question gives way */
-#define PL_EFFECTS_MAX 2048          /* engine.c shows that a step has no more */
+#define PL_EFFECTS_MAX 3072          /* engine.c shows that a step has no more */
 #define PL_EFFECTS_SLICE 512         /* bulk is checked only while a step has fewer */
 #define PL_SLOT_BYTES (2 + 256 + PL_NOISE_TAG_BYTES) /* the smallest record: a goodbye */
 #define PL_NOTES_MAX 256             /* in one step; more are lost */
@@ -167,13 +167,19 @@ struct session {
 	uint64_t started_ms, since_ms; /* of the session; of its state */
 	uint64_t heard_ms, ping_at_ms, frontier_at_ms, record_started_ms, sending_since_ms;
 	uint32_t rtt_ms;
-	bool sending, frontier_open;
+	bool sending;
 	const char *lost_why; /* for the note that it is lost, where this node has given it up; NULL: nothing to say */
-	uint32_t frontier_next; /* lane index from which FRONTIER goes on; UINT32_MAX: none under way */
-	uint32_t root_next;     /* lane index up to which equal roots have been noted as its acknowledgement; UINT32_MAX: nothing to note */
+	bool speaks_heads;      /* both know TAGS and HEADS, and use no FRONTIER */
+	bool told_tags;         /* our HELLO had them */
+	bool frontier_due;      /* the peer's is not complete yet */
+	bool tags_due;          /* it may answer a PING of ours with TAGS */
+	uint32_t frontier_next; /* lane index, or group, from which FRONTIER or HEADS goes on; UINT32_MAX: none under way */
+	uint32_t root_next;     /* lane index up to which what is equal has been noted as its acknowledgement; UINT32_MAX: nothing to note */
 	uint32_t forks_told;   /* of e->forks */
 	uint64_t ack_at_ms;     /* 0: nothing to tell */
 	uint8_t hello_root[PL_ID_BYTES];
+	uint8_t salt[PL_SALT_BYTES]; /* of the tags that we send */
+	uint8_t salt_in[PL_SALT_BYTES]; /* of those that it sends; ours, if it sends none */
 
 	struct assembly assembly[PL_CLASSES];
 	uint8_t *in; /* bulk and catch-up entries to check: PL_CREDIT_BYTES */
@@ -202,7 +208,7 @@ struct session {
 	/* per lane index */
 	uint64_t *peer_has; /* announced or sent to us */
 	uint64_t *peer_holds; /* a head that it has named and that we have not reached: acknowledged if ours is the same; 0: none */
-	uint8_t (*peer_holds_id)[PL_ID_BYTES];
+	uint8_t (*peer_holds_tag)[PL_TAG_BYTES]; /* with salt_in */
 	uint64_t *sent;     /* queued for it, gapless after what it had */
 	uint64_t *floor;    /* our head when it was told our frontier: up to there it asks, after that we push */
 	uint64_t *want_to;  /* it has asked up to here; 0: no */
@@ -210,6 +216,9 @@ struct session {
 	uint8_t *dirty;     /* head has moved since it was told: HEAD_UNTOLD, HEAD_PUSHED */
 	uint8_t *queued;    /* stands in todo */
 	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
+	/* per group */
+	uint8_t (*hello_digests)[PL_ID_BYTES]; /* those that our HELLO stands for */
+	uint8_t *differs;   /* it is to be told the heads of this group; else it has the same */
 	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
 
 	struct pl_record_reader reader; /* the last, since its buffer is not set to zero: it is large, and of no session's until bytes come */
@@ -318,6 +327,9 @@ struct pl_engine {
 	uint32_t seed_count;
 	uint64_t timer_ms; /* nothing is due before */
 	uint64_t lanes_timer_ms; /* of lanes */
+	uint32_t groups_count, group_lanes; /* of lanes; in each */
+	uint8_t (*digests)[PL_ID_BYTES]; /* of groups, where digest_known */
+	uint8_t *digest_known;
 	uint8_t root[PL_ID_BYTES]; /* of the frontier, where root_known */
 	bool root_known;
 	uint16_t bulk_turn; /* the session whose bulk is next */

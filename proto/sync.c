@@ -3,7 +3,7 @@
 
 #include "proto/parts.h"
 
-static struct pl_item item_of(const struct pl_engine *e, uint32_t index)
+struct pl_item pl_item_of(const struct pl_engine *e, uint32_t index)
 {
 	const struct lane *lane = &e->lanes[index];
 	struct pl_item item = { .node = (uint16_t)(index / PL_LANES), .lane = (uint8_t)(index % PL_LANES), .seq = lane->durable_seq };
@@ -13,13 +13,42 @@ static struct pl_item item_of(const struct pl_engine *e, uint32_t index)
 	return item;
 }
 
-/* --- frontier --- */
+/* --- frontier: what we tell --- */
 
 void pl_frontier_snapshot(struct pl_engine *e, struct session *s)
 {
 	for (uint32_t index = 0; index < e->lanes_count; index++)
 		s->floor[index] = e->lanes[index].durable_seq;
 	memcpy(s->hello_root, pl_frontier_root(e), PL_ID_BYTES);
+	for (uint32_t group = 0; group < e->groups_count; group++)
+		memcpy(s->hello_digests[group], pl_digest_of(e, group), PL_ID_BYTES);
+}
+
+bool pl_tags_are_worth_it(const struct pl_engine *e)
+{
+	uint32_t heads = 0;
+
+	for (uint32_t index = 0; index < e->lanes_count; index++)
+		heads += e->lanes[index].durable_seq > 0;
+	return heads > e->groups_count;
+}
+
+bool pl_tags_compare(struct pl_engine *e, struct session *s, const uint8_t *tags, const uint8_t (*digests)[PL_ID_BYTES])
+{
+	bool any = false;
+
+	for (uint32_t group = 0; group < e->groups_count; group++) {
+		uint8_t tag[PL_TAG_BYTES];
+		pl_tag(s->salt_in, digests ? digests[group] : pl_digest_of(e, group), tag);
+		s->differs[group] = memcmp(tag, tags + group * PL_TAG_BYTES, PL_TAG_BYTES) != 0;
+		any |= s->differs[group];
+	}
+	return any;
+}
+
+void pl_differs_all(const struct pl_engine *e, struct session *s)
+{
+	memset(s->differs, 1, e->groups_count);
 }
 
 void pl_frontier_start(struct pl_engine *e, struct session *s)
@@ -28,51 +57,160 @@ void pl_frontier_start(struct pl_engine *e, struct session *s)
 	pl_frontier_continue(e, s);
 }
 
-/* As many FRONTIER frames as there is room for; the rest when the control queue has emptied. */
+#define FRONTIER_BYTES (PL_ITEM_BYTES * 128)
+
+/* The heads of a group, if it has any. Returns the bytes written. */
+static size_t put_group(const struct pl_engine *e, struct session *s, uint32_t group, uint8_t *out)
+{
+	size_t bytes = 0;
+	bool any = false;
+
+	out[bytes++] = (uint8_t)group;
+	for (uint32_t n = 0; n < e->group_lanes; n++) {
+		const uint32_t index = pl_group_lane(e, group, n);
+		uint8_t tag[PL_TAG_BYTES] = { 0 };
+		if (index == UINT32_MAX)
+			break;
+		const struct lane *lane = &e->lanes[index];
+		if (lane->durable_seq > 0)
+			pl_tag(s->salt, lane->durable_id, tag);
+		bytes += pl_lane_head_write(lane->durable_seq, tag, out + bytes);
+		any |= lane->durable_seq > 0;
+		/* What we tell from here on the peer asks for; what comes later we push. */
+		if (lane->durable_seq > s->floor[index])
+			s->floor[index] = lane->durable_seq;
+	}
+	return any ? bytes : 0;
+}
+
+static uint32_t put_groups(const struct pl_engine *e, struct session *s, uint8_t payload[FRONTIER_BYTES])
+{
+	size_t bytes = 0;
+
+	while (s->frontier_next < e->groups_count && FRONTIER_BYTES - bytes >= 1 + PL_GROUP_LANES_MAX * PL_LANE_HEAD_BYTES_MAX) {
+		if (s->differs[s->frontier_next])
+			bytes += put_group(e, s, s->frontier_next, payload + bytes);
+		s->frontier_next++;
+	}
+	if (s->frontier_next == e->groups_count)
+		s->frontier_next = UINT32_MAX;
+	return (uint32_t)bytes;
+}
+
+static uint32_t put_items(const struct pl_engine *e, struct session *s, uint8_t payload[FRONTIER_BYTES])
+{
+	uint32_t index = s->frontier_next, bytes = 0;
+
+	for (; index < e->lanes_count && bytes < FRONTIER_BYTES; index++) {
+		if (e->lanes[index].durable_seq == 0)
+			continue;
+		const struct pl_item item = pl_item_of(e, index);
+		if (item.seq > s->floor[index])
+			s->floor[index] = item.seq;
+		pl_item_write(&item, payload + bytes);
+		bytes += PL_ITEM_BYTES;
+	}
+	s->frontier_next = index < e->lanes_count ? index : UINT32_MAX;
+	return bytes;
+}
+
+/* As many frames as there is room for; the rest when the control queue has emptied. */
 void pl_frontier_continue(struct pl_engine *e, struct session *s)
 {
-	while (s->frontier_next != UINT32_MAX && PL_CONTROL_BYTES - s->control_count >= PL_FRAME_HEADER_BYTES + PL_ITEM_BYTES * 128) {
-		uint8_t payload[PL_ITEM_BYTES * 128]; /* in here: that it is set to zero first would be most of what a step costs */
-		uint32_t index = s->frontier_next, items = 0;
-		for (; index < e->lanes_count && items < 128; index++) {
-			if (e->lanes[index].durable_seq == 0)
-				continue;
-			const struct pl_item item = item_of(e, index);
-			/* What we tell from here on the peer asks for; what comes later we push. */
-			if (item.seq > s->floor[index])
-				s->floor[index] = item.seq;
-			pl_item_write(&item, payload + PL_ITEM_BYTES * items++);
-		}
-		const bool last = index == e->lanes_count;
-		if (!pl_control(s, PL_FRAME_FRONTIER, last ? PL_FRAME_LAST : 0, 0, payload, PL_ITEM_BYTES * items))
+	while (s->frontier_next != UINT32_MAX && PL_CONTROL_BYTES - s->control_count >= PL_FRAME_HEADER_BYTES + FRONTIER_BYTES) {
+		uint8_t payload[FRONTIER_BYTES]; /* in here: that it is set to zero first would be most of what a step costs */
+		const uint32_t bytes = s->speaks_heads ? put_groups(e, s, payload) : put_items(e, s, payload);
+		const uint8_t flags = s->frontier_next == UINT32_MAX ? PL_FRAME_LAST : 0;
+		if (!pl_control(s, s->speaks_heads ? PL_FRAME_HEADS : PL_FRAME_FRONTIER, flags, 0, payload, bytes))
 			assert(!"there was room");
-		s->frontier_next = last ? UINT32_MAX : index;
 	}
 }
 
-/* Whether we have this entry at this place, as far as memory tells. */
-static bool is_ours(const struct lane *lane, uint64_t seq, const uint8_t id[PL_ID_BYTES])
+/* PROTOCOL: "Who has another root than a PING says answers, at most every 30 s, with the tags of its groups, or with its heads where these are fewer
+ * bytes." */
+void pl_root_differs(struct pl_engine *e, struct session *s)
+{
+	uint8_t tags[PL_GROUPS_MAX][PL_TAG_BYTES];
+
+	if (e->now_ms < s->frontier_at_ms || s->frontier_next != UINT32_MAX)
+		return;
+	if (!s->speaks_heads || !pl_tags_are_worth_it(e)) {
+		pl_differs_all(e, s);
+		pl_frontier_start(e, s);
+	} else {
+		for (uint32_t group = 0; group < e->groups_count; group++)
+			pl_tag(s->salt, pl_digest_of(e, group), tags[group]);
+		if (!pl_control(s, PL_FRAME_TAGS, 0, 0, tags[0], e->groups_count * PL_TAG_BYTES))
+			return; /* at the next PING */
+	}
+	s->frontier_at_ms = e->now_ms + PL_ANTI_ENTROPY_MS;
+}
+
+void pl_tags_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
+{
+	if (frame->payload_bytes != e->groups_count * PL_TAG_BYTES) {
+		pl_session_fault(e, s, "tags malformed");
+		return;
+	}
+	/* PROTOCOL: "TAGS that answer no PING are ignored." Each is worth a whole frontier. */
+	if (!s->tags_due || s->state != PL_SESSION_LIVE || s->frontier_next != UINT32_MAX)
+		return;
+	s->tags_due = false;
+	if (pl_tags_compare(e, s, frame->payload, NULL))
+		pl_frontier_start(e, s);
+}
+
+/* --- frontier: what we are told --- */
+
+/* The id of the entry at this place, as far as memory has it; else NULL. */
+static const uint8_t *id_at(const struct lane *lane, uint64_t seq)
 {
 	const struct recent *recent = &lane->recent[seq % PL_RECENT];
 
-	return (seq == lane->have_seq && memcmp(id, lane->have_id, PL_ID_BYTES) == 0) ||
-	       (seq == lane->durable_seq && memcmp(id, lane->durable_id, PL_ID_BYTES) == 0) ||
-	       (seq <= lane->have_seq && recent->seq == seq && memcmp(id, recent->id, PL_ID_BYTES) == 0);
+	if (seq == lane->have_seq)
+		return lane->have_id;
+	if (seq == lane->durable_seq)
+		return lane->durable_id;
+	return seq < lane->have_seq && recent->seq == seq ? recent->id : NULL;
 }
 
-/* PROTOCOL: "A head that differs at a sequence number that the receiver holds is looked into: it asks for that entry in full." */
-static void compare_head(struct pl_engine *e, struct session *s, const struct pl_item *item)
+/* Custody counts what we hold. What the peer holds beyond is counted when it is here too: nobody acknowledges it once more. */
+static void holds(const struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t tag[PL_TAG_BYTES])
 {
-	const struct lane *lane = &e->lanes[pl_lane_index(item->node, item->lane)];
-	const struct recent *recent = &lane->recent[item->seq % PL_RECENT];
-	bool differs = false;
+	if (seq <= s->peer_holds[index] || index / PL_LANES == e->self)
+		return;
+	s->peer_holds[index] = seq;
+	memcpy(s->peer_holds_tag[index], tag, PL_TAG_BYTES);
+}
 
-	if (item->seq == lane->have_seq)
-		differs = memcmp(item->head_id, lane->have_id, PL_ID_BYTES) != 0;
-	else if (item->seq < lane->have_seq && recent->seq == item->seq)
-		differs = memcmp(item->head_id, recent->id, PL_ID_BYTES) != 0;
-	if (differs && !lane->frozen)
-		pl_want_full(e, s, item->node, item->lane, item->seq);
+static bool tag_is_of(const struct session *s, const uint8_t tag[PL_TAG_BYTES], const uint8_t id[PL_ID_BYTES])
+{
+	uint8_t ours[PL_TAG_BYTES];
+
+	pl_tag(s->salt_in, id, ours);
+	return memcmp(ours, tag, PL_TAG_BYTES) == 0;
+}
+
+/* A head that the peer has named. */
+static void head_take(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t tag[PL_TAG_BYTES], uint64_t delay_ms)
+{
+	const struct lane *lane = &e->lanes[index];
+	const uint16_t node = (uint16_t)(index / PL_LANES);
+	const uint8_t *id = id_at(lane, seq);
+
+	pl_announced(e, s, index, seq);
+	/* PROTOCOL: "A head in ACK, HAVE, FRONTIER or HEADS is durable where it comes from, and acknowledges what it names." */
+	if (seq > lane->have_seq)
+		holds(e, s, index, seq, tag);
+	else if (id && tag_is_of(s, tag, id))
+		pl_acked_up_to(e, s, index, seq);
+	/* PROTOCOL: "A head that differs at a sequence number that the receiver holds is looked into: it asks for that entry in full." */
+	else if (id && !lane->frozen)
+		pl_want_full(e, s, node, (uint8_t)(index % PL_LANES), seq);
+	if (node == e->self && seq > lane->have_seq)
+		pl_self_doubt(e, s);
+	if (s->state == PL_SESSION_LIVE)
+		pl_lane_pump(e, index, delay_ms);
 }
 
 static bool item_usable(struct pl_engine *e, struct session *s, const uint8_t *bytes, struct pl_item *item)
@@ -93,36 +231,50 @@ static bool items_take(struct pl_engine *e, struct session *s, const struct pl_f
 	}
 	for (uint32_t at = 0; at < frame->payload_bytes; at += PL_ITEM_BYTES) {
 		struct pl_item item;
+		uint8_t tag[PL_TAG_BYTES];
 		if (!item_usable(e, s, frame->payload + at, &item)) {
 			if (!s->used)
 				return false;
 			continue;
 		}
-		const uint32_t index = pl_lane_index(item.node, item.lane);
-		pl_announced(e, s, index, item.seq);
-		/* PROTOCOL: "A head in ACK, HAVE or FRONTIER is durable where it comes from, and acknowledges what it names." */
-		if (item.seq > e->lanes[index].have_seq)
-			pl_holds(e, s, index, item.seq, item.head_id);
-		else if (is_ours(&e->lanes[index], item.seq, item.head_id))
-			pl_acked_up_to(e, s, index, item.seq);
-		if (item.node == e->self && item.seq > e->lanes[index].have_seq)
-			pl_self_doubt(e, s);
-		compare_head(e, s, &item);
-		if (s->state == PL_SESSION_LIVE)
-			pl_lane_pump(e, index, frame->type == PL_FRAME_FRONTIER ? 0 : PL_HAVE_DELAY_MS);
+		pl_tag(s->salt_in, item.head_id, tag);
+		head_take(e, s, pl_lane_index(item.node, item.lane), item.seq, tag, frame->type == PL_FRAME_FRONTIER ? 0 : PL_HAVE_DELAY_MS);
 	}
 	return true;
 }
 
 void pl_frontier_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (items_take(e, s, frame))
-		s->frontier_open = (frame->flags & PL_FRAME_LAST) == 0;
+	if (items_take(e, s, frame) && (frame->flags & PL_FRAME_LAST))
+		s->frontier_due = false;
 }
 
 void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
 	(void)items_take(e, s, frame);
+}
+
+void pl_heads_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
+{
+	for (size_t at = 0; at < frame->payload_bytes;) {
+		const uint8_t group = frame->payload[at++];
+		for (uint32_t n = 0; n < e->group_lanes; n++) {
+			const uint32_t index = group < e->groups_count ? pl_group_lane(e, group, n) : 0;
+			const uint8_t *tag;
+			uint64_t seq;
+			if (index == UINT32_MAX)
+				break;
+			/* PROTOCOL: "A group stands whole within one frame." */
+			if (group >= e->groups_count || pl_lane_head_read(frame->payload, frame->payload_bytes, &at, &seq, &tag) != PL_OK) {
+				pl_session_fault(e, s, "heads malformed");
+				return;
+			}
+			if (seq > 0)
+				head_take(e, s, index, seq, tag, 0);
+		}
+	}
+	if (frame->flags & PL_FRAME_LAST)
+		s->frontier_due = false;
 }
 
 void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq)
@@ -139,24 +291,17 @@ void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index
 	fx->acked.seq = seq;
 }
 
-/* Custody counts what we hold. What the peer holds beyond is counted when it is here too: nobody acknowledges it once more. */
-void pl_holds(const struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq, const uint8_t id[PL_ID_BYTES])
-{
-	if (seq <= s->peer_holds[index] || index / PL_LANES == e->self)
-		return;
-	s->peer_holds[index] = seq;
-	memcpy(s->peer_holds_id[index], id, PL_ID_BYTES);
-}
-
 void pl_holds_sent(const struct pl_engine *e, struct session *s, const struct pl_wire *wire)
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 	struct candidate c;
+	uint8_t tag[PL_TAG_BYTES];
 
 	if (wire->header.seq <= e->lanes[index].have_seq || wire->header.seq <= s->peer_holds[index])
 		return;
 	pl_candidate(e, wire, &c);
-	pl_holds(e, s, index, wire->header.seq, c.id);
+	pl_tag(s->salt_in, c.id, tag);
+	holds(e, s, index, wire->header.seq, tag);
 }
 
 void pl_acked_ahead(struct pl_engine *e, uint32_t index)
@@ -165,7 +310,8 @@ void pl_acked_ahead(struct pl_engine *e, uint32_t index)
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->peer_holds[index] == 0 || s->peer_holds[index] > e->lanes[index].have_seq)
 			continue;
-		if (is_ours(&e->lanes[index], s->peer_holds[index], s->peer_holds_id[index]))
+		const uint8_t *id = id_at(&e->lanes[index], s->peer_holds[index]);
+		if (id && tag_is_of(s, s->peer_holds_tag[index], id))
 			pl_acked_up_to(e, s, index, s->peer_holds[index]);
 		s->peer_holds[index] = 0;
 	}
@@ -321,7 +467,7 @@ void pl_tell_flush(struct pl_engine *e, struct session *s)
 			pl_timer(e, s->ack_at_ms);
 			break;
 		}
-		const struct pl_item item = item_of(e, index);
+		const struct pl_item item = pl_item_of(e, index);
 		s->dirty[index] = 0;
 		if (s->peer_has[index] >= item.seq || s->sent[index] >= item.seq || s->peer == item.node)
 			pl_item_write(&item, acks + PL_ITEM_BYTES * acks_count++);

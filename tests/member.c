@@ -155,18 +155,34 @@ void member_frame(struct member *m, uint8_t type, uint8_t flags, uint8_t lane, c
 	m->collected += PL_FRAME_HEADER_BYTES + count;
 }
 
-void member_hello(struct member *m, const uint8_t *root, uint32_t credit_bytes)
-{
-	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = credit_bytes, .charter_epoch = world_charter(m->world)->epoch };
-	uint8_t payload[PL_HELLO_BYTES];
+const uint8_t member_salt[PL_SALT_BYTES] = "a salt.";
 
+static void say_hello(struct member *m, struct pl_hello hello, const uint8_t *root)
+{
+	uint8_t payload[PL_HELLO_BYTES_MAX];
+
+	hello.version = PL_PROTOCOL_VERSION;
+	hello.charter_epoch = world_charter(m->world)->epoch;
 	memcpy(hello.charter_hash, world_charter(m->world)->network_id, PL_ID_BYTES);
 	if (root)
 		memcpy(hello.frontier_root, root, PL_ID_BYTES);
 	else
 		hello.frontier_root[0] = 1;
-	pl_hello_write(&hello, payload);
-	member_frame(m, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
+	member_frame(m, PL_FRAME_HELLO, 0, 0, payload, pl_hello_write(&hello, payload));
+}
+
+void member_hello(struct member *m, const uint8_t *root, uint32_t credit_bytes)
+{
+	say_hello(m, (struct pl_hello){ .credit_bytes = credit_bytes }, root);
+}
+
+void member_hello_tags(struct member *m, const uint8_t *root, const uint8_t *tags, uint16_t count)
+{
+	struct pl_hello hello = { .credit_bytes = PL_CREDIT_BYTES, .capabilities = PL_CAP_TAGS, .tags = tags, .tags_count = count };
+
+	assert(count <= PL_GROUPS_MAX);
+	memcpy(hello.salt, member_salt, sizeof(hello.salt));
+	say_hello(m, hello, root);
 }
 
 void member_go_live(struct member *m)
@@ -311,6 +327,15 @@ void member_forget(struct member *m)
 {
 	while (m->heard_count > 0)
 		free(m->heard[--m->heard_count].payload);
+}
+
+bool member_heard_hello(const struct member *m, struct pl_hello *out)
+{
+	for (size_t i = 0; i < m->heard_count; i++) {
+		if (m->heard[i].type == PL_FRAME_HELLO)
+			return pl_hello_read(m->heard[i].payload, m->heard[i].payload_bytes, out) == PL_OK;
+	}
+	return false;
 }
 
 uint8_t member_bye(const struct member *m)

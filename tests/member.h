@@ -21,6 +21,11 @@ void member_free(struct member *member); /* hangs up, if the link still stands *
 /* HELLO, with another root than the node's, and an empty FRONTIER: the link is live. Time passes. */
 void member_go_live(struct member *member);
 void member_hello(struct member *member, const uint8_t *root, uint32_t credit_bytes); /* root NULL: one that nobody has */
+/* HELLO of a node that knows tags, with so many of them; member_salt is that of all that it sends. */
+extern const uint8_t member_salt[PL_SALT_BYTES];
+void member_hello_tags(struct member *member, const uint8_t *root, const uint8_t *tags, uint16_t count);
+/* The HELLO that it has heard; false: none. It points into what was heard. */
+bool member_heard_hello(const struct member *member, struct pl_hello *out);
 
 /* Collects a frame; flushes first where it does not fit into the record. */
 void member_frame(struct member *member, uint8_t type, uint8_t flags, uint8_t lane, const void *payload, size_t count);

@@ -10,8 +10,10 @@
  *     4 commit     the store makes everything durable, and answers what was asked of it
  *     5 fail       the store fails, and recovers
  *     6 submit     the node authors: u8 lane and flags, u16 count, body
- *     7 items      u8 type and flags, u8 n, n times: u8 node, u8 lane, u8 seq, u8 head: items of small numbers
- *     8 link       u8: 0 the link breaks, 1 it is dialled again, 2 nothing is taken from the node any more, 3 it is
+ *     7 items      u8 type and flags, u8 n, n times: u8 node, u8 lane, u8 seq, u8 head: items of small numbers; with bit 6 of the type HEADS:
+ *                  n times u8 group, u8 seq, u8 seq, u8 head
+ *     8 link       u8: 0 the link breaks, 1 it is dialled again, 2 nothing is taken from the node any more, 3 it is; dialled again with bit 2: HELLO
+ *                  has tags, of nothing; with bit 3: those of what the node holds, but for the first
  *     9 want       u8 node and flags, u8 lane, u8 from, u8 count
  *    10 loaded     u8 n (bits 0-6): the store answers the oldest question with at most n entries; bit 7: the next is damaged from now on
  *    11 full       u8 author and lane, u8 seq: the entry that was made for that place last, in full
@@ -20,22 +22,16 @@
  *    14 again      u8 author and lane, u8 seq, u8 frame flags: the entry that was made for that place last
  *    15 credit     u16 bytes x 16
  */
-#include <sodium.h>
-#include <stdbool.h>
-
-#include "crypto/bytes.h"
-#include "proto/engine.h"
-#include "proto/frame.h"
-#include "proto/handshake.h"
-#include "proto/record.h"
 #include "tests/fuzz/arena.h"
+#include "tests/fuzz/session_check.h"
 
 #define WALL_MS 1790000000000ULL
 #define SEQS 700 /* inputs are short: no lane becomes longer */
 #define LOADS_MAX 64
 #define CHECKS_MAX 64
 #define PARTIES 2
-enum { VICTIM, MEMBER, OTHER, NODES };
+#define GROUPS 5 /* of nine lanes, two each */
+enum { VICTIM, MEMBER, OTHER, NODES }; /* OTHER knows no tags */
 
 struct kept {
 	uint8_t header[PL_ENTRY_HEADER_BYTES], id[PL_ID_BYTES], *body;
@@ -77,6 +73,7 @@ struct party {
 	uint64_t collected_credit[8];
 	int collected_credits;
 	bool heard_hello;
+	uint8_t salt[PL_SALT_BYTES]; /* the node's */
 	struct {
 		uint8_t *bytes, flags;
 		uint32_t have, total;
@@ -218,26 +215,25 @@ static void hear_piece(struct party *p, const struct pl_frame *frame)
 		hear_entry(p, p->pieces[class].bytes, p->pieces[class].total, frame->flags, frame->lane);
 }
 
-static bool continues_another(const struct pl_header *next, const struct pl_header *last, const uint8_t last_id[PL_ID_BYTES])
+/* Nothing is named that is not durable, and it is named as what it is. */
+static void hear_heads(const struct party *p, const struct pl_frame *frame)
 {
-	return next->lane == last->lane && next->seq == last->seq + 1 && memcmp(next->prev, last_id, PL_ID_BYTES) != 0;
-}
-
-static void check_fork(uint16_t node, const uint8_t *a, const uint8_t *b)
-{
-	uint8_t id_a[PL_ID_BYTES], id_b[PL_ID_BYTES];
-	struct pl_header ha, hb;
-
-	PL_FUZZ_CHECK(node != VICTIM && node < NODES); /* its key signs nothing twice */
-	PL_FUZZ_CHECK(pl_entry_verify(charter.network_id, a) == PL_OK && pl_entry_verify(charter.network_id, b) == PL_OK);
-	PL_FUZZ_CHECK(memcmp(a + PL_AUTHOR_OFFSET, charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES) == 0);
-	PL_FUZZ_CHECK(memcmp(b + PL_AUTHOR_OFFSET, charter.nodes[node].certificate.node_id, PL_NODE_ID_BYTES) == 0);
-	PL_FUZZ_CHECK(pl_header_decode(a, &ha) == PL_OK && pl_header_decode(b, &hb) == PL_OK);
-	pl_entry_id(charter.network_id, a, id_a);
-	pl_entry_id(charter.network_id, b, id_b);
-	PL_FUZZ_CHECK(ha.gseq == hb.gseq || (ha.lane == hb.lane && ha.seq == hb.seq) || continues_another(&ha, &hb, id_b) ||
-	              continues_another(&hb, &ha, id_a));
-	PL_FUZZ_CHECK(memcmp(id_a, id_b, PL_ID_BYTES) != 0);
+	for (size_t at = 0; at < frame->payload_bytes;) {
+		const uint8_t group = frame->payload[at++];
+		PL_FUZZ_CHECK(group < GROUPS);
+		for (uint32_t n = 0; n < 2 && lane_of(NODES, group, n) != UINT32_MAX; n++) {
+			const uint32_t index = lane_of(NODES, group, n);
+			const uint8_t *tag;
+			uint8_t expected[PL_TAG_BYTES];
+			uint64_t seq;
+			PL_FUZZ_CHECK(pl_lane_head_read(frame->payload, frame->payload_bytes, &at, &seq, &tag) == PL_OK);
+			PL_FUZZ_CHECK(seq <= scene.durable[index / PL_LANES][index % PL_LANES]);
+			if (seq == 0)
+				continue;
+			tag_of(p->salt, entries[index / PL_LANES][index % PL_LANES][seq - 1].id, expected);
+			PL_FUZZ_CHECK(memcmp(tag, expected, PL_TAG_BYTES) == 0);
+		}
+	}
 }
 
 static void hear_frame(struct party *p, const struct pl_frame *frame)
@@ -251,6 +247,8 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 		return;
 	case PL_FRAME_HELLO:
 		PL_FUZZ_CHECK(pl_hello_read(frame->payload, frame->payload_bytes, &hello) == PL_OK && hello.credit_bytes == PL_CREDIT_BYTES);
+		PL_FUZZ_CHECK(hello.capabilities == PL_CAP_TAGS && (hello.tags_count == 0 || hello.tags_count == GROUPS));
+		memcpy(p->salt, hello.salt, PL_SALT_BYTES);
 		p->heard_hello = true;
 		return;
 	case PL_FRAME_FRONTIER:
@@ -297,7 +295,14 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 		return;
 	case PL_FRAME_FORK:
 		PL_FUZZ_CHECK(frame->payload_bytes == 2 + 2 * PL_ENTRY_HEADER_BYTES);
-		check_fork(pl_get16(frame->payload), frame->payload + 2, frame->payload + 2 + PL_ENTRY_HEADER_BYTES);
+		check_fork(&charter, VICTIM, pl_get16(frame->payload), frame->payload + 2, frame->payload + 2 + PL_ENTRY_HEADER_BYTES);
+		return;
+	case PL_FRAME_TAGS:
+		PL_FUZZ_CHECK(p->as != OTHER && frame->payload_bytes == GROUPS * PL_TAG_BYTES);
+		return;
+	case PL_FRAME_HEADS:
+		PL_FUZZ_CHECK(p->as != OTHER);
+		hear_heads(p, frame);
 		return;
 	}
 	PL_FUZZ_CHECK(!"a frame of the engine has a type");
@@ -381,7 +386,7 @@ static void carry_out(void)
 
 	while (pl_engine_next_effect(scene.engine, &fx)) {
 		struct party *p;
-		PL_FUZZ_CHECK(++count <= 2048);
+		PL_FUZZ_CHECK(++count <= PL_EFFECTS_MAX);
 		switch (fx.type) {
 		case PL_FX_STORE:
 			keep(&fx);
@@ -419,7 +424,7 @@ static void carry_out(void)
 		case PL_FX_FORK:
 			PL_FUZZ_CHECK(!scene.proven[fx.fork.node]);
 			scene.proven[fx.fork.node] = true;
-			check_fork(fx.fork.node, fx.fork.header_a, fx.fork.header_b);
+			check_fork(&charter, VICTIM, fx.fork.node, fx.fork.header_a, fx.fork.header_b);
 			break;
 		case PL_FX_NOTE:
 			PL_FUZZ_CHECK(fx.note.code != PL_NOTE_SELF_BEHIND); /* nobody else can sign as the node */
@@ -723,12 +728,36 @@ static void op_submit(struct pl_fuzz_input *in)
 	settle();
 }
 
+static const uint8_t salt[PL_SALT_BYTES] = "of ours";
+
+static void op_heads(struct party *p, struct pl_fuzz_input *in, uint8_t flags, uint8_t count)
+{
+	uint8_t payload[16 * (1 + 2 * PL_LANE_HEAD_BYTES_MAX)];
+	size_t bytes = 0;
+
+	for (uint8_t i = 0; i < count; i++) {
+		const uint8_t group = payload[bytes++] = pl_fuzz_u8(in), seqs[2] = { pl_fuzz_u8(in), pl_fuzz_u8(in) }, head = pl_fuzz_u8(in);
+		for (uint32_t n = 0; n < 2 && (group >= GROUPS || lane_of(NODES, group, n) != UINT32_MAX); n++) {
+			const uint32_t index = lane_of(NODES, group % GROUPS, n);
+			uint8_t tag[PL_TAG_BYTES] = { head };
+			if (head == 0 && index != UINT32_MAX)
+				tag_of(salt, made[index / PL_LANES][index % PL_LANES][seqs[n]].id, tag);
+			bytes += pl_lane_head_write(seqs[n] == 255 ? UINT64_MAX : seqs[n], tag, payload + bytes);
+		}
+	}
+	frame(p, PL_FRAME_HEADS, flags, 0, payload, bytes);
+}
+
 static void op_items(struct party *p, struct pl_fuzz_input *in)
 {
 	static const uint8_t types[4] = { PL_FRAME_FRONTIER, PL_FRAME_HAVE, PL_FRAME_ACK, PL_FRAME_FRONTIER };
 	const uint8_t type = pl_fuzz_u8(in), n = pl_fuzz_u8(in) % 16;
 	uint8_t items[16 * PL_ITEM_BYTES];
 
+	if (type & 0x40) {
+		op_heads(p, in, type >> 7, n);
+		return;
+	}
 	for (uint8_t i = 0; i < n; i++) {
 		const uint8_t node = pl_fuzz_u8(in);
 		struct pl_item item = { .node = node % (NODES + 1), .lane = pl_fuzz_u8(in) % PL_LANES, .generation = node & 0x80 ? 2 : 1,
@@ -761,10 +790,11 @@ static void op_want(struct party *p, struct pl_fuzz_input *in)
 
 /* --- links --- */
 
-static void dial(struct party *p)
+static void dial(struct party *p, bool tags, bool right_tags)
 {
 	struct pl_event up = { .type = PL_EV_LINK_UP };
-	uint8_t first[PL_HANDSHAKE_BYTES_1], third[PL_HANDSHAKE_BYTES_MAX], ephemeral[32], payload[PL_HELLO_BYTES];
+	uint8_t first[PL_HANDSHAKE_BYTES_1], third[PL_HANDSHAKE_BYTES_MAX], ephemeral[32], payload[PL_HELLO_BYTES_MAX];
+	uint8_t tagged[GROUPS][PL_TAG_BYTES] = { 0 };
 	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = PL_CREDIT_BYTES };
 	const uint16_t as = p->as;
 
@@ -788,8 +818,13 @@ static void dial(struct party *p)
 	send_bytes(p, third, third_bytes);
 	memcpy(hello.charter_hash, charter.network_id, PL_ID_BYTES);
 	hello.frontier_root[0] = 1; /* not the node's, so that FRONTIER is next */
-	pl_hello_write(&hello, payload);
-	frame(p, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
+	hello.capabilities = p->as == OTHER ? 0 : PL_CAP_TAGS;
+	memcpy(hello.salt, salt, sizeof(hello.salt));
+	for (uint32_t group = 1; right_tags && group < GROUPS; group++)
+		tag_of(salt, pl_digest_of(scene.engine, group), tagged[group]);
+	hello.tags = tagged[0];
+	hello.tags_count = tags || right_tags ? GROUPS : 0;
+	frame(p, PL_FRAME_HELLO, 0, 0, payload, pl_hello_write(&hello, payload));
 	flush(p);
 	PL_FUZZ_CHECK(p->open);
 }
@@ -815,7 +850,7 @@ static void op_link(struct party *p, uint8_t what)
 			p->open = false;
 			PL_FUZZ_CHECK(step(&down) == PL_OK);
 		}
-		dial(p);
+		dial(p, what & 4, what & 8);
 		return;
 	case 2:
 		p->holds = true;
@@ -962,7 +997,7 @@ static void begin(void)
 	PL_FUZZ_CHECK(step(&start) == PL_OK);
 	snapshot_take(&begun);
 	for (int i = 0; i < PARTIES; i++)
-		dial(&scene.parties[i]);
+		dial(&scene.parties[i], false, false);
 	snapshot_take(&live);
 }
 

@@ -340,15 +340,18 @@ void peer_frame(struct peer *peer, uint8_t type, uint8_t flags, uint8_t lane, co
 void peer_hello(struct peer *peer)
 {
 	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = PL_CREDIT_BYTES, .charter_epoch = peer_charter.epoch };
-	uint8_t payload[PL_HELLO_BYTES];
+	uint8_t payload[PL_HELLO_BYTES_MAX];
 
 	memcpy(hello.charter_hash, peer_charter.network_id, PL_ID_BYTES);
 	hello.frontier_root[0] = 1;
-	pl_hello_write(&hello, payload);
-	peer_frame(peer, PL_FRAME_HELLO, 0, 0, payload, sizeof(payload));
+	if (peer->knows_tags)
+		hello.capabilities = PL_CAP_TAGS;
+	peer_frame(peer, PL_FRAME_HELLO, 0, 0, payload, pl_hello_write(&hello, payload));
 }
 
-void peer_frontier(struct peer *peer) { peer_frame(peer, PL_FRAME_FRONTIER, PL_FRAME_LAST, 0, NULL, 0); }
+static uint8_t frontier_of(const struct peer *peer) { return peer->knows_tags ? PL_FRAME_HEADS : PL_FRAME_FRONTIER; }
+
+void peer_frontier(struct peer *peer) { peer_frame(peer, frontier_of(peer), PL_FRAME_LAST, 0, NULL, 0); }
 
 static void note_heads(const struct pl_frame *frame)
 {
@@ -419,7 +422,7 @@ static void note_awaited(struct peer *peer, const struct pl_frame *frame)
 {
 	struct awaited *awaited = peer->ctx;
 
-	awaited->has_come |= frame->type == awaited->type && (frame->type != PL_FRAME_FRONTIER || (frame->flags & PL_FRAME_LAST));
+	awaited->has_come |= frame->type == awaited->type && (frame->type != frontier_of(peer) || (frame->flags & PL_FRAME_LAST));
 }
 
 static bool await(struct peer *peer, uint8_t type)
@@ -456,7 +459,7 @@ void peer_go_live(struct peer *peer)
 	peer_hello(peer);
 	peer_frontier(peer);
 	peer_flush(peer);
-	if (!await(peer, PL_FRAME_FRONTIER))
+	if (!await(peer, frontier_of(peer)))
 		peer_fail("the node does not go live");
 }
 

@@ -47,6 +47,7 @@ struct peer {
 	size_t collected;
 	uint64_t credit; /* that the node has given and we have not spent */
 	bool is_mute;    /* does not answer PING */
+	bool knows_tags; /* says HELLO with the capability, and HEADS instead of FRONTIER; then it does not learn of its own feed */
 	void (*heard)(struct peer *peer, const struct pl_frame *frame); /* each frame; may be NULL */
 	void *ctx;
 };

@@ -17,6 +17,7 @@
 #define TAKEN_MS_MAX 5000
 #define WHOLE UINT64_MAX /* as a limit: what fits the field */
 #define NODES (UINT64_MAX - 1) /* the charter's, less one */
+#define GROUPS 6 /* of six nodes, three lanes each */
 
 enum rule {
 	WITHIN,  /* from min to max it stands; what lies outside ends the link */
@@ -47,6 +48,9 @@ static const struct field frame_fields[] = {
 	{ PL_FRAME_HELLO, "credit", 12, 4, WITHIN, 0, WHOLE },
 	{ PL_FRAME_HELLO, "charter hash", 16, 32, CHARTER, 0, WHOLE },
 	{ PL_FRAME_HELLO, "frontier root", 48, 32, WITHIN, 0, WHOLE },
+	{ PL_FRAME_HELLO, "salt", 80, 8, WITHIN, 0, WHOLE },
+	{ PL_FRAME_HELLO, "number of tags", 88, 2, WITHIN, 0, 0 }, /* none follows */
+	{ PL_FRAME_HELLO, "zero after that", 90, 2, WITHIN, 0, 0 },
 	ITEM(PL_FRAME_FRONTIER),
 	ITEM(PL_FRAME_HAVE),
 	ITEM(PL_FRAME_ACK),
@@ -71,6 +75,12 @@ static const struct field frame_fields[] = {
 	{ PL_FRAME_FORK, "first header", 2, PL_ENTRY_HEADER_BYTES, NEVER, 0, 0 },
 	{ PL_FRAME_FORK, "second header", 2 + PL_ENTRY_HEADER_BYTES, PL_ENTRY_HEADER_BYTES, NEVER, 0, 0 },
 	LANE(PL_FRAME_CHOKE),
+	{ PL_FRAME_TAGS, "tags", 0, GROUPS * PL_TAG_BYTES, WITHIN, 0, WHOLE },
+	{ PL_FRAME_HEADS, "group", 0, 1, WITHIN, 0, GROUPS - 1 },
+	{ PL_FRAME_HEADS, "bytes of seq", 1, 1, WITHIN, 1, 1 },
+	{ PL_FRAME_HEADS, "seq", 2, 1, WITHIN, 1, WHOLE },
+	{ PL_FRAME_HEADS, "tag", 3, 8, WITHIN, 0, WHOLE },
+	{ PL_FRAME_HEADS, "lanes without entries", 11, 2, WITHIN, 0, 0 },
 };
 #define FRAME_FIELDS (sizeof(frame_fields) / sizeof(*frame_fields))
 
@@ -96,7 +106,8 @@ static void base_of(enum pl_frame_type type, struct base *base)
 	case PL_FRAME_PAD:
 		return;
 	case PL_FRAME_HELLO:
-		*base = (struct base){ .name = "HELLO", .bytes = PL_HELLO_BYTES, .may_be_longer = true };
+		*base = (struct base){ .name = "HELLO", .bytes = PL_HELLO_TAGS_AT, .may_be_longer = true };
+		hello.capabilities = PL_CAP_TAGS;
 		memcpy(hello.charter_hash, peer_charter.network_id, PL_ID_BYTES);
 		hello.frontier_root[0] = 1;
 		pl_hello_write(&hello, base->payload);
@@ -148,6 +159,15 @@ static void base_of(enum pl_frame_type type, struct base *base)
 	case PL_FRAME_CHOKE:
 		*base = (struct base){ .name = "CHOKE", .bytes = 4 };
 		pl_put16(base->payload, peer_other);
+		return;
+	case PL_FRAME_TAGS:
+		if (peer_charter.nodes_count != 6)
+			peer_fail("GROUPS is that of six nodes");
+		*base = (struct base){ .name = "TAGS", .bytes = GROUPS * PL_TAG_BYTES };
+		return;
+	case PL_FRAME_HEADS: /* one head of three lanes */
+		*base = (struct base){ .name = "HEADS", .bytes = 13, .flags = PL_FRAME_LAST, .flags_known = PL_FRAME_LAST, .whole_items = 13 };
+		base->payload[0] = base->payload[1] = base->payload[2] = 1;
 		return;
 	}
 }
@@ -212,12 +232,13 @@ static void wrong(const char *frame, const char *field, uint64_t value, const ch
 	count.wrong++;
 }
 
-static void open_link(bool goes_live)
+static void open_link(bool goes_live, bool knows_tags)
 {
-	if (is_live && goes_live && !peer.ended)
+	if (is_live && goes_live && !peer.ended && peer.knows_tags == knows_tags)
 		return;
 	peer_close(&peer);
 	peer_dial(&peer, address);
+	peer.knows_tags = knows_tags;
 	if (goes_live)
 		peer_go_live(&peer);
 	else
@@ -246,10 +267,10 @@ static void judge(const char *frame, const char *field, uint64_t value, bool has
 
 static void send_frame(uint8_t type, const struct base *base, const uint8_t *payload, size_t bytes)
 {
-	open_link(type != PL_FRAME_HELLO);
+	open_link(type != PL_FRAME_HELLO, type > PL_FRAME_CHOKE);
 	if (type == PL_FRAME_FRAG && is_live) { /* one piece is under way until the link ends */
 		is_live = false;
-		open_link(true);
+		open_link(true, false);
 	}
 	peer_frame(&peer, type, base->flags, base->lane, payload, bytes);
 }
@@ -326,7 +347,7 @@ static void try_unknown_types(void)
 		if (type == 0 || strcmp(base.name, "PAD") != 0)
 			continue;
 		for (int is_optional = 0; is_optional < 2; is_optional++) {
-			open_link(true);
+			open_link(true, false);
 			peer_frame(&peer, (uint8_t)type, is_optional ? PL_FRAME_OPTIONAL : 0, 0, "what is this?", 13);
 			judge("unknown frame", is_optional ? "optional type" : "type", type, !is_optional, PL_BYE_FAULT);
 			if (!is_optional && peer.bye == PL_BYE_FAULT && strcmp(peer.bye_text, "unknown frame") != 0)
@@ -349,7 +370,7 @@ static void try_record_lengths(void)
 			bool is_size = false;
 			for (int k = 0; k < 4; k++)
 				is_size |= values[i] == sizes[k] + 16u;
-			open_link(true);
+			open_link(true, false);
 			static const uint8_t pong[8];
 			peer_frame(&peer, PL_FRAME_PONG, 0, 0, pong, sizeof(pong));
 			(void)peer_seal(&peer, record); /* of 256 bytes */
@@ -455,7 +476,7 @@ static void try_entry(const struct entry_field *field, uint64_t value)
 	uint8_t entry_header[PL_ENTRY_HEADER_BYTES], id[PL_ID_BYTES];
 	const uint32_t body_bytes = field && field->bytes == 0 ? (uint32_t)value : 100;
 
-	open_link(true);
+	open_link(true, false);
 	peer.heard = heard;
 	struct pl_header header = peer_next(1, PL_KIND_MESSAGE, 0, body, body_bytes);
 	pl_header_encode(&header, entry_header);
