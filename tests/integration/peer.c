@@ -416,21 +416,26 @@ bool peer_hear(struct peer *peer, int timeout_ms)
 struct awaited {
 	uint8_t type;
 	bool has_come;
+	void (*heard)(struct peer *, const struct pl_frame *); /* who hears what comes besides */
+	void *ctx;
 };
 
 static void note_awaited(struct peer *peer, const struct pl_frame *frame)
 {
 	struct awaited *awaited = peer->ctx;
 
+	if (awaited->heard) {
+		peer->ctx = awaited->ctx;
+		awaited->heard(peer, frame);
+		peer->ctx = awaited;
+	}
 	awaited->has_come |= frame->type == awaited->type && (frame->type != frontier_of(peer) || (frame->flags & PL_FRAME_LAST));
 }
 
 static bool await(struct peer *peer, uint8_t type)
 {
-	struct awaited awaited = { type, false };
+	struct awaited awaited = { type, false, peer->heard, peer->ctx };
 	const uint64_t end_ms = peer_clock_ms() + PEER_PATIENCE_MS;
-	void (*const heard)(struct peer *, const struct pl_frame *) = peer->heard;
-	void *const ctx = peer->ctx;
 
 	peer->heard = note_awaited;
 	peer->ctx = &awaited;
@@ -438,8 +443,8 @@ static bool await(struct peer *peer, uint8_t type)
 		if (peer_clock_ms() > end_ms)
 			peer_fail("the node neither answers nor hangs up");
 	}
-	peer->heard = heard;
-	peer->ctx = ctx;
+	peer->heard = awaited.heard;
+	peer->ctx = awaited.ctx;
 	return awaited.has_come;
 }
 
