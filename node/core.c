@@ -104,6 +104,20 @@ static void repair_entry(struct pl_core *core, const struct pl_effect *fx)
 		PL_LOG(PL_LOG_ERROR, "store", "an entry that has come back cannot be put in its place");
 }
 
+/* Where that does not work, those of before are dialled first, or none. */
+static void keep_anchors(struct pl_core *core, const uint16_t nodes[PL_ANCHORS_MAX])
+{
+	uint8_t node_ids[PL_ANCHORS_MAX][PL_NODE_ID_BYTES];
+	size_t count = 0;
+
+	for (int i = 0; i < PL_ANCHORS_MAX; i++) {
+		if (nodes[i] != PL_NODE_NONE)
+			memcpy(node_ids[count++], core->charter->nodes[nodes[i]].certificate.node_id, PL_NODE_ID_BYTES);
+	}
+	if (pl_store_keep_anchors(core->store, (const uint8_t (*)[PL_NODE_ID_BYTES])node_ids, count) != PL_OK)
+		PL_LOG(PL_LOG_WARNING, "link", "no memory to keep which neighbours are dialled first");
+}
+
 /* Applies what the engine wants; notes are kept for the application, which may submit and must not do so in the middle of a step. */
 static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *notes, size_t *notes_count, size_t notes_max)
 {
@@ -145,6 +159,7 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 				PL_LOG(PL_LOG_ERROR, "store", "a fork could not be queued; peers hold it too");
 			break;
 		case PL_FX_ANCHORS:
+			keep_anchors(core, fx.anchors.nodes);
 			break;
 		case PL_FX_NOTE:
 			pl_core_note(core, &fx);
@@ -435,6 +450,7 @@ void pl_core_release(struct pl_core *core)
 	sodium_free(core->courier_keys);
 	free(core->courier_pointers);
 	free(core->addresses);
+	free(core->configured);
 	free(core->peer_errors);
 	free(core->charter);
 	free(core->charter_document);

@@ -62,6 +62,7 @@ struct pl_core {
 	uint8_t (*courier_keys)[32];      /* sodium_malloc, or NULL */
 	const uint8_t **courier_pointers;
 	struct dial_addresses *addresses; /* per node */
+	bool *configured;                 /* per node: a peer line names it */
 	struct peer_error *peer_errors;   /* per node */
 	struct pl_net *net;
 	struct pl_verifier *verifier;

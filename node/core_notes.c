@@ -58,6 +58,14 @@ static const char *note_text(enum pl_note_code code)
 	return "note";
 }
 
+/* Nodes of a large network look around: of such links one comes and goes every minute. */
+static enum pl_log_level link_level(const struct pl_core *core, const struct pl_effect *fx)
+{
+	const bool may_be_look = fx->note.role == PL_ROLE_FURTHER || fx->note.role == PL_ROLE_INBOUND;
+
+	return may_be_look && core->charter->nodes_count > PL_MESH_NODES_MAX ? PL_LOG_DEBUG : PL_LOG_INFO;
+}
+
 void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 {
 	char address[PL_ADDRESS_BYTES_MAX + 1], peer[PL_NODE_NAME_BYTES] = "-", ref[PL_REF_TEXT_BYTES] = "-";
@@ -70,13 +78,13 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 	switch (fx->note.code) {
 	case PL_NOTE_LINK_LIVE:
 		core->peer_errors[fx->note.peer].told_ms = 0;
-		PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+		PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer));
 		break;
 	case PL_NOTE_LINK_LOST:
 		if (fx->note.detail[0] == '\0')
-			PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer));
+			PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer));
 		else
-			PL_LOG(PL_LOG_INFO, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
+			PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
 		break;
 	case PL_NOTE_HANDSHAKE_FAILED:
 	case PL_NOTE_PEER_FAULT:

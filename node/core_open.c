@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "node/core_impl.h"
+#include "node/group.h"
 #include "node/log.h"
 
 #define COURIER_FILE_BYTES_MAX 256
@@ -59,6 +60,16 @@ static void restore_fork(void *ctx, uint16_t node, const uint8_t header_a[PL_ENT
 	if (node >= restore->core->charter->nodes_count)
 		restore->err = PL_ERR_CORRUPT;
 	else
+		pl_core_event(restore->core, &event);
+}
+
+static void restore_anchor(void *ctx, const uint8_t node_id[PL_NODE_ID_BYTES])
+{
+	struct restore *restore = ctx;
+	struct pl_event event = { .type = PL_EV_RESTORE_ANCHOR };
+
+	event.restore_anchor.node = pl_charter_find_node(restore->core->charter, node_id);
+	if (event.restore_anchor.node != PL_NODE_NONE && event.restore_anchor.node != restore->core->self)
 		pl_core_event(restore->core, &event);
 }
 
@@ -149,10 +160,11 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 	const uint16_t nodes = core->charter->nodes_count;
 
 	core->addresses = calloc(nodes, sizeof(*core->addresses));
+	core->configured = calloc(nodes, sizeof(*core->configured));
 	core->peer_errors = calloc(nodes, sizeof(*core->peer_errors));
 	core->courier_keys = sodium_allocarray(nodes, 32);
 	core->courier_pointers = calloc(nodes, sizeof(*core->courier_pointers));
-	if (!core->addresses || !core->peer_errors || !core->courier_keys || !core->courier_pointers)
+	if (!core->addresses || !core->configured || !core->peer_errors || !core->courier_keys || !core->courier_pointers)
 		return PL_ERR_MEMORY;
 	for (uint16_t i = 0; i < core->conf->peers_count; i++) {
 		const struct pl_peer_conf *peer = &core->conf->peers[i];
@@ -163,6 +175,7 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 			return PL_ERR_UNKNOWN;
 		}
 		struct dial_addresses *addresses = &core->addresses[node];
+		core->configured[node] = true;
 		if (peer->address[0] && addresses->count < PL_LISTEN_MAX)
 			addresses->addresses[addresses->count++] = peer->address;
 		if (peer->courier_key_file[0]) {
@@ -198,6 +211,7 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 	config.noise_secret = core->keys->noise_secret;
 	config.courier_keys = core->courier_pointers;
 	config.links_max = core->conf->links_max;
+	config.configured = core->configured;
 	config.flash_per_minute = core->conf->flash_per_minute;
 	config.flash_burst = core->conf->flash_burst;
 	memcpy(config.quota, core->conf->quota, sizeof(config.quota));
@@ -211,6 +225,8 @@ static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 		err = pl_store_each_ack(core->store, restore_ack, &restore);
 	if (err == PL_OK)
 		err = pl_store_each_fork(core->store, restore_fork, &restore);
+	if (err == PL_OK)
+		err = pl_store_each_anchor(core->store, restore_anchor, &restore);
 	if (err == PL_OK)
 		err = restore.err;
 	if (err == PL_OK)
@@ -298,16 +314,36 @@ static enum pl_err start_verifier(struct pl_core *core, char *why, size_t why_ma
 	return err;
 }
 
+/* A group is called by the first of its nodes. */
+static uint16_t group_of(const struct pl_core *core, char (*groups)[PL_GROUP_BYTES], uint16_t node)
+{
+	uint16_t first = 0;
+
+	while (core->addresses[first].count == 0 || strcmp(groups[first], groups[node]) != 0)
+		first++;
+	return first;
+}
+
 static void start_links(struct pl_core *core)
 {
+	const uint16_t nodes = core->charter->nodes_count;
 	struct pl_event event = { .type = PL_EV_START };
+	char (*groups)[PL_GROUP_BYTES] = calloc(nodes, sizeof(*groups)); /* without memory for it all are of one group */
 
-	pl_core_event(core, &event);
-	for (uint16_t node = 0; node < core->charter->nodes_count; node++) {
-		struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { node } };
+	for (uint16_t node = 0; node < nodes && groups; node++) {
 		if (core->addresses[node].count > 0)
-			pl_core_event(core, &dialable);
+			pl_address_group(core->addresses[node].addresses[0], groups[node]);
 	}
+	pl_core_event(core, &event);
+	for (uint16_t node = 0; node < nodes; node++) {
+		struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE };
+		if (core->addresses[node].count == 0)
+			continue;
+		dialable.peer_dialable.node = node;
+		dialable.peer_dialable.group = groups ? group_of(core, groups, node) : 0;
+		pl_core_event(core, &dialable);
+	}
+	free(groups);
 }
 
 /* Whoever may write there may put another charter or store in the place of this node's. */

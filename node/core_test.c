@@ -279,6 +279,14 @@ static bool is_live(uint16_t node, uint16_t peer)
 	return info.state == PL_SESSION_LIVE;
 }
 
+static enum pl_peer_role role(uint16_t node, uint16_t peer)
+{
+	struct pl_peer_info info;
+
+	pl_engine_peer(pl_core_engine(daemons[node].core), peer, &info);
+	return info.role;
+}
+
 static uint64_t durable(uint16_t at, uint16_t node, uint8_t lane)
 {
 	struct pl_lane_info info;
@@ -328,6 +336,7 @@ static void start_all(void)
 	for (uint16_t node = 0; node < NODES; node++)
 		start(node);
 	UNTIL(is_live(FIN, CHE) && is_live(SGP, CHE));
+	cr_assert(role(FIN, CHE) == PL_ROLE_CONFIGURED && role(CHE, FIN) == PL_ROLE_INBOUND && role(FIN, SGP) == PL_ROLE_NONE);
 	UNTIL(durable(SGP, FIN, 0) >= 1 && durable(FIN, SGP, 0) >= 1 && durable(FIN, CHE, 0) >= 1 && is_equal(FIN, CHE) && is_equal(SGP, CHE));
 }
 

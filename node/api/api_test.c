@@ -194,6 +194,7 @@ Test(api, status_tells_of_network_node_and_frontier)
 	fix_expect(peers, "peers.0.node", "CHE");
 	fix_expect(peers, "peers.0.address", "192.0.2.1:7100");
 	fix_expect(peers, "peers.0.neighbour", "false"); /* in this fixture nobody dials */
+	fix_expect(peers, "peers.0.role", "null");
 	fix_expect(peers, "peers.0.direction", "null");
 	cr_assert(json_is_string(json_object_get(json_array_get(json_object_get(peers, "peers"), 0), "epoch_key_valid_until")));
 	fix_expect(peers, "peers.1.node", "SGP");

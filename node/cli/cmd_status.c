@@ -236,7 +236,7 @@ static enum pl_exit run_status(struct pl_cli *cli, const struct pl_args *args)
 static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 {
 	(void)args;
-	static const char *const columns[] = { "NODE", "STATE", "SINCE", "+HEARD", ">RTT", "+ADDRESS", "+>IN", "+>OUT", ">HELD", "+KEY UNTIL", "+LAST ERROR" };
+	static const char *const columns[] = { "NODE", "STATE", "ROLE", "SINCE", "+HEARD", ">RTT", "+ADDRESS", "+>IN", "+>OUT", ">HELD", "+KEY UNTIL", "+LAST ERROR" };
 	json_t *reply, *peer;
 	size_t i;
 	enum pl_exit exit = pl_call(cli, "GET", "/v1/peers", NULL, &reply);
@@ -248,11 +248,12 @@ static enum pl_exit run_peers(struct pl_cli *cli, const struct pl_args *args)
 	}
 	struct pl_table *table = pl_table_new(columns, sizeof(columns) / sizeof(*columns));
 	json_array_foreach(json_object_get(reply, "peers"), i, peer) {
-		const char *direction = pl_json_text(peer, "direction"), *address = pl_json_text(peer, "address");
+		const char *direction = pl_json_text(peer, "direction"), *address = pl_json_text(peer, "address"), *role = pl_json_text(peer, "role");
 		uint64_t rtt_ms = pl_json_number(peer, "rtt_ms"), held = pl_json_number(peer, "held");
 		pl_table_cell(table, PL_BOLD, "%s", pl_json_text(peer, "node"));
 		pl_table_cell(table, is_up(peer) ? PL_GREEN : PL_YELLOW, "%s%s%s", pl_json_text(peer, "state"), direction[0] == '\0' ? "" : " ",
 		              direction);
+		pl_table_cell(table, PL_PLAIN, "%s", role[0] == '\0' ? "-" : role);
 		pl_table_cell(table, PL_PLAIN, "%s", time_of(peer, "since"));
 		pl_table_cell(table, PL_PLAIN, "%s", time_of(peer, "last_heard"));
 		pl_table_cell(table, PL_PLAIN, "%s", rtt_ms == 0 ? "-" : pl_duration_text(rtt_ms));
@@ -378,7 +379,10 @@ const struct pl_command pl_commands_status[] = {
 	             "--check is for monitoring: the store is not full, no member has filled its share of the disk, no feed is frozen, there is a "
 	             "link, and no certificate ends soon." },
 	{ .name = "peers", .summary = "links to the other nodes", .run = run_peers,
-	  .details = "HELD counts entries that this node has and the other has not acknowledged over a link with it; \"-\" stands for a node that it "
+	  .details = "ROLE is why there is a link, or is to be: \"configured\", a line of parley.conf names the node; \"mesh\", in a network of up to 32 "
+	             "nodes all are dialled; in a larger one \"chosen\" by this node, of those \"anchor\" with a link of long standing, \"further\", to see "
+	             "whether it has what the chosen do not give, and \"inbound\", it has chosen this node.\n"
+	             "HELD counts entries that this node has and the other has not acknowledged over a link with it; \"-\" stands for a node that it "
 	             "neither dials nor has had a link with since the start, of which it does not know what it holds. KEY UNTIL is how long messages "
 	             "can be sealed to it with the key that is known here." },
 	{ .name = "feed", .summary = "entries that this node holds, of itself and of others", .options = feed_options, .run = run_feed,

@@ -11,6 +11,7 @@
  *   store_worker.c  the worker: order, groups, transactions, failures, checkpoints
  *   store_sql.c     the statements
  *   store_ack.c     acknowledgements that wait to be written
+ *   store_anchor.c  the neighbours that are dialled first after a restart
  *   store_repair.c  an entry in the place of one that the disk has changed
  *   store_scrub.c   reads what nobody asks for, to find such entries in time
  *   store_sidecar.c    the sidecar that notices a restored copy (OPERATING.md, "Backups")
@@ -88,8 +89,8 @@ PL_MUST_CHECK enum pl_err pl_store_feed_state(const struct pl_store *store, char
  * Written with the next transaction, or at once. */
 void pl_store_freeze_feed(struct pl_store *store, const char *why);
 
-/* Before the worker runs, on the caller's thread: heads of all lanes, custody and forks, for PL_EV_RESTORE, PL_EV_RESTORE_ACK and
- * PL_EV_RESTORE_FORK. */
+/* Before the worker runs, on the caller's thread: heads of all lanes, custody, forks and anchors, for PL_EV_RESTORE,
+ * PL_EV_RESTORE_ACK, PL_EV_RESTORE_FORK and PL_EV_RESTORE_ANCHOR. */
 PL_MUST_CHECK enum pl_err pl_store_each_head(struct pl_store *store, void (*each)(void *ctx, uint16_t node, uint8_t lane, uint64_t seq,
                                              uint64_t gseq, const uint8_t id[PL_ID_BYTES]), void *ctx);
 PL_MUST_CHECK enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, uint16_t peer, uint16_t node, uint8_t lane,
@@ -99,6 +100,7 @@ uint64_t pl_store_lane_kept_bytes(struct pl_store *store, uint16_t node, uint8_t
 PL_MUST_CHECK enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, uint16_t node,
                                               const uint8_t header_a[PL_ENTRY_HEADER_BYTES], const uint8_t header_b[PL_ENTRY_HEADER_BYTES]),
                                               void *ctx);
+PL_MUST_CHECK enum pl_err pl_store_each_anchor(struct pl_store *store, void (*each)(void *ctx, const uint8_t node_id[PL_NODE_ID_BYTES]), void *ctx);
 /* The raw connection, for set-up and tests, only before pl_store_start(). */
 sqlite3 *pl_store_db(struct pl_store *store);
 
@@ -129,6 +131,9 @@ PL_MUST_CHECK enum pl_err pl_store_scrub(struct pl_store *store, uint64_t bytes_
 void pl_store_note_ack(struct pl_store *store, uint16_t peer, uint16_t node, uint8_t lane, uint64_t seq);
 PL_MUST_CHECK enum pl_err pl_store_add_fork(struct pl_store *store, uint16_t node, const uint8_t header_a[PL_ENTRY_HEADER_BYTES],
                                              const uint8_t header_b[PL_ENTRY_HEADER_BYTES]);
+
+/* Of PL_FX_ANCHORS, instead of those that were kept before; where that cannot be written, those stay. Copied. PL_ERR_MEMORY. */
+PL_MUST_CHECK enum pl_err pl_store_keep_anchors(struct pl_store *store, const uint8_t (*node_ids)[PL_NODE_ID_BYTES], size_t count);
 
 /* Anything else: work runs on the worker thread, inside a transaction if writes (committed, durable, before done), and done on the loop's
  * thread. The caller owns the job and everything in it until done. work returns an error to roll back what it did (others in the same

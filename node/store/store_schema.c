@@ -17,6 +17,7 @@ const struct pl_migration pl_migrations[] = {
 	{10, "again", pl_schema_again},
 	{11, "attachment", pl_schema_attachment},
 	{12, "turn", pl_schema_turn},
+	{13, "anchor", pl_schema_anchor},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
@@ -61,6 +62,8 @@ const char pl_schema_taken[] =
 const char pl_schema_kept[] =
 	"UPDATE taken SET bytes = bytes + 7 * coalesce((SELECT sum(e.body_bytes + 232) FROM entry AS e"
 	" WHERE e.node = taken.node AND e.lane = 2 AND e.kind = 5), 0) WHERE lane = 2;";
+
+const char pl_schema_anchor[] = "CREATE TABLE anchor (node_id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;";
 
 int pl_schema_latest(void)
 {

@@ -17,6 +17,7 @@
  *   peer_ack  peer, node, lane, seq    what a peer holds durably (custody)
  *   taken     node, lane, bytes        what the entries of a lane count, pl_entry_kept_bytes(); so that it need not be added up at the start
  *   proof     id, node, header_a, header_b    equivocation, two signed headers
+ *   anchor    node_id                  neighbours to be dialled first after a restart
  */
 #ifndef PL_NODE_STORE_SCHEMA_H
 #define PL_NODE_STORE_SCHEMA_H
@@ -36,6 +37,7 @@ extern const struct pl_migration pl_migrations[];
 extern const int pl_migrations_count;
 
 extern const char pl_schema_again[];
+extern const char pl_schema_anchor[];
 extern const char pl_schema_attachment[];
 extern const char pl_schema_base[];
 extern const char pl_schema_bulk[];

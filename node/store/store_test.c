@@ -415,6 +415,41 @@ Test(store, custody_and_forks_survive)
 	cr_assert_eq(pl_store_each_fork(f.store, check_fork, NULL), PL_ERR_CORRUPT);
 }
 
+static uint8_t anchors_seen[3];
+
+static void check_anchor(void *ctx, const uint8_t node_id[PL_NODE_ID_BYTES])
+{
+	(void)ctx;
+	cr_assert(node_id[0] < 3 && node_id[PL_NODE_ID_BYTES - 1] == 7);
+	anchors_seen[node_id[0]]++;
+}
+
+Test(store, anchors_survive_and_take_the_place_of_those_before)
+{
+	const uint8_t first[2][PL_NODE_ID_BYTES] = { { [31] = 7 }, { 1, [31] = 7 } }, then[1][PL_NODE_ID_BYTES] = { { 2, [31] = 7 } };
+
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_each_anchor(f.store, check_anchor, NULL), PL_OK);
+	cr_assert_eq(anchors_seen[0] + anchors_seen[1] + anchors_seen[2], 0);
+	fixture_close(&f);
+	fixture_start(&f);
+	cr_assert_eq(pl_store_keep_anchors(f.store, first, 2), PL_OK);
+	fixture_close(&f);
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_each_anchor(f.store, check_anchor, NULL), PL_OK);
+	cr_assert(anchors_seen[0] == 1 && anchors_seen[1] == 1 && anchors_seen[2] == 0);
+	fixture_close(&f);
+	fixture_start(&f);
+	cr_assert_eq(pl_store_keep_anchors(f.store, first, 1), PL_OK);
+	cr_assert_eq(pl_store_keep_anchors(f.store, then, 1), PL_OK);
+	fixture_close(&f);
+	cr_assert_eq(fixture_open(&f), PL_OK);
+	cr_assert_eq(pl_store_each_anchor(f.store, check_anchor, NULL), PL_OK);
+	cr_assert(anchors_seen[0] == 1 && anchors_seen[1] == 1 && anchors_seen[2] == 1);
+	cr_assert_eq(sqlite3_exec(pl_store_db(f.store), "UPDATE anchor SET node_id = x'0102'", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(pl_store_each_anchor(f.store, check_anchor, NULL), PL_ERR_CORRUPT);
+}
+
 static enum pl_err work_ack(struct pl_job *job, sqlite3 *db)
 {
 	sqlite3_stmt *s = pl_store_prepare(db, "SELECT max(seq) FROM peer_ack");

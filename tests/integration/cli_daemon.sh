@@ -23,7 +23,7 @@ ok '^\{"version":.*"held":\{.*\}\}$' "${f[@]}" status --json
 ok '^ends +.*, in 36[0-9] days, with the certificate of (FIN|CHE|SGP|EST): nothing renews it$' "${f[@]}" status
 grep -q 'certificate_days_left=36[0-9]' FIN.log || fail 'the log does not say how long the certificates hold'
 ! grep -q "the network's end is near" FIN.log || fail 'a year ahead the log warns of the end'
-ok '^CHE +live out' "${f[@]}" peers
+ok '^CHE +live out +mesh ' "${f[@]}" peers
 ok '^\{"peers":\[' "${f[@]}" peers --json
 eventually '^SGP/0/1 +epoch-key' "${f[@]}" feed
 ok '^FIN/0/1 +epoch-key' "${f[@]}" feed --author FIN
