@@ -8,16 +8,18 @@ link_network() { printf '%s-%s' "$(namespace "$1")" "${2,,}"; }
 # find_engine: the first that answers; $PARLEY_TESTNET_ENGINE names one. Where podman has runc beside crun it gets runc, which also works where
 # the machine has cgroups of both versions.
 find_engine() {
-  local named=${PARLEY_TESTNET_ENGINE:-} why='' one
-  for one in "${named:-podman}" "${named:-docker}"; do
+  local why='' one tried=(podman docker)
+  [ -z "${PARLEY_TESTNET_ENGINE:-}" ] || tried=("$PARLEY_TESTNET_ENGINE")
+  for one in "${tried[@]}"; do
     command -v "${one%% *}" >/dev/null || { why+="; ${one%% *} is not here"; continue; }
     if [ "$one" = podman ] && command -v runc >/dev/null; then one='podman --runtime runc'; fi
     # shellcheck disable=SC2086 # a command and its options
     if timeout 60 $one ps >/dev/null 2>&1; then known[engine]=$one; break; fi
-    why+="; ${one%% *} does not answer: $($one ps 2>&1 | tail -n 1)"
+    # shellcheck disable=SC2086
+    why+="; ${one%% *} does not answer: $($one ps 2>&1 | tail -n 1 || true)"
   done
   [ -n "${known[engine]:-}" ] ||
-    die $lacking "--backend containers needs podman or docker, and here is neither that works$why: apt-get install podman runc netavark aardvark-dns, as root"
+    die $lacking "--backend containers needs podman or docker that works$why; apt-get install podman runc netavark aardvark-dns, as root"
   if [ "${known[engine]%% *}" = podman ] && [ "$EUID" -ne 0 ]; then
     die $lacking '--backend containers needs podman as root, for networks between containers: sudo contrib/testnet up …, or --backend processes'
   fi

@@ -37,7 +37,7 @@ rows() {
       if (path == ".frontier.root") root[node] = value
       else if (path == ".store.entries") entries[node] = value
       else if (path ~ /^\.peers\[[0-9]+\]\.state$/ && value == "live") live[node]++
-      else if (path ~ /^\.held\[[0-9]+\]\.entries$/) held[node] += value
+      else if (path ~ /^\.held\./) held[node] += value
       else if (path ~ /^\.frontier\.lanes\[[0-9]+\]\.node$/) author = value
       else if (path ~ /^\.frontier\.lanes\[[0-9]+\]\.lane$/) lane = value
       else if (path ~ /^\.frontier\.lanes\[[0-9]+\]\.durable$/) {

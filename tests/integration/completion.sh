@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Shell completion, as the shells ask for it: bash's script here; fish's and zsh's where these shells are installed.
+# Shell completion, as the shells ask for it: bash's scripts here, of parley and of contrib/testnet; fish's and zsh's where these shells are
+# installed.
 #
 # Usage: tests/integration/completion.sh   in the build directory; PARLEY names another binary
 set -euo pipefail
@@ -67,6 +68,33 @@ while IFS=$'\t' read -r what command option _; do
       ;;
   esac
 done < <("$parley" __commands)
+
+# contrib/testnet
+# shellcheck source=/dev/null
+source "$completion/testnet.bash"
+# offers_testnet "EXPECTED..." WORD...
+offers_testnet() {
+  local want=$1 have
+  shift
+  COMP_WORDS=("$completion/../testnet" "$@")
+  COMP_CWORD=$#
+  _parley_testnet
+  have=$(printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} | sort | xargs)
+  [ "$have" = "$want" ] || fail "bash, testnet $*: offers \"$have\", expected \"$want\""
+}
+mkdir network
+echo 'states FIN CHE SGP' >network/testnet
+offers_testnet 'link logs' l
+offers_testnet '' frob ''
+offers_testnet 'containers netns processes' up --backend ''
+offers_testnet 'bin file.key mesh network ring sub' up --topology ''
+offers_testnet '--jitter' link FIN CHE --ji
+offers_testnet '--once' status --on
+offers_testnet '' link FIN CHE --delay ''
+offers_testnet 'CHE FIN SGP' --dir network cut ''
+offers_testnet 'SGP' --dir network kill --term s
+offers_testnet 'FIN' --dir network cut --one-way CHE f
+offers_testnet 'link logs' help l
 
 # --- fish, zsh ---
 shells=bash

@@ -282,6 +282,8 @@ all_but_one_hold_it() { frontiers_are_equal net/FIN net/CHE net/DNK && ! frontie
 until_true 'all but the one that is cut off get a message' all_but_one_hold_it
 of SGP inbox && [ -z "$("$pick" --each messages ref <answer.json)" ] || fail 'SGP is cut off, and has got a message'
 of FIN inbox --box out && [ "$(answer messages.0.receipts.SGP)" != decrypted ] || fail 'SGP is cut off, and its receipt has come'
+testnet status --json >answer.json
+[ "$(answer nodes.node=SGP.lag)" -gt 0 ] && [ "$(answer nodes.node=FIN.lag)" -eq 0 ] || { cp answer.json out; fail 'status does not see who lags behind'; }
 testnet heal >/dev/null
 until_true 'it gets it when the links are healed' is_as_it_should
 
