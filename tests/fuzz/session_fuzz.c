@@ -792,7 +792,7 @@ static void op_want(struct party *p, struct pl_fuzz_input *in)
 
 static void dial(struct party *p, bool tags, bool right_tags)
 {
-	struct pl_event up = { .type = PL_EV_LINK_UP };
+	struct pl_event up = { .type = PL_EV_LINK_UP }, sent = { .type = PL_EV_SENT, .sent = { scene.links + 1 } };
 	uint8_t first[PL_HANDSHAKE_BYTES_1], third[PL_HANDSHAKE_BYTES_MAX], ephemeral[32], payload[PL_HELLO_BYTES_MAX];
 	uint8_t tagged[GROUPS][PL_TAG_BYTES] = { 0 };
 	struct pl_hello hello = { .version = PL_PROTOCOL_VERSION, .credit_bytes = PL_CREDIT_BYTES };
@@ -810,6 +810,7 @@ static void dial(struct party *p, bool tags, bool right_tags)
 	PL_FUZZ_CHECK(pl_handshake_dial(&p->handshake, &keys, ephemeral, WALL_MS + scene.now_ms, first) == PL_OK);
 	send_bytes(p, first, sizeof(first));
 	PL_FUZZ_CHECK(p->open && pl_handshake_is_done(&p->handshake));
+	PL_FUZZ_CHECK(step(&sent) == PL_OK); /* the node's second message; its HELLO waits for that */
 	const size_t third_bytes = p->collected;
 	memcpy(third, p->record, third_bytes);
 	p->collected = 0;
