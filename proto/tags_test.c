@@ -427,6 +427,54 @@ Test(tags, a_head_acknowledges_what_it_names_now_or_when_it_is_here)
 	member_flush(eve);
 	member_run_ms(eve, 20);
 	cr_assert_eq(acked(w, SGP, 1), 2);
+	/* its third, before it is here: another's id, and then its own */
+	say_heads(eve, 0, group_of(SGP, 1), (const uint64_t[]){ 3, 0 }, (const uint8_t *const[]){ second.id, NULL });
+	member_flush(eve);
+	cr_assert_eq(world_submit(w, SGP, 1, PL_KIND_MESSAGE, 0, "z", 1), PL_OK);
+	member_run_ms(eve, 50);
+	cr_assert_eq(world_durable(w, CHE, SGP, 1), 3);
+	cr_assert_eq(acked(w, SGP, 1), 2, "it has named something else");
+	pl_engine_lane(world_engine(w, CHE), SGP, 1, &info);
+	say_heads(eve, 0, group_of(SGP, 1), (const uint64_t[]){ 3, 0 }, (const uint8_t *const[]){ info.head_id, NULL });
+	member_flush(eve);
+	member_run_ms(eve, 20);
+	cr_assert_eq(acked(w, SGP, 1), 3);
+	member_free(eve);
+	world_free(w);
+}
+
+Test(tags, heads_name_only_what_is_durable_and_by_tags_of_the_senders_salt)
+{
+	struct world *w = talkative();
+	struct pl_lane_info info;
+	struct pl_hello hello;
+	uint8_t expected[PL_TAG_BYTES];
+	const uint8_t *tag = NULL;
+	uint64_t seq = 0;
+
+	world_latency(w, 1, 1000);
+	cr_assert_eq(world_submit(w, CHE, 1, PL_KIND_MESSAGE, 0, "y", 1), PL_OK);
+	world_run_ms(w, 500);
+	struct member *eve = live_with_tags(w);
+	pl_engine_lane(world_engine(w, CHE), CHE, 1, &info);
+	cr_assert(info.have_seq == 2 && info.durable_seq == 1);
+	cr_assert_eq(told(eve, CHE, 1), 1);
+	cr_assert(member_heard_hello(eve, &hello));
+	pl_tag(hello.salt, info.head_id, expected);
+	for (size_t i = 0; i < member_heard_count(eve); i++) {
+		const struct member_heard *h = member_heard(eve, i);
+		for (size_t at = 0; h->type == PL_FRAME_HEADS && at < h->payload_bytes;) {
+			const uint32_t group = h->payload[at++];
+			for (uint32_t n = 0; n < GROUP_LANES; n++) {
+				const uint8_t *found;
+				cr_assert_eq(pl_lane_head_read(h->payload, h->payload_bytes, &at, &seq, &found), PL_OK);
+				if (group == group_of(CHE, 1) && n == CHE % GROUP_LANES)
+					tag = found;
+			}
+		}
+	}
+	cr_assert_not_null(tag);
+	cr_assert_arr_eq(tag, expected, PL_TAG_BYTES);
 	member_free(eve);
 	world_free(w);
 }
