@@ -173,9 +173,9 @@ static uint8_t *mesh_make(const struct graph *g, struct rng *rng)
 }
 
 /* At each heartbeat who has it tells some of its other links, and who lacks it asks; it has it three ways later, and passes it on in its mesh. */
-static uint64_t gossip(const struct graph *g, uint16_t from, const uint8_t *eager, struct rng *rng, uint64_t *got_us)
+static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, const uint8_t *eager, struct rng *rng, uint64_t *got_us)
 {
-	uint64_t copies = spread_from(g, from, 0, eager, got_us), *beat_us = calloc(g->nodes, sizeof(*beat_us));
+	uint64_t copies = spread_from(g, from, hop_us, eager, got_us), *beat_us = calloc(g->nodes, sizeof(*beat_us));
 	struct arrivals arrivals = { 0 };
 
 	assert(beat_us);
@@ -200,8 +200,8 @@ static uint64_t gossip(const struct graph *g, uint16_t from, const uint8_t *eage
 		copies++;
 		got_us[a.node] = a.at_us;
 		for (uint32_t e = g->first[a.node]; g->is_honest[a.node] && e < g->first[a.node + 1]; e++) {
-			if (eager[e] && got_us[g->edges[e].to] > a.at_us + g->edges[e].delay_us)
-				arrivals_put(&arrivals, (struct arrival){ a.at_us + g->edges[e].delay_us, g->edges[e].to, a.node });
+			if (eager[e] && got_us[g->edges[e].to] > a.at_us + hop_us + g->edges[e].delay_us)
+				arrivals_put(&arrivals, (struct arrival){ a.at_us + hop_us + g->edges[e].delay_us, g->edges[e].to, a.node });
 		}
 	}
 	free(arrivals.heap);
@@ -209,7 +209,8 @@ static uint64_t gossip(const struct graph *g, uint16_t from, const uint8_t *eage
 	return copies;
 }
 
-void reference_run(const struct graph *g, uint16_t authors, enum reference reference, uint64_t hop_us, uint64_t seed, struct spread *out)
+void reference_run(const struct graph *g, uint16_t authors, enum reference reference, uint64_t hop_us, uint64_t seed, struct spread *out,
+                   FILE *plot)
 {
 	struct rng rng = rng_stream(seed, SIM_RNG_TOPOLOGY, 1);
 	struct sample *samples = malloc((size_t)g->nodes * authors * sizeof(*samples));
@@ -219,7 +220,7 @@ void reference_run(const struct graph *g, uint16_t authors, enum reference refer
 
 	assert(samples && got_us);
 	for (uint16_t author = 0; author < authors; author++) {
-		copies += reference == REFERENCE_FLOOD ? spread_from(g, author, hop_us, NULL, got_us) : gossip(g, author, mesh, &rng, got_us);
+		copies += reference == REFERENCE_FLOOD ? spread_from(g, author, hop_us, NULL, got_us) : gossip(g, author, hop_us, mesh, &rng, got_us);
 		const uint64_t *path_us = graph_shortest(g, author, hop_us);
 		for (uint16_t i = 0; i < g->nodes; i++) {
 			if (i == author || path_us[i] == UINT64_MAX || !g->is_honest[i])
@@ -231,6 +232,8 @@ void reference_run(const struct graph *g, uint16_t authors, enum reference refer
 	}
 	spread_of(samples, count, wanted, out);
 	out->copies = (double)copies / authors / (g->nodes - 1u);
+	for (size_t i = 0; plot && count > 0 && i <= 1000; i++)
+		fprintf(plot, "%.3f %.3f\n", (double)samples[(count - 1) * i / 1000].took_us / 1000, (double)i / 1000);
 	free(samples);
 	free(got_us);
 	free(mesh);
@@ -269,7 +272,7 @@ void spread_of(struct sample *samples, size_t count, size_t wanted, struct sprea
 	qsort(samples, count, sizeof(*samples), by_path);
 	const uint64_t path_p50_us = samples[middle].path_us, path_p99_us = samples[high].path_us;
 	qsort(samples, count, sizeof(*samples), by_ratio);
-	out->worst_ratio = (double)samples[high].took_us / (double)samples[high].path_us;
+	out->own_p99_ratio = (double)samples[high].took_us / (double)samples[high].path_us;
 	qsort(samples, count, sizeof(*samples), by_took);
 	out->p50_us = samples[middle].took_us;
 	out->p99_us = samples[high].took_us;

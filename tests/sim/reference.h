@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct sim;
 
@@ -35,13 +36,14 @@ struct sample {
 struct spread {
 	uint64_t p50_us, p99_us;
 	double p50_ratio, p99_ratio; /* of the quantile to that of the shortest path */
-	double worst_ratio;          /* the 99th percentile of each one's ratio to its own path */
+	double own_p99_ratio;        /* the 99th percentile of the ratios of each to its own path */
 	double copies, reached;
 };
 /* Sorts the samples. */
 void spread_of(struct sample *samples, size_t count, size_t wanted, struct spread *out);
 
 enum reference { REFERENCE_FLOOD, REFERENCE_GOSSIP };
-void reference_run(const struct graph *graph, uint16_t authors, enum reference reference, uint64_t hop_us, uint64_t seed, struct spread *out);
+void reference_run(const struct graph *graph, uint16_t authors, enum reference reference, uint64_t hop_us, uint64_t seed, struct spread *out,
+                   FILE *plot); /* plot: gets the distribution; NULL: not */
 
 #endif

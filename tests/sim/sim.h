@@ -75,7 +75,8 @@ struct sim_plan {
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */
 	bool receipts;       /* who gets a message says so */
 	uint8_t vices[64];   /* of the first nodes: enum sim_vice */
-	uint32_t withhold_ppm; /* so many in a million of those that author nothing withhold */
+	uint32_t withhold_ppm; /* so many in a million of those that author nothing withhold, from then on: */
+	uint64_t withhold_from_ms;
 	bool steady;         /* every chunk takes the same time over the same link */
 	uint32_t commit_us_min, commit_us_max; /* 0: 2 to 9 ms */
 	struct sim_act *acts;

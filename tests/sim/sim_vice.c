@@ -26,7 +26,7 @@ static bool leaves_out(const struct sim_node *node, const uint8_t *frame)
 
 void sim_vice_record(struct sim *sim, const struct sim_node *node, uint8_t *plain, size_t plain_bytes)
 {
-	if (node->vice == SIM_HONEST || sim->nodes_count == 0)
+	if (node->vice == SIM_HONEST || sim->now_us < sim->plan->withhold_from_ms * 1000)
 		return;
 	for (size_t at = 0; at + PL_FRAME_HEADER_BYTES <= plain_bytes && plain[at] != PL_FRAME_PAD;) {
 		const size_t bytes = PL_FRAME_HEADER_BYTES + pl_get32(plain + at + 4);
