@@ -78,7 +78,7 @@ static struct session *best_holder(struct pl_engine *e, uint32_t index)
 /* Whether others are asked besides for this lane: what the rest of the sessions has been asked for need not be looked at if not. */
 static bool has_others(uint32_t index)
 {
-	return index % PL_LANES == 0;
+	return index % PL_LANES <= 1;
 }
 
 static void others_arm(struct pl_engine *e, uint32_t index, uint64_t after_ms)
@@ -115,7 +115,23 @@ static struct session *best_other(struct pl_engine *e, uint32_t index, bool *too
 	return best;
 }
 
-/* PROTOCOL: "If a lane 0 that was asked for has not come after 200 ms, another that has announced it is asked too, 200 ms later two more, then
+/* False: nobody else could be asked. */
+static bool others_ask_one(struct pl_engine *e, uint32_t index, bool *too_many)
+{
+	const uint64_t from = e->lanes[index].have_seq + 1, most = e->lanes[index].have_seq + PL_OTHERS_ENTRIES;
+	struct session *s = best_other(e, index, too_many);
+
+	if (!s)
+		return false;
+	const uint64_t to = s->peer_has[index] < most ? s->peer_has[index] : most;
+	if (!want_send(e, s, index, from, to, 0))
+		return false;
+	s->asked_to[index] = to;
+	s->asked_count++;
+	return true;
+}
+
+/* PROTOCOL: "If a lane 0 or 1 that was asked for has not come after 200 ms, another that has announced it is asked too, 200 ms later two more, then
  * four, and so on." So who only claims to have it keeps nothing from us. How many lanes one peer is asked for so at once is bounded: on a thin
  * link, where all takes long, few things come twice. */
 static void others_ask(struct pl_engine *e, uint32_t index)
@@ -124,23 +140,29 @@ static void others_ask(struct pl_engine *e, uint32_t index)
 	const bool busy = e->sessions[lane->fetch_session].answered_ms + PL_OTHERS_MS > e->now_ms;
 	bool more = true, too_many = false;
 
-	for (uint32_t i = 0; i < 1u << lane->others_round; i++) {
-		struct session *s = best_other(e, index, &too_many);
-		const uint64_t from = lane->have_seq + 1, most = lane->have_seq + PL_OTHERS_ENTRIES;
-		more = s;
-		if (!s)
-			break;
-		const uint64_t to = s->peer_has[index] < most ? s->peer_has[index] : most;
-		if (!want_send(e, s, index, from, to, 0))
-			break;
-		s->asked_to[index] = to;
-		s->asked_count++;
+	/* PROTOCOL: "In lane 1, where an entry may be large: not while pieces of it come." */
+	if (index % PL_LANES == 1 && e->now_ms - lane->fetch_progress_ms < PL_OTHERS_BUSY_MS && lane->fetch_progress_ms > lane->fetch_since_ms) {
+		lane->others_at_ms = 0;
+		others_arm(e, index, PL_OTHERS_BUSY_MS);
+		return;
 	}
+
+	for (uint32_t i = 0; more && i < 1u << lane->others_round; i++)
+		more = others_ask_one(e, index, &too_many);
 	if (lane->others_round < 6)
 		lane->others_round++;
 	lane->others_at_ms = 0;
 	if (more || too_many)
 		others_arm(e, index, busy ? PL_OTHERS_BUSY_MS : PL_OTHERS_MS);
+}
+
+/* Where those that should push do not, a few of those that have it are asked as soon as they say so. */
+static void others_at_once(struct pl_engine *e, uint32_t index)
+{
+	bool too_many = false;
+
+	while (e->lanes[index].others_at_once > 0 && others_ask_one(e, index, &too_many))
+		e->lanes[index].others_at_once--;
 }
 
 /* Another than who was asked first has brought the next entry: the rest is fetched from there. */
@@ -173,7 +195,8 @@ static void fetch_end(struct pl_engine *e, uint32_t index)
 
 /* --- asking --- */
 
-static void fetch_now(struct pl_engine *e, uint32_t index)
+/* overdue: those that push this lane should have brought it by now. */
+static void fetch_now(struct pl_engine *e, uint32_t index, bool overdue)
 {
 	struct lane *lane = &e->lanes[index];
 	struct session *s = best_holder(e, index);
@@ -193,12 +216,16 @@ static void fetch_now(struct pl_engine *e, uint32_t index)
 	lane->fetch_session = (uint16_t)(s - e->sessions);
 	lane->fetch_to = to;
 	lane->fetch_seen = lane->have_seq;
-	lane->fetch_since_ms = e->now_ms;
+	lane->fetch_since_ms = lane->fetch_progress_ms = e->now_ms;
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
 	lane->others_at_ms = 0;
 	lane->others_round = 0;
-	others_arm(e, index, PL_OTHERS_MS);
 	pl_lane_timer(e, lane->fetch_deadline_ms);
+	/* PROTOCOL: "Where nobody pushes what HAVE or ACK has announced, those that should are silent, and so may be others: in lanes 0 and 1 four that
+	 * have it are asked, the first after the 60 ms, the others with it or as soon as they announce it." */
+	lane->others_at_once = overdue && has_others(index) ? PL_OTHERS_AT_ONCE : 0;
+	others_at_once(e, index);
+	others_arm(e, index, PL_OTHERS_MS);
 }
 
 void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
@@ -211,6 +238,7 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 		/* Who has left us waiting before, and sends nothing now, gives way to another as soon as there is one. */
 		const struct session *asked = &e->sessions[lane->fetch_session];
 		if (*unanswered(e, asked, index) == 0 || asked->answered_ms >= lane->fetch_since_ms || best_holder(e, index) == asked) {
+			others_at_once(e, index);
 			others_arm(e, index, PL_OTHERS_MS);
 			return;
 		}
@@ -226,7 +254,7 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 	if (lane->quota_until_ms > e->now_ms)
 		return; /* its timer stands */
 	if (delay_ms == 0) {
-		fetch_now(e, index);
+		fetch_now(e, index, false);
 	} else if (lane->want_at_ms == 0) {
 		lane->want_at_ms = e->now_ms + delay_ms;
 		pl_lane_timer(e, lane->want_at_ms);
@@ -243,6 +271,7 @@ void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8
 		return;
 	if (whole)
 		lane->fetch_seen = seq;
+	lane->fetch_progress_ms = e->now_ms;
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
 	/* Its own feed it can lengthen as it likes: that is no answer to anything else. */
 	if (e->charter->nodes[node].member != e->charter->nodes[s->peer].member)
@@ -394,7 +423,7 @@ void pl_sync_timers(struct pl_engine *e)
 			fetch_check(e, index);
 		} else if (lane->want_at_ms != 0) {
 			if (e->now_ms >= lane->want_at_ms)
-				fetch_now(e, index);
+				fetch_now(e, index, true);
 			else
 				pl_lane_timer(e, lane->want_at_ms);
 		}

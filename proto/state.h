@@ -47,6 +47,7 @@
 #define PL_DOUBT_MS 3000             /* that a peer which names entries of ours that we lack is given to send them */
 #define PL_DOUBTS_MS_MAX 30000       /* all peers together */
 #define PL_OTHERS_MS 200             /* then others are asked besides */
+#define PL_OTHERS_AT_ONCE 3          /* besides the first, where nobody pushes what is announced */
 #define PL_OTHERS_BUSY_MS 1000       /* the same, while who was asked answers other things */
 #define PL_OTHERS_ENTRIES 16         /* that they are asked for */
 #define PL_OTHERS_LANES_MAX 8        /* that one peer is asked for so at once */
@@ -82,11 +83,13 @@ struct lane {
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
+	uint64_t fetch_progress_ms;         /* when something of it came last from who was asked */
 	uint64_t fetch_seen;                /* up to here who was asked has answered */
 	uint64_t others_at_ms;              /* others are asked too then; 0: not */
 	uint64_t have_kept_bytes, durable_kept_bytes; /* of all entries, pl_entry_kept_bytes() */
 	uint16_t fetch_session;             /* PL_NONE16: none */
 	uint8_t others_round;
+	uint8_t others_at_once; /* so many are still asked as soon as they announce it */
 	bool frozen;
 	bool share_full; /* and that has been noted */
 };
