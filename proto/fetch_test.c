@@ -1,0 +1,149 @@
+/* Whom a node asks for what it lacks: PROTOCOL.md, "HAVE and WANT". Of those that lie about it: hostile_sync_test.c. */
+#include <string.h>
+
+#include "tests/hostile.h"
+
+Test(fetch, of_those_that_have_announced_as_much_the_fastest_is_asked)
+{
+	for (int slow = 0; slow < 2; slow++) {
+		struct world *w = world_new(4, 1);
+		struct pl_want want;
+		struct member *members[2];
+
+		world_play(w, SGP);
+		world_play(w, EVE);
+		world_start(w);
+		for (int i = 0; i < 2; i++) {
+			members[i] = member_dial(w, i == 0 ? SGP : EVE, CHE);
+			cr_assert_not_null(members[i]);
+			member_go_live(members[i]);
+			member_forget(members[i]);
+		}
+		struct pl_engine *e = world_engine(w, CHE);
+		e->sessions[e->peers[SGP].session].rtt_ms = slow == 0 ? 200 : 10;
+		e->sessions[e->peers[EVE].session].rtt_ms = slow == 1 ? 200 : 10;
+		for (int i = 0; i < 2; i++) {
+			member_item(members[i], PL_FRAME_HAVE, 0, FIN, 2, 5, NULL); /* bulk is asked of one at a time */
+			member_flush(members[i]);
+		}
+		member_run_ms(members[0], 100);
+		member_listen(members[1]);
+		cr_assert(member_asked(members[!slow], FIN, 2, &want), "slow: %d", slow);
+		cr_assert_not(member_asked(members[slow], FIN, 2, &want), "slow: %d", slow);
+		member_free(members[0]);
+		member_free(members[1]);
+		world_free(w);
+	}
+}
+
+/* Those that should push fall silent; so may be those that have it. */
+Test(fetch, four_are_asked_for_what_is_announced_and_pushed_by_nobody)
+{
+	enum { ANNOUNCERS = 6 };
+	for (uint8_t lane = 0; lane < 2; lane++) {
+		struct world *w = world_new(EVE + ANNOUNCERS, 1);
+		struct member *members[ANNOUNCERS];
+		struct pl_want want;
+		int asked = 0;
+
+		for (uint16_t i = 0; i < ANNOUNCERS; i++)
+			world_play(w, (uint16_t)(EVE + i));
+		world_start(w);
+		for (uint16_t i = 0; i < ANNOUNCERS; i++) {
+			members[i] = member_dial(w, (uint16_t)(EVE + i), CHE);
+			cr_assert_not_null(members[i]);
+			member_go_live(members[i]);
+			member_forget(members[i]);
+		}
+		for (int i = 0; i < 2; i++) {
+			member_item(members[i], PL_FRAME_HAVE, 0, FIN, lane, 5, NULL);
+			member_flush(members[i]);
+		}
+		world_run_ms(w, PL_HAVE_DELAY_MS - 5);
+		for (int i = 0; i < 2; i++) {
+			member_listen(members[i]);
+			cr_assert_not(member_asked(members[i], FIN, lane, &want), "somebody may be pushing it");
+		}
+		world_run_ms(w, 20);
+		for (int i = 0; i < 2; i++) {
+			member_listen(members[i]);
+			cr_assert(member_asked(members[i], FIN, lane, &want), "lane %u, member %d", lane, i);
+		}
+		for (int i = 2; i < ANNOUNCERS; i++) {
+			member_item(members[i], PL_FRAME_HAVE, 0, FIN, lane, 5, NULL);
+			member_flush(members[i]);
+			world_run_ms(w, 5);
+		}
+		for (int i = 2; i < ANNOUNCERS; i++) {
+			member_listen(members[i]);
+			asked += member_asked(members[i], FIN, lane, &want);
+		}
+		cr_assert_eq(asked, 2, "lane %u: %d more are asked as soon as they say that they have it", lane, asked);
+		world_run_ms(w, 1200);
+		for (int i = 2; i < ANNOUNCERS; i++) {
+			member_listen(members[i]);
+			cr_assert(member_asked(members[i], FIN, lane, &want), "and the others in time: lane %u, member %d", lane, i);
+			member_free(members[i]);
+		}
+		member_free(members[0]);
+		member_free(members[1]);
+		world_free(w);
+	}
+}
+
+/* So many bytes of an entry, from there on, as an answer to a WANT. */
+static void member_piece(struct member *m, const uint8_t *wire, uint32_t wire_bytes, uint32_t at, uint32_t count)
+{
+	uint8_t payload[4 + 2000];
+	const uint32_t head = at == 0 ? 4 : 0;
+
+	pl_put32(payload, wire_bytes);
+	memcpy(payload + head, wire + at, count);
+	member_frame(m, PL_FRAME_FRAG, (uint8_t)(PL_FRAME_CATCHUP | (at == 0 ? PL_FRAME_FIRST : 0)), 1, payload, head + count);
+	member_flush(m);
+}
+
+/* A large message on a thin link: what comes in pieces is not asked for twice. */
+Test(fetch, a_message_of_which_pieces_come_is_asked_of_nobody_else)
+{
+	struct world *w = world_new(4, 1);
+	struct author author = { .node = FIN };
+	struct member *members[2];
+	struct pl_want want;
+
+	world_play(w, SGP);
+	world_play(w, EVE);
+	world_play(w, FIN);
+	world_start(w);
+	const struct made made = author_next(w, &author, 1, 0, 60000);
+	uint8_t *wire = world_room(w, PL_WIRE_BYTES_MAX);
+	const size_t wire_bytes = made_wire(&made, PL_WIRE_FORM_NEXT, wire, PL_WIRE_BYTES_MAX);
+	for (int i = 0; i < 2; i++) {
+		members[i] = member_dial(w, i == 0 ? SGP : EVE, CHE);
+		cr_assert_not_null(members[i]);
+		member_go_live(members[i]);
+		member_forget(members[i]);
+	}
+	struct pl_engine *e = world_engine(w, CHE);
+	e->sessions[e->peers[SGP].session].rtt_ms = 1;
+	e->sessions[e->peers[EVE].session].rtt_ms = 20;
+	member_item(members[0], PL_FRAME_FRONTIER, PL_FRAME_LAST, FIN, 1, 1, made.id);
+	member_flush(members[0]);
+	world_run_ms(w, 20);
+	member_listen(members[0]);
+	cr_assert(member_asked(members[0], FIN, 1, &want));
+	member_item(members[1], PL_FRAME_HAVE, 0, FIN, 1, 1, made.id);
+	member_flush(members[1]);
+	for (uint32_t at = 0; at < 55000; at += 1000) {
+		member_piece(members[0], wire, (uint32_t)wire_bytes, at, 1000);
+		world_run_ms(w, 100);
+	}
+	member_listen(members[1]);
+	cr_assert_not(member_asked(members[1], FIN, 1, &want), "pieces come from who was asked");
+	world_run_ms(w, 2200);
+	member_listen(members[1]);
+	cr_assert(member_asked(members[1], FIN, 1, &want), "none have come for a second");
+	member_free(members[0]);
+	member_free(members[1]);
+	world_free(w);
+}
