@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A member gone bad puts 0, 1, the limits and what lies beyond them, 2^31, 2^63 - 1 and 2^64 - 1 into every field of every frame and of every
-# entry (rawpeer_fields.c), to a daemon, CHE. It takes what PROTOCOL.md allows and ends the link for what it refuses, that link alone; messages
-# from FIN to SGP through CHE go on meanwhile, none is lost, and CHE's memory and descriptors stay.
+# entry (rawpeer_fields.c), and sends garbage in every state of a session (rawpeer_states.c), to a daemon, CHE. It takes what PROTOCOL.md allows
+# and ends the link for what it refuses, that link alone; messages from FIN to SGP through CHE go on meanwhile, none is lost, and CHE's memory
+# and descriptors stay. In the end CHE is stopped while bad peers go on sending.
 #
 # A frame that is new in frame.h and not in the table of fields fails here.
 #
@@ -26,7 +27,10 @@ step '1. the table of fields knows the frames of frame.h'
 # named FILE: the frames of an enum
 named() { sed -n '/^enum pl_frame_type {/,/^};/s/.*\(PL_FRAME_[A-Z0-9_]* = [0-9]*\).*/\1/p' "$1"; }
 bad_members=(EST LTU LVA)
-begin_network
+bad_listener=$loop:$((port + 1)) # where CHE dials EST
+own_CHE=("peer = EST $bad_listener")
+flash_every=10 # each FLASH makes CHE dial EST at once
+begin_network 'quota_flash_per_minute = 6000' 'quota_flash_burst = 6000'
 "$rawpeer" "$hub" frames 0 EST CHE >known
 named "$top/proto/frame.h" >named
 cmp -s known named || { diff known named >out || true; broken 'proto/frame.h has frames that rawpeer_fields.c does not know, or the other way round'; }
@@ -44,5 +48,26 @@ fields() {
 }
 honest 'to begin with' 50 10 0
 meanwhile fields fields
+
+step '3. garbage in every state'
+states() {
+  timeout 300 "$rawpeer" "$hub" states "$seed" EST CHE "$bad_listener" "$rounds" >states.out 2>states.err || return
+  sed 's/^/   /' states.out
+}
+meanwhile states states
+
+step '4. two that go on sending while CHE stops'
+attack drain drain 0
+first_drain=$attacker
+timeout 60 "$rawpeer" "$hub" drain "$seed" LTU CHE 1 >quiet.out 2>quiet.err &
+helpers+=($!)
+until_true 'both send' grep -qs told quiet.err
+begun=$EPOCHREALTIME
+stop CHE TERM
+printf '   CHE ends with %s after %s s; %s\n' "$ended" "$(awk -v a="$begun" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')" "$(cat drain.out)"
+check "CHE ends with 0, not $ended" [ "$ended" -eq 0 ]
+wait "$first_drain" || broken 'the peer that goes on sending fails'
+launch CHE
+until_true 'FIN is linked again' is_linked FIN CHE
 end_network
-echo "frames.sh: $(cat fields.out? | awk '/ fields, / { f += $1; v += $3; e += $5 } END { print f " fields, " v " values, " e " links ended for them" }'); 0 against the protocol"
+echo "frames.sh: $(cat fields.out? | awk '/ fields, / { f += $1; v += $3; e += $5 } END { print f " fields, " v " values, " e " links ended for them" }'), $(tail -n 1 states.out); 0 against the protocol"

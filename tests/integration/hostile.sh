@@ -5,6 +5,7 @@ rawpeer=$(realpath "${PARLEY_RAWPEER:-$build/tests/integration/rawpeer}")
 flow=$(realpath "${PARLEY_FLOW:-$build/tests/integration/flow}")
 export PARLEY_PASSPHRASE='correct horse battery'
 
+parleyd_itself=$parleyd
 # Where that is allowed, the daemons and what measures them go before everything else on the machine, and rawpeer comes after it, so that it is not
 # the machine's other work that is measured.
 first=()
@@ -15,13 +16,14 @@ if chrt -r 1 true 2>/dev/null; then
   parleyd=$PWD/parleyd.first
 fi
 
-# begin_network [OPTION...]: with the options in every node's parley.conf, and those in own_FIN in FIN's
-own_FIN=()
+# begin_network [OPTION...]: with the options in every node's parley.conf, and those in own_FIN and own_CHE in theirs
+own_FIN=() own_CHE=()
 bad_members=(EST)
 begin_network() {
   local state option
   make_chain FIN CHE SGP "${bad_members[@]}"
   for option in "${own_FIN[@]}"; do echo "$option" >>FIN/parley.conf; done
+  for option in "${own_CHE[@]}"; do echo "$option" >>CHE/parley.conf; done
   for state in FIN CHE SGP; do
     for option; do echo "$option" >>$state/parley.conf; done
     launch $state
@@ -57,7 +59,7 @@ meanwhile() {
   local name=$1 before descriptors_before code=0 traffic
   shift
   before=$(rss CHE) descriptors_before=$(descriptors CHE)
-  "${first[@]}" "$flow" FIN/parley.sock SGP/parley.sock SGP 100000 20 0 >"$name.flow" 2>"$name.flow.err" &
+  "${first[@]}" "$flow" FIN/parley.sock SGP/parley.sock SGP 100000 20 "${flash_every:-0}" >"$name.flow" 2>"$name.flow.err" &
   traffic=$!
   helpers+=("$traffic")
   "$@" || code=$?

@@ -412,12 +412,13 @@ bool peer_hear(struct peer *peer, int timeout_ms)
 	return !peer->ended;
 }
 
-/* Until a frame of this type has come. */
+/* Until a frame of this type has come; of PONG, the one that answers this PING. */
 struct awaited {
 	uint8_t type;
 	bool has_come;
 	void (*heard)(struct peer *, const struct pl_frame *); /* who hears what comes besides */
 	void *ctx;
+	uint8_t ping[8 + PL_ID_BYTES];
 };
 
 static void note_awaited(struct peer *peer, const struct pl_frame *frame)
@@ -429,14 +430,17 @@ static void note_awaited(struct peer *peer, const struct pl_frame *frame)
 		awaited->heard(peer, frame);
 		peer->ctx = awaited;
 	}
+	if (frame->type == PL_FRAME_PONG && (frame->payload_bytes != 8 || memcmp(frame->payload, awaited->ping, 8) != 0))
+		return;
 	awaited->has_come |= frame->type == awaited->type && (frame->type != frontier_of(peer) || (frame->flags & PL_FRAME_LAST));
 }
 
-static bool await(struct peer *peer, uint8_t type)
+static bool await(struct peer *peer, struct awaited awaited)
 {
-	struct awaited awaited = { type, false, peer->heard, peer->ctx };
 	const uint64_t end_ms = peer_clock_ms() + PEER_PATIENCE_MS;
 
+	awaited.heard = peer->heard;
+	awaited.ctx = peer->ctx;
 	peer->heard = note_awaited;
 	peer->ctx = &awaited;
 	while (!awaited.has_come && peer_hear(peer, 100)) {
@@ -450,11 +454,13 @@ static bool await(struct peer *peer, uint8_t type)
 
 bool peer_is_served(struct peer *peer)
 {
-	static const uint8_t ping[8 + PL_ID_BYTES];
+	static uint64_t pings;
+	struct awaited awaited = { .type = PL_FRAME_PONG };
 
-	peer_frame(peer, PL_FRAME_PING, 0, 0, ping, sizeof(ping));
+	pl_put64(awaited.ping, UINT64_MAX / 3 + pings++); /* which nobody else puts there */
+	peer_frame(peer, PL_FRAME_PING, 0, 0, awaited.ping, sizeof(awaited.ping));
 	peer_flush(peer);
-	return await(peer, PL_FRAME_PONG) && !peer->ended;
+	return await(peer, awaited) && !peer->ended;
 }
 
 void peer_go_live(struct peer *peer)
@@ -464,7 +470,7 @@ void peer_go_live(struct peer *peer)
 	peer_hello(peer);
 	peer_frontier(peer);
 	peer_flush(peer);
-	if (!await(peer, frontier_of(peer)))
+	if (!await(peer, (struct awaited){ .type = frontier_of(peer) }))
 		peer_fail("the node does not go live");
 }
 
