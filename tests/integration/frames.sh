@@ -31,7 +31,7 @@ bad_listener=$loop:$((port + 1)) # where CHE dials EST
 own_CHE=("peer = EST $bad_listener")
 flash_every=10 # each FLASH makes CHE dial EST at once
 begin_network 'quota_flash_per_minute = 6000' 'quota_flash_burst = 6000'
-"$rawpeer" "$hub" frames 0 EST CHE >known
+"$rawpeer" "$hub" known 0 EST CHE >known
 named "$top/proto/frame.h" >named
 cmp -s known named || { diff known named >out || true; broken 'proto/frame.h has frames that rawpeer_fields.c does not know, or the other way round'; }
 sed 's/^};/  PL_FRAME_NEW = 99,\n};/' "$top/proto/frame.h" >frame.h

@@ -24,7 +24,7 @@
  *
  *   flood     a member that sends entries as fast as it can
  *   crowd     thousands of connections that are half open
- *   fields    every field of every frame at and beyond its limits      frames    only names the frames that fields knows
+ *   fields    every field of every frame at and beyond its limits      known     only names the frames that fields knows
  *   states    garbage in every state of a session                          drain     goes on sending to a node that stops
  */
 #include <poll.h>
@@ -202,7 +202,7 @@ static const struct {
 	const char *name;
 	void (*tell)(const char *address, int args_count, char **args);
 } long_stories[] = {
-	{ "flood", rawpeer_flood }, { "crowd", rawpeer_crowd }, { "fields", rawpeer_fields }, { "frames", rawpeer_frames },
+	{ "flood", rawpeer_flood }, { "crowd", rawpeer_crowd }, { "fields", rawpeer_fields }, { "known", rawpeer_known },
 	{ "states", rawpeer_states }, { "drain", rawpeer_drain },
 };
 

@@ -7,7 +7,7 @@
 void rawpeer_flood(const char *address, int args_count, char **args); /* rawpeer_flood.c */
 void rawpeer_crowd(const char *address, int args_count, char **args);  /* rawpeer_crowd.c */
 void rawpeer_fields(const char *address, int args_count, char **args); /* rawpeer_fields.c */
-void rawpeer_frames(const char *address, int args_count, char **args);
+void rawpeer_known(const char *address, int args_count, char **args);
 void rawpeer_states(const char *address, int args_count, char **args); /* rawpeer_states.c */
 void rawpeer_drain(const char *address, int args_count, char **args);
 

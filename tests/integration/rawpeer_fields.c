@@ -612,7 +612,7 @@ void rawpeer_fields(const char *to, int args_count, char **args)
 	exit(count.wrong > 0);
 }
 
-void rawpeer_frames(const char *to, int args_count, char **args)
+void rawpeer_known(const char *to, int args_count, char **args)
 {
 	(void)to;
 	(void)args_count;
