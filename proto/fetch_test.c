@@ -1,6 +1,8 @@
 /* Whom a node asks for what it lacks: PROTOCOL.md, "HAVE and WANT". Of those that lie about it: hostile_sync_test.c. */
+#include <criterion/criterion.h>
 #include <string.h>
 
+#include "proto/state.h"
 #include "tests/hostile.h"
 
 Test(fetch, of_those_that_have_announced_as_much_the_fastest_is_asked)
