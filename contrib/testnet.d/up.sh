@@ -28,7 +28,8 @@ look_at_machine() {
       needs ip iproute2
       [ "$EUID" -eq 0 ] || die $lacking '--backend netns makes network namespaces, for which one has to be root: sudo contrib/testnet up …, or --backend processes'
       [ -c /dev/net/tun ] || die $lacking '--backend netns needs /dev/net/tun, which is not here: modprobe tun, or --backend processes'
-      unshare --net true 2>/dev/null || die $lacking '--backend netns: this machine lets nobody make network namespaces; --backend processes needs none'
+      { ip netns add "parley-probe-$$" && ip netns delete "parley-probe-$$"; } 2>/dev/null ||
+        die $lacking '--backend netns: this machine lets nobody make network namespaces; --backend processes needs none'
       ;;
     containers) find_engine ;;
     *) die $usage "--backend ${known[backend]}: it is processes, netns or containers" ;;

@@ -229,18 +229,19 @@ static int tell(const char *path, int count, char **words)
 	}
 	fputs(line, stream);
 	fflush(stream);
+	int code = 0;
 	if (!fgets(answer, sizeof(answer), stream)) {
 		fprintf(stderr, "wire: %s: no answer\n", path);
-		return 3;
-	}
-	if (strcmp(answer, "ok\n") != 0) {
+		code = 3;
+	} else if (strcmp(answer, "ok\n") != 0) {
 		fputs(answer + (strncmp(answer, "error: ", 7) == 0 ? 7 : 0), stderr);
-		return 1;
+		code = 1;
+	} else {
+		while (fgets(answer, sizeof(answer), stream))
+			fputs(answer, stdout);
 	}
-	while (fgets(answer, sizeof(answer), stream))
-		fputs(answer, stdout);
 	fclose(stream);
-	return 0;
+	return code;
 }
 
 static int check(int count, char **words)
