@@ -369,6 +369,29 @@ static size_t record_limit(const struct session *s)
 	return limit;
 }
 
+/* What waits and may go now, as frames, up to limit; FLASH goes first and alone, so for it the record is as large as it may be. */
+static size_t waiting_bytes(const struct session *s, size_t limit)
+{
+	size_t bytes = 0;
+
+	if (sendable(s, PL_CLASS_FLASH))
+		return limit;
+	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
+		const struct out_queue *q = &s->out[class];
+		if (sendable(s, class))
+			bytes += q->count - q->at - q->item_at; /* an item's header here is as long as a frame's */
+	}
+	return bytes < limit ? bytes : limit;
+}
+
+/* PROTOCOL: "Where more than a quarter of such a record would be padding, the next smaller one is filled first, of 1,024 bytes at least." */
+static size_t fitting_limit(size_t limit, size_t bytes)
+{
+	while (limit > 1024 && bytes < limit - limit / 4)
+		limit = pl_record_padded(limit / 4);
+	return limit;
+}
+
 /* Control frames that wait for room until they can be said. */
 static void fill_control(struct pl_engine *e, struct session *s)
 {
@@ -384,6 +407,7 @@ static void session_send(struct pl_engine *e, struct session *s)
 
 	fill_control(e, s);
 	put_control(s, plain, &used);
+	limit = fitting_limit(limit, used + waiting_bytes(s, limit));
 	if (pl_record_padded(used) > limit)
 		limit = pl_record_padded(used);
 	while (s->state != PL_SESSION_HELLO && used + PL_FRAME_HEADER_BYTES < limit) {
