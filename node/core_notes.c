@@ -61,7 +61,7 @@ static const char *note_text(enum pl_note_code code)
 /* Nodes of a large network look around: of such links one comes and goes every minute. */
 static enum pl_log_level link_level(const struct pl_core *core, const struct pl_effect *fx)
 {
-	const bool may_be_look = fx->note.role == PL_ROLE_FURTHER || fx->note.role == PL_ROLE_INBOUND;
+	const bool may_be_look = fx->note.role == PL_PEER_FURTHER || fx->note.role == PL_PEER_INBOUND;
 
 	return may_be_look && core->charter->nodes_count > PL_MESH_NODES_MAX ? PL_LOG_DEBUG : PL_LOG_INFO;
 }

@@ -240,20 +240,23 @@ static void take_port(void)
 	close(fd);
 }
 
-static void set_up(void)
+static void set_up_members(unsigned members)
 {
 	cr_assert_geq(sodium_init(), 0);
 	pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
 	folder_make();
 	take_the_disk();
 	take_port();
-	net = pl_fixture_new(1, NODES, 1);
+	net = pl_fixture_new(1, members, 1);
 	cr_assert_eq(uv_loop_init(&loop), 0);
 	uv_timer_init(&loop, &ticks);
 	uv_timer_start(&ticks, on_tick, 0, 10); /* so that waiting comes to an end */
 	for (uint16_t node = 0; node < NODES; node++)
 		make_folder(node);
 }
+
+static void set_up(void) { set_up_members(NODES); }
+static void set_up_large(void) { set_up_members(40); }
 
 static void tear_down(void)
 {
@@ -336,7 +339,7 @@ static void start_all(void)
 	for (uint16_t node = 0; node < NODES; node++)
 		start(node);
 	UNTIL(is_live(FIN, CHE) && is_live(SGP, CHE));
-	cr_assert(role(FIN, CHE) == PL_ROLE_CONFIGURED && role(CHE, FIN) == PL_ROLE_INBOUND && role(FIN, SGP) == PL_ROLE_NONE);
+	cr_assert(role(FIN, CHE) == PL_PEER_CONFIGURED && role(CHE, FIN) == PL_PEER_INBOUND && role(FIN, SGP) == PL_PEER_NONE);
 	UNTIL(durable(SGP, FIN, 0) >= 1 && durable(FIN, SGP, 0) >= 1 && durable(FIN, CHE, 0) >= 1 && is_equal(FIN, CHE) && is_equal(SGP, CHE));
 }
 
@@ -514,4 +517,52 @@ Test(core, a_start_that_fails_says_why_and_leaves_nothing_running)
 	cr_assert_eq(unlink(path), 0);
 	start_in_vain(conf, "a passphrase");
 	cr_assert(strstr(why, "charter.plc"), "%s", why);
+}
+
+/* --- a network of 40 nodes, of which one runs here --- */
+
+TestSuite(core_large, .init = set_up_large, .fini = tear_down, .timeout = 120);
+
+static unsigned count_of(enum pl_peer_role wanted)
+{
+	unsigned count = 0;
+
+	for (uint16_t peer = 1; peer < 40; peer++)
+		count += role(0, peer) == wanted;
+	return count;
+}
+
+static void start_in_large(void)
+{
+	struct daemon *daemon = &daemons[0];
+	struct pl_conf *conf = &daemon->conf;
+
+	cr_assert_eq(pl_conf_default(conf, in_dir(net->charter.members[0].code)), PL_OK);
+	conf->peers_count = 1;
+	conf->peers[0] = (struct pl_peer_conf){ .node_name = "NZL", .address = "127.0.0.1:1" };
+	daemon->stopped = daemon->failed = false;
+	cr_assert_eq(pl_core_new(&loop, conf, "a passphrase", on_failed, daemon, &daemon->core, why, sizeof(why)), PL_OK, "%s", why);
+}
+
+Test(core_large, who_is_named_and_who_was_an_anchor_is_dialled_first_and_eight_in_all_are_chosen)
+{
+	const uint16_t named = pl_charter_find_name(&net->charter, "NZL"), anchors[] = { 20, 33 };
+	uint8_t node_ids[2][PL_NODE_ID_BYTES];
+	struct pl_store *store;
+
+	for (int i = 0; i < 2; i++)
+		memcpy(node_ids[i], net->charter.nodes[anchors[i]].certificate.node_id, PL_NODE_ID_BYTES);
+	start_in_large();
+	cr_assert_eq(role(0, named), PL_PEER_CONFIGURED);
+	cr_assert_eq(count_of(PL_PEER_ANCHOR), 0);
+	UNTIL(count_of(PL_PEER_CHOSEN) == 8);
+	stop(0);
+	cr_assert_eq(pl_store_open(daemons[0].conf.store_file, net->charter.network_id, net->charter.nodes[0].certificate.node_id, &store, why,
+	                           sizeof(why)), PL_OK, "%s", why);
+	cr_assert_eq(pl_store_start(store, &loop, &(struct pl_store_callbacks){ .ctx = NULL }), PL_OK);
+	cr_assert_eq(pl_store_keep_anchors(store, (const uint8_t (*)[PL_NODE_ID_BYTES])node_ids, 2), PL_OK);
+	pl_store_close(store);
+	start_in_large();
+	cr_assert(role(0, 20) == PL_PEER_ANCHOR && role(0, 33) == PL_PEER_ANCHOR);
+	UNTIL(count_of(PL_PEER_CHOSEN) + count_of(PL_PEER_ANCHOR) == 8);
 }

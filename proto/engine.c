@@ -119,7 +119,7 @@ void pl_note(struct pl_engine *e, enum pl_note_code code, uint32_t link, uint16_
 	if (fx) {
 		fx->note.link = link;
 		fx->note.peer = peer;
-		fx->note.role = peer != PL_NODE_NONE ? pl_neighbour_role(e, peer) : PL_ROLE_NONE;
+		fx->note.role = peer != PL_NODE_NONE ? pl_neighbour_role(e, peer) : PL_PEER_NONE;
 	}
 }
 

@@ -170,15 +170,15 @@ enum pl_note_code {
 
 /* Why there is a link with a peer, or is to be. */
 enum pl_peer_role {
-	PL_ROLE_NONE,
-	PL_ROLE_MESH,       /* everybody who can be dialled is, in a small network */
-	PL_ROLE_CONFIGURED, /* the operator has named it */
-	PL_ROLE_CHOSEN,
-	PL_ROLE_ANCHOR,     /* chosen, and of long standing */
-	PL_ROLE_FURTHER,    /* besides the chosen, to see whether it has what they do not give */
-	PL_ROLE_INBOUND,    /* it has chosen this node */
+	PL_PEER_NONE,
+	PL_PEER_MESH,       /* everybody who can be dialled is, in a small network */
+	PL_PEER_CONFIGURED, /* the operator has named it */
+	PL_PEER_CHOSEN,
+	PL_PEER_ANCHOR,     /* chosen, and of long standing */
+	PL_PEER_FURTHER,    /* besides the chosen, to see whether it has what they do not give */
+	PL_PEER_INBOUND,    /* it has chosen this node */
 };
-const char *pl_peer_role_name(enum pl_peer_role role); /* "none" of PL_ROLE_NONE */
+const char *pl_peer_role_name(enum pl_peer_role role); /* "none" of PL_PEER_NONE */
 
 #define PL_ANCHORS_MAX 2 /* one that is honest suffices; of more an attacker would get some */
 struct pl_effect {

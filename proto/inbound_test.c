@@ -23,7 +23,7 @@ Test(inbound, of_those_that_come_in_one_of_the_younger_half_gives_way_in_turn)
 	for (uint16_t node = 1; node <= 4; node++) {
 		world_link(w, node, 0);
 		world_run_ms(w, 100);
-		cr_assert(is_live(w, 0, node) && peer(w, 0, node).role == PL_ROLE_INBOUND);
+		cr_assert(is_live(w, 0, node) && peer(w, 0, node).role == PL_PEER_INBOUND);
 	}
 	world_link(w, 5, 0);
 	world_run_ms(w, 20000);
@@ -75,7 +75,7 @@ Test(inbound, whom_the_node_has_named_or_chosen_needs_no_place_at_the_door)
 		world_link(w, node, 0);
 	world_link(w, 10, 0);
 	world_run_ms(w, 100);
-	cr_assert_eq(peer(w, 0, 10).role, PL_ROLE_INBOUND);
+	cr_assert_eq(peer(w, 0, 10).role, PL_PEER_INBOUND);
 	world_link(w, 0, 10);
 	world_run_ms(w, 100);
 	cr_assert(is_chosen(w, 0, 10) && peer(w, 0, 10).inbound, "one link serves both");
@@ -84,14 +84,14 @@ Test(inbound, whom_the_node_has_named_or_chosen_needs_no_place_at_the_door)
 	world_link(w, 9, 0); /* it has no address; that it is named suffices */
 	world_run_ms(w, 100);
 	cr_assert(is_live(w, 0, 9) && is_live(w, 0, 10));
-	cr_assert_eq(peer(w, 0, 9).role, PL_ROLE_CONFIGURED);
-	cr_assert_eq(count_role(w, 60, 0, PL_ROLE_INBOUND, true), 4);
+	cr_assert_eq(peer(w, 0, 9).role, PL_PEER_CONFIGURED);
+	cr_assert_eq(count_role(w, 60, 0, PL_PEER_INBOUND, true), 4);
 	/* and is there for good, whoever comes */
 	for (uint16_t node = 11; node < 30; node++)
 		world_link(w, node, 0);
 	world_run_ms(w, 10 * MINUTE_MS);
 	cr_assert(is_live(w, 0, 9) && is_live(w, 0, 10));
-	cr_assert_eq(count_role(w, 60, 0, PL_ROLE_INBOUND, true), 4);
+	cr_assert_eq(count_role(w, 60, 0, PL_PEER_INBOUND, true), 4);
 	world_free(w);
 }
 
@@ -131,6 +131,6 @@ Test(inbound, the_door_leaves_room_for_the_nodes_own_choice)
 	cr_assert_eq(chosen_of(w, 60, 0, list), 4);
 	for (int i = 0; i < 4; i++)
 		cr_assert(is_live(w, 0, list[i]));
-	cr_assert_eq(count_role(w, 60, 0, PL_ROLE_INBOUND, true), 3);
+	cr_assert_eq(count_role(w, 60, 0, PL_PEER_INBOUND, true), 3);
 	world_free(w);
 }

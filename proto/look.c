@@ -23,13 +23,13 @@ const char *pl_session_state_name(enum pl_session_state state)
 const char *pl_peer_role_name(enum pl_peer_role role)
 {
 	switch (role) {
-	case PL_ROLE_NONE: return "none";
-	case PL_ROLE_MESH: return "mesh";
-	case PL_ROLE_CONFIGURED: return "configured";
-	case PL_ROLE_CHOSEN: return "chosen";
-	case PL_ROLE_ANCHOR: return "anchor";
-	case PL_ROLE_FURTHER: return "further";
-	case PL_ROLE_INBOUND: return "inbound";
+	case PL_PEER_NONE: return "none";
+	case PL_PEER_MESH: return "mesh";
+	case PL_PEER_CONFIGURED: return "configured";
+	case PL_PEER_CHOSEN: return "chosen";
+	case PL_PEER_ANCHOR: return "anchor";
+	case PL_PEER_FURTHER: return "further";
+	case PL_PEER_INBOUND: return "inbound";
 	}
 	return "unknown";
 }

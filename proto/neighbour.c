@@ -461,12 +461,12 @@ enum pl_peer_role pl_neighbour_role(const struct pl_engine *e, uint16_t node)
 	const struct peer *peer = &e->peers[node];
 
 	if (peer->configured)
-		return PL_ROLE_CONFIGURED;
+		return PL_PEER_CONFIGURED;
 	if (e->mesh && peer->dialable)
-		return PL_ROLE_MESH;
+		return PL_PEER_MESH;
 	if (peer->place == PLACE_CHOSEN)
-		return is_anchor(e, node) ? PL_ROLE_ANCHOR : PL_ROLE_CHOSEN;
+		return is_anchor(e, node) ? PL_PEER_ANCHOR : PL_PEER_CHOSEN;
 	if (peer->place == PLACE_FURTHER || (peer->session != PL_NONE16 && e->conns[e->sessions[peer->session].conn].outbound))
-		return PL_ROLE_FURTHER;
-	return peer->session != PL_NONE16 ? PL_ROLE_INBOUND : PL_ROLE_NONE;
+		return PL_PEER_FURTHER;
+	return peer->session != PL_NONE16 ? PL_PEER_INBOUND : PL_PEER_NONE;
 }

@@ -9,7 +9,7 @@ Test(neighbour, up_to_32_nodes_all_are_linked_with_all)
 	world_run_ms(w, 5000);
 	for (uint16_t node = 0; node < 32; node++) {
 		cr_assert_eq(live_links(w, 32, node), 31);
-		cr_assert_eq(count_role(w, 32, node, PL_ROLE_MESH, true), 31);
+		cr_assert_eq(count_role(w, 32, node, PL_PEER_MESH, true), 31);
 	}
 	world_free(w);
 }
@@ -23,7 +23,7 @@ Test(neighbour, of_40_nodes_each_chooses_8)
 	world_start(w);
 	world_run_ms(w, 5000);
 	for (uint16_t node = 0; node < 40; node++) {
-		cr_assert_eq(count_role(w, 40, node, PL_ROLE_CHOSEN, true), 8);
+		cr_assert_eq(count_role(w, 40, node, PL_PEER_CHOSEN, true), 8);
 		links = (uint16_t)(links + live_links(w, 40, node));
 		cr_assert_eq(chosen_of(w, 40, node, list), 8);
 		first[list[0]] = true;
@@ -87,7 +87,7 @@ Test(neighbour, a_third_at_most_is_of_one_group_and_nobody_of_the_same_member)
 	world_start(w);
 	world_run_ms(w, 5000);
 	for (uint16_t node = 0; node < 48; node++)
-		cr_assert_eq(count_role(w, 48, node, PL_ROLE_CHOSEN, true), 8);
+		cr_assert_eq(count_role(w, 48, node, PL_PEER_CHOSEN, true), 8);
 	world_free(w);
 }
 
@@ -103,7 +103,7 @@ Test(neighbour, who_is_named_is_dialled_besides_the_eight_and_kept)
 	world_link_all(w);
 	world_start(w);
 	world_run_ms(w, 5000);
-	cr_assert_eq(count_role(w, 40, 0, PL_ROLE_CONFIGURED, true), 12);
+	cr_assert_eq(count_role(w, 40, 0, PL_PEER_CONFIGURED, true), 12);
 	cr_assert_eq(chosen_of(w, 40, 0, list), 8);
 	for (uint16_t i = 0; i < 8; i++)
 		cr_assert_gt(list[i], 12);
@@ -114,7 +114,7 @@ Test(neighbour, who_is_named_is_dialled_besides_the_eight_and_kept)
 	world_crash(w, 5);
 	world_run_ms(w, PL_BACKOFF_MS_MAX + 5000);
 	cr_assert(is_live(w, 0, 5));
-	cr_assert_eq(peer(w, 0, 5).role, PL_ROLE_CONFIGURED);
+	cr_assert_eq(peer(w, 0, 5).role, PL_PEER_CONFIGURED);
 	world_free(w);
 }
 
@@ -186,7 +186,7 @@ Test(neighbour, two_of_long_standing_are_remembered_and_dialled_first)
 	for (int i = 0; i < PL_ANCHORS_MAX; i++) {
 		anchors[i] = world_anchor(w, 0, i);
 		cr_assert_neq(anchors[i], PL_NODE_NONE);
-		cr_assert_eq(peer(w, 0, anchors[i]).role, PL_ROLE_ANCHOR);
+		cr_assert_eq(peer(w, 0, anchors[i]).role, PL_PEER_ANCHOR);
 	}
 	cr_assert_neq(anchors[0], anchors[1]);
 	for (int restart = 0; restart < 3; restart++) {
@@ -196,7 +196,7 @@ Test(neighbour, two_of_long_standing_are_remembered_and_dialled_first)
 		world_run_ms(w, 5000);
 		cr_assert_eq(chosen_of(w, 16, 0, list), 8);
 		for (int i = 0; i < PL_ANCHORS_MAX; i++)
-			cr_assert(peer(w, 0, anchors[i]).role == PL_ROLE_ANCHOR && is_live(w, 0, anchors[i]));
+			cr_assert(peer(w, 0, anchors[i]).role == PL_PEER_ANCHOR && is_live(w, 0, anchors[i]));
 	}
 	/* the hourly handshake does not unseat them, nor does a link that is lost and at once made again */
 	world_run_ms(w, 75 * MINUTE_MS);
@@ -235,7 +235,7 @@ Test(neighbour, an_anchor_that_is_away_is_followed_by_who_has_been_linked_for_lo
 	/* the handshake with 2 has just been renewed, that with 3 has not */
 	world_stop(w, 5);
 	world_run_ms(w, 11 * MINUTE_MS);
-	cr_assert_eq(peer(w, 0, 5).role, PL_ROLE_CHOSEN, "nobody could take its place");
+	cr_assert_eq(peer(w, 0, 5).role, PL_PEER_CHOSEN, "nobody could take its place");
 	cr_assert_eq(world_anchor(w, 0, 0), 1);
 	cr_assert_eq(world_anchor(w, 0, 1), 2);
 	world_free(w);
@@ -306,9 +306,9 @@ Test(neighbour, whoever_is_not_chosen_is_looked_at_in_turn)
 	world_start(w);
 	for (int i = 0; i < 6 * 30; i++) { /* twenty, a minute and a half each at most */
 		world_run_ms(w, 10000);
-		cr_assert_leq(count_role(w, 40, 0, PL_ROLE_FURTHER, false), 1);
+		cr_assert_leq(count_role(w, 40, 0, PL_PEER_FURTHER, false), 1);
 		for (uint16_t node = 1; node <= 28; node++) {
-			if (peer(w, 0, node).role != PL_ROLE_FURTHER || seen[node])
+			if (peer(w, 0, node).role != PL_PEER_FURTHER || seen[node])
 				continue;
 			seen[node] = true;
 			count++;
@@ -327,12 +327,12 @@ Test(neighbour, who_is_only_looked_at_stays_while_it_is_the_only_link)
 	world_cut(w, 0, 9);
 	world_start(w);
 	world_run_ms(w, 10000); /* node 9 cannot be reached, and the others have the places */
-	cr_assert_eq(count_role(w, 40, 0, PL_ROLE_CHOSEN, true), 8);
+	cr_assert_eq(count_role(w, 40, 0, PL_PEER_CHOSEN, true), 8);
 	world_heal(w, 0, 9);
 	for (int s = 0; s < 600 && !is_live(w, 0, 9); s++)
 		world_run_ms(w, 1000);
 	cr_assert(is_live(w, 0, 9));
-	cr_assert_eq(peer(w, 0, 9).role, PL_ROLE_FURTHER);
+	cr_assert_eq(peer(w, 0, 9).role, PL_PEER_FURTHER);
 	for (uint16_t node = 1; node <= 8; node++)
 		world_stop(w, node);
 	for (int minute = 0; minute < 10; minute++) {
@@ -342,7 +342,7 @@ Test(neighbour, who_is_only_looked_at_stays_while_it_is_the_only_link)
 	for (uint16_t node = 1; node <= 8; node++)
 		world_crash(w, node);
 	world_run_ms(w, PL_BACKOFF_MS_MAX + MINUTE_MS);
-	cr_assert_eq(count_role(w, 40, 0, PL_ROLE_CHOSEN, true), 8);
+	cr_assert_eq(count_role(w, 40, 0, PL_PEER_CHOSEN, true), 8);
 	cr_assert_not(is_live(w, 0, 9), "others are there again, and it had nothing");
 	world_free(w);
 }
@@ -422,7 +422,7 @@ Test(neighbour, one_honest_node_among_seventy_six_is_met_within_as_many_looks)
 	for (int minute = 0; minute < 105 && !knows_all(w); minute++)
 		world_run_ms(w, MINUTE_MS);
 	cr_assert(knows_all(w));
-	cr_assert_eq(peer(w, 0, 1).role, PL_ROLE_FURTHER);
+	cr_assert_eq(peer(w, 0, 1).role, PL_PEER_FURTHER);
 	world_run_ms(w, 70 * MINUTE_MS);
 	cr_assert(is_live(w, 0, 1), "it stays");
 	world_free(w);
@@ -481,7 +481,7 @@ Test(neighbour, what_the_neighbours_withhold_is_looked_for_elsewhere_and_nobody_
 	cr_assert_lt(list[7], 36, "none that would give something is among them");
 	for (; seconds < 120 && world_durable(w, 0, 1, 1) == 0; seconds++) {
 		world_run_ms(w, 1000);
-		const uint16_t further = count_role(w, 40, 0, PL_ROLE_FURTHER, false);
+		const uint16_t further = count_role(w, 40, 0, PL_PEER_FURTHER, false);
 		further_most = further > further_most ? further : further_most;
 	}
 	cr_assert_eq(world_durable(w, 0, 1, 1), 1, "within two minutes, not as many as it takes to look around");
@@ -494,7 +494,7 @@ Test(neighbour, what_the_neighbours_withhold_is_looked_for_elsewhere_and_nobody_
 	/* who gives stays too, and what comes next is there without another search */
 	world_run_ms(w, 10 * MINUTE_MS);
 	uint16_t giver = 36;
-	while (giver < 40 && !(is_live(w, 0, giver) && peer(w, 0, giver).role == PL_ROLE_FURTHER))
+	while (giver < 40 && !(is_live(w, 0, giver) && peer(w, 0, giver).role == PL_PEER_FURTHER))
 		giver++;
 	cr_assert_lt(giver, 40);
 	cr_assert_eq(world_submit(w, giver, 1, PL_KIND_MESSAGE, 0, "next", 4), PL_OK);
@@ -520,7 +520,7 @@ static void await_look(struct world *w, uint16_t node)
 {
 	for (int i = 0; i < 9000 && !is_live(w, 0, node); i++)
 		world_run_ms(w, 100);
-	cr_assert(is_live(w, 0, node) && peer(w, 0, node).role == PL_ROLE_FURTHER);
+	cr_assert(is_live(w, 0, node) && peer(w, 0, node).role == PL_PEER_FURTHER);
 }
 
 Test(neighbour, who_has_nothing_but_its_own_to_say_is_let_go)
@@ -571,9 +571,9 @@ Test(neighbour, those_who_say_what_nobody_else_says_do_not_keep_the_others_out)
 	}
 	for (; minutes < 12; minutes++) {
 		world_run_ms(w, MINUTE_MS);
-		cr_assert_leq(count_role(w, 40, 0, PL_ROLE_FURTHER, false), 4);
+		cr_assert_leq(count_role(w, 40, 0, PL_PEER_FURTHER, false), 4);
 	}
-	cr_assert_geq(count_role(w, 40, 0, PL_ROLE_FURTHER, true), 3);
+	cr_assert_geq(count_role(w, 40, 0, PL_PEER_FURTHER, true), 3);
 	world_forge(w, 17, 30, 1, 1, "true", 4);
 	world_link(w, 0, 17);
 	for (; minutes < 40 && world_durable(w, 0, 30, 1) == 0; minutes++)

@@ -41,7 +41,7 @@ static inline bool is_chosen(struct world *w, uint16_t node, uint16_t other)
 {
 	const enum pl_peer_role role = peer(w, node, other).role;
 
-	return role == PL_ROLE_CHOSEN || role == PL_ROLE_ANCHOR;
+	return role == PL_PEER_CHOSEN || role == PL_PEER_ANCHOR;
 }
 
 static inline uint16_t chosen_of(struct world *w, uint16_t nodes, uint16_t node, uint16_t *list)

@@ -185,7 +185,7 @@ static json_t *peer_json(const struct pl_app *app, uint16_t node)
 	uint64_t now_ms = pl_core_now_ms(core), retry_ms = info.retry_ms > now_ms ? info.retry_ms - now_ms : 0;
 	return json_pack("{ss ss ss so sb so so so so so so sI sI sI sI sI so so so}", "node", name, "member", pl_api_member(charter, node), "state",
 	                 pl_session_state_name(info.state), "role",
-	                 info.role == PL_ROLE_NONE ? json_null() : json_string(pl_peer_role_name(info.role)), "neighbour", info.neighbour, "direction",
+	                 info.role == PL_PEER_NONE ? json_null() : json_string(pl_peer_role_name(info.role)), "neighbour", info.neighbour, "direction",
 	                 is_up ? json_string(info.inbound ? "in" : "out") : json_null(), "address",
 	                 address[0] ? json_string(address) : json_null(), "since", when(core, info.since_ms), "last_heard",
 	                 when(core, info.last_heard_ms), "rtt_ms", info.rtt_ms ? json_integer(info.rtt_ms) : json_null(), "retry_in_ms",
