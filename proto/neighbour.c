@@ -151,11 +151,12 @@ void pl_neighbour_dialable(struct pl_engine *e, uint16_t node, uint32_t group)
 
 /* --- choosing --- */
 
+/* A further one may be chosen as any other may: not before them, since what it brings can be made for that. */
 static bool is_candidate(const struct pl_engine *e, uint16_t node)
 {
 	const struct peer *peer = &e->peers[node];
 
-	return peer->dialable && !peer->dialled && e->now_ms >= peer->rest_until_ms;
+	return peer->place == PLACE_FURTHER || (peer->dialable && !peer->dialled && e->now_ms >= peer->rest_until_ms);
 }
 
 /* PROTOCOL: "Of those that it chooses, at most a third are of one group, and no two are of one member or of that of a node that the configuration
@@ -180,7 +181,7 @@ static uint32_t crowding(const struct pl_engine *e, uint16_t node)
 
 static uint32_t looks(const struct pl_engine *e, uint16_t node)
 {
-	return is_candidate(e, node) && e->peers[node].session == PL_NONE16 ? e->peers[node].looks : NOT_NOW;
+	return is_candidate(e, node) && !e->peers[node].dialled && e->peers[node].session == PL_NONE16 ? e->peers[node].looks : NOT_NOW;
 }
 
 /* One at random of those of the lowest rank; PL_NODE_NONE: there is none. */
