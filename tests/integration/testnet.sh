@@ -283,6 +283,10 @@ sender 0 0 FIN SGP 1
 [ -s sent ] || fail 'FIN does not send'
 all_but_one_hold_it() { frontiers_are_equal net/FIN net/CHE net/DNK && ! frontiers_are_equal net/FIN net/SGP; }
 until_true 'all but the one that is cut off get a message' all_but_one_hold_it
+says 2 'FIN and SGP have no link; FIN has links to CHE' cut fin sgp
+says 2 'there is no XXX in the network' kill XXX
+says 3 'SGP is running, not paused' resume SGP
+says 2 'loss: "x" is not a share' link FIN CHE --loss x
 of SGP inbox && [ -z "$("$pick" --each messages ref <answer.json)" ] || fail 'SGP is cut off, and has got a message'
 of FIN inbox --box out && [ "$(answer messages.0.receipts.SGP)" != decrypted ] || fail 'SGP is cut off, and its receipt has come'
 testnet status --json >answer.json
