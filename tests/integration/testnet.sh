@@ -216,6 +216,7 @@ take_down() {
   testnet down >out 2>err
 }
 end_network() {
+  trap '' INT TERM HUP # also in the command that takes it down
   cd "$work" || return
   [ ! -f net/testnet ] || take_down || true
   end_all
