@@ -6,47 +6,40 @@
 #include "crypto/sign.h"
 #include "proto/parts.h"
 
-static_assert(4 * PL_GROUP_LANES_MAX * PL_GROUP_LANES_MAX >= PL_NODES_MAX * PL_LANES, "the largest charter's groups fit");
-static_assert(PL_GROUPS_MAX * PL_GROUP_LANES_MAX == PL_NODES_MAX * PL_LANES, "and it has as many as there may be");
+static_assert(PL_GROUPS_MAX == (PL_NODES_MAX + PL_GROUP_NODES - 1) / PL_GROUP_NODES * PL_LANES, "the largest charter has so many groups");
 
-/* PROTOCOL: "A group has as many lanes as the smallest number whose double, squared, is at least the number of lanes of the charter; the last may have
- * fewer." */
-uint32_t pl_group_lanes(uint32_t lanes_count)
+uint32_t pl_groups_count(uint16_t nodes)
 {
-	uint32_t lanes = 1;
-
-	while (4 * lanes * lanes < lanes_count)
-		lanes++;
-	return lanes;
+	return (nodes + PL_GROUP_NODES - 1u) / PL_GROUP_NODES * PL_LANES;
 }
 
-/* PROTOCOL: "Lanes are put into groups in order of lane, then of node index." */
+/* PROTOCOL: "A group is one lane of up to 21 nodes: group 3k + lane has that lane of the nodes 21k to 21k + 20." */
+uint32_t pl_group_of(uint32_t index)
+{
+	return index / PL_LANES / PL_GROUP_NODES * PL_LANES + index % PL_LANES;
+}
+
 uint32_t pl_group_lane(const struct pl_engine *e, uint32_t group, uint32_t n)
 {
-	const uint32_t place = group * e->group_lanes + n;
+	const uint32_t node = group / PL_LANES * PL_GROUP_NODES + n;
 
-	return place < e->lanes_count ? pl_lane_index((uint16_t)(place % e->nodes), (uint8_t)(place / e->nodes)) : UINT32_MAX;
-}
-
-uint32_t pl_group_of(const struct pl_engine *e, uint32_t index)
-{
-	return (index % PL_LANES * e->nodes + index / PL_LANES) / e->group_lanes;
+	return n < PL_GROUP_NODES && node < e->nodes ? pl_lane_index((uint16_t)node, (uint8_t)(group % PL_LANES)) : UINT32_MAX;
 }
 
 void pl_digest_moved(struct pl_engine *e, uint32_t index)
 {
-	e->digest_known[pl_group_of(e, index)] = 0;
+	e->digest_known[pl_group_of(index)] = 0;
 	e->root_known = false;
 }
 
 static void digest(const struct pl_engine *e, uint32_t group, uint8_t out[PL_ID_BYTES])
 {
-	uint8_t items[PL_GROUP_LANES_MAX * PL_ITEM_BYTES];
+	uint8_t items[PL_GROUP_NODES * PL_ITEM_BYTES];
 	size_t bytes = 0;
+	uint32_t index;
 
-	for (uint32_t n = 0; n < e->group_lanes; n++) {
-		const uint32_t index = pl_group_lane(e, group, n);
-		if (index == UINT32_MAX || e->lanes[index].durable_seq == 0)
+	for (uint32_t n = 0; (index = pl_group_lane(e, group, n)) != UINT32_MAX; n++) {
+		if (e->lanes[index].durable_seq == 0)
 			continue;
 		const struct pl_item item = pl_item_of(e, index);
 		pl_item_write(&item, items + bytes);
@@ -59,29 +52,37 @@ static void digest(const struct pl_engine *e, uint32_t group, uint8_t out[PL_ID_
 		pl_hash(PL_LABEL_GROUP, sizeof(PL_LABEL_GROUP), &part, 1, out);
 }
 
-const uint8_t *pl_digest_of(struct pl_engine *e, uint32_t group)
+uint32_t pl_groups_filled(const uint8_t (*digests)[PL_ID_BYTES], uint32_t count)
 {
-	if (!e->digest_known[group])
-		digest(e, group, e->digests[group]);
-	e->digest_known[group] = 1;
-	return e->digests[group];
+	static const uint8_t zeros[PL_ID_BYTES];
+
+	while (count > 0 && memcmp(digests[count - 1], zeros, PL_ID_BYTES) == 0)
+		count--;
+	return count;
 }
 
 static void root_of(const uint8_t (*digests)[PL_ID_BYTES], uint32_t count, uint8_t root[PL_ID_BYTES])
 {
-	const struct pl_part part = { digests[0], (size_t)count * PL_ID_BYTES };
+	const struct pl_part part = { digests[0], (size_t)pl_groups_filled(digests, count) * PL_ID_BYTES };
 
-	/* PROTOCOL: "The frontier root is the hash of the digests of all groups in their order." */
+	/* PROTOCOL: "The frontier root is the hash of the digests of all groups in their order, up to the last that holds entries." */
 	pl_hash(PL_LABEL_FRONTIER, sizeof(PL_LABEL_FRONTIER), &part, 1, root);
+}
+
+const uint8_t (*pl_digests(struct pl_engine *e))[PL_ID_BYTES]
+{
+	for (uint32_t group = 0; group < e->groups_count; group++) {
+		if (!e->digest_known[group])
+			digest(e, group, e->digests[group]);
+		e->digest_known[group] = 1;
+	}
+	return (const uint8_t (*)[PL_ID_BYTES])e->digests;
 }
 
 const uint8_t *pl_frontier_root(struct pl_engine *e)
 {
-	if (e->root_known)
-		return e->root;
-	for (uint32_t group = 0; group < e->groups_count; group++)
-		(void)pl_digest_of(e, group);
-	root_of((const uint8_t (*)[PL_ID_BYTES])e->digests, e->groups_count, e->root);
+	if (!e->root_known)
+		root_of(pl_digests(e), e->groups_count, e->root);
 	e->root_known = true;
 	return e->root;
 }

@@ -92,8 +92,8 @@
 #define PL_WANT_MS_MAX 3000                /* an unanswered WANT goes to the next announcer */
 #define PL_ANTI_ENTROPY_MS 30000
 #define PL_WANT_ENTRIES_MAX 65536          /* in one WANT */
-#define PL_GROUPS_MAX 96                   /* of lanes, in a charter of PL_NODES_MAX nodes: the tags of all fit a record of 1,024 bytes with HELLO */
-#define PL_GROUP_LANES_MAX 24              /* (local) what follows: lanes in one of them */
+#define PL_GROUP_NODES 21                  /* of which one lane is a group: its heads fit a record of 256 bytes */
+#define PL_GROUPS_MAX 111                  /* what follows, of 768 nodes: the tags of all fit a record of 1,024 bytes with HELLO */
 #define PL_BATCH_ENTRIES_MAX 256           /* chained entries of bulk that one signature may authenticate in catch-up */
 #define PL_CREDIT_BYTES 262144             /* bulk in flight to a receiver that has not taken it in */
 

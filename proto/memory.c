@@ -21,13 +21,6 @@ static void *carve(struct carver *carver, size_t bytes)
 	return piece;
 }
 
-static uint32_t groups_of(uint32_t lanes_count)
-{
-	const uint32_t lanes = pl_group_lanes(lanes_count);
-
-	return (lanes_count + lanes - 1) / lanes;
-}
-
 static void carve_session(struct carver *carver, struct session *s, uint32_t lanes_count)
 {
 	static const uint32_t assembly_max[PL_CLASSES] = {
@@ -58,8 +51,8 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->dirty = carve(carver, lanes_count);
 	s->queued = carve(carver, lanes_count);
 	s->choked = carve(carver, lanes_count);
-	s->hello_digests = carve(carver, groups_of(lanes_count) * sizeof(*s->hello_digests));
-	s->differs = carve(carver, groups_of(lanes_count));
+	s->hello_digests = carve(carver, pl_groups_count((uint16_t)(lanes_count / PL_LANES)) * sizeof(*s->hello_digests));
+	s->differs = carve(carver, pl_groups_count((uint16_t)(lanes_count / PL_LANES)));
 	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof(*s->shunned_until_s));
 	for (int lane = 0; lane < PL_LANES; lane++)
 		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof(*s->todo[lane].nodes));
@@ -95,16 +88,15 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	e->checks = carve(carver, PL_CHECKS * sizeof(*e->checks));
 	e->forks = carve(carver, nodes * sizeof(*e->forks));
 	e->flash_quota = carve(carver, nodes * sizeof(*e->flash_quota));
-	e->digests = carve(carver, groups_of(lanes_count) * sizeof(*e->digests));
-	e->digest_known = carve(carver, groups_of(lanes_count));
+	e->digests = carve(carver, pl_groups_count(nodes) * sizeof(*e->digests));
+	e->digest_known = carve(carver, pl_groups_count(nodes));
 	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof(*e->replays));
 	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof(*e->effects));
 	for (uint16_t i = 0; i < config->links_max; i++)
 		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
 	e->nodes = nodes;
 	e->lanes_count = lanes_count;
-	e->group_lanes = pl_group_lanes(lanes_count);
-	e->groups_count = groups_of(lanes_count);
+	e->groups_count = pl_groups_count(nodes);
 	e->conns_max = conns_max;
 	e->sessions_max = config->links_max;
 	return placed;

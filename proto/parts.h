@@ -41,13 +41,15 @@ static inline uint32_t pl_generation_of(const struct pl_engine *e, uint16_t node
 }
 
 /* --- digest.c --- */
-uint32_t pl_group_lanes(uint32_t lanes_count); /* how many lanes a group has */
+uint32_t pl_groups_count(uint16_t nodes);
 /* The index of lane n of a group; UINT32_MAX where it has fewer. */
 uint32_t pl_group_lane(const struct pl_engine *e, uint32_t group, uint32_t n);
-uint32_t pl_group_of(const struct pl_engine *e, uint32_t index);
+uint32_t pl_group_of(uint32_t index);
 void pl_digest_moved(struct pl_engine *e, uint32_t index); /* this lane's durable head has */
-/* Both kept until a head moves. */
-const uint8_t *pl_digest_of(struct pl_engine *e, uint32_t group);
+/* Both kept until a head moves. Digests of all groups. */
+const uint8_t (*pl_digests(struct pl_engine *e))[PL_ID_BYTES];
+/* How many there are up to the last that holds entries. */
+uint32_t pl_groups_filled(const uint8_t (*digests)[PL_ID_BYTES], uint32_t count);
 const uint8_t *pl_frontier_root(struct pl_engine *e);
 void pl_tag(const uint8_t salt[PL_SALT_BYTES], const uint8_t id[PL_ID_BYTES], uint8_t out[PL_TAG_BYTES]);
 
@@ -231,9 +233,11 @@ void pl_check_release(struct pl_engine *e, struct session *s);
 struct pl_item pl_item_of(const struct pl_engine *e, uint32_t index); /* of a lane's durable head */
 void pl_frontier_snapshot(struct pl_engine *e, struct session *s); /* before HELLO */
 /* Whether the tags of all groups take fewer bytes than what they stand for. */
-bool pl_tags_are_worth_it(const struct pl_engine *e);
-/* Marks the groups whose tags are not those of these digests; false: there is none. digests: NULL for the present ones. */
-bool pl_tags_compare(struct pl_engine *e, struct session *s, const uint8_t *tags, const uint8_t (*digests)[PL_ID_BYTES]);
+bool pl_tags_are_worth_it(struct pl_engine *e);
+/* So many tags of ours. */
+void pl_tags_write(const struct session *s, const uint8_t (*digests)[PL_ID_BYTES], uint32_t count, uint8_t *out);
+/* Marks the groups whose tags are not those of these digests; false: there is none. */
+bool pl_tags_compare(const struct pl_engine *e, struct session *s, const uint8_t *tags, uint32_t count, const uint8_t (*digests)[PL_ID_BYTES]);
 void pl_differs_all(const struct pl_engine *e, struct session *s);
 /* Tells the heads of the groups that are marked; of all to a peer that knows FRONTIER alone. */
 void pl_frontier_start(struct pl_engine *e, struct session *s);

@@ -18,9 +18,9 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 		return;
 	}
 	s->credit = hello.credit_bytes < PL_CREDIT_BYTES ? hello.credit_bytes : PL_CREDIT_BYTES;
-	/* PROTOCOL: "The number of tags is that of the groups of the charter, or 0." */
-	if (hello.tags_count != 0 && hello.tags_count != e->groups_count) {
-		pl_session_fault(e, s, "hello with a number of tags that the charter does not give");
+	/* PROTOCOL: "There are no more tags than groups in the charter." */
+	if (hello.tags_count > e->groups_count) {
+		pl_session_fault(e, s, "hello with more tags than the charter has groups");
 		return;
 	}
 	s->speaks_heads = (hello.capabilities & PL_CAP_TAGS) != 0 && !e->config.whole_frontiers;
@@ -35,7 +35,7 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 	s->frontier_due = true;
 	if (!s->speaks_heads || !s->told_tags || hello.tags_count == 0) {
 		pl_differs_all(e, s);
-	} else if (pl_tags_compare(e, s, hello.tags, (const uint8_t (*)[PL_ID_BYTES])s->hello_digests)) {
+	} else if (pl_tags_compare(e, s, hello.tags, hello.tags_count, (const uint8_t (*)[PL_ID_BYTES])s->hello_digests)) {
 		s->root_next = 0;
 	} else {
 		/* PROTOCOL: "Roots that differ where all tags are equal end the link." */

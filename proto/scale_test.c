@@ -183,7 +183,7 @@ static void say_tags(struct party *p, uint32_t differing)
 
 	memcpy(hello.charter_hash, charter->network_id, PL_ID_BYTES);
 	for (uint32_t group = 0; group < PL_GROUPS_MAX; group++) {
-		pl_tag(hello.salt, pl_digest_of(engine, group), tags[group]);
+		pl_tag(hello.salt, pl_digests(engine)[group], tags[group]);
 		tags[group][0] ^= group < differing;
 	}
 	flush(p, frame(p, 0, PL_FRAME_HELLO, 0, payload, pl_hello_write(&hello, payload)));
@@ -327,7 +327,7 @@ Test(scale, groups_that_differ_cross_in_few_frames_and_the_others_are_acknowledg
 	say_tags(p, 2);
 	settle();
 	cr_assert_eq(p->frames[PL_FRAME_HEADS], 1);
-	cr_assert_eq(effects[PL_FX_ACKED], (PL_GROUPS_MAX - 2) * PL_GROUP_LANES_MAX);
+	cr_assert_eq(effects[PL_FX_ACKED], PL_NODES_MAX * PL_LANES - 2 * PL_GROUP_NODES);
 	cr_assert_leq(effects_most, PL_EFFECTS_SLICE + 4, "%u", effects_most); /* and what it sends */
 	cr_assert_eq(state_of(5), PL_SESSION_RECON);
 	flush(p, frame(p, 0, PL_FRAME_HEADS, PL_FRAME_LAST, NULL, 0));
@@ -353,7 +353,7 @@ Test(scale, a_link_is_live_when_heads_are_complete_and_what_is_equal_is_noted)
 	cr_assert_lt(effects[PL_FX_ACKED], 1500);
 	settle();
 	cr_assert_eq(state_of(5), PL_SESSION_LIVE);
-	cr_assert_eq(effects[PL_FX_ACKED], (PL_GROUPS_MAX - 1) * PL_GROUP_LANES_MAX);
+	cr_assert_eq(effects[PL_FX_ACKED], PL_NODES_MAX * PL_LANES - PL_GROUP_NODES);
 }
 
 Test(scale, records_full_of_heads_that_acknowledge)
@@ -366,10 +366,9 @@ Test(scale, records_full_of_heads_that_acknowledge)
 	settle();
 	size_t at = 0;
 	for (uint32_t group = 0; group < PL_GROUPS_MAX; group++) {
-		uint8_t payload[1 + PL_GROUP_LANES_MAX * PL_LANE_HEAD_BYTES_MAX] = { (uint8_t)group };
+		uint8_t payload[1 + PL_GROUP_NODES * PL_LANE_HEAD_BYTES_MAX] = { (uint8_t)group };
 		size_t bytes = 1;
-		for (uint32_t n = 0; n < PL_GROUP_LANES_MAX; n++) {
-			const uint32_t index = pl_group_lane(engine, group, n);
+		for (uint32_t n = 0, index; (index = pl_group_lane(engine, group, n)) != UINT32_MAX; n++) {
 			uint8_t tag[PL_TAG_BYTES], id[PL_ID_BYTES] = { (uint8_t)(index / PL_LANES + index % PL_LANES + 1) }; /* as start() has it */
 			pl_tag(salt, id, tag);
 			bytes += pl_lane_head_write(9, tag, payload + bytes);

@@ -88,9 +88,8 @@ static void hello_send(struct pl_engine *e, struct session *s)
 	s->told_tags = !e->config.whole_frontiers && pl_tags_are_worth_it(e);
 	if (s->told_tags) {
 		hello.tags = tags[0];
-		hello.tags_count = (uint16_t)e->groups_count;
-		for (uint32_t group = 0; group < e->groups_count; group++)
-			pl_tag(s->salt, s->hello_digests[group], tags[group]);
+		hello.tags_count = (uint16_t)pl_groups_filled((const uint8_t (*)[PL_ID_BYTES])s->hello_digests, e->groups_count);
+		pl_tags_write(s, (const uint8_t (*)[PL_ID_BYTES])s->hello_digests, hello.tags_count, tags[0]);
 	}
 	if (!pl_control(s, PL_FRAME_HELLO, 0, 0, payload, (uint32_t)pl_hello_write(&hello, payload)))
 		assert(!"the control queue of a new session is empty");
@@ -204,7 +203,7 @@ static void roots_run(struct pl_engine *e, struct session *s)
 {
 	for (; s->root_next < e->lanes_count && e->effects_count < PL_EFFECTS_SLICE; s->root_next++) {
 		const uint64_t seq = s->floor[s->root_next];
-		if (s->differs[pl_group_of(e, s->root_next)])
+		if (s->differs[pl_group_of(s->root_next)])
 			continue;
 		if (s->peer_has[s->root_next] < seq)
 			s->peer_has[s->root_next] = seq;

@@ -330,7 +330,7 @@ struct pl_engine {
 	uint32_t seed_count;
 	uint64_t timer_ms; /* nothing is due before */
 	uint64_t lanes_timer_ms; /* of lanes */
-	uint32_t groups_count, group_lanes; /* of lanes; in each */
+	uint32_t groups_count; /* of lanes */
 	uint8_t (*digests)[PL_ID_BYTES]; /* of groups, where digest_known */
 	uint8_t *digest_known;
 	uint8_t root[PL_ID_BYTES]; /* of the frontier, where root_known */

@@ -20,27 +20,34 @@ void pl_frontier_snapshot(struct pl_engine *e, struct session *s)
 	for (uint32_t index = 0; index < e->lanes_count; index++)
 		s->floor[index] = e->lanes[index].durable_seq;
 	memcpy(s->hello_root, pl_frontier_root(e), PL_ID_BYTES);
-	for (uint32_t group = 0; group < e->groups_count; group++)
-		memcpy(s->hello_digests[group], pl_digest_of(e, group), PL_ID_BYTES);
+	memcpy(s->hello_digests, pl_digests(e), e->groups_count * PL_ID_BYTES);
 }
 
-bool pl_tags_are_worth_it(const struct pl_engine *e)
+bool pl_tags_are_worth_it(struct pl_engine *e)
 {
 	uint32_t heads = 0;
 
 	for (uint32_t index = 0; index < e->lanes_count; index++)
 		heads += e->lanes[index].durable_seq > 0;
-	return heads > e->groups_count;
+	return heads > pl_groups_filled(pl_digests(e), e->groups_count);
 }
 
-bool pl_tags_compare(struct pl_engine *e, struct session *s, const uint8_t *tags, const uint8_t (*digests)[PL_ID_BYTES])
+void pl_tags_write(const struct session *s, const uint8_t (*digests)[PL_ID_BYTES], uint32_t count, uint8_t *out)
 {
+	for (uint32_t group = 0; group < count; group++)
+		pl_tag(s->salt, digests[group], out + group * PL_TAG_BYTES);
+}
+
+bool pl_tags_compare(const struct pl_engine *e, struct session *s, const uint8_t *tags, uint32_t count, const uint8_t (*digests)[PL_ID_BYTES])
+{
+	const uint32_t filled = pl_groups_filled(digests, e->groups_count);
 	bool any = false;
 
 	for (uint32_t group = 0; group < e->groups_count; group++) {
 		uint8_t tag[PL_TAG_BYTES];
-		pl_tag(s->salt_in, digests ? digests[group] : pl_digest_of(e, group), tag);
-		s->differs[group] = memcmp(tag, tags + group * PL_TAG_BYTES, PL_TAG_BYTES) != 0;
+		pl_tag(s->salt_in, digests[group], tag);
+		/* PROTOCOL: "A group for which there is no tag holds nothing." */
+		s->differs[group] = group < count ? memcmp(tag, tags + group * PL_TAG_BYTES, PL_TAG_BYTES) != 0 : group < filled;
 		any |= s->differs[group];
 	}
 	return any;
@@ -66,11 +73,8 @@ static size_t put_group(const struct pl_engine *e, struct session *s, uint32_t g
 	bool any = false;
 
 	out[bytes++] = (uint8_t)group;
-	for (uint32_t n = 0; n < e->group_lanes; n++) {
-		const uint32_t index = pl_group_lane(e, group, n);
+	for (uint32_t n = 0, index; (index = pl_group_lane(e, group, n)) != UINT32_MAX; n++) {
 		uint8_t tag[PL_TAG_BYTES] = { 0 };
-		if (index == UINT32_MAX)
-			break;
 		const struct lane *lane = &e->lanes[index];
 		if (lane->durable_seq > 0)
 			pl_tag(s->salt, lane->durable_id, tag);
@@ -87,7 +91,7 @@ static uint32_t put_groups(const struct pl_engine *e, struct session *s, uint8_t
 {
 	size_t bytes = 0;
 
-	while (s->frontier_next < e->groups_count && FRONTIER_BYTES - bytes >= 1 + PL_GROUP_LANES_MAX * PL_LANE_HEAD_BYTES_MAX) {
+	while (s->frontier_next < e->groups_count && FRONTIER_BYTES - bytes >= 1 + PL_GROUP_NODES * PL_LANE_HEAD_BYTES_MAX) {
 		if (s->differs[s->frontier_next])
 			bytes += put_group(e, s, s->frontier_next, payload + bytes);
 		s->frontier_next++;
@@ -138,9 +142,9 @@ void pl_root_differs(struct pl_engine *e, struct session *s)
 		pl_differs_all(e, s);
 		pl_frontier_start(e, s);
 	} else {
-		for (uint32_t group = 0; group < e->groups_count; group++)
-			pl_tag(s->salt, pl_digest_of(e, group), tags[group]);
-		if (!pl_control(s, PL_FRAME_TAGS, 0, 0, tags[0], e->groups_count * PL_TAG_BYTES))
+		const uint32_t count = pl_groups_filled(pl_digests(e), e->groups_count);
+		pl_tags_write(s, pl_digests(e), count, tags[0]);
+		if (!pl_control(s, PL_FRAME_TAGS, 0, 0, tags[0], count * PL_TAG_BYTES))
 			return; /* at the next PING */
 	}
 	s->frontier_at_ms = e->now_ms + PL_ANTI_ENTROPY_MS;
@@ -148,7 +152,7 @@ void pl_root_differs(struct pl_engine *e, struct session *s)
 
 void pl_tags_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
-	if (frame->payload_bytes != e->groups_count * PL_TAG_BYTES) {
+	if (frame->payload_bytes % PL_TAG_BYTES != 0 || frame->payload_bytes > e->groups_count * PL_TAG_BYTES) {
 		pl_session_fault(e, s, "tags malformed");
 		return;
 	}
@@ -156,7 +160,7 @@ void pl_tags_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 	if (!s->tags_due || s->state != PL_SESSION_LIVE || s->frontier_next != UINT32_MAX)
 		return;
 	s->tags_due = false;
-	if (pl_tags_compare(e, s, frame->payload, NULL))
+	if (pl_tags_compare(e, s, frame->payload, frame->payload_bytes / PL_TAG_BYTES, pl_digests(e)))
 		pl_frontier_start(e, s);
 }
 
@@ -258,7 +262,7 @@ void pl_heads_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 {
 	for (size_t at = 0; at < frame->payload_bytes;) {
 		const uint8_t group = frame->payload[at++];
-		for (uint32_t n = 0; n < e->group_lanes; n++) {
+		for (uint32_t n = 0;; n++) {
 			const uint32_t index = group < e->groups_count ? pl_group_lane(e, group, n) : 0;
 			const uint8_t *tag;
 			uint64_t seq;

@@ -17,7 +17,7 @@
 #define TAKEN_MS_MAX 5000
 #define WHOLE UINT64_MAX /* as a limit: what fits the field */
 #define NODES (UINT64_MAX - 1) /* the charter's, less one */
-#define GROUPS 6 /* of six nodes, three lanes each */
+#define GROUPS 3 /* of six nodes: one for each lane */
 
 enum rule {
 	WITHIN,  /* from min to max it stands; what lies outside ends the link */
@@ -80,7 +80,7 @@ static const struct field frame_fields[] = {
 	{ PL_FRAME_HEADS, "bytes of seq", 1, 1, WITHIN, 1, 1 },
 	{ PL_FRAME_HEADS, "seq", 2, 1, WITHIN, 1, WHOLE },
 	{ PL_FRAME_HEADS, "tag", 3, 8, WITHIN, 0, WHOLE },
-	{ PL_FRAME_HEADS, "lanes without entries", 11, 2, WITHIN, 0, 0 },
+	{ PL_FRAME_HEADS, "lanes without entries", 11, 5, WITHIN, 0, 0 },
 };
 #define FRAME_FIELDS (sizeof(frame_fields) / sizeof(*frame_fields))
 
@@ -163,10 +163,10 @@ static void base_of(enum pl_frame_type type, struct base *base)
 	case PL_FRAME_TAGS:
 		if (peer_charter.nodes_count != 6)
 			peer_fail("GROUPS is that of six nodes");
-		*base = (struct base){ .name = "TAGS", .bytes = GROUPS * PL_TAG_BYTES };
+		*base = (struct base){ .name = "TAGS", .bytes = GROUPS * PL_TAG_BYTES, .whole_items = PL_TAG_BYTES };
 		return;
-	case PL_FRAME_HEADS: /* one head of three lanes */
-		*base = (struct base){ .name = "HEADS", .bytes = 13, .flags = PL_FRAME_LAST, .flags_known = PL_FRAME_LAST, .whole_items = 13 };
+	case PL_FRAME_HEADS: /* one head of six lanes */
+		*base = (struct base){ .name = "HEADS", .bytes = 16, .flags = PL_FRAME_LAST, .flags_known = PL_FRAME_LAST, .whole_items = 16 };
 		base->payload[0] = base->payload[1] = base->payload[2] = 1;
 		return;
 	}
