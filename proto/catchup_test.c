@@ -368,7 +368,7 @@ static struct cost come_back(uint16_t nodes, uint16_t authors, int old)
 	}
 	start(AHEAD, old >= 1);
 	start(BEHIND, old == 2);
-	struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { AHEAD } };
+	struct pl_event dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { .node = AHEAD } };
 	struct pl_event dialled = { .type = PL_EV_LINK_UP, .link_up = { 1, AHEAD, 1 } }, accepted = { .type = PL_EV_LINK_UP, .link_up = { 1, PL_NODE_NONE, 1 } };
 	step(BEHIND, &dial);
 	cr_assert(sides[BEHIND].dials);

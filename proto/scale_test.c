@@ -393,7 +393,7 @@ Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
 
 	start(0);
 	for (uint16_t node = 1; node < PL_NODES_MAX; node++) {
-		struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { node } };
+		struct pl_event event = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { .node = node } };
 		step(&event);
 	}
 	settle();
@@ -415,7 +415,7 @@ Test(scale, as_many_are_dialled_as_there_are_links_and_all_have_their_turn)
 Test(scale, a_flash_begins_dials_anew_that_have_been_under_way_for_a_second)
 {
 	struct pl_event flash = { .type = PL_EV_SUBMIT, .submit = { .lane = 0, .kind = PL_KIND_MESSAGE, .flags = PL_FLAG_FLASH } };
-	struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { 1 } };
+	struct pl_event dialable = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { .node = 1 } };
 	struct pl_event up = { .type = PL_EV_LINK_UP, .link_up = { 77, 1, 77 } };
 
 	flash.submit.body = (const uint8_t *)"flash";

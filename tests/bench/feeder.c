@@ -333,7 +333,7 @@ int main(int argc, char **argv)
 	uv_idle_init(&loop, &idle);
 	if (pl_net_new(&loop, &callbacks, &net) != PL_OK)
 		fail("no net");
-	struct pl_event start = { .type = PL_EV_START }, dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { peer } };
+	struct pl_event start = { .type = PL_EV_START }, dial = { .type = PL_EV_PEER_DIALABLE, .peer_dialable = { .node = peer } };
 	step(&start);
 	while (!live_mode && authored < count) {
 		if (!author_one())
