@@ -3,6 +3,7 @@
  *   parley-sim 1
  *   seed 17                       nodes 7 authors 7 degree 3        topology ring
  *   chaos_ms 60000 heal_ms 400000 crypto keyed-hash|real            receipts yes|no
+ *   quota_burst BYTES             flooder NODE                     prompt_from_ms MS prompt_slack_ms MS       where they are said at all
  *   vice NODE NAME
  *   at MS ACT A [B] [key=value ...]       lane, kind, flags, bytes, count, ms, seed
  */
@@ -14,10 +15,10 @@
 
 static const char *const act_names[SIM_ACTS] = {
 	"submit", "cut", "heal", "reset", "clog", "loss", "flip", "duplicate", "reorder", "crash", "power", "stop", "full", "io-error", "slow-disk", "clock",
-	"backup", "restore", "rot",
+	"backup", "restore", "rot", "room",
 };
 static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random" };
-static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute" };
+static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges" };
 
 void sim_case_write(const struct sim_plan *plan, FILE *file)
 {
@@ -25,6 +26,12 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 	        topology_names[plan->topology]);
 	fprintf(file, "chaos_ms %" PRIu64 " heal_ms %" PRIu64 " crypto %s receipts %s\n", plan->chaos_ms, plan->heal_ms,
 	        plan->real_crypto ? "real" : "keyed-hash", plan->receipts ? "yes" : "no");
+	if (plan->quota_burst)
+		fprintf(file, "quota_burst %" PRIu32 "\n", plan->quota_burst);
+	if (plan->flooder != SIM_NOBODY)
+		fprintf(file, "flooder %u\n", plan->flooder);
+	if (plan->prompt_slack_ms)
+		fprintf(file, "prompt_from_ms %" PRIu64 " prompt_slack_ms %" PRIu64 "\n", plan->prompt_from_ms, plan->prompt_slack_ms);
 	for (size_t i = 0; i < sizeof(plan->vices); i++) {
 		if (plan->vices[i] != SIM_HONEST)
 			fprintf(file, "vice %zu %s\n", i, vice_names[plan->vices[i]]);
@@ -32,6 +39,8 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 	for (uint32_t i = 0; i < plan->acts_count; i++) {
 		const struct sim_act *act = &plan->acts[i];
 		fprintf(file, "at %" PRIu64 " %s %u %u", act->at_ms, act_names[act->type], act->a, act->b);
+		if (act->type == SIM_ROOM)
+			fprintf(file, " lane=%u", act->lane);
 		if (act->type == SIM_SUBMIT)
 			fprintf(file, " lane=%u kind=%u flags=%u bytes=%" PRIu32, act->lane, act->kind, act->flags, act->bytes);
 		if (act->count)
@@ -149,6 +158,14 @@ static bool word_read(struct sim_plan *plan, const char *word, const char *value
 		plan->chaos_ms = (uint64_t)n;
 	else if (strcmp(word, "heal_ms") == 0)
 		plan->heal_ms = (uint64_t)n;
+	else if (strcmp(word, "quota_burst") == 0)
+		plan->quota_burst = (uint32_t)n;
+	else if (strcmp(word, "flooder") == 0)
+		plan->flooder = (uint16_t)n;
+	else if (strcmp(word, "prompt_from_ms") == 0)
+		plan->prompt_from_ms = (uint64_t)n;
+	else if (strcmp(word, "prompt_slack_ms") == 0)
+		plan->prompt_slack_ms = (uint64_t)n;
 	else
 		return false;
 	return true;
@@ -184,7 +201,7 @@ bool sim_case_read(struct sim_plan *plan, FILE *file, char *why, size_t why_max)
 	char line[512];
 	unsigned number = 1;
 
-	*plan = (struct sim_plan){ 0 };
+	*plan = (struct sim_plan){ .flooder = SIM_NOBODY };
 	if (!fgets(line, sizeof(line), file) || strcmp(line, "parley-sim 1\n") != 0) {
 		snprintf(why, why_max, "line 1: a case begins with \"parley-sim 1\"");
 		return false;

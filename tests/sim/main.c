@@ -1,8 +1,11 @@
 /* parley-sim: runs the engine in a simulated world, seed after seed, and says which seed breaks which promise. --help says how. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,11 +138,41 @@ static bool draw(const struct settings *s, uint64_t seed, struct sim_plan *plan)
 
 /* --- many seeds, several processes: each tells of one seed after the other --- */
 
-static void job(const struct settings *s, unsigned number_of_job, int to)
+/* What the processes share: the lowest seed that has failed, and the seed that each is at. */
+struct shared {
+	_Atomic uint64_t failed_seed, at[256];
+};
+
+/* Those behind it need not be run any more. */
+static void failed_at(struct shared *shared, uint64_t seed)
+{
+	uint64_t lowest = shared->failed_seed;
+
+	while (seed < lowest && !atomic_compare_exchange_weak(&shared->failed_seed, &lowest, seed)) {
+	}
+}
+
+static struct shared *shared_of_job;
+static unsigned number_of_this_job;
+
+/* An assertion of the engine, mostly. */
+static void on_abort(int number)
+{
+	failed_at(shared_of_job, shared_of_job->at[number_of_this_job]);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void job(const struct settings *s, unsigned number_of_job, struct shared *shared, int to)
 {
 	const struct sim_options options = { .watch = true };
 
-	for (uint64_t seed = s->first + number_of_job; seed <= s->last; seed += s->jobs) {
+	shared_of_job = shared;
+	number_of_this_job = number_of_job;
+	signal(SIGABRT, on_abort);
+
+	for (uint64_t seed = s->first + number_of_job; seed <= s->last && seed < shared->failed_seed; seed += s->jobs) {
+		shared->at[number_of_job] = seed;
 		struct sim_plan plan;
 		struct sim_result result;
 		struct tally tally = { 0 };
@@ -148,6 +181,8 @@ static void job(const struct settings *s, unsigned number_of_job, int to)
 		sim_run(&plan, &options, &result);
 		tally_add(&tally, seed, &plan, &result);
 		sim_plan_free(&plan);
+		if (tally.failed)
+			failed_at(shared, seed);
 		if (write(to, &tally, sizeof(tally)) != sizeof(tally) || tally.failed)
 			_exit(EXIT_BROKEN);
 	}
@@ -166,6 +201,14 @@ static void progress(const struct settings *s, const struct tally *t, double sin
 	        (double)t->steps / took / 1e6, end ? 0.0 : (double)(all - t->seeds) / rate, end ? "\n" : "");
 }
 
+static void crashed(struct tally *t, uint64_t seed, int signal)
+{
+	struct tally one = { .seeds = 1, .failed = true, .failed_seed = seed, .invariant = "crash" };
+
+	snprintf(one.detail, sizeof(one.detail), "the process ended by signal %d", signal);
+	tally_join(t, &one);
+}
+
 /* False: a process ended otherwise than it should. */
 static bool run_all(const struct settings *s, struct tally *out, double *took)
 {
@@ -176,16 +219,20 @@ static bool run_all(const struct settings *s, struct tally *out, double *took)
 	bool is_well = true;
 	ssize_t got = 0;
 
-	if (pipe(pipes) != 0)
+	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[256];
+
+	if (shared == MAP_FAILED || pipe(pipes) != 0)
 		return false;
+	shared->failed_seed = UINT64_MAX;
 	fflush(NULL);
 	for (unsigned i = 0; i < s->jobs; i++) {
-		const pid_t pid = fork();
-		if (pid == 0) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
 			close(pipes[0]);
-			job(s, i, pipes[1]);
+			job(s, i, shared, pipes[1]);
 		}
-		is_well &= pid > 0;
+		is_well &= pids[i] > 0;
 	}
 	close(pipes[1]);
 	while ((got = read(pipes[0], &one, sizeof(one))) == (ssize_t)sizeof(one)) {
@@ -196,8 +243,14 @@ static bool run_all(const struct settings *s, struct tally *out, double *took)
 		}
 	}
 	close(pipes[0]);
-	for (int status; wait(&status) > 0;)
-		is_well &= WIFEXITED(status) && WEXITSTATUS(status) != EXIT_USAGE;
+	for (unsigned i = 0; i < s->jobs; i++) {
+		int status = 0;
+		const bool is_over = waitpid(pids[i], &status, 0) == pids[i];
+		is_well &= is_over && !(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE);
+		if (is_over && WIFSIGNALED(status))
+			crashed(out, shared->at[i], WTERMSIG(status));
+	}
+	munmap(shared, sizeof(*shared));
 	*took = seconds() - since;
 	progress(s, out, since, true);
 	return is_well && got == 0;

@@ -10,13 +10,22 @@
 
 /* By PROTOCOL.md, not by the engine's headers. */
 enum { HEADER = 232, ID = 32, LANES = 3, ITEM = 48, FRAME_HEADER = 8 };
+#define NEVER (UINT64_MAX / 4)
+#define HOP_US 10000u      /* what a node and its link need besides the way */
+#define COMMITS_US 25000u /* the commit under way, and the one that follows */
+#define KEY_US 3660000000ull
+#define ENTRY_MOST 147688u /* the largest */
+#define LOOSE_MS 5000u     /* with so much slack links may break */
+#define SETTLED_MS 3000u   /* when each pair of nodes has one link */
+
 enum { FRONTIER = 2, HAVE = 3, ACK = 4, ENTRY = 7, FRAG = 8 };
 #define FLAG_FIRST 0x02
 #define FLAG_FLASH 0x04
 
 struct said {
 	uint8_t id[ID];
-	uint64_t gseq;
+	uint64_t at_us; /* when it was durable there */
+	bool flash;
 };
 
 /* What an author has said in a lane, in that order; it counts once it is durable there. */
@@ -31,18 +40,20 @@ struct holding {
 	uint8_t last_id[ID];    /* of what it has given */
 	uint8_t (*ids)[ID];     /* of a feed with two branches: its own */
 	uint64_t ids_max;
+	uint64_t taken;         /* bytes since its start, of another's feed */
+	uint64_t spent_us;      /* of the author's quota: when all that was taken has been made up for, in this node's time */
 };
 
 struct key_use {
 	uint8_t key[32];
-	uint64_t next_nonce;
+	uint64_t next_nonce, since_us;
 };
 
 struct oracle {
 	struct sim *sim;
 	uint16_t nodes, authors;
 	struct feed *feeds;       /* [author][lane] */
-	uint64_t *gseq;           /* of each author, the last */
+	uint64_t *way_us[2];      /* [from][to]: the shortest, at once and with a commit at each node; NULL: not looked at */
 	bool *was_restored;       /* each author */
 	struct holding *holdings; /* [node][author][lane] */
 	bool *evidence;           /* [node][author] */
@@ -80,6 +91,50 @@ static struct feed *feed_of(const struct oracle *o, uint16_t author, uint8_t lan
 	return &o->feeds[(size_t)author * LANES + lane];
 }
 
+/* --- how soon an entry can be everywhere --- */
+
+/* By distance and thickness of the links, each of which may be at work on a record; a commit at each node, and the one before that. */
+static uint64_t *ways_make(const struct sim *sim, int commits)
+{
+	const size_t n = sim->nodes_count;
+	uint64_t *way = malloc(n * n * sizeof(*way));
+
+	assert(way);
+	for (size_t i = 0; i < n * n; i++)
+		way[i] = i % (n + 1) == 0 ? 0 : NEVER;
+	for (uint16_t a = 0; a < n; a++) {
+		for (uint16_t k = 0; k < sim->nodes[a].dial_to_count; k++) {
+			const uint16_t b = sim->nodes[a].peers[sim->nodes[a].dial_to[k]];
+			const uint64_t us = sim_delay_us(sim, a, b) * 17 / 16 + HOP_US + (commits ? COMMITS_US : 0);
+			way[a * n + b] = way[b * n + a] = us;
+		}
+	}
+	for (size_t over = 0; over < n; over++) {
+		for (size_t a = 0; a < n; a++) {
+			for (size_t b = 0; b < n; b++) {
+				const uint64_t us = way[a * n + over] + way[over * n + b];
+				if (us < way[a * n + b])
+					way[a * n + b] = us;
+			}
+		}
+	}
+	return way;
+}
+
+/* It has come to a node, and is durable there. */
+static void check_prompt(const struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq)
+{
+	const struct said *said = &feed_of(o, author, lane)->said[seq - 1];
+	const uint64_t now_us = o->sim->now_us, way_us = o->way_us[!said->flash][(size_t)author * o->nodes + node];
+
+	if (lane == 2 || said->at_us < o->sim->plan->prompt_from_ms * 1000 || author == o->sim->plan->flooder || !is_honest(o, node))
+		return;
+	sim_trace(o->sim, node, said->flash ? "flash-in" : "entry-in", now_us - said->at_us, way_us);
+	if (now_us - said->at_us > way_us + COMMITS_US + o->sim->plan->prompt_slack_ms * 1000)
+		sim_fail(o->sim, "prompt", "%s%u/%u/%llu is on the disk of node %u %.3f s after it was on its author's, and the way takes %.3f s",
+		         said->flash ? "FLASH " : "", author, lane, (unsigned long long)seq, node, (double)(now_us - said->at_us) / 1e6, (double)way_us / 1e6);
+}
+
 struct oracle *oracle_new(struct sim *sim, uint16_t nodes, uint16_t authors)
 {
 	struct oracle *o = calloc(1, sizeof(*o));
@@ -89,13 +144,14 @@ struct oracle *oracle_new(struct sim *sim, uint16_t nodes, uint16_t authors)
 	o->nodes = nodes;
 	o->authors = authors;
 	o->feeds = calloc((size_t)authors * LANES, sizeof(*o->feeds));
-	o->gseq = calloc(authors, sizeof(*o->gseq));
 	o->was_restored = calloc(authors, sizeof(*o->was_restored));
 	o->holdings = calloc((size_t)nodes * authors * LANES, sizeof(*o->holdings));
 	o->evidence = calloc((size_t)nodes * authors, sizeof(*o->evidence));
 	o->keys_max = 1024;
 	o->keys = calloc(o->keys_max, sizeof(*o->keys));
-	assert(o->feeds && o->gseq && o->was_restored && o->holdings && o->evidence && o->keys);
+	assert(o->feeds && o->was_restored && o->holdings && o->evidence && o->keys);
+	for (int commits = 0; commits < 2 && sim->plan->prompt_slack_ms > 0; commits++)
+		o->way_us[commits] = ways_make(sim, commits);
 	return o;
 }
 
@@ -108,7 +164,8 @@ void oracle_free(struct oracle *o)
 	for (size_t i = 0; i < (size_t)o->nodes * o->authors * LANES; i++)
 		free(o->holdings[i].ids);
 	free(o->feeds);
-	free(o->gseq);
+	free(o->way_us[0]);
+	free(o->way_us[1]);
 	free(o->was_restored);
 	free(o->holdings);
 	free(o->evidence);
@@ -131,13 +188,74 @@ static void hash(const char *label, size_t label_bytes, const uint8_t *a, size_t
 	crypto_generichash_final(&state, out, ID);
 }
 
+static void entry_id(const struct oracle *o, const uint8_t header[HEADER], uint8_t id[ID])
+{
+	static const char label[] = "parley/v1/entry-id";
+
+	hash(label, sizeof(label), o->sim->network_id, ID, header, HEADER, id);
+}
+
+static bool body_fits(const uint8_t header[HEADER], const uint8_t *body, uint32_t body_bytes)
+{
+	static const char label[] = "parley/v1/body";
+	uint8_t body_hash[ID];
+
+	hash(label, sizeof(label), body, body_bytes, NULL, 0, body_hash);
+	return memcmp(body_hash, header + 136, ID) == 0 && number(header + 12, 4) == body_bytes;
+}
+
+/* Whether it holds this entry; id: NULL, any. */
+static bool holds(const struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t *id)
+{
+	const struct holding *h = holding_of(o, node, author, lane);
+
+	if (seq == 0 || seq > h->durable)
+		return false;
+	return !id || memcmp(has_branches(o, author) ? h->ids[seq - 1] : feed_of(o, author, lane)->said[seq - 1].id, id, ID) == 0;
+}
+
+/* A bucket, as the time at which it is full again. One entry more than its burst passes when it is full. */
+static void check_quota(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, struct holding *h, uint32_t bytes)
+{
+	const struct pl_quota *quota = &o->sim->nodes[node].config.quota[lane];
+	const uint64_t now_us = o->sim->now_us, burst_us = quota->bytes_burst * 1000000 / quota->bytes_per_s;
+
+	h->taken += bytes;
+	h->spent_us = (h->spent_us > now_us ? h->spent_us : now_us) + bytes * 1000000ull / quota->bytes_per_s;
+	if (h->spent_us > now_us + burst_us + ENTRY_MOST * 1000000ull / quota->bytes_per_s)
+		sim_fail(o->sim, "quota", "node %u has taken more of %u in lane %u than its quota: %llu bytes since it started", node, author, lane,
+		         (unsigned long long)h->taken);
+}
+
+void oracle_throttles(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane)
+{
+	if (!is_honest(o, node) || author >= o->authors || lane >= LANES)
+		return;
+	const struct holding *h = holding_of(o, node, author, lane);
+	if (h->taken + ENTRY_MOST < o->sim->nodes[node].config.quota[lane].bytes_burst)
+		sim_fail(o->sim, "throttled", "node %u has %u wait in lane %u, and has taken %llu bytes of it since it started", node, author, lane,
+		         (unsigned long long)h->taken);
+}
+
+void oracle_repairs(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[HEADER], const uint8_t *body, uint32_t body_bytes)
+{
+	const uint8_t lane = header[1];
+	const uint64_t seq = number(header + 16, 8);
+	uint8_t id[ID];
+
+	if (!is_honest(o, node) || author >= o->authors || lane >= LANES)
+		return;
+	entry_id(o, header, id);
+	if (!holds(o, node, author, lane, seq, id) || !body_fits(header, body, body_bytes))
+		sim_fail(o->sim, "authentic", "node %u puts into the place of %u/%u/%llu what did not stand there", node, author, lane, (unsigned long long)seq);
+}
+
 void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[HEADER], const uint8_t *body, uint32_t body_bytes,
                    const uint8_t claimed_id[ID])
 {
-	static const char id_label[] = "parley/v1/entry-id", body_label[] = "parley/v1/body";
 	const uint8_t lane = header[1];
 	const uint64_t seq = number(header + 16, 8);
-	uint8_t id[ID], body_hash[ID];
+	uint8_t id[ID];
 
 	if (!is_honest(o, node))
 		return;
@@ -147,9 +265,8 @@ void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8
 	}
 	struct holding *h = holding_of(o, node, author, lane);
 	const struct feed *feed = feed_of(o, author, lane);
-	hash(id_label, sizeof(id_label), o->sim->network_id, ID, header, HEADER, id);
-	hash(body_label, sizeof(body_label), body, body_bytes, NULL, 0, body_hash);
-	if (memcmp(id, claimed_id, ID) != 0 || memcmp(body_hash, header + 136, ID) != 0 || number(header + 12, 4) != body_bytes)
+	entry_id(o, header, id);
+	if (memcmp(id, claimed_id, ID) != 0 || !body_fits(header, body, body_bytes))
 		sim_fail(o->sim, "authentic", "node %u stores %u/%u/%llu with an id, a length or a hash that is not its own", node, author, lane,
 		         (unsigned long long)seq);
 	else if (seq != h->next + 1)
@@ -158,16 +275,20 @@ void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8
 	else if (seq > 1 && memcmp(header + 72, h->last_id, ID) != 0)
 		sim_fail(o->sim, "chain", "node %u stores %u/%u/%llu, which does not name the one before it", node, author, lane,
 		         (unsigned long long)seq);
-	else if (author != node && is_honest(o, author) && (seq > feed->count || memcmp(feed->said[seq - 1].id, id, ID) != 0))
+	else if (author != node && !has_branches(o, author) && (seq > feed->count || memcmp(feed->said[seq - 1].id, id, ID) != 0))
 		sim_fail(o->sim, "authentic", "node %u stores %u/%u/%llu, which its author has never stored", node, author, lane,
 		         (unsigned long long)seq);
 	else if (author == node && seq <= feed->count && memcmp(feed->said[seq - 1].id, id, ID) != 0)
 		sim_fail(o->sim, "seq", "node %u signs %u/%llu a second time", node, lane, (unsigned long long)seq);
+	else if (author != node && o->evidence[(size_t)node * o->authors + author])
+		sim_fail(o->sim, "frozen", "node %u stores %u/%u/%llu, and has proof that its author has forked", node, author, lane, (unsigned long long)seq);
+	else if (author != node)
+		check_quota(o, node, author, lane, h, HEADER + body_bytes);
 	h->next = seq;
 	memcpy(h->last_id, id, ID);
 }
 
-static void say(struct oracle *o, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[ID])
+static void say(struct oracle *o, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[ID], bool flash)
 {
 	struct feed *feed = feed_of(o, author, lane);
 
@@ -181,17 +302,21 @@ static void say(struct oracle *o, uint16_t author, uint8_t lane, uint64_t seq, c
 		feed->said = realloc(feed->said, feed->max * sizeof(*feed->said));
 		assert(feed->said);
 	}
-	memcpy(feed->said[feed->count++].id, id, ID);
+	memcpy(feed->said[feed->count].id, id, ID);
+	feed->said[feed->count].at_us = o->sim->now_us;
+	feed->said[feed->count++].flash = flash;
 	o->authored++;
 }
 
-void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[ID])
+void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[ID], bool flash)
 {
 	if (author >= o->authors)
 		return;
 	struct holding *h = holding_of(o, node, author, lane);
 	if (author == node && !has_branches(o, author))
-		say(o, author, lane, seq, id);
+		say(o, author, lane, seq, id, flash);
+	else if (!has_branches(o, author) && o->way_us[0] && seq <= feed_of(o, author, lane)->count)
+		check_prompt(o, node, author, lane, seq);
 	if (has_branches(o, author)) {
 		if (seq > h->ids_max) {
 			h->ids_max = h->ids_max ? 2 * h->ids_max : 16;
@@ -227,6 +352,7 @@ void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t l
 	if (author >= o->authors)
 		return;
 	struct holding *h = holding_of(o, node, author, lane);
+	h->taken = h->spent_us = 0;
 	if (was_restored) {
 		o->was_restored[author] |= author == node;
 		h->durable = seq;
@@ -239,16 +365,6 @@ void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t l
 }
 
 /* --- what is sent --- */
-
-/* Whether it holds this entry; id: NULL, any. */
-static bool holds(const struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t *id)
-{
-	const struct holding *h = holding_of(o, node, author, lane);
-
-	if (seq == 0 || seq > h->durable)
-		return false;
-	return !id || memcmp(has_branches(o, author) ? h->ids[seq - 1] : feed_of(o, author, lane)->said[seq - 1].id, id, ID) == 0;
-}
 
 static void check_items(struct oracle *o, uint16_t node, const char *frame, const uint8_t *items, size_t bytes)
 {
@@ -308,6 +424,7 @@ static void check_nonce(struct oracle *o, uint16_t node, const uint8_t key[32], 
 
 	if (use->next_nonce == 0) {
 		memcpy(use->key, key, 32);
+		use->since_us = o->sim->now_us;
 		if (2 * ++o->keys_count > o->keys_max) {
 			use->next_nonce = nonce + 1;
 			keys_grow(o);
@@ -317,6 +434,8 @@ static void check_nonce(struct oracle *o, uint16_t node, const uint8_t key[32], 
 		sim_fail(o->sim, "nonce", "node %u encrypts a second record with number %llu of one key", node, (unsigned long long)nonce);
 	}
 	use->next_nonce = nonce + 1;
+	if (o->sim->now_us - use->since_us > KEY_US && is_honest(o, node))
+		sim_fail(o->sim, "renewed", "node %u encrypts with a key that is older than an hour", node);
 }
 
 void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint64_t nonce, const uint8_t *plain, size_t plain_bytes)
@@ -358,12 +477,41 @@ void oracle_blames(struct oracle *o, uint16_t node, uint16_t peer, bool tampered
 		sim_fail(o->sim, "blame", "node %u says of %u, which is honest: %s", node, peer, what);
 }
 
+void oracle_refuses(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq, bool tampered, const char *what)
+{
+	if (author < o->authors && is_honest(o, node) && is_honest(o, peer) && is_honest(o, author) && !o->was_restored[author] && !tampered)
+		sim_fail(o->sim, "refused", "node %u refuses %u/%u/%llu of %u, which is honest: %s", node, author, lane, (unsigned long long)seq, peer, what);
+}
+
+/* Of two links between the same nodes one is given up, when both have dialled; from then on none is. */
+void oracle_loses(struct oracle *o, uint16_t node, uint16_t peer, const char *what)
+{
+	const struct sim_plan *plan = o->sim->plan;
+
+	if (o->way_us[0] && plan->prompt_slack_ms < LOOSE_MS && o->sim->now_us / 1000 > plan->prompt_from_ms + SETTLED_MS)
+		sim_fail(o->sim, "link", "node %u has lost its link to %u, which nothing has disturbed: %s", node, peer, what);
+}
+
+/* Two headers that one author cannot have signed both: of one place, or of one gseq, or of which the second does not follow the first. */
+static bool is_fork(const struct oracle *o, const uint8_t a[HEADER], const uint8_t b[HEADER])
+{
+	uint8_t id_a[ID], id_b[ID];
+	const uint64_t seq_a = number(a + 16, 8), seq_b = number(b + 16, 8);
+
+	entry_id(o, a, id_a);
+	entry_id(o, b, id_b);
+	if (memcmp(id_a, id_b, ID) == 0 || memcmp(a + 40, b + 40, 32) != 0)
+		return false;
+	return (a[1] == b[1] && seq_a == seq_b) || number(a + 24, 8) == number(b + 24, 8) ||
+	       (a[1] == b[1] && seq_b == seq_a + 1 && memcmp(b + 72, id_a, ID) != 0) || (a[1] == b[1] && seq_a == seq_b + 1 && memcmp(a + 72, id_b, ID) != 0);
+}
+
 void oracle_fork(struct oracle *o, uint16_t node, uint16_t author, const uint8_t a[HEADER], const uint8_t b[HEADER])
 {
-	(void)a;
-	(void)b;
 	if (author >= o->authors)
 		return;
+	if (is_honest(o, node) && !is_fork(o, a, b))
+		sim_fail(o->sim, "evidence", "node %u keeps as a proof against %u what proves nothing", node, author);
 	o->evidence[(size_t)node * o->authors + author] = true;
 	if (is_honest(o, node) && is_honest(o, author))
 		sim_fail(o->sim, "blame", "node %u has proof that %u, which is honest, has two branches", node, author);
@@ -385,6 +533,25 @@ static uint64_t end_of(const struct oracle *o, uint16_t author, uint8_t lane)
 	return most;
 }
 
+/* Whether two honest nodes hold different entries of an author at one place. */
+static bool is_split(const struct oracle *o, uint16_t author)
+{
+	for (uint8_t lane = 0; lane < LANES; lane++) {
+		const struct holding *most = NULL;
+		for (uint16_t node = 0; node < o->nodes; node++) {
+			const struct holding *h = holding_of(o, node, author, lane);
+			if (is_honest(o, node) && (!most || h->durable > most->durable))
+				most = h;
+		}
+		for (uint16_t node = 0; node < o->nodes; node++) {
+			const struct holding *h = holding_of(o, node, author, lane);
+			if (is_honest(o, node) && h->durable > 0 && memcmp(h->ids[h->durable - 1], most->ids[h->durable - 1], ID) != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 bool oracle_agreed(struct oracle *o, char *why, size_t why_max)
 {
 	for (uint16_t author = 0; author < o->authors; author++) {
@@ -399,7 +566,7 @@ bool oracle_agreed(struct oracle *o, char *why, size_t why_max)
 				return false;
 			}
 		}
-		for (uint16_t node = 0; node < o->nodes && has_branches(o, author); node++) {
+		for (uint16_t node = 0; node < o->nodes && has_branches(o, author) && is_split(o, author); node++) {
 			if (!is_honest(o, node) || o->evidence[(size_t)node * o->authors + author])
 				continue;
 			snprintf(why, why_max, "node %u has no proof that %u has two branches", node, author);

@@ -10,11 +10,20 @@
  *   acked         what a peer is noted to hold it does hold, durably
  *   nonce         no key encrypts two records with the same number
  *   blame         no honest node is said to have broken the protocol where nobody has touched its bytes
+ *   refused       and no entry that an honest node sends of an honest author is refused
+ *   frozen        nobody stores more of an author of whom it has the proof of a fork
+ *   quota         what a node takes of an author stays within the author's quota
+ *   throttled     and nobody waits whose author has kept to it
+ *   room          nothing is stored of a lane that the disk has no room for
+ *   busy          no node asks for ticks without end
+ *   renewed       no key is used for longer than an hour
+ *   link          a link that nothing disturbs is not given up
+ *   prompt        where nothing disturbs it an entry is everywhere as soon as the shortest way allows, and a little: FLASH also beside bulk
  *   kept          what was durable is there after a crash
  *   limits        what a node queues and keeps stays within its bounds
  *   agreed        at the end every honest node holds every entry of every honest author
- *   idle          and nothing is left to do
- *   evidence      and every honest node has the proof of every fork
+ *   idle          and nothing is left to do: all is acknowledged, and what a disk has changed is as it was
+ *   evidence      and every honest node has the proof of a fork, if two of them hold different branches
  */
 #ifndef PL_TESTS_SIM_ORACLE_H
 #define PL_TESTS_SIM_ORACLE_H
@@ -32,13 +41,18 @@ void oracle_free(struct oracle *o);
 /* author, peer: places in the charter; node: which of them does it. */
 void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes,
                    const uint8_t claimed_id[32]);
-void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[32]);
+void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[32], bool flash);
 /* After a start: of this lane the disk has so many, and no more. lost: the operator has put an old copy back. */
 void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, bool was_restored);
 /* What was not durable is void. */
 void oracle_crashes(struct oracle *o, uint16_t node);
 void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint64_t nonce, const uint8_t *plain, size_t plain_bytes);
 void oracle_acked(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq);
+/* What is to take the place of an entry that the disk has changed. */
+void oracle_repairs(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes);
+void oracle_refuses(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq, bool tampered, const char *what);
+void oracle_throttles(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane);
+void oracle_loses(struct oracle *o, uint16_t node, uint16_t peer, const char *what);
 void oracle_blames(struct oracle *o, uint16_t node, uint16_t peer, bool tampered, const char *what);
 void oracle_fork(struct oracle *o, uint16_t node, uint16_t author, const uint8_t a[232], const uint8_t b[232]);
 /* Whether all honest nodes agree; why not, for people, otherwise. */

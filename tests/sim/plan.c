@@ -7,26 +7,39 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/sim.h"
 
-enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES };
+enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES, RNG_LINES, RNG_FLOOD, RNG_FORK, RNG_ROT, RNG_ROOM, RNG_RESETS, RNG_FULL };
 
-enum fault { CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, HOSTILE = 64, ALL = 63 };
+enum fault {
+	CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, ALL = 63,
+	HOSTILE = 64, THIN = 128, EARLY = 256, HOURS = 512, FLOOD = 1024, FORK = 2048, ROT = 4096, ROOM = 8192, RESETS = 16384, PROMPT = 32768, FULL = 65536,
+};
 
 static const struct scenario {
 	const char *name, *what;
-	unsigned faults; /* each that stands here is drawn for half of the seeds */
+	unsigned faults; /* where ALL stand here, each of them is drawn for half of the seeds */
 } scenarios[] = {
 	{ "crisis", "what a bad month brings, in two minutes: lines cut and clogged, machines and disks that fail, clocks that jump, old copies put back", ALL },
-	{ "calm", "nothing goes wrong", 0 },
+	{ "calm", "nothing goes wrong, and everything has to be prompt", PROMPT },
 	{ "cuts", "lines are cut, both ways and one way", CUTS },
 	{ "wire", "what passes is late, doubled, swapped, changed", WIRE },
 	{ "crashes", "processes end and machines lose power", CRASHES },
 	{ "disks", "disks are full, slow, broken", DISKS | CRASHES },
-	{ "hostile", "members withhold, select, acknowledge nothing", ALL | HOSTILE },
+	{ "hostile", "members withhold, select, acknowledge nothing, forge", ALL | HOSTILE },
+	{ "thin", "lines of a few hundred kbit/s, much bulk; FLASH has to be prompt", THIN | PROMPT },
+	{ "lull", "much goes wrong, then nothing: then everything has to be prompt again", CUTS | WIRE | CRASHES | DISKS | EARLY | PROMPT },
+	{ "resets", "connections break all the time, and come back", RESETS | PROMPT },
+	{ "hours", "two hours, in which little is said", HOURS },
+	{ "flood", "one says more than its quota", FLOOD },
+	{ "forks", "one has two branches, in a network that is divided", FORK },
+	{ "copies", "old copies of disks are put back", COPIES | CRASHES },
+	{ "rot", "disks change what they hold, and some forge what is to replace it", WIRE | CRASHES | ROT },
+	{ "full", "disks take nothing for a while, and all is there again at once when they do", FULL },
+	{ "room", "disks have no room for some lanes", CRASHES | ROOM },
 };
 
 const char *sim_plan_scenarios(void)
 {
-	static char text[1200];
+	static char text[2000];
 
 	text[0] = '\0';
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
@@ -82,7 +95,7 @@ static const struct habit habits[] = {
 static void person_draw(struct sim_plan *plan, uint16_t node, uint64_t night_from_ms, uint64_t night_to_ms)
 {
 	struct rng rng = rng_stream(plan->seed, RNG_PEOPLE, node);
-	const uint64_t pause_ms = rng_between(&rng, 2000, 20000);
+	const uint64_t pause_ms = rng_between(&rng, 2000, 20000) * (plan->chaos_ms > 3600000 ? 100 : 1);
 	struct sim_act key = { .at_ms = 20, .type = SIM_SUBMIT, .a = node, .lane = 0, .kind = PL_KIND_EPOCH_KEY, .bytes = 1240, .count = 1, .seed = rng_next(&rng) };
 
 	sim_plan_add(plan, &key);
@@ -203,12 +216,133 @@ static void copies_draw(struct sim_plan *plan)
 
 static void vices_draw(struct sim_plan *plan)
 {
-	static const enum sim_vice vices[] = { SIM_WITHHOLDS, SIM_SELECTS, SIM_MUTE };
+	static const enum sim_vice vices[] = { SIM_WITHHOLDS, SIM_SELECTS, SIM_MUTE, SIM_FORGES };
 	struct rng rng = rng_stream(plan->seed, RNG_VICES, 0);
 
 	for (uint64_t n = rng_between(&rng, 1, (plan->nodes - 1u) / 3); n > 0; n--)
 		plan->vices[rng_below(&rng, plan->nodes < 64 ? plan->nodes : 64)] = (uint8_t)vices[rng_below(&rng, sizeof(vices) / sizeof(*vices))];
 	plan->topology = SIM_MESH; /* a withholder may stand between two others and everybody else */
+}
+
+/* All lines are as thin as one another, and somebody imports or attaches something all the time. */
+static void lines_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_LINES, 0);
+	const uint32_t rate = (uint32_t)rng_between(&rng, 40000, 200000);
+
+	for (uint16_t a = 0; a < plan->nodes; a++) {
+		for (uint16_t b = 0; b < plan->nodes; b++) {
+			const struct sim_act act = { .type = SIM_CLOG, .a = a, .b = b, .count = rate };
+			if (a != b)
+				sim_plan_add(plan, &act);
+		}
+	}
+	for (uint64_t n = plan->chaos_ms / 15000; n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_SUBMIT);
+		act.lane = 2;
+		act.kind = PL_KIND_ATTACHMENT;
+		act.bytes = 49192;
+		act.count = 8;
+		sim_plan_add(plan, &act);
+	}
+	plan->prompt_slack_ms = 200000000 / rate; /* two records and as many bytes of other FLASH entries as may come together */
+}
+
+static void resets_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_RESETS, 0);
+
+	for (uint64_t n = plan->chaos_ms / 400; n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_RESET);
+		pair_draw(&rng, plan, &act);
+		sim_plan_add(plan, &act);
+	}
+	plan->prompt_slack_ms = 8000;
+}
+
+static void flood_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_FLOOD, 0);
+
+	plan->quota_burst = (uint32_t)rng_between(&rng, 150000, 500000);
+	plan->flooder = (uint16_t)rng_below(&rng, plan->nodes);
+	for (uint64_t n = rng_between(&rng, 5, 20); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_SUBMIT);
+		act.a = plan->flooder;
+		act.lane = (uint8_t)rng_below(&rng, 2);
+		act.kind = PL_KIND_MESSAGE;
+		act.bytes = (uint32_t)rng_between(&rng, 5000, 20000);
+		act.count = (uint32_t)rng_between(&rng, 1, plan->quota_burst / 2 / act.bytes);
+		sim_plan_add(plan, &act);
+	}
+}
+
+/* The network is divided, the forker first on one side and then, with the copy of its disk from before, on the other; or it is not. */
+static void fork_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_FORK, 0);
+	const uint16_t forker = (uint16_t)rng_below(&rng, plan->nodes);
+	const uint64_t third_ms = plan->chaos_ms / 3, side = rng_next(&rng) & ~(1ull << forker);
+	struct sim_act act = { .at_ms = third_ms, .type = SIM_BACKUP, .a = forker, .seed = rng_next(&rng) };
+
+	plan->vices[forker] = SIM_FORKS;
+	sim_plan_add(plan, &act);
+	act.type = SIM_RESTORE;
+	act.at_ms = 2 * third_ms;
+	sim_plan_add(plan, &act);
+	if (rng_chance(&rng, 250000))
+		return;
+	for (uint16_t a = 0; a < plan->nodes; a++) {
+		for (uint16_t b = 0; b < plan->nodes; b++) {
+			const uint16_t other = a == forker ? b : a;
+			const bool is_of_forker = a == forker || b == forker, is_second = side >> (other & 63) & 1;
+			if (a == b || (!is_of_forker && (side >> (a & 63) & 1) == (side >> (b & 63) & 1)))
+				continue;
+			act = (struct sim_act){ .type = SIM_CUT, .a = a, .b = b, .seed = rng_next(&rng) };
+			act.at_ms = is_of_forker && !is_second ? 2 * third_ms : third_ms;
+			sim_plan_add(plan, &act);
+			act.type = SIM_HEAL;
+			act.at_ms = is_of_forker && is_second ? 2 * third_ms : plan->chaos_ms - 1;
+			sim_plan_add(plan, &act);
+		}
+	}
+}
+
+static void rot_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_ROT, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, 10); n > 0; n--) {
+		const struct sim_act act = act_at(&rng, plan, SIM_ROT);
+		sim_plan_add(plan, &act);
+	}
+	if (rng_chance(&rng, 500000)) {
+		plan->vices[rng_below(&rng, plan->nodes)] = SIM_FORGES;
+		plan->topology = SIM_MESH;
+	}
+}
+
+static void room_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_ROOM, 0);
+
+	for (uint64_t n = rng_between(&rng, 1, plan->nodes); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_ROOM);
+		act.lane = (uint8_t)rng_below(&rng, 3);
+		act.ms = (int64_t)rng_between(&rng, 1000, 30000);
+		sim_plan_add(plan, &act);
+	}
+}
+
+/* What goes wrong has gone wrong by then. */
+static void end_early(struct sim_plan *plan, uint64_t end_ms)
+{
+	for (uint32_t i = 0; i < plan->acts_count; i++) {
+		struct sim_act *act = &plan->acts[i];
+		const bool is_end = act->type == SIM_HEAL || (act->type >= SIM_CLOG && act->type <= SIM_REORDER && act->count == 0);
+		if (act->type != SIM_SUBMIT && act->at_ms > end_ms)
+			act->at_ms = end_ms + is_end;
+	}
 }
 
 static int by_time(const void *a, const void *b)
@@ -223,7 +357,7 @@ static int by_time(const void *a, const void *b)
 bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint16_t nodes)
 {
 	static const enum sim_act_type ends[] = { SIM_CRASH, SIM_POWER, SIM_STOP }, disks[] = { SIM_FULL, SIM_IO_ERROR, SIM_SLOW_DISK },
-	                               clocks[] = { SIM_CLOCK };
+	                               clocks[] = { SIM_CLOCK }, fulls[] = { SIM_FULL };
 	const struct scenario *scenario = NULL;
 	struct rng rng = rng_stream(seed, RNG_SHAPE, 0);
 
@@ -233,13 +367,17 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 	}
 	if (!scenario)
 		return false;
-	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true };
+	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true, .flooder = SIM_NOBODY };
 	plan->topology = (enum sim_topology)rng_below(&rng, SIM_TOPOLOGIES);
 	plan->chaos_ms = rng_between(&rng, 20000, 120000);
 	plan->real_crypto = rng_below(&rng, 16) == 0;
-	const unsigned faults = scenario->faults & (unsigned)(rng_next(&rng) | (scenario->faults == ALL || scenario->faults == (ALL | HOSTILE) ? HOSTILE : ALL));
+	const unsigned faults = scenario->faults & ((unsigned)rng_next(&rng) | ((scenario->faults & ALL) == ALL ? ~(unsigned)ALL : ~0u));
 	const bool has_night = rng_chance(&rng, 250000);
 	const uint64_t night_ms = rng_below(&rng, plan->chaos_ms / 2);
+	if (faults & HOURS)
+		plan->chaos_ms = 8000000;
+	if (faults & EARLY)
+		plan->chaos_ms = 130000;
 	for (uint16_t i = 0; i < nodes; i++)
 		person_draw(plan, i, has_night ? night_ms : UINT64_MAX, night_ms + plan->chaos_ms / 2);
 	if (faults & CUTS)
@@ -256,6 +394,28 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		copies_draw(plan);
 	if (faults & HOSTILE)
 		vices_draw(plan);
+	if (faults & EARLY)
+		end_early(plan, 40000);
+	if (faults & PROMPT) {
+		plan->prompt_from_ms = faults & EARLY ? 80000 : 5000;
+		plan->prompt_slack_ms = 100;
+	}
+	if (faults & THIN)
+		lines_draw(plan);
+	if (faults & RESETS)
+		resets_draw(plan);
+	if (faults & FLOOD)
+		flood_draw(plan);
+	if (faults & FORK)
+		fork_draw(plan);
+	if (faults & ROT)
+		rot_draw(plan);
+	if (faults & FULL) {
+		mishaps_draw(plan, RNG_FULL, fulls, 1, 3u * nodes, 500, 30000);
+		plan->heal_ms = 4000;
+	}
+	if (faults & ROOM)
+		room_draw(plan);
 	qsort(plan->acts, plan->acts_count, sizeof(*plan->acts), by_time);
 	return true;
 }

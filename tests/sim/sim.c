@@ -188,6 +188,10 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 		struct rng rng = rng_stream(sim->plan->seed, SIM_RNG_VICE, node->index);
 		node->vice = rng_chance(&rng, sim->plan->withhold_ppm) ? SIM_WITHHOLDS : SIM_HONEST;
 	}
+	node->room = PL_LANES;
+	for (uint8_t lane = 0; lane < 2 && sim->plan->quota_burst > 0; lane++)
+		node->config.quota[lane] = node->index == sim->plan->flooder ? (struct pl_quota){ UINT32_MAX, UINT32_MAX }
+			: (struct pl_quota){ sim->plan->quota_burst / 32, sim->plan->quota_burst };
 	node->writes_last = &node->writes;
 	node->disk_rng = rng_stream(sim->plan->seed, SIM_RNG_DISK, node->index);
 	sim_disk_make(node);
@@ -283,7 +287,8 @@ static void happen(struct sim *sim, const struct sim_event *event)
 		if (!is_void)
 			(void)sim_step(sim, node, &verified);
 		return;
-	case SIM_EV_REPAIRED: return;
+	case SIM_EV_SCRUB: sim_disk_scrub(sim, &sim->nodes[event->peer]); return;
+	case SIM_EV_ROOM: sim_disk_room(sim, &sim->nodes[event->peer], PL_LANES); return;
 	case SIM_EV_BOOT:
 		if (!node->up && event->boot == node->boot)
 			sim_node_boot(sim, node);
@@ -316,6 +321,27 @@ static void run_until(struct sim *sim, uint64_t until_us)
 		sim->now_us = until_us;
 }
 
+/* Nothing is left to do that everybody has done: where all are honest, all has been acknowledged by all. */
+static bool all_done(struct sim *sim, char *why, size_t why_max)
+{
+	bool all_honest = true;
+
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		sim_node_check(sim, &sim->nodes[i]);
+		all_honest &= sim->nodes[i].vice == SIM_HONEST;
+	}
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		const struct sim_node *node = &sim->nodes[i];
+		if (node->disk.rotten_count > 0 && node->vice == SIM_HONEST) {
+			snprintf(why, why_max, "node %u has %u entries that its disk has changed", i, node->disk.rotten_count);
+			return false;
+		}
+		if (all_honest && !sim_node_is_done(sim, node, why, why_max))
+			return false;
+	}
+	return true;
+}
+
 static void heal(struct sim *sim)
 {
 	const uint64_t from_us = sim->now_us, until_us = from_us + sim->plan->heal_ms * 1000;
@@ -327,7 +353,7 @@ static void heal(struct sim *sim)
 		run_until(sim, sim->now_us + AGREE_EVERY_MS * 1000);
 		if (sim->stop)
 			return;
-		if (oracle_agreed(sim->oracle, why, sizeof(why)))
+		if (oracle_agreed(sim->oracle, why, sizeof(why)) && all_done(sim, why, sizeof(why)))
 			break;
 		if (sim->now_us >= until_us) {
 			sim_fail(sim, "agreed", "not within %llu s of healing: %s", (unsigned long long)(sim->plan->heal_ms / 1000), why);

@@ -33,13 +33,14 @@ enum sim_act_type {
 	SIM_CRASH,   /* the process of node ends; it starts again `ms` later */
 	SIM_POWER,   /* the machine does: peers are not told, and of what was not synced some is left */
 	SIM_STOP,    /* the process says goodbye first */
-	SIM_FULL,    /* for ms its disk takes nothing */
+	SIM_FULL,    /* for ms its disk is full: the next commit fails, and then nothing is taken */
 	SIM_IO_ERROR, /* the next commit fails, and the process ends and starts again */
 	SIM_SLOW_DISK, /* for ms a commit takes 50 times as long */
 	SIM_CLOCK,   /* its clock of the day jumps by so many ms */
 	SIM_BACKUP,  /* its files are copied */
 	SIM_RESTORE, /* and put back, as an administrator would: without what an author's place in its feed hangs on */
-	SIM_ROT,     /* its disk changes an entry */
+	SIM_ROT,     /* its disk changes an entry that another node holds too */
+	SIM_ROOM,    /* for ms its disk has room for `lane` lanes alone, from lane 0 up */
 	SIM_ACTS
 };
 
@@ -58,8 +59,9 @@ enum sim_vice {
 	SIM_HONEST,
 	SIM_WITHHOLDS,  /* takes everything and passes nothing of others on */
 	SIM_SELECTS,    /* passes on what is not of one author */
-	SIM_FORKS,      /* two nodes with its keys, each with its own feed */
+	SIM_FORKS,      /* goes back to an old copy of its disk as if nothing were, and signs other entries in the place of those that it has lost */
 	SIM_MUTE,       /* acknowledges nothing */
+	SIM_FORGES,     /* changes entries that it sends: body, predecessor, signature */
 	SIM_VICES
 };
 
@@ -74,6 +76,9 @@ struct sim_plan {
 	uint64_t chaos_ms, heal_ms; /* length of the first phase; what the second may take */
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */
 	bool receipts;       /* who gets a message says so */
+	uint32_t quota_burst; /* bytes of lanes 0 and 1 that an author may have at once, and a 32nd of that a second; 0: as the engine has it */
+	uint16_t flooder;    /* this node keeps to no quota; SIM_NOBODY */
+	uint64_t prompt_from_ms, prompt_slack_ms; /* what is said from then on is there as soon as it can be, and so much; 0: it is not looked at */
 	uint8_t vices[64];   /* of the first nodes: enum sim_vice */
 	uint32_t withhold_ppm; /* so many in a million of those that author nothing withhold, from then on: */
 	uint64_t withhold_from_ms;

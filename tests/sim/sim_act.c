@@ -83,13 +83,11 @@ static void put_back(struct sim *sim, struct sim_node *node, const struct sim_ac
 		sim_disk_put_back(sim, node);
 }
 
-static void full(struct sim *sim, struct sim_node *node, int64_t ms)
+static void full(const struct sim *sim, struct sim_node *node, int64_t ms)
 {
 	if (!node->up || node->full)
 		return;
-	node->full = true;
-	sim_disk_fails(sim, node);
-	sim_later(sim, sim->now_us + (uint64_t)ms * 1000, SIM_EV_READY, node);
+	node->fails_until_us = sim->now_us + (uint64_t)ms * 1000;
 }
 
 void sim_act(struct sim *sim, uint32_t number, uint32_t done)
@@ -156,7 +154,11 @@ void sim_act(struct sim *sim, uint32_t number, uint32_t done)
 	case SIM_CLOCK: node->wall_offset_ms += act->ms; return;
 	case SIM_BACKUP: back_up(sim, node); return;
 	case SIM_RESTORE: put_back(sim, node, act); return;
-	case SIM_ROT: return;
+	case SIM_ROT: sim_disk_rots(sim, node, act->seed); return;
+	case SIM_ROOM:
+		sim_disk_room(sim, node, act->lane);
+		sim_later(sim, sim->now_us + (uint64_t)act->ms * 1000, SIM_EV_ROOM, NULL)->peer = node->index;
+		return;
 	case SIM_ACTS: return;
 	}
 }
@@ -167,6 +169,9 @@ void sim_act_heal_all(struct sim *sim)
 		struct sim_node *node = &sim->nodes[a];
 		node->wall_offset_ms = 0;
 		node->slow_until_us = 0;
+		node->fails_until_us = 0;
+		if (node->room < PL_LANES)
+			sim_disk_room(sim, node, PL_LANES);
 		if (node->up && node->full)
 			sim_later(sim, sim->now_us, SIM_EV_READY, node);
 		if (!node->up)

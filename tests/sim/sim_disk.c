@@ -124,10 +124,12 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_node *node)
 			node->disk.lanes[i].entries[k]->held++;
 			lane_append(&to->lanes[i], node->disk.lanes[i].entries[k]);
 		}
+		memcpy(to->lanes[i].rotten, node->disk.lanes[i].rotten, sizeof(to->lanes[i].rotten));
 	}
 	memcpy(to->acked, node->disk.acked, places * places * PL_LANES * sizeof(*to->acked));
 	to->has_acked = node->disk.has_acked;
 	memcpy(to->forks, node->disk.forks, places * sizeof(*to->forks));
+	to->rotten_count = node->disk.rotten_count;
 }
 
 void sim_disk_put_back(struct sim *sim, struct sim_node *node)
@@ -138,9 +140,10 @@ void sim_disk_put_back(struct sim *sim, struct sim_node *node)
 	sim_disk_free(sim, &node->disk, node);
 	node->disk = node->backup;
 	memset(&node->backup, 0, sizeof(node->backup));
-	memcpy(node->disk.kept_seq, kept_seq, sizeof(kept_seq));
+	if (node->vice != SIM_FORKS)
+		memcpy(node->disk.kept_seq, kept_seq, sizeof(kept_seq));
 	node->has_backup = false;
-	node->was_restored = true;
+	node->was_restored = node->is_copy = true;
 }
 
 /* --- writing --- */
@@ -152,6 +155,11 @@ void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effe
 	assert(write);
 	if (sim->oracle && fx->type == PL_FX_STORE)
 		oracle_stores(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, fx->store.id);
+	else if (sim->oracle)
+		oracle_repairs(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes);
+	if (fx->type == PL_FX_STORE && fx->store.lane >= node->room)
+		sim_fail(sim, "room", "node %u stores %u/%u/%llu, and its disk has room for %u lanes", node->index, fx->store.node, fx->store.lane,
+		         (unsigned long long)fx->store.seq, node->room);
 	if (sim->stop) {
 		free(write);
 		return;
@@ -220,6 +228,10 @@ static void keep(struct sim *sim, struct sim_node *node, const struct sim_write 
 	const uint64_t seq = pl_header_seq(write->entry->header);
 
 	if (write->is_repair) {
+		for (int i = 0; i < SIM_ROTTEN_MAX; i++) {
+			node->disk.rotten_count -= lane->rotten[i] == seq;
+			lane->rotten[i] = lane->rotten[i] == seq ? 0 : lane->rotten[i];
+		}
 		entry_let_go(sim, write->entry);
 		return;
 	}
@@ -231,7 +243,8 @@ static void keep(struct sim *sim, struct sim_node *node, const struct sim_write 
 	if (sim->options.observer && sim->options.observer->durable)
 		sim->options.observer->durable(sim->options.observer->ctx, sim->now_us, node->index, write->author, write->lane, seq);
 	if (sim->oracle)
-		oracle_durable(sim->oracle, node->index, write->author, write->lane, seq, write->entry->id);
+		oracle_durable(sim->oracle, node->index, write->author, write->lane, seq, write->entry->id,
+		               (pl_header_flags(write->entry->header) & PL_FLAG_FLASH) != 0);
 }
 
 /* Whoever is an addressee of a message says that it is here. */
@@ -264,6 +277,10 @@ void sim_disk_committed(struct sim *sim, struct sim_node *node)
 {
 	const uint32_t boot = node->boot;
 
+	if (sim->now_us < node->fails_until_us) {
+		sim_disk_fails(sim, node);
+		return;
+	}
 	for (struct sim_write *w = node->writes; w && !sim->stop; w = w->next) {
 		if (w->taken)
 			keep(sim, node, w);
@@ -340,6 +357,11 @@ void sim_disk_fails(struct sim *sim, struct sim_node *node)
 	if (sim->oracle)
 		oracle_crashes(sim->oracle, node->index);
 	sim_trace(sim, node->index, "failed", 0, 0);
+	if (sim->now_us < node->fails_until_us) {
+		node->full = true;
+		sim_later(sim, node->fails_until_us, SIM_EV_READY, node);
+	}
+	node->fails_until_us = 0;
 	(void)sim_step(sim, node, &event);
 }
 
@@ -397,18 +419,115 @@ void sim_disk_restore(struct sim *sim, struct sim_node *node)
 	}
 }
 
+static bool is_rotten(const struct sim_lane *lane, uint64_t seq)
+{
+	for (int i = 0; i < SIM_ROTTEN_MAX; i++) {
+		if (lane->rotten[i] == seq)
+			return true;
+	}
+	return false;
+}
+
+/* Which entry it has to be says the one after it; of the head only the engine can tell. */
+static void tell_rot(struct sim *sim, struct sim_node *node, uint16_t author, uint8_t number, uint64_t seq)
+{
+	const struct sim_lane *lane = &node->disk.lanes[(size_t)author * PL_LANES + number];
+	struct pl_event event = { .type = PL_EV_DAMAGED, .damaged = { .node = author, .lane = number, .seq = seq } };
+
+	if (seq < lane->count)
+		memcpy(event.damaged.id, pl_header_prev(lane->entries[seq]->header), PL_ID_BYTES);
+	sim_trace(sim, node->index, "damaged", ((uint64_t)author << 8) + number, seq);
+	(void)sim_step(sim, node, &event);
+}
+
+/* Also what is on its way to the disk and not there yet: a store may well show it to who reads. */
+static const struct sim_entry *entry_at(const struct sim_node *node, uint16_t author, uint8_t number, uint64_t seq)
+{
+	const struct sim_lane *lane = &node->disk.lanes[(size_t)author * PL_LANES + number];
+
+	if (seq <= lane->count)
+		return lane->entries[seq - 1];
+	for (const struct sim_write *w = node->writes; w; w = w->next) {
+		if (!w->is_repair && w->author == author && w->lane == number && pl_header_seq(w->entry->header) == seq)
+			return w->entry;
+	}
+	return NULL;
+}
+
+/* Whether somebody else could give it again: an honest node whose disk has it as it was. */
+static bool is_elsewhere(const struct sim *sim, const struct sim_node *node, uint16_t author, uint8_t number, uint64_t seq)
+{
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		const struct sim_node *other = &sim->nodes[i];
+		const struct sim_lane *lane = &other->disk.lanes[(size_t)author * PL_LANES + number];
+		if (other != node && other->vice == SIM_HONEST && lane->count >= seq && !is_rotten(lane, seq))
+			return true;
+	}
+	return false;
+}
+
+#define SCRUB_US 5000000u
+
+void sim_disk_rots(struct sim *sim, struct sim_node *node, uint64_t seed)
+{
+	struct rng rng = rng_stream(seed, SIM_RNG_DISK, node->index);
+
+	for (int tries = 0; tries < 8; tries++) {
+		const uint16_t author = (uint16_t)rng_below(&rng, sim->plan->authors);
+		const uint8_t number = (uint8_t)rng_below(&rng, PL_LANES);
+		struct sim_lane *lane = &node->disk.lanes[(size_t)author * PL_LANES + number];
+		const uint64_t seq = lane->count > 0 ? rng_between(&rng, 1, lane->count) : 0;
+		const uint64_t slot = rng_below(&rng, SIM_ROTTEN_MAX);
+		if (seq == 0 || lane->rotten[slot] != 0 || is_rotten(lane, seq) || !is_elsewhere(sim, node, author, number, seq))
+			continue;
+		lane->rotten[slot] = seq;
+		node->disk.rotten_count++;
+		sim_trace(sim, node->index, "rots", ((uint64_t)author << 8) + number, seq);
+		sim_later(sim, sim->now_us + rng_below(&rng, SCRUB_US), SIM_EV_SCRUB, NULL)->peer = node->index;
+		return;
+	}
+}
+
+void sim_disk_scrub(struct sim *sim, struct sim_node *node)
+{
+	for (size_t i = 0; i < (size_t)node->peers_count * PL_LANES && node->up && !sim->stop; i++) {
+		for (int k = 0; k < SIM_ROTTEN_MAX && !sim->stop; k++) {
+			const uint64_t seq = node->disk.lanes[i].rotten[k];
+			if (seq != 0)
+				tell_rot(sim, node, (uint16_t)(i / PL_LANES), (uint8_t)(i % PL_LANES), seq);
+		}
+	}
+	if (node->disk.rotten_count > 0 && !sim->stop)
+		sim_later(sim, sim->now_us + SCRUB_US, SIM_EV_SCRUB, NULL)->peer = node->index;
+}
+
+void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes)
+{
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, UINT64_MAX } };
+
+	node->room = lanes;
+	sim_trace(sim, node->index, "room", lanes, 0);
+	if (node->up && !sim->stop)
+		(void)sim_step(sim, node, &event);
+}
+
 void sim_disk_loaded(struct sim *sim, struct sim_node *node, struct sim_load *load)
 {
 	const struct sim_lane *lane = &node->disk.lanes[(size_t)load->author * PL_LANES + load->lane];
 	struct pl_event event = { .type = PL_EV_LOADED, .loaded = { .token = load->token } };
-	const uint64_t to = load->to < lane->count ? load->to : lane->count;
-	const size_t most = load->from <= to ? to - load->from + 1 : 0;
+	const size_t most = load->from <= load->to && load->from <= lane->count + node->writes_count ? lane->count + node->writes_count - load->from + 1 : 0;
 	struct pl_stored_entry *entries = calloc(most + 1, sizeof(*entries));
 	size_t bytes = 0;
 
 	assert(entries);
-	for (size_t i = 0; i < most && (i == 0 || bytes < load->max_bytes); i++) {
-		const struct sim_entry *entry = lane->entries[load->from - 1 + i];
+	for (size_t i = 0; i < most && load->from + i <= load->to && (i == 0 || bytes < load->max_bytes); i++) {
+		const struct sim_entry *entry = entry_at(node, load->author, load->lane, load->from + i);
+		if (!entry)
+			break;
+		if (is_rotten(lane, load->from + i)) {
+			tell_rot(sim, node, load->author, load->lane, load->from + i);
+			break;
+		}
 		entries[i] = (struct pl_stored_entry){ entry->header, entry->body, entry->body_bytes };
 		bytes += PL_ENTRY_HEADER_BYTES + entry->body_bytes;
 		event.loaded.count++;

@@ -21,7 +21,7 @@ enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_P
 
 enum sim_event_type {
 	SIM_EV_TICK, SIM_EV_CHUNK, SIM_EV_SENT, SIM_EV_DIAL, SIM_EV_UP, SIM_EV_RELEASE, SIM_EV_COMMIT, SIM_EV_LOADED, SIM_EV_VERIFIED,
-	SIM_EV_REPAIRED, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT, SIM_EV_AGAIN,
+	SIM_EV_SCRUB, SIM_EV_ROOM, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT, SIM_EV_AGAIN,
 };
 
 struct sim_chunk;
@@ -48,9 +48,12 @@ struct sim_entry {
 	uint8_t body[];
 };
 
+#define SIM_ROTTEN_MAX 8
+
 struct sim_lane {
 	struct sim_entry **entries; /* seq 1 first */
 	uint64_t count, max;
+	uint64_t rotten[SIM_ROTTEN_MAX]; /* places of which the disk has changed the entry; 0: none */
 };
 
 /* What is on its way to the disk. */
@@ -81,6 +84,7 @@ struct sim_disk {
 	bool has_acked;         /* any */
 	struct sim_fork_kept *forks;
 	uint64_t kept_seq[PL_LANES]; /* of its own feed, beside the store: what it has ever signed */
+	uint32_t rotten_count;
 };
 
 /* --- connections --- */
@@ -120,6 +124,10 @@ struct sim_path {
 struct sim_node {
 	uint16_t index, self; /* self: in its charter */
 	bool up, full;
+	uint64_t fails_until_us; /* the next commit before then fails, and until then nothing is taken */
+	uint8_t room;        /* for so many lanes */
+	uint32_t ticks;      /* at tick_us */
+	uint64_t tick_us;
 	enum sim_vice vice;
 	uint32_t boot;
 	uint64_t booted_us, tick_at_us;
@@ -131,7 +139,7 @@ struct sim_node {
 	size_t memory_bytes;
 	uint8_t sign_secret[PL_SIGN_SECRET_BYTES], noise_secret[32];
 	struct sim_disk disk, backup;
-	bool has_backup, was_restored;
+	bool has_backup, was_restored, is_copy; /* is_copy: was ever restored */
 	struct sim_write *writes, **writes_last;
 	uint32_t writes_count;
 	bool committing, receipt_due;
@@ -181,6 +189,9 @@ void sim_node_boot(struct sim *sim, struct sim_node *node);
 void sim_node_down(struct sim *sim, struct sim_node *node, bool tells);
 enum pl_err sim_step(struct sim *sim, struct sim_node *node, struct pl_event *event);
 void sim_tick(struct sim *sim, struct sim_node *node);
+void sim_node_check(struct sim *sim, const struct sim_node *node); /* that nobody counts as having acknowledged what it has not */
+/* Whether all that it has is acknowledged by all its honest neighbours; why not, otherwise. */
+bool sim_node_is_done(const struct sim *sim, const struct sim_node *node, char *why, size_t why_max);
 uint64_t sim_node_now_ms(const struct sim *sim, const struct sim_node *node);
 
 /* --- sim_net.c --- */
@@ -212,6 +223,9 @@ void sim_disk_restore(struct sim *sim, struct sim_node *node); /* tells the engi
 void sim_disk_loaded(struct sim *sim, struct sim_node *node, struct sim_load *load);
 void sim_disk_copy(struct sim_disk *to, const struct sim_node *node);
 void sim_disk_put_back(struct sim *sim, struct sim_node *node);
+void sim_disk_rots(struct sim *sim, struct sim_node *node, uint64_t seed);
+void sim_disk_scrub(struct sim *sim, struct sim_node *node); /* reads all that it has, and says what has changed */
+void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes);
 
 /* --- sim_act.c --- */
 void sim_act(struct sim *sim, uint32_t act, uint32_t done);

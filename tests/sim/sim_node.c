@@ -5,6 +5,8 @@
 
 #include "tests/sim/sim_impl.h"
 
+#define TICKS_MAX 5000 /* at one moment: what waits in the in queues takes some hundreds */
+
 uint64_t sim_node_now_ms(const struct sim *sim, const struct sim_node *node)
 {
 	return SIM_CLOCK_START_MS + (sim->now_us - node->booted_us) / 1000;
@@ -32,11 +34,17 @@ static void note(struct sim *sim, struct sim_node *node, const struct pl_effect 
 		        fx->note.peer, fx->note.node, fx->note.lane, (unsigned long long)fx->note.seq, fx->note.detail);
 	if (!sim->oracle)
 		return;
-	if (fx->note.code == PL_NOTE_PEER_FAULT && fx->note.peer < node->peers_count) {
-		int end;
-		const struct sim_conn *conn = sim_conn_of(sim, fx->note.link, &end);
-		oracle_blames(sim->oracle, node->index, node->peers[fx->note.peer], !conn || conn->tampered, fx->note.detail);
-	}
+	int end;
+	const struct sim_conn *conn = sim_conn_of(sim, fx->note.link, &end);
+	const bool is_of_peer = fx->note.peer < node->peers_count, tampered = !conn || conn->tampered;
+	if (fx->note.code == PL_NOTE_PEER_FAULT && is_of_peer)
+		oracle_blames(sim->oracle, node->index, node->peers[fx->note.peer], tampered, fx->note.detail);
+	if (fx->note.code == PL_NOTE_ENTRY_REFUSED && is_of_peer)
+		oracle_refuses(sim->oracle, node->index, node->peers[fx->note.peer], fx->note.node, fx->note.lane, fx->note.seq, tampered, fx->note.detail);
+	if (fx->note.code == PL_NOTE_QUOTA)
+		oracle_throttles(sim->oracle, node->index, fx->note.node, fx->note.lane);
+	if (fx->note.code == PL_NOTE_LINK_LOST && is_of_peer)
+		oracle_loses(sim->oracle, node->index, node->peers[fx->note.peer], fx->note.detail);
 }
 
 static void verify(struct sim *sim, struct sim_node *node, const struct pl_effect *fx)
@@ -115,8 +123,52 @@ void sim_tick(struct sim *sim, struct sim_node *node)
 {
 	struct pl_event event = { .type = PL_EV_TICK };
 
+	node->ticks = node->tick_us == sim->now_us ? node->ticks + 1 : 1;
+	node->tick_us = sim->now_us;
+	if (node->ticks > TICKS_MAX) {
+		sim_fail(sim, "busy", "node %u asks for a tick at once, %u times on end", node->index, node->ticks);
+		return;
+	}
 	node->tick_at_us = UINT64_MAX;
 	(void)sim_step(sim, node, &event);
+}
+
+void sim_node_check(struct sim *sim, const struct sim_node *node)
+{
+	for (uint16_t peer = 0; peer < node->peers_count && node->up && sim->oracle; peer++) {
+		for (uint16_t author = 0; author < sim->plan->authors && !sim->stop; author++) {
+			for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+				const uint64_t seq = pl_engine_acked(node->engine, peer, author, lane);
+				if (seq > 0 && peer != node->self)
+					oracle_acked(sim->oracle, node->index, node->peers[peer], author, lane, seq);
+			}
+		}
+	}
+}
+
+bool sim_node_is_done(const struct sim *sim, const struct sim_node *node, char *why, size_t why_max)
+{
+	struct pl_peer_info peer;
+	struct pl_lane_info lane;
+
+	for (uint16_t i = 0; i < node->peers_count; i++) {
+		pl_engine_peer(node->engine, i, &peer);
+		if (i == node->self || peer.held_entries == 0)
+			continue;
+		for (uint32_t k = 0; k < sim->plan->authors * (uint32_t)PL_LANES; k++) {
+			const uint16_t author = (uint16_t)(k / PL_LANES);
+			const uint8_t number = (uint8_t)(k % PL_LANES);
+			const uint64_t acked = pl_engine_acked(node->engine, i, author, number);
+			pl_engine_lane(node->engine, author, number, &lane);
+			/* PROTOCOL: "Of the receiver's own feed nothing counts ahead." */
+			if (author == i || lane.durable_seq <= acked || (author == node->self && node->is_copy))
+				continue;
+			snprintf(why, why_max, "node %u holds %llu entries of %u/%u, and knows of %llu that %u has them, which has all", node->index,
+			         (unsigned long long)lane.durable_seq, author, number, (unsigned long long)acked, node->peers[i]);
+			return false;
+		}
+	}
+	return true;
 }
 
 void sim_node_boot(struct sim *sim, struct sim_node *node)
@@ -126,6 +178,7 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 	node->boot++;
 	node->up = true;
 	node->full = node->committing = node->receipt_due = false;
+	node->fails_until_us = 0;
 	node->booted_us = sim->now_us;
 	node->tick_at_us = UINT64_MAX;
 	node->step_rng = rng_stream(sim->plan->seed, SIM_RNG_STEP, ((uint64_t)node->index << 32) + node->boot);
@@ -136,8 +189,11 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 		abort();
 	sim_trace(sim, node->index, "boot", node->boot, 0);
 	sim_disk_restore(sim, node);
+	sim_node_check(sim, node);
 	if (sim_step(sim, node, &start) != PL_OK && !sim->stop)
 		abort();
+	if (node->room < PL_LANES)
+		sim_disk_room(sim, node, node->room);
 	for (uint16_t i = 0; i < node->dial_to_count && !sim->stop; i++) {
 		dialable.peer_dialable.node = node->dial_to[i];
 		if (sim_step(sim, node, &dialable) != PL_OK && !sim->stop)
