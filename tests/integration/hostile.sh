@@ -16,14 +16,15 @@ if chrt -r 1 true 2>/dev/null; then
   parleyd=$PWD/parleyd.first
 fi
 
-# begin_network [OPTION...]: with the options in every node's parley.conf, and those in own_FIN and own_CHE in theirs
-own_FIN=() own_CHE=()
+# begin_network [OPTION...]: with the options in every node's parley.conf, and those in own_FIN, own_CHE and own_SGP in theirs
+own_FIN=() own_CHE=() own_SGP=()
 bad_members=(EST)
 begin_network() {
   local state option
   make_chain FIN CHE SGP "${bad_members[@]}"
   for option in "${own_FIN[@]}"; do echo "$option" >>FIN/parley.conf; done
   for option in "${own_CHE[@]}"; do echo "$option" >>CHE/parley.conf; done
+  for option in "${own_SGP[@]}"; do echo "$option" >>SGP/parley.conf; done
   for state in FIN CHE SGP; do
     for option; do echo "$option" >>$state/parley.conf; done
     launch $state

@@ -26,6 +26,7 @@
  *   crowd     thousands of connections that are half open
  *   fields    every field of every frame at and beyond its limits      known     only names the frames that fields knows
  *   states    garbage in every state of a session                          drain     goes on sending to a node that stops
+ *   withhold  a neighbour that is of no use
  */
 #include <poll.h>
 #include <sodium.h>
@@ -203,7 +204,7 @@ static const struct {
 	void (*tell)(const char *address, int args_count, char **args);
 } long_stories[] = {
 	{ "flood", rawpeer_flood }, { "crowd", rawpeer_crowd }, { "fields", rawpeer_fields }, { "known", rawpeer_known },
-	{ "states", rawpeer_states }, { "drain", rawpeer_drain },
+	{ "states", rawpeer_states }, { "drain", rawpeer_drain }, { "withhold", rawpeer_withhold },
 };
 
 int main(int argc, char **argv)

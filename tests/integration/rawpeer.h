@@ -10,5 +10,6 @@ void rawpeer_fields(const char *address, int args_count, char **args); /* rawpee
 void rawpeer_known(const char *address, int args_count, char **args);
 void rawpeer_states(const char *address, int args_count, char **args); /* rawpeer_states.c */
 void rawpeer_drain(const char *address, int args_count, char **args);
+void rawpeer_withhold(const char *address, int args_count, char **args); /* rawpeer_withhold.c */
 
 #endif

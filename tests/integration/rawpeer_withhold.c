@@ -1,0 +1,83 @@
+/* withhold CLAIMS: a member that has a link, answers PING, and is of no use: it acknowledges nothing and answers no WANT. CLAIMS 1: it also says, ten times
+ * a second, that it has all that anybody has written, and more. Where the link ends or cannot be made, it tries again. Until SIGTERM.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/integration/rawpeer.h"
+
+#define CLAIM_MS 100
+#define CLAIMED 1000000 /* entries of a lane */
+
+static volatile sig_atomic_t has_to_end;
+
+static void on_term(int number)
+{
+	(void)number;
+	has_to_end = 1;
+}
+
+static void claim(struct peer *peer)
+{
+	for (uint16_t node = 0; node < peer_charter.nodes_count; node++) {
+		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+			struct pl_item item = { .node = node, .lane = lane, .generation = peer_charter.nodes[node].certificate.generation, .seq = CLAIMED };
+			uint8_t payload[PL_ITEM_BYTES];
+			if (node == peer_self || node == peer_other) /* what a node has written itself it knows */
+				continue;
+			peer_draw(item.head_id, sizeof(item.head_id));
+			pl_item_write(&item, payload);
+			peer_frame(peer, PL_FRAME_HAVE, 0, 0, payload, sizeof(payload));
+		}
+	}
+	peer_flush(peer);
+}
+
+static void be_useless(const char *address, bool claims)
+{
+	static struct peer peer;
+	uint64_t claim_at_ms = 0;
+
+	if (!peer_try_dial(&peer, address, 0))
+		_exit(0);
+	peer_go_live(&peer);
+	while (peer_hear(&peer, CLAIM_MS / 2)) {
+		if (!claims || peer_clock_ms() < claim_at_ms)
+			continue;
+		claim(&peer);
+		claim_at_ms = peer_clock_ms() + CLAIM_MS;
+	}
+	_exit(0);
+}
+
+void rawpeer_withhold(const char *address, int args_count, char **args)
+{
+	const struct sigaction action = { .sa_handler = on_term }; /* not restarted: waitpid() returns */
+	const struct timespec pause = { 0, 1000000L * CLAIM_MS };
+	unsigned links = 0;
+
+	if (args_count != 1)
+		peer_fail("usage: withhold CLAIMS");
+	sigaction(SIGTERM, &action, NULL);
+	fputs("told\n", stderr);
+	while (!has_to_end) {
+		const pid_t child = fork(); /* one for each link: whatever goes wrong with it ends that alone */
+		if (child < 0)
+			peer_fail("no process");
+		if (child == 0) {
+			signal(SIGTERM, SIG_DFL);
+			be_useless(address, args[0][0] == '1');
+		}
+		links++;
+		while (waitpid(child, NULL, 0) != child) {
+			if (has_to_end)
+				kill(child, SIGKILL);
+		}
+		nanosleep(&pause, NULL);
+	}
+	printf("%u links\n", links);
+}
