@@ -60,7 +60,7 @@ meanwhile() {
   local name=$1 before descriptors_before code=0 traffic
   shift
   before=$(rss CHE) descriptors_before=$(descriptors CHE)
-  "${first[@]}" "$flow" FIN/parley.sock SGP/parley.sock SGP 100000 20 "${flash_every:-0}" >"$name.flow" 2>"$name.flow.err" &
+  "${first[@]}" "$flow" FIN/parley.sock SGP/parley.sock SGP 100000 50 "${flash_every:-0}" >"$name.flow" 2>"$name.flow.err" &
   traffic=$!
   helpers+=("$traffic")
   "$@" || code=$?
