@@ -19,7 +19,7 @@ seed=0
 # shellcheck source=hostile.sh
 . "$top/tests/integration/hostile.sh"
 skew=$build/tests/integration/skew.so
-if nm "$parleyd_itself" 2>/dev/null | grep -q ' __asan_init$'; then echo 'clocks.sh: a program under AddressSanitizer loads nothing before it'; exit 77; fi
+if $is_sanitized; then echo 'clocks.sh: a program under AddressSanitizer has nothing loaded before it'; exit 77; fi
 
 hour=3600000
 # set_clock STATE MS: so far ahead

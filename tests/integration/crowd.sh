@@ -52,7 +52,7 @@ stands() {
       "$p50" "$quiet_p99" "$p99" "$(ratio "$p99" "$quiet_p99")" "$before" "$((before + grown))" "$sockets_peak" "$(cat "$what.out")"
     [ "$lost" -eq 0 ] || broken "$what: $lost of $n honest messages are lost"
     [ "$sockets_peak" -le $((handshakes_max + 8)) ] || broken "$what: CHE lets $sockets_peak wait"
-    [ $grown -le 8192 ] || broken "$what: the memory of CHE grows by $grown KiB" # messages take some, too
+    is_little $grown 8192 || broken "$what: the memory of CHE grows by $grown KiB" # messages take some, too
     until_true 'CHE has closed what the crowd has opened' has_closed $((descriptors_before + 1))
     if is_at_most "$p99" "$(awk -v a="$quiet_p99" 'BEGIN { print 2 * a }')"; then return; fi
   done
@@ -77,7 +77,7 @@ grown=$(($(rss CHE) - rss_before))
 end_attack waiting
 until_true 'CHE has closed what the crowd has opened' has_closed $((descriptors_before + 1))
 printf '   %s that are silent take %s KiB: %s KiB each\n' $handshakes_max $grown "$(ratio $grown $handshakes_max)"
-[ $grown -le $((4 * handshakes_max)) ] || broken "the memory of CHE grows by $grown KiB for $handshakes_max connections that wait"
+is_little $grown $((4 * handshakes_max)) || broken "the memory of CHE grows by $grown KiB for $handshakes_max connections that wait"
 stands mixed "$sockets" come_back
 links_of_FIN_have_lasted() { ! grep -q 'link lost peer=FIN' CHE.log; }
 check 'the link of FIN to CHE has lasted' links_of_FIN_have_lasted
@@ -94,6 +94,7 @@ check "CHE ends with 0, not $ended" [ "$ended" -eq 0 ]
 ) >>CHE.log 2>&1 </dev/null &
 pids[CHE]=$!
 await_network FIN CHE SGP
+for state in FIN SGP; do until_true "$state has a link to CHE" is_linked CHE $state; done
 attack few crowd silent "$sockets"
 has_no_descriptors() { [ "$(descriptors CHE)" -ge $((descriptors_before + 11)) ]; }
 until_true 'CHE has no descriptors left' has_no_descriptors
