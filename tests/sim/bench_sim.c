@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proto/frame.h"
 #include "tests/sim/reference.h"
@@ -349,6 +351,24 @@ static void heal_run(uint16_t nodes, uint64_t seed)
 	free(h.heads);
 }
 
+/* Each in a process of its own, so that its memory is its own. */
+static bool in_process(uint16_t nodes, const struct silence *silence, uint64_t seed, const char *dir)
+{
+	int status;
+
+	fflush(NULL);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		if (silence)
+			spread_run(nodes, silence, seed, dir);
+		else
+			heal_run(nodes, seed);
+		fflush(NULL);
+		_exit(0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "sizes", required_argument, NULL, 's' }, { "seed", required_argument, NULL, 'S' },
@@ -358,6 +378,7 @@ int main(int argc, char **argv)
 	const char *dir = NULL;
 	uint64_t seed = 1;
 	long heal_nodes = 200;
+	bool is_well = true;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
@@ -378,9 +399,9 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		for (size_t i = 0; i < sizeof(silences) / sizeof(*silences); i++)
-			spread_run((uint16_t)nodes, &silences[i], seed, dir);
+			is_well &= in_process((uint16_t)nodes, &silences[i], seed, dir);
 	}
 	if (heal_nodes > 0)
-		heal_run((uint16_t)(heal_nodes < SIM_PATHS_NODES_MAX ? heal_nodes : SIM_PATHS_NODES_MAX), seed);
-	return 0;
+		is_well &= in_process((uint16_t)(heal_nodes < SIM_PATHS_NODES_MAX ? heal_nodes : SIM_PATHS_NODES_MAX), NULL, seed, dir);
+	return is_well ? 0 : 1;
 }
