@@ -15,7 +15,7 @@
 #include "tests/sim/sim_impl.h"
 
 #define AUTHORS 4
-#define DEGREE 8
+#define CANDIDATES 16   /* that a node could dial, where there are too many for a charter; its engine chooses 8 */
 #define MESSAGES 8      /* of each author, in each class */
 #define SILENT_FROM 5   /* before this one those that withhold begin to */
 #define FIRST_MS 15000  /* all links are up long before */
@@ -32,7 +32,8 @@ struct bench {
 	uint64_t *got_us;                /* [node][author][class][message]: accepted there; 0: not */
 	uint64_t copies[CLASSES][MESSAGES]; /* that have crossed a link */
 	uint64_t payload_bytes, control_bytes, pad_bytes; /* while messages pass */
-	struct graph graph;
+	const struct sim *sim;
+	struct graph graph; /* of the links when the first message is there */
 };
 
 static size_t message_index(uint16_t author, enum class class, uint64_t seq)
@@ -62,8 +63,11 @@ static void on_durable(void *ctx, uint64_t us, uint16_t node, uint16_t author, u
 	struct bench *b = ctx;
 	size_t index;
 
-	if (message_of(author, lane, seq, &index) && node == author)
-		b->said_us[index] = us;
+	if (!message_of(author, lane, seq, &index) || node != author)
+		return;
+	if (b->graph.nodes == 0)
+		graph_make(&b->graph, b->sim);
+	b->said_us[index] = us;
 }
 
 /* What crosses the links, by what it is for. */
@@ -94,7 +98,7 @@ static void on_started(void *ctx, const struct sim *sim)
 {
 	struct bench *b = ctx;
 
-	graph_make(&b->graph, sim);
+	b->sim = sim;
 }
 
 /* A line of the table: how much later than by the shortest path through those that pass things on. */
@@ -187,7 +191,7 @@ static const struct part {
 
 static void plan_make(struct sim_plan *plan, uint16_t nodes, const struct silence *silence, uint64_t seed)
 {
-	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = AUTHORS, .degree = DEGREE, .topology = SIM_RANDOM, .steady = true,
+	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = AUTHORS, .degree = nodes > PL_NODES_MAX ? CANDIDATES : 0, .topology = SIM_CHOICE, .steady = true,
 	                           .withhold_ppm = silence->ppm, .commit_us_min = COMMIT_US, .commit_us_max = COMMIT_US };
 	for (uint32_t i = 0; i < MESSAGES * AUTHORS * CLASSES; i++) {
 		const bool is_flash = i / AUTHORS % CLASSES == FLASH;
@@ -271,6 +275,7 @@ struct heal {
 	uint64_t healed_us, last_us, missing_bytes;
 	uint16_t nodes;
 	uint64_t *heads; /* [node][author][lane]: durable */
+	const struct sim *sim;
 	struct graph graph;
 };
 
@@ -279,6 +284,8 @@ static void heal_durable(void *ctx, uint64_t us, uint16_t node, uint16_t author,
 	struct heal *h = ctx;
 
 	h->heads[((size_t)node * AUTHORS + author) * PL_LANES + lane] = seq;
+	if (h->graph.nodes == 0)
+		graph_make(&h->graph, h->sim);
 	if (us >= h->healed_us)
 		h->last_us = us;
 }
@@ -287,7 +294,7 @@ static void heal_started(void *ctx, const struct sim *sim)
 {
 	struct heal *h = ctx;
 
-	graph_make(&h->graph, sim);
+	h->sim = sim;
 }
 
 static void heal_run(uint16_t nodes, uint64_t seed)
@@ -295,7 +302,7 @@ static void heal_run(uint16_t nodes, uint64_t seed)
 	struct heal h = { .nodes = nodes };
 	const struct sim_observer observer = { .ctx = &h, .durable = heal_durable, .started = heal_started };
 	const struct sim_options options = { .observer = &observer };
-	struct sim_plan plan = { .seed = seed, .nodes = nodes, .authors = AUTHORS, .degree = DEGREE, .topology = SIM_RANDOM, .steady = true,
+	struct sim_plan plan = { .seed = seed, .nodes = nodes, .authors = AUTHORS, .degree = nodes > PL_NODES_MAX ? CANDIDATES : 0, .topology = SIM_CHOICE, .steady = true,
 	                         .commit_us_min = COMMIT_US, .commit_us_max = COMMIT_US };
 	struct sim_result result;
 	uint64_t said_bytes[2] = { 0 }, diameter_us = 0;

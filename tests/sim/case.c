@@ -17,7 +17,7 @@ static const char *const act_names[SIM_ACTS] = {
 	"submit", "cut", "heal", "reset", "clog", "loss", "flip", "duplicate", "reorder", "crash", "power", "stop", "full", "io-error", "slow-disk", "clock",
 	"backup", "restore", "rot", "room",
 };
-static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random" };
+static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random", "choice" };
 static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges" };
 
 void sim_case_write(const struct sim_plan *plan, FILE *file)

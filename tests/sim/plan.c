@@ -368,7 +368,9 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 	if (!scenario)
 		return false;
 	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true, .flooder = SIM_NOBODY };
-	plan->topology = (enum sim_topology)rng_below(&rng, SIM_TOPOLOGIES);
+	plan->topology = (enum sim_topology)rng_below(&rng, SIM_CHOICE);
+	if (nodes > 32 && rng_chance(&rng, 500000))
+		plan->topology = SIM_CHOICE;
 	plan->chaos_ms = rng_between(&rng, 20000, 120000);
 	plan->real_crypto = rng_below(&rng, 16) == 0;
 	const unsigned faults = scenario->faults & ((unsigned)rng_next(&rng) | ((scenario->faults & ALL) == ALL ? ~(unsigned)ALL : ~0u));

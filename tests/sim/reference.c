@@ -13,51 +13,40 @@
 
 /* --- the links --- */
 
-static bool dials(const struct sim_node *node, uint16_t other)
+static bool stands(const struct sim *sim, const struct sim_conn *conn)
 {
-	for (uint16_t i = 0; i < node->dial_to_count; i++) {
-		if (node->peers[node->dial_to[i]] == other)
-			return true;
-	}
-	return false;
+	bool both = conn->used;
+
+	for (int k = 0; k < 2; k++)
+		both = both && conn->ends[k].open && conn->ends[k].told && sim->nodes[conn->ends[k].node].up;
+	return both;
 }
 
 void graph_make(struct graph *g, const struct sim *sim)
 {
-	uint32_t count = 0;
-
 	*g = (struct graph){ .nodes = sim->nodes_count };
 	g->first = calloc(g->nodes + 2u, sizeof(*g->first));
 	g->is_honest = calloc(g->nodes, sizeof(*g->is_honest));
 	g->path_us = calloc(g->nodes, sizeof(*g->path_us));
 	assert(g->first && g->is_honest && g->path_us);
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint16_t i = 0; i < g->nodes; i++) {
-			const struct sim_node *node = &sim->nodes[i];
-			for (uint16_t k = 0; k < node->dial_to_count; k++) {
-				const uint16_t other = node->peers[node->dial_to[k]];
-				if (dials(&sim->nodes[other], i) && other < i)
-					continue; /* the same link */
-				if (pass == 0) {
-					g->first[i + 1]++;
-					g->first[other + 1]++;
-					continue;
-				}
-				g->edges[g->first[i]++] = (struct edge){ other, sim_delay_us(sim, i, other) };
-				g->edges[g->first[other]++] = (struct edge){ i, sim_delay_us(sim, other, i) };
-			}
-			g->is_honest[i] = node->vice == SIM_HONEST;
-		}
-		if (pass == 0) {
-			for (uint16_t i = 0; i < g->nodes; i++)
-				g->first[i + 1] += g->first[i];
-			count = g->first[g->nodes];
-			g->edges = calloc(count + 1u, sizeof(*g->edges));
-			assert(g->edges);
+	for (uint32_t i = 0; i < sim->conns_count; i++) {
+		for (int k = 0; stands(sim, &sim->conns[i]) && k < 2; k++)
+			g->first[sim->conns[i].ends[k].node + 1]++;
+	}
+	for (uint16_t i = 0; i < g->nodes; i++)
+		g->first[i + 1] += g->first[i];
+	g->edges = calloc(g->first[g->nodes] + 1u, sizeof(*g->edges));
+	assert(g->edges);
+	for (uint32_t i = 0; i < sim->conns_count; i++) {
+		for (int k = 0; stands(sim, &sim->conns[i]) && k < 2; k++) {
+			const uint16_t from = sim->conns[i].ends[k].node, to = sim->conns[i].ends[!k].node;
+			g->edges[g->first[from]++] = (struct edge){ to, sim_delay_us(sim, from, to) };
 		}
 	}
-	memmove(g->first + 1, g->first, g->nodes * sizeof(*g->first)); /* the second pass has moved each to its end */
+	memmove(g->first + 1, g->first, g->nodes * sizeof(*g->first)); /* each has moved to its end */
 	g->first[0] = 0;
+	for (uint16_t i = 0; i < g->nodes; i++)
+		g->is_honest[i] = sim->nodes[i].vice == SIM_HONEST;
 }
 
 void graph_free(struct graph *g)

@@ -24,7 +24,7 @@ struct graph {
 	uint64_t *path_us;
 };
 
-void graph_make(struct graph *graph, const struct sim *sim);
+void graph_make(struct graph *graph, const struct sim *sim); /* of the links that stand now */
 void graph_free(struct graph *graph);
 /* From one node to all, through honest ones; each that passes it on takes hop_us for that. UINT64_MAX: none. Valid until the next call. */
 const uint64_t *graph_shortest(const struct graph *graph, uint16_t from, uint64_t hop_us);

@@ -143,6 +143,10 @@ static bool *edges_make(const struct sim *sim)
 			for (uint16_t k = 1; k < sim->plan->degree; k++)
 				edges[(size_t)i * n + rng_below(&rng, n)] = true;
 			break;
+		case SIM_CHOICE:
+			for (uint16_t k = 0; k < (sim->plan->degree ? sim->plan->degree : n); k++)
+				edges[(size_t)i * n + (sim->plan->degree ? rng_below(&rng, n) : k)] = true;
+			break;
 		case SIM_TOPOLOGIES: break;
 		}
 		edges[(size_t)i * n + i] = false;
@@ -181,8 +185,8 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->config.self = node->self;
 	node->config.sign_secret = node->sign_secret;
 	node->config.noise_secret = node->noise_secret;
-	node->config.mesh_nodes_max = PL_NODES_MAX; /* whom it dials is the plan's, or the topology's, affair */
-	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : 40);
+	node->config.mesh_nodes_max = sim->plan->topology == SIM_CHOICE ? 0 : PL_NODES_MAX; /* otherwise the plan says who dials whom */
+	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : PL_LINKS_MAX);
 	node->vice = (enum sim_vice)(node->index < sizeof(sim->plan->vices) ? sim->plan->vices[node->index] : SIM_HONEST);
 	if (node->index >= authors && sim->plan->withhold_ppm > 0) {
 		struct rng rng = rng_stream(sim->plan->seed, SIM_RNG_VICE, node->index);

@@ -65,13 +65,14 @@ enum sim_vice {
 	SIM_VICES
 };
 
-enum sim_topology { SIM_MESH, SIM_RING, SIM_STAR, SIM_RANDOM, SIM_TOPOLOGIES };
+/* SIM_CHOICE: each can dial many, and its engine chooses; a plan that is drawn has it only where there are more than 32 nodes. */
+enum sim_topology { SIM_MESH, SIM_RING, SIM_STAR, SIM_RANDOM, SIM_CHOICE, SIM_TOPOLOGIES };
 
 struct sim_plan {
 	uint64_t seed;
 	uint16_t nodes;
 	uint16_t authors;    /* the first of them; the others only relay */
-	uint16_t degree;     /* of SIM_RANDOM: links that a node dials */
+	uint16_t degree;     /* of SIM_RANDOM: links that a node dials; of SIM_CHOICE: that it could, 0: all */
 	enum sim_topology topology;
 	uint64_t chaos_ms, heal_ms; /* length of the first phase; what the second may take */
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */

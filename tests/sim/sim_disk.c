@@ -96,6 +96,8 @@ void sim_disk_make(struct sim_node *node)
 	node->disk.acked = calloc(places * places * PL_LANES, sizeof(*node->disk.acked));
 	node->disk.forks = calloc(places, sizeof(*node->disk.forks));
 	assert(node->disk.lanes && node->disk.acked && node->disk.forks);
+	for (int i = 0; i < PL_ANCHORS_MAX; i++)
+		node->disk.anchors[i] = PL_NODE_NONE;
 }
 
 void sim_disk_free(struct sim *sim, struct sim_disk *disk, const struct sim_node *node)
@@ -128,6 +130,7 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_node *node)
 	}
 	memcpy(to->acked, node->disk.acked, places * places * PL_LANES * sizeof(*to->acked));
 	to->has_acked = node->disk.has_acked;
+	memcpy(to->anchors, node->disk.anchors, sizeof(to->anchors));
 	memcpy(to->forks, node->disk.forks, places * sizeof(*to->forks));
 	to->rotten_count = node->disk.rotten_count;
 }
@@ -409,6 +412,11 @@ void sim_disk_restore(struct sim *sim, struct sim_node *node)
 		const struct sim_fork_kept *fork = &node->disk.forks[author];
 		struct pl_event event = { .type = PL_EV_RESTORE_FORK, .restore_fork = { author, fork->headers[0], fork->headers[1] } };
 		if (fork->is_kept)
+			(void)sim_step(sim, node, &event);
+	}
+	for (int i = 0; i < PL_ANCHORS_MAX && !sim->stop; i++) {
+		struct pl_event event = { .type = PL_EV_RESTORE_ANCHOR, .restore_anchor = { node->disk.anchors[i] } };
+		if (node->disk.anchors[i] != PL_NODE_NONE)
 			(void)sim_step(sim, node, &event);
 	}
 	for (uint8_t lane = 0; lane < PL_LANES; lane++)

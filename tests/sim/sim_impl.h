@@ -83,6 +83,7 @@ struct sim_disk {
 	uint64_t *acked;        /* [peer][author][lane] */
 	bool has_acked;         /* any */
 	struct sim_fork_kept *forks;
+	uint16_t anchors[PL_ANCHORS_MAX];
 	uint64_t kept_seq[PL_LANES]; /* of its own feed, beside the store: what it has ever signed */
 	uint32_t rotten_count;
 };
@@ -168,6 +169,7 @@ struct sim {
 	uint8_t network_id[PL_ID_BYTES];
 	struct sim_path *paths; /* [from][to]; NULL: there are too many */
 	int32_t (*places)[3];   /* km */
+	uint8_t *continents;    /* where each lies: what its neighbours know as its group */
 	struct sim_conn *conns;
 	uint32_t conns_count, conns_max, conns_free;
 	struct sim_entry **entries; /* by id */

@@ -25,9 +25,11 @@ static void places_make(struct sim *sim)
 	struct rng rng = rng_stream(sim->plan->seed, SIM_RNG_PLACES, 0);
 
 	sim->places = calloc(sim->nodes_count, sizeof(*sim->places));
-	assert(sim->places);
+	sim->continents = calloc(sim->nodes_count, 1);
+	assert(sim->places && sim->continents);
 	for (uint16_t i = 0; i < sim->nodes_count; i++) {
-		const int32_t *centre = centres[rng_below(&rng, 6)];
+		sim->continents[i] = (uint8_t)rng_below(&rng, 6);
+		const int32_t *centre = centres[sim->continents[i]];
 		for (int k = 0; k < 3; k++)
 			sim->places[i][k] = centre[k] + (int32_t)rng_below(&rng, 2 * ENTRY_KM) - ENTRY_KM;
 	}
@@ -89,6 +91,7 @@ void sim_net_free(struct sim *sim)
 	free(sim->conns);
 	free(sim->paths);
 	free(sim->places);
+	free(sim->continents);
 }
 
 /* --- connections, and the handles by which engines know them --- */

@@ -93,7 +93,7 @@ static void carry_out(struct sim *sim, struct sim_node *node)
 			if (sim->oracle)
 				oracle_fork(sim->oracle, node->index, fx.fork.node, fx.fork.header_a, fx.fork.header_b);
 			break;
-		case PL_FX_ANCHORS: break; /* its networks are meshes: sim.c */
+		case PL_FX_ANCHORS: memcpy(node->disk.anchors, fx.anchors.nodes, sizeof(node->disk.anchors)); break;
 		case PL_FX_NOTE: note(sim, node, &fx); break;
 		}
 	}
@@ -196,6 +196,7 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 		sim_disk_room(sim, node, node->room);
 	for (uint16_t i = 0; i < node->dial_to_count && !sim->stop; i++) {
 		dialable.peer_dialable.node = node->dial_to[i];
+		dialable.peer_dialable.group = 1u + sim->continents[node->peers[node->dial_to[i]]];
 		if (sim_step(sim, node, &dialable) != PL_OK && !sim->stop)
 			abort();
 	}
