@@ -149,3 +149,44 @@ Test(fetch, a_message_of_which_pieces_come_is_asked_of_nobody_else)
 	member_free(members[1]);
 	world_free(w);
 }
+
+/* The tree of a lane stands; who comes then announces it. */
+Test(fetch, who_comes_when_two_push_a_lane_is_choked_for_it_and_for_no_other)
+{
+	struct world *w = world_new(5, 1);
+	struct author author = { .node = FIN };
+	struct member *members[3];
+	uint32_t chokes[3];
+
+	for (uint16_t i = 0; i < 5; i++) {
+		if (i != CHE)
+			world_play(w, i);
+	}
+	world_start(w);
+	const struct made first = author_next(w, &author, 1, 0, 100), other = author_next(w, &author, 2, 0, 100);
+	for (int i = 0; i < 3; i++) {
+		members[i] = member_dial(w, i == 0 ? SGP : (uint16_t)(EVE + i - 1), CHE);
+		cr_assert_not_null(members[i]);
+		member_go_live(members[i]);
+		world_run_ms(w, 20);
+		member_listen(members[i]);
+		chokes[i] = member_heard_of(members[i], PL_FRAME_CHOKE);
+		if (i == 2)
+			break;
+		member_entry(members[i], &first, 0);
+		if (i == 0)
+			member_entry(members[i], &other, 0);
+		member_flush(members[i]);
+		world_run_ms(w, 50);
+	}
+	cr_assert_eq(chokes[0] + chokes[1], 0, "one has brought it when the second comes");
+	cr_assert_eq(chokes[2], 1, "two have when the third comes: %u lanes are choked", chokes[2]);
+	for (size_t i = 0; i < member_heard_count(members[2]); i++) {
+		const struct member_heard *heard = member_heard(members[2], i);
+		if (heard->type == PL_FRAME_CHOKE)
+			cr_assert(pl_get16(heard->payload) == FIN && heard->payload[2] == 1, "the one of which two have brought the last entry");
+	}
+	for (int i = 0; i < 3; i++)
+		member_free(members[i]);
+	world_free(w);
+}

@@ -252,6 +252,8 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke(struct session *s, uint32_t index);
+/* Whether as many other links as are to push a lane have brought its last entry, and still push it. */
+bool pl_is_brought(const struct pl_engine *e, const struct session *but, uint32_t index);
 /* It holds what we hold, up to there: it has shown that with an id or an entry. */
 void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq);
 /* It holds an entry that it has sent and that was not taken: counted when ours of that place has the same id. */

@@ -194,6 +194,10 @@ void pl_session_go_live(struct pl_engine *e, struct session *s)
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		pl_todo_add(e, s, index);
 		pl_lane_pump(e, index, 0);
+		/* PROTOCOL: "On a link that has just gone LIVE a node chokes the lanes that two other links have brought it the last entry of: the tree
+		 * stands already." */
+		if (pl_is_brought(e, s, index))
+			pl_choke(s, index);
 	}
 	pl_flash_offer(e, s);
 	pl_repair_session_live(e);

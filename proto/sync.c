@@ -380,6 +380,21 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 	pl_todo_add(e, s, index);
 }
 
+bool pl_is_brought(const struct pl_engine *e, const struct session *but, uint32_t index)
+{
+	const struct lane *lane = &e->lanes[index];
+	const struct recent *last = &lane->recent[lane->have_seq % PL_RECENT];
+	int brought = 0;
+
+	if (lane->have_seq == 0 || last->seq != lane->have_seq)
+		return false;
+	for (uint8_t i = 0; i < last->copies; i++) {
+		const struct session *s = last->from[i] != PL_NONE16 ? &e->sessions[last->from[i]] : NULL;
+		brought += s && s != but && s->used && s->state == PL_SESSION_LIVE && !(s->choked[index] & CHOKED_BY_US);
+	}
+	return brought == PL_EAGER_COPIES;
+}
+
 void pl_choke(struct session *s, uint32_t index)
 {
 	const uint8_t payload[4] = { (uint8_t)(index / PL_LANES >> 8), (uint8_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), 0 };
