@@ -194,6 +194,9 @@ void pl_session_go_live(struct pl_engine *e, struct session *s)
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
 		pl_todo_add(e, s, index);
 		pl_lane_pump(e, index, 0);
+		/* What has moved since it was told, be it while we waited for its HELLO, is still to be said. */
+		if (e->lanes[index].durable_seq > s->floor[index] && s->dirty[index] == 0)
+			s->dirty[index] = HEAD_UNTOLD;
 		/* PROTOCOL: "On a link that has just gone LIVE a node chokes the lanes that two other links have brought it the last entry of: the tree
 		 * stands already." */
 		if (pl_is_brought(e, s, index))
