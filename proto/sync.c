@@ -386,9 +386,7 @@ bool pl_is_brought(const struct pl_engine *e, const struct session *but, uint32_
 	const struct recent *last = &lane->recent[lane->have_seq % PL_RECENT];
 	int brought = 0;
 
-	if (lane->have_seq == 0 || last->seq != lane->have_seq)
-		return false;
-	for (uint8_t i = 0; i < last->copies; i++) {
+	for (uint8_t i = 0; lane->have_seq > 0 && last->seq == lane->have_seq && i < last->copies; i++) {
 		const struct session *s = last->from[i] != PL_NONE16 ? &e->sessions[last->from[i]] : NULL;
 		brought += s && s != but && s->used && s->state == PL_SESSION_LIVE && !(s->choked[index] & CHOKED_BY_US);
 	}
