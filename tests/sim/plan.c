@@ -400,7 +400,7 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		end_early(plan, 40000);
 	if (faults & PROMPT) {
 		plan->prompt_from_ms = faults & EARLY ? 80000 : 5000;
-		plan->prompt_slack_ms = 100;
+		plan->prompt_slack_ms = faults & EARLY ? 600 : 250;
 	}
 	if (faults & THIN)
 		lines_draw(plan);
