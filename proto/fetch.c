@@ -99,27 +99,45 @@ static void other_done(struct session *s, uint32_t index)
 	s->asked_count--;
 }
 
-static struct session *best_other(struct pl_engine *e, uint32_t index, bool *too_many)
+static bool may_be_asked_too(const struct pl_engine *e, uint16_t session, uint32_t index)
 {
-	struct session *best = NULL;
+	const struct session *s = &e->sessions[session];
+
+	return session != e->lanes[index].fetch_session && is_holder(e, s, index) && s->asked_to[index] == 0;
+}
+
+/* PROTOCOL: "Who is asked besides is drawn, of those that have left the fewest WANTs for this lane unanswered." */
+static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_many)
+{
+	uint8_t fewest = UINT8_MAX, random[32];
+	uint32_t count = 0;
 
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		struct session *s = &e->sessions[i];
-		if (i == e->lanes[index].fetch_session || !is_holder(e, s, index) || s->asked_to[index] != 0)
+		if (!may_be_asked_too(e, i, index))
 			continue;
-		if (s->asked_count >= PL_OTHERS_LANES_MAX)
-			*too_many = true;
-		else if (!best || is_better(e, s, best, index))
-			best = s;
+		*too_many |= e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX;
+		if (e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX || *unanswered(e, &e->sessions[i], index) > fewest)
+			continue;
+		count = *unanswered(e, &e->sessions[i], index) < fewest ? 1 : count + 1;
+		fewest = *unanswered(e, &e->sessions[i], index);
 	}
-	return best;
+	if (count == 0)
+		return NULL;
+	pl_random(e, random);
+	uint32_t drawn = pl_get32(random) % count;
+	for (uint16_t i = 0; i < e->sessions_max; i++) {
+		if (may_be_asked_too(e, i, index) && e->sessions[i].asked_count < PL_OTHERS_LANES_MAX && *unanswered(e, &e->sessions[i], index) == fewest &&
+		    drawn-- == 0)
+			return &e->sessions[i];
+	}
+	return NULL;
 }
 
 /* False: nobody else could be asked. */
 static bool others_ask_one(struct pl_engine *e, uint32_t index, bool *too_many)
 {
 	const uint64_t from = e->lanes[index].have_seq + 1, most = e->lanes[index].have_seq + PL_OTHERS_ENTRIES;
-	struct session *s = best_other(e, index, too_many);
+	struct session *s = any_other(e, index, too_many);
 
 	if (!s)
 		return false;
