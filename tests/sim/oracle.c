@@ -18,7 +18,7 @@ enum { HEADER = 232, ID = 32, LANES = 3, ITEM = 48, FRAME_HEADER = 8 };
 #define LOOSE_MS 5000u     /* with so much slack links may break */
 #define SETTLED_MS 3000u   /* when each pair of nodes has one link */
 
-enum { FRONTIER = 2, HAVE = 3, ACK = 4, ENTRY = 7, FRAG = 8 };
+enum { FRONTIER = 2, HAVE = 3, ACK = 4, ENTRY = 7, FRAG = 8, HEADS = 16, GROUP = 21 };
 #define FLAG_FIRST 0x02
 #define FLAG_FLASH 0x04
 
@@ -379,6 +379,29 @@ static void check_items(struct oracle *o, uint16_t node, const char *frame, cons
 	}
 }
 
+/* The tags are salted; what they stand for cannot be told from outside, but the places can. */
+static void check_heads(struct oracle *o, uint16_t node, const uint8_t *p, size_t bytes)
+{
+	const struct sim_node *sender = &o->sim->nodes[node];
+
+	for (size_t at = 0; at < bytes;) {
+		const uint8_t lane = p[at] % LANES;
+		const uint16_t first = (uint16_t)(GROUP * (p[at++] / LANES));
+		for (uint16_t place = first; place < first + GROUP && place < sender->peers_count && at < bytes; place++) {
+			const uint8_t seq_bytes = p[at++];
+			if (seq_bytes == 0)
+				continue;
+			const uint64_t seq = seq_bytes <= 8 && seq_bytes + 8u <= bytes - at ? number(p + at, seq_bytes) : UINT64_MAX;
+			if (sender->peers[place] >= o->authors || !holds(o, node, sender->peers[place], lane, seq, NULL)) {
+				sim_fail(o->sim, "store-first", "node %u says HEADS of %u/%u/%llu, which is not on its disk", node, place, lane,
+				         (unsigned long long)seq);
+				return;
+			}
+			at += seq_bytes + 8u;
+		}
+	}
+}
+
 static void check_entry(struct oracle *o, uint16_t node, const uint8_t *wire, size_t bytes, uint8_t flags)
 {
 	if (bytes < 24)
@@ -453,6 +476,8 @@ void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint6
 		}
 		if (type == FRONTIER || type == HAVE || type == ACK)
 			check_items(o, node, type == ACK ? "ACK" : type == HAVE ? "HAVE" : "FRONTIER", payload, bytes);
+		else if (type == HEADS)
+			check_heads(o, node, payload, bytes);
 		else if (type == ENTRY)
 			check_entry(o, node, payload, bytes, flags);
 		else if (type == FRAG && (flags & FLAG_FIRST) && bytes > 4)

@@ -6,7 +6,7 @@
  *   authentic     what a node stores in the name of an honest author is what that author has stored before, byte for byte
  *   chain         each lane grows by one entry at a time, each naming the one before it; nothing is stored twice
  *   seq           an honest author never uses a place in a lane, or a gseq, twice; nor in another life
- *   store-first   an entry, and the head in a FRONTIER, HAVE or ACK, is durable before it is sent; FLASH entries of others excepted
+ *   store-first   an entry, and the head in a FRONTIER, HEADS, HAVE or ACK, is durable before it is sent; FLASH entries of others excepted
  *   acked         what a peer is noted to hold it does hold, durably
  *   nonce         no key encrypts two records with the same number
  *   blame         no honest node is said to have broken the protocol where nobody has touched its bytes
