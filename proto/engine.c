@@ -148,6 +148,14 @@ void pl_random(struct pl_engine *e, uint8_t out[32])
 	pl_hash(PL_LABEL_EVENT, sizeof(PL_LABEL_EVENT), parts, 2, out);
 }
 
+uint32_t pl_draw(struct pl_engine *e)
+{
+	uint8_t random[32];
+
+	pl_random(e, random);
+	return pl_get32(random);
+}
+
 void pl_timer(struct pl_engine *e, uint64_t at_ms)
 {
 	if (at_ms < e->timer_ms)

@@ -109,7 +109,7 @@ static bool may_be_asked_too(const struct pl_engine *e, uint16_t session, uint32
 /* PROTOCOL: "Who is asked besides is drawn, of those that have left the fewest WANTs for this lane unanswered." */
 static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_many)
 {
-	uint8_t fewest = UINT8_MAX, random[32];
+	uint8_t fewest = UINT8_MAX;
 	uint32_t count = 0;
 
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
@@ -123,8 +123,7 @@ static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_
 	}
 	if (count == 0)
 		return NULL;
-	pl_random(e, random);
-	uint32_t drawn = pl_get32(random) % count;
+	uint32_t drawn = pl_draw(e) % count;
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		if (may_be_asked_too(e, i, index) && e->sessions[i].asked_count < PL_OTHERS_LANES_MAX && *unanswered(e, &e->sessions[i], index) == fewest &&
 		    drawn-- == 0)

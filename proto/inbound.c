@@ -56,7 +56,6 @@ static struct session *whose_turn_is_over(struct pl_engine *e, uint16_t node, st
 {
 	uint64_t *turn_ms = &e->peers[members_node(e, node)].turn_ms;
 	uint16_t first = count / 2, last = first;
-	uint8_t random[32];
 
 	if (*turn_ms != 0 && e->now_ms - *turn_ms < PL_TURN_MS)
 		return NULL;
@@ -65,8 +64,7 @@ static struct session *whose_turn_is_over(struct pl_engine *e, uint16_t node, st
 	if (last == first)
 		return NULL;
 	*turn_ms = e->now_ms ? e->now_ms : 1;
-	pl_random(e, random);
-	return list[first + pl_get32(random) % (uint32_t)(last - first)];
+	return list[first + pl_draw(e) % (uint32_t)(last - first)];
 }
 
 bool pl_inbound_may_stay(struct pl_engine *e, uint16_t node)

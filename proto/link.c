@@ -42,10 +42,7 @@ static uint64_t backoff_max(const struct pl_engine *e, const struct peer *peer)
 
 static void dial_within(struct pl_engine *e, struct peer *peer, uint64_t within_ms)
 {
-	uint8_t random[32];
-
-	pl_random(e, random);
-	peer->dial_at_ms = e->now_ms + pl_get32(random) % (within_ms + 1);
+	peer->dial_at_ms = e->now_ms + pl_draw(e) % (within_ms + 1);
 	if (peer->dial_at_ms > e->dials_until_ms)
 		e->dials_until_ms = peer->dial_at_ms;
 	pl_timer(e, peer->dial_at_ms);
@@ -164,7 +161,6 @@ static struct conn *conn_that_gives_way(struct pl_engine *e)
 {
 	struct conn *oldest = NULL, *spoken[PL_HANDSHAKES_MAX];
 	uint32_t spoken_count = 0;
-	uint8_t random[32];
 
 	for (uint16_t i = 0; i < e->conns_max; i++) {
 		struct conn *c = &e->conns[i];
@@ -177,8 +173,7 @@ static struct conn *conn_that_gives_way(struct pl_engine *e)
 	}
 	if (oldest || spoken_count == 0)
 		return oldest;
-	pl_random(e, random);
-	return spoken[pl_get32(random) % spoken_count];
+	return spoken[pl_draw(e) % spoken_count];
 }
 
 void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash)

@@ -10,15 +10,7 @@
 
 #define NOT_NOW UINT32_MAX
 
-static uint32_t draw(struct pl_engine *e)
-{
-	uint8_t random[32];
-
-	pl_random(e, random);
-	return pl_get32(random);
-}
-
-static uint64_t about(struct pl_engine *e, uint64_t ms) { return ms / 2 + draw(e) % ms; }
+static uint64_t about(struct pl_engine *e, uint64_t ms) { return ms / 2 + pl_draw(e) % ms; }
 
 static void due(struct pl_engine *e, uint64_t at_ms)
 {
@@ -199,7 +191,7 @@ static uint16_t pick(struct pl_engine *e, uint32_t (*rank)(const struct pl_engin
 	}
 	if (count == 0)
 		return PL_NODE_NONE;
-	uint32_t turn = draw(e) % count;
+	uint32_t turn = pl_draw(e) % count;
 	for (uint16_t node = 0; node < e->nodes; node++) {
 		if (rank(e, node) == lowest && turn-- == 0)
 			return node;
@@ -380,7 +372,7 @@ void pl_neighbour_brought(struct pl_engine *e, const struct session *s, uint32_t
 	}
 	/* One place is always left to look further: however many say what nobody else says, and be it made for that, who is not with them is met. */
 	if (others_count > 0 && others_count + 1 >= e->further_max) {
-		struct peer *other = &e->peers[others[draw(e) % others_count]];
+		struct peer *other = &e->peers[others[pl_draw(e) % others_count]];
 		other->brought = false;
 		other->look_until_ms = e->now_ms;
 		due(e, e->now_ms);
@@ -408,7 +400,7 @@ static uint16_t longest_live(struct pl_engine *e)
 		if (best != PL_NODE_NONE && live < longest)
 			continue;
 		equals = best == PL_NODE_NONE || live > longest ? 1 : equals + 1;
-		if (draw(e) % equals == 0)
+		if (pl_draw(e) % equals == 0)
 			best = e->dialled[i];
 		longest = live;
 	}

@@ -23,6 +23,7 @@ void pl_note(struct pl_engine *e, enum pl_note_code code, uint32_t link, uint16_
 void pl_note_entry(struct pl_engine *e, enum pl_note_code code, const struct session *s, uint16_t node, uint8_t lane, uint64_t seq,
                    const char *detail);
 void pl_random(struct pl_engine *e, uint8_t out[32]);
+uint32_t pl_draw(struct pl_engine *e); /* a number at random */
 void pl_timer(struct pl_engine *e, uint64_t at_ms);
 void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
 /* Room for one record; what is to stay for the effects of this step is counted in records_count. */

@@ -19,7 +19,7 @@ struct settings {
 	uint64_t first, last;
 	uint16_t nodes;
 	unsigned jobs;
-	bool json, trace, shrink, quiet, verbose;
+	bool json, trace, shrink, quiet;
 };
 
 /* What a job tells of its seeds. */
@@ -332,7 +332,7 @@ static int run_one(const struct settings *s)
 	sim_run(&plan, &options, &result);
 	tally_add(&tally, plan.seed, &plan, &result);
 	tell(s, &tally, seconds() - since);
-	if (s->verbose || !s->json)
+	if (!s->json)
 		printf("trace hash %016" PRIx64 "%016" PRIx64 "\n", result.hash[0], result.hash[1]);
 	bool is_saved = true;
 	if (result.failed && s->shrink) {

@@ -304,7 +304,6 @@ static void happen(struct sim *sim, const struct sim_event *event)
 		(void)sim_step(sim, node, &ready);
 		return;
 	case SIM_EV_ACT: sim_act(sim, event->act, event->done); return;
-	case SIM_EV_AGAIN: sim_act(sim, event->act, event->done); return;
 	case SIM_EV_RECEIPT:
 		if (!is_void) {
 			node->receipt_due = false;

@@ -212,7 +212,7 @@ void sim_disk_commit(struct sim *sim, struct sim_node *node)
 	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node)->token = ++node->commits;
 }
 
-static void write_done(struct sim *sim, struct sim_node *node, struct sim_write **at)
+static void write_done(struct sim_node *node, struct sim_write **at)
 {
 	struct sim_write *write = *at;
 
@@ -220,7 +220,6 @@ static void write_done(struct sim *sim, struct sim_node *node, struct sim_write 
 	if (!*at)
 		node->writes_last = at;
 	node->writes_count--;
-	(void)sim;
 	free(write);
 }
 
@@ -304,7 +303,7 @@ void sim_disk_committed(struct sim *sim, struct sim_node *node)
 			}
 			last = *w;
 			receipt_plan(sim, node, w);
-			write_done(sim, node, at);
+			write_done(node, at);
 			if (last.is_repair)
 				break;
 		}
@@ -327,7 +326,7 @@ static void writes_drop(struct sim *sim, struct sim_node *node)
 {
 	while (node->writes) {
 		entry_let_go(sim, node->writes->entry);
-		write_done(sim, node, &node->writes);
+		write_done(node, &node->writes);
 	}
 	node->committing = false;
 }
@@ -344,7 +343,7 @@ void sim_disk_crash(struct sim *sim, struct sim_node *node, uint64_t seed)
 		const bool follows = !w->is_repair && pl_header_seq(w->entry->header) == lane->count + 1;
 		if (w->taken && follows && (kept == 3 || (kept > 0 && rng_chance(&rng, 500000)))) {
 			keep(sim, node, w);
-			write_done(sim, node, at);
+			write_done(node, at);
 		} else {
 			at = &w->next;
 		}

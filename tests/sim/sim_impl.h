@@ -21,7 +21,7 @@ enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_P
 
 enum sim_event_type {
 	SIM_EV_TICK, SIM_EV_CHUNK, SIM_EV_SENT, SIM_EV_DIAL, SIM_EV_UP, SIM_EV_RELEASE, SIM_EV_COMMIT, SIM_EV_LOADED, SIM_EV_VERIFIED,
-	SIM_EV_SCRUB, SIM_EV_ROOM, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT, SIM_EV_AGAIN,
+	SIM_EV_SCRUB, SIM_EV_ROOM, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT,
 };
 
 struct sim_chunk;
@@ -106,7 +106,7 @@ struct sim_direction {
 struct sim_conn {
 	bool used, tampered;
 	uint16_t number;
-	uint32_t refs; /* events that name it */
+	uint32_t next_free; /* where it is not used */
 	struct {
 		uint16_t node;
 		uint32_t boot;
@@ -150,10 +150,8 @@ struct sim_node {
 	uint32_t *dials; /* per peer: the number of the dial under way; 0: none */
 	uint16_t *peers, *dial_to; /* charter index -> node; whom it dials (charter indexes) */
 	uint16_t peers_count, dial_to_count;
-	uint32_t conns_count;
 	struct rng disk_rng, step_rng;
 	uint64_t steps;
-	size_t memory_peak;
 };
 
 struct sim {
@@ -175,7 +173,6 @@ struct sim {
 	struct sim_entry **entries; /* by id */
 	uint32_t entries_buckets, entries_count;
 	uint16_t stepping; /* whose engine is at work; SIM_NOBODY */
-	uint32_t stepping_link;
 	bool healing;
 	bool stop;
 };

@@ -117,7 +117,7 @@ static struct sim_conn *conn_new(struct sim *sim, uint16_t a, uint16_t b)
 
 	if (sim->conns_free != UINT32_MAX) {
 		conn = &sim->conns[sim->conns_free];
-		sim->conns_free = conn->refs;
+		sim->conns_free = conn->next_free;
 	} else {
 		if (sim->conns_count == sim->conns_max) {
 			sim->conns_max = sim->conns_max ? 2 * sim->conns_max : 64;
@@ -149,7 +149,7 @@ static void conn_settle(struct sim *sim, struct sim_conn *conn)
 		}
 	}
 	conn->used = false;
-	conn->refs = sim->conns_free; /* the next free one */
+	conn->next_free = sim->conns_free; /* the next free one */
 	sim->conns_free = (uint32_t)(conn - sim->conns);
 }
 
