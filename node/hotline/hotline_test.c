@@ -230,6 +230,7 @@ Test(hotline, what_cannot_be_sent_is_refused_with_a_reason)
 	fix_lanes(fix, FIN, 3);
 	fix_refuse(fix, FIN, PL_ERR_FORK);
 	expect_error(fix, draft("SGP", "flash", "x"), 409, "feed_frozen", "the message was not sent: this node's feed is frozen");
+	expect_error(fix, draft("CHE", "flash", "x"), 409, "feed_frozen", "the message was not sent: this node's feed is frozen");
 	fix_refuse(fix, FIN, PL_OK);
 	/* Nothing of all this has left a trace. */
 	cr_assert_eq(fix_sql(fix, FIN, "SELECT count(*) FROM hotline_message"), 0);
