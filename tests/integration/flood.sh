@@ -2,10 +2,10 @@
 # A member gone bad, EST, sends entries to CHE, FLASH, messages and bulk in turn (--each: one kind alone, too), first within its quota, then eight
 # times that in lane 0 and twice in the others (--as-fast-as-it-can: without bound; then it is also three daemons on one machine that are measured).
 # They are signed and in order, so that they are taken and passed on as far as the quota goes. FIN and SGP, who have only CHE between them, keep at
-# least 99 of 100 messages, and the slowest of 100 takes at most twice what it takes without EST.
+# least 99 of 100 messages, and with PARLEY_TEST_TIMES=1 the slowest of 100 takes at most twice what it takes without EST.
 #
-# Each attack is measured against the quiet before it, since machines have other guests; where it does not hold, both are measured anew, twice
-# at most: what a fault does, it does each time. EST's own process runs with what the others leave of the processors.
+# Each attack is measured against the quiet before it; where it does not hold, both are measured anew, twice at most: what a fault does, it does
+# each time. EST's own process runs with what the others leave of the processors.
 #
 # The quotas are smaller than by default (3 MiB at once, where lane 1 has 64): over its quota an author soon costs little, and before that
 # there is what three nodes need for each of its entries, which on one machine they take from each other. What it does to them with the
@@ -49,7 +49,6 @@ have_caught_up() {
   have=$(entries CHE) of_FIN=$(entries FIN) of_SGP=$(entries SGP)
   [ "$of_FIN" -gt $((have - 500)) ] && [ "$of_SGP" -gt $((have - 500)) ]
 }
-held=0
 # stands NAME WHAT BYTES RATE: the quiet, then the attack
 stands() {
   local quiet_p50 quiet_p99 before waits
@@ -71,10 +70,7 @@ stands() {
     [ $((lost * 100)) -le "$n" ] || broken "$1: $lost of $n honest messages are lost"
     is_little $(($(peak CHE) - before)) 32768 || broken "$1: the memory of CHE grows from $before to $(peak CHE) KiB"
     ! grep -q 'it was cut' "$1.out" || broken "$1: EST is cut, for all that it sends is signed and in order: $(cat "$1.out")"
-    if is_at_most "$p99" "$(awk -v a="$quiet_p99" 'BEGIN { print 2 * a }')"; then
-      held=$((held + 1))
-      return
-    fi
+    if is_in_time; then return; fi
     $are_quotas_small || return 0
   done
   broken "$1: the slowest of 100 messages takes more than twice as long, three times in a row"
@@ -87,4 +83,4 @@ has_all_of_est() { frontiers_are_equal FIN CHE SGP; }
 until_true 'FIN, CHE and SGP hold the same in the end' has_all_of_est
 links_have_lasted || broken 'a link or a daemon did not last'
 end_network
-echo "flood.sh: $held of $((1 + ${#kinds[@]})) attacks leave the slowest of 100 honest messages within twice its time; none is lost"
+echo "flood.sh: $((1 + ${#kinds[@]})) attacks, no honest message is lost"

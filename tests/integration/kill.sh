@@ -10,7 +10,7 @@
 # Usage: tests/integration/kill.sh [--kills N] [--seed N]   in the build directory; see scenario.sh. The seed fixes which nodes are killed
 # when and what is sent, not how the processes are scheduled.
 set -euo pipefail
-kills=50 seed=$((RANDOM * 32768 + RANDOM))
+kills=${PARLEY_TEST_SHORT:+10} seed=$((RANDOM * 32768 + RANDOM))
 [ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
 while [ $# -gt 0 ]; do
   case $1 in
@@ -20,6 +20,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
+: "${kills:=50}"
 . "$(dirname "$0")/network.sh"
 . "$top/tests/integration/load.sh"
 sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")

@@ -18,7 +18,8 @@ while [ $# -gt 0 ]; do
   case $1 in --schedules) schedules=$2 ;; --seed) seed=$2 ;; --backend) backend=$2 ;; esac
   shift 2
 done
-: "${schedules:=$([ -n "$seed" ] && echo 1 || echo 20)}" "${seed:=1}"
+if [ -n "$seed" ]; then : "${schedules:=1}"; elif [ -n "${PARLEY_TEST_SHORT:-}" ]; then : "${schedules:=4}"; fi
+: "${schedules:=20}" "${seed:=1}"
 seconds_max=$((300 + schedules * 120))
 [ -n "${PARLEY_TEST_BOUNDED:-}" ] ||
   PARLEY_TEST_BOUNDED=1 exec timeout -k 60 $seconds_max "$0" --schedules "$schedules" --seed "$seed" ${backend:+--backend "$backend"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A member gone bad, EST, that is of no use: it has links to FIN, CHE and SGP, acknowledges nothing and answers no WANT; then it also claims to
-# have all that anybody has written. FIN and SGP get everything by CHE all the same, in twice the time of the undisturbed at most (measured as in
-# flood.sh); and SGP, back from being away, gets what it has missed, although it has asked EST for it before CHE could be heard.
+# have all that anybody has written. FIN and SGP get everything by CHE all the same, with PARLEY_TEST_TIMES=1 in twice the time of the undisturbed at
+# most (measured as in flood.sh); and SGP, back from being away, gets what it has missed, although it has asked EST for it before CHE could be heard.
 #
 # Usage: tests/integration/withhold.sh [--messages N] [--seed N]   in the build directory; see scenario.sh
 set -euo pipefail
@@ -56,7 +56,7 @@ stands() {
     printf '   %-20s n %s, %s lost; p50 %s -> %s ms, p99 %s -> %s ms, ratio %s\n' "$1" "$n" "$lost" "$quiet_p50" "$p50" "$quiet_p99" "$p99" \
       "$(ratio "$p99" "$quiet_p99")"
     [ "$lost" -eq 0 ] || broken "$1: $lost of $n honest messages are lost"
-    if is_at_most "$p99" "$(awk -v a="$quiet_p99" 'BEGIN { print 2 * a }')"; then return; fi
+    if is_in_time; then return; fi
   done
   broken "$1: the slowest of 100 messages takes more than twice as long, three times in a row"
 }

@@ -5,7 +5,8 @@
 set -euo pipefail
 sim=tests/sim/parley-sim
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
-seeds=${PARLEY_SIM_SEEDS:-300}
+seeds=${PARLEY_SIM_SEEDS:-${PARLEY_TEST_SHORT:+60}}
+: "${seeds:=300}"
 failed=0
 
 # run ARGUMENT...: parley-sim; it says itself what has failed and how to repeat it
