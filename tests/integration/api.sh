@@ -6,7 +6,6 @@
 #
 # Usage: tests/integration/api.sh   in the build directory; see scenario.sh
 set -euo pipefail
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
 . "$(dirname "$0")/network.sh"
 conform=$(realpath "${PARLEY_CONFORM:-$build/tests/integration/conform}")
 

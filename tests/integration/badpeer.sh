@@ -6,16 +6,8 @@
 #
 # Usage: tests/integration/badpeer.sh [--rounds N] [--seed N]   in the build directory; see scenario.sh
 set -euo pipefail
-rounds=1 seed=$((RANDOM * 32768 + RANDOM))
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --rounds) rounds=$2 ;;
-    --seed) seed=$2 ;;
-    *) echo "badpeer.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
+values='rounds seed' rounds=1 seed=$((RANDOM * 32768 + RANDOM))
+. "$(dirname "$0")/options.sh"
 . "$(dirname "$0")/network.sh"
 . "$top/tests/integration/load.sh"
 rawpeer=$(realpath "${PARLEY_RAWPEER:-$build/tests/integration/rawpeer}")

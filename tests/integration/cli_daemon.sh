@@ -4,7 +4,6 @@
 #
 # Usage: tests/integration/cli_daemon.sh   in the build directory; PARLEY, PARLEYD and PARLEY_PICK name other binaries
 set -euo pipefail
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 600 "$0" "$@"
 . "$(dirname "$0")/network.sh"
 
 second[EST]=EST.2

@@ -5,15 +5,8 @@
 #
 # Usage: tests/integration/clocks.sh [--rounds N]   in the build directory; see scenario.sh
 set -euo pipefail
-rounds=1
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --rounds) rounds=$2 ;;
-    *) echo "clocks.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
+values=rounds rounds=1
+. "$(dirname "$0")/options.sh"
 seed=0
 . "$(dirname "$0")/network.sh"
 # shellcheck source=hostile.sh

@@ -9,17 +9,8 @@
 #
 # Usage: tests/integration/crowd.sh [--sockets N] [--messages N] [--seed N]   in the build directory; see scenario.sh
 set -euo pipefail
-sockets=5000 messages=120 seed=$((RANDOM * 32768 + RANDOM))
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --sockets) sockets=$2 ;;
-    --messages) messages=$2 ;;
-    --seed) seed=$2 ;;
-    *) echo "crowd.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
+values='sockets messages seed' sockets=5000 messages=120 seed=$((RANDOM * 32768 + RANDOM))
+. "$(dirname "$0")/options.sh"
 . "$(dirname "$0")/network.sh"
 # shellcheck source=hostile.sh
 . "$top/tests/integration/hostile.sh"

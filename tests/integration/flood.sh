@@ -13,19 +13,12 @@
 #
 # Usage: tests/integration/flood.sh [--messages N] [--seed N] [--each] [--as-fast-as-it-can] [--default-quotas]   in the build directory; see scenario.sh
 set -euo pipefail
-messages=120 seed=$((RANDOM * 32768 + RANDOM)) are_quotas_small=true kinds=(all) rate=524288
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --messages) messages=$2; shift ;;
-    --seed) seed=$2; shift ;;
-    --as-fast-as-it-can) rate=0 ;;
-    --each) kinds=(flash messages bulk all) ;;
-    --default-quotas) are_quotas_small=false ;;
-    *) echo "flood.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift
-done
+values='messages seed' messages=120 seed=$((RANDOM * 32768 + RANDOM))
+switches='each as-fast-as-it-can default-quotas' each=false as_fast_as_it_can=false default_quotas=false
+. "$(dirname "$0")/options.sh"
+rate=524288 kinds=(all)
+if $as_fast_as_it_can; then rate=0; fi
+if $each; then kinds=(flash messages bulk all); fi
 . "$(dirname "$0")/network.sh"
 # shellcheck source=hostile.sh
 . "$top/tests/integration/hostile.sh"
@@ -33,7 +26,7 @@ echo "flood.sh: seed $seed"
 
 gap_ms=12 flash_every=30
 quotas=()
-if $are_quotas_small; then
+if ! $default_quotas; then
   for lane in 0 1 2; do quotas+=("quota_lane${lane}_bytes_burst = 3145728"); done
   quotas+=('quota_lane2_bytes_per_s = 262144')
 fi
@@ -59,7 +52,7 @@ stands() {
     forget_peak CHE
     waits=$(grep -c 'entry=EST.*over its quota' CHE.log || true)
     attack "$1" flood "$2" "$3" "$4"
-    if $are_quotas_small; then
+    if ! $default_quotas; then
       until_true "EST has used its quota up: $1" is_spent "$1" "$waits"
       until_true 'FIN and SGP have caught up' have_caught_up
     fi
@@ -71,7 +64,7 @@ stands() {
     is_little $(($(peak CHE) - before)) 32768 || broken "$1: the memory of CHE grows from $before to $(peak CHE) KiB"
     ! grep -q 'it was cut' "$1.out" || broken "$1: EST is cut, for all that it sends is signed and in order: $(cat "$1.out")"
     if is_in_time; then return; fi
-    $are_quotas_small || return 0
+    if $default_quotas; then return; fi
   done
   broken "$1: the slowest of 100 messages takes more than twice as long, three times in a row"
 }

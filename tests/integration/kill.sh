@@ -10,16 +10,8 @@
 # Usage: tests/integration/kill.sh [--kills N] [--seed N]   in the build directory; see scenario.sh. The seed fixes which nodes are killed
 # when and what is sent, not how the processes are scheduled.
 set -euo pipefail
-kills=${PARLEY_TEST_SHORT:+10} seed=$((RANDOM * 32768 + RANDOM))
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --kills) kills=$2 ;;
-    --seed) seed=$2 ;;
-    *) echo "kill.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
+values='kills seed' kills=${PARLEY_TEST_SHORT:+10} seed=$((RANDOM * 32768 + RANDOM))
+. "$(dirname "$0")/options.sh"
 : "${kills:=50}"
 . "$(dirname "$0")/network.sh"
 . "$top/tests/integration/load.sh"

@@ -1,6 +1,10 @@
 # What tests of running nodes share, on top of lib.sh: a network of states, each with its keys, folder and parleyd, in $work. Every process
 # that is started here is ended by its number, on every way out.
 # shellcheck shell=bash disable=SC2034
+
+# Seconds that the whole may take.
+[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-${seconds_max:-900}}" "$0" "$@"
+
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 call=$(realpath "${PARLEY_CALL:-$build/tests/integration/call}")
 pick=$(realpath "${PARLEY_PICK:-$build/tests/integration/pick}")

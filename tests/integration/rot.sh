@@ -5,7 +5,6 @@
 #
 # Usage: tests/integration/rot.sh   in the build directory; see scenario.sh
 set -euo pipefail
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-600}" "$0" "$@"
 . "$(dirname "$0")/network.sh"
 sql=$(realpath "${PARLEY_SQL:-$build/tests/integration/sql}")
 

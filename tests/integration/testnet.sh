@@ -9,20 +9,11 @@
 # at once, or all on processes where nobody may make network namespaces. Prints every schedule as it begins, and how long it took to
 # converge after it was healed.
 set -euo pipefail
-schedules='' seed='' backend=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --schedules | --seed | --backend) [ $# -gt 1 ] || { echo "testnet.sh: $1 needs a value" >&2; exit 2; } ;;
-    *) echo "testnet.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  case $1 in --schedules) schedules=$2 ;; --seed) seed=$2 ;; --backend) backend=$2 ;; esac
-  shift 2
-done
+values='schedules seed backend' schedules='' seed='' backend=''
+. "$(dirname "$0")/options.sh"
 if [ -n "$seed" ]; then : "${schedules:=1}"; elif [ -n "${PARLEY_TEST_SHORT:-}" ]; then : "${schedules:=4}"; fi
 : "${schedules:=20}" "${seed:=1}"
 seconds_max=$((300 + schedules * 120))
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] ||
-  PARLEY_TEST_BOUNDED=1 exec timeout -k 60 $seconds_max "$0" --schedules "$schedules" --seed "$seed" ${backend:+--backend "$backend"}
 . "$(dirname "$0")/network.sh"
 export PARLEY=$parley PARLEYD=$parleyd
 PARLEY_WIRE=$(realpath "${PARLEY_WIRE:-$build/contrib/testnet.d/wire}")

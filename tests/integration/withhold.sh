@@ -5,16 +5,8 @@
 #
 # Usage: tests/integration/withhold.sh [--messages N] [--seed N]   in the build directory; see scenario.sh
 set -euo pipefail
-messages=120 seed=$((RANDOM * 32768 + RANDOM))
-[ -n "${PARLEY_TEST_BOUNDED:-}" ] || PARLEY_TEST_BOUNDED=1 exec timeout -k 30 "${PARLEY_TEST_SECONDS_MAX:-900}" "$0" "$@"
-while [ $# -gt 0 ]; do
-  case $1 in
-    --messages) messages=$2 ;;
-    --seed) seed=$2 ;;
-    *) echo "withhold.sh: unknown option $1" >&2; exit 2 ;;
-  esac
-  shift 2
-done
+values='messages seed' messages=120 seed=$((RANDOM * 32768 + RANDOM))
+. "$(dirname "$0")/options.sh"
 . "$(dirname "$0")/network.sh"
 # shellcheck source=hostile.sh
 . "$top/tests/integration/hostile.sh"
