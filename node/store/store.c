@@ -411,13 +411,10 @@ enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, ui
                               void *ctx)
 {
 	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT peer, node, lane, seq FROM peer_ack");
-	enum pl_err err = PL_OK;
-	int rc;
+	enum pl_err err = s ? PL_OK : pl_store_sql_err(store->db);
 
 	assert(!store->is_started);
-	if (!s)
-		return pl_store_sql_err(store->db);
-	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+	while (pl_sql_next_row(store, s, &err)) {
 		int peer = sqlite3_column_int(s, 0), node = sqlite3_column_int(s, 1), lane = sqlite3_column_int(s, 2);
 		sqlite3_int64 seq = sqlite3_column_int64(s, 3);
 
@@ -426,9 +423,6 @@ enum pl_err pl_store_each_ack(struct pl_store *store, void (*each)(void *ctx, ui
 		else
 			each(ctx, (uint16_t)peer, (uint16_t)node, (uint8_t)lane, (uint64_t)seq);
 	}
-	if (!err && rc != SQLITE_DONE)
-		err = pl_store_sql_err(store->db);
-	sqlite3_reset(s);
 	return err;
 }
 
@@ -436,13 +430,10 @@ enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, u
                                 const uint8_t header_b[PL_ENTRY_HEADER_BYTES]), void *ctx)
 {
 	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT node, header_a, header_b FROM proof ORDER BY id");
-	enum pl_err err = PL_OK;
-	int rc;
+	enum pl_err err = s ? PL_OK : pl_store_sql_err(store->db);
 
 	assert(!store->is_started);
-	if (!s)
-		return pl_store_sql_err(store->db);
-	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+	while (pl_sql_next_row(store, s, &err)) {
 		int node = sqlite3_column_int(s, 0);
 
 		if (node < 0 || node >= PL_NODES_MAX || sqlite3_column_bytes(s, 1) != PL_ENTRY_HEADER_BYTES ||
@@ -451,9 +442,6 @@ enum pl_err pl_store_each_fork(struct pl_store *store, void (*each)(void *ctx, u
 		else
 			each(ctx, (uint16_t)node, sqlite3_column_blob(s, 1), sqlite3_column_blob(s, 2));
 	}
-	if (!err && rc != SQLITE_DONE)
-		err = pl_store_sql_err(store->db);
-	sqlite3_reset(s);
 	return err;
 }
 

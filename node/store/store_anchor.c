@@ -52,20 +52,14 @@ enum pl_err pl_store_keep_anchors(struct pl_store *store, const uint8_t (*node_i
 enum pl_err pl_store_each_anchor(struct pl_store *store, void (*each)(void *ctx, const uint8_t node_id[PL_NODE_ID_BYTES]), void *ctx)
 {
 	sqlite3_stmt *s = pl_store_prepare(store->db, "SELECT node_id FROM anchor");
-	enum pl_err err = PL_OK;
-	int rc;
+	enum pl_err err = s ? PL_OK : pl_store_sql_err(store->db);
 
 	assert(!store->is_started);
-	if (!s)
-		return pl_store_sql_err(store->db);
-	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+	while (pl_sql_next_row(store, s, &err)) {
 		if (sqlite3_column_bytes(s, 0) != PL_NODE_ID_BYTES)
 			err = PL_ERR_CORRUPT;
 		else
 			each(ctx, sqlite3_column_blob(s, 0));
 	}
-	if (!err && rc != SQLITE_DONE)
-		err = pl_store_sql_err(store->db);
-	sqlite3_reset(s);
 	return err;
 }

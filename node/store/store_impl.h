@@ -203,6 +203,8 @@ enum pl_err pl_sql_freeze(struct pl_store *store, const char *why); /* the first
 enum pl_err pl_sql_commit(struct pl_store *store);
 void pl_sql_rolled_back(struct pl_store *store);
 /* The newest entry of a lane; seq 0 if there is none. */
+/* Whether there is one more row, and *err is PL_OK; else the statement, which may be NULL if *err is set, is reset, and *err says if a step failed. */
+bool pl_sql_next_row(struct pl_store *store, sqlite3_stmt *statement, enum pl_err *err);
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES]);
 /* From here on this thread is the worker of this store. */
 void pl_sql_work_for(struct pl_store *store);

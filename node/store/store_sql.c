@@ -274,6 +274,18 @@ static bool is_header_intact(const struct pl_store *store, sqlite3_stmt *s)
 	return memcmp(id, sqlite3_column_blob(s, 1), PL_ID_BYTES) == 0;
 }
 
+bool pl_sql_next_row(struct pl_store *store, sqlite3_stmt *statement, enum pl_err *err)
+{
+	int rc = *err ? SQLITE_DONE : sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW)
+		return true;
+	if (!*err && rc != SQLITE_DONE)
+		*err = pl_store_sql_err(store->db);
+	sqlite3_reset(statement); /* harmless if it is NULL */
+	return false;
+}
+
 enum pl_err pl_sql_head(struct pl_store *store, uint16_t node, uint8_t lane, uint64_t *seq, uint64_t *gseq, uint8_t id[PL_ID_BYTES])
 {
 	sqlite3_stmt *s = store->statements[PL_STMT_HEAD];
