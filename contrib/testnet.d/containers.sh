@@ -74,20 +74,17 @@ has_network() {
   [[ " $has" == *" $2 "* ]]
 }
 
-container_state() {
-  case $(engine inspect --format '{{.State.Status}}' "$(namespace "$1")" 2>/dev/null) in
-    running) echo running ;;
-    paused) echo paused ;;
-    *) echo down ;;
-  esac
+# Its process is known by its number, as those of the other backends are: it is stopped and found by that, since podman loses count of the networks
+# of a container that it has paused itself.
+container_start() {
+  engine start "$(namespace "$1")" >/dev/null 2>"$dir/err" || die $failed "$1 does not start: $(tail -n 1 "$dir/err")"
+  record "$1" "$(engine inspect --format '{{.State.Pid}}' "$(namespace "$1")")"
 }
-container_start() { engine start "$(namespace "$1")" >/dev/null 2>"$dir/err" || die $failed "$1 does not start: $(tail -n 1 "$dir/err")"; }
 container_kill() {
-  [ "$(node_state "$1")" != paused ] || engine unpause "$(namespace "$1")" >/dev/null
   engine kill "$(namespace "$1")" >/dev/null
-  wait_for 10 is_down "$1" || die $failed "$1 does not end"
+  wait_for 10 is_over "$1" || die $failed "$1 does not end"
 }
-is_down() { [ "$(container_state "$1")" = down ]; }
+is_over() { has_ended "$1" && [ "$(engine inspect --format '{{.State.Running}}' "$(namespace "$1")")" = false ]; }
 container_logs() {
   local state
   if [ -n "$2" ] && [ $# -gt 3 ]; then die $usage 'of containers, the log of one at a time can be followed: name it'; fi
@@ -145,14 +142,14 @@ container_ways() {
 
 containers_down() {
   local state link a b left=0
-  # gone KIND NAME: what is there is removed
-  gone() { ! engine "$1" inspect "$2" >/dev/null 2>&1 || engine "$1" rm -f "$2" >/dev/null || left=1; }
-  for state in "${states[@]}"; do gone container "$(namespace "$state")"; done
+  # gone KIND NAME [-f]: what is there is removed
+  gone() { ! engine "$1" inspect "$2" >/dev/null 2>&1 || engine "$1" rm ${3:+"$3"} "$2" >/dev/null || left=1; }
+  for state in "${states[@]}"; do gone container "$(namespace "$state")" -f; done
   for link in "${links[@]}"; do
     read -r a b _ <<<"$link"
     gone network "$(link_network "$a" "$b")"
   done
-  gone image "$(image)"
+  gone image "$(image)" -f
   rm -rf "$dir/image"
   return $left
 }

@@ -124,8 +124,7 @@ END
     pause) cat <<'END' ;;
 Usage: contrib/testnet pause NODE...
 
-Stop nodes as they are (SIGSTOP, or pause of the container): their connections
-stay, and they say nothing.
+Stop nodes as they are (SIGSTOP): their connections stay, and they say nothing.
 END
     resume) cat <<'END' ;;
 Usage: contrib/testnet resume [NODE...]

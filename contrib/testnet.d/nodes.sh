@@ -43,7 +43,6 @@ end_process() {
 
 # node_state FIN: running, paused or down
 node_state() {
-  if in_containers; then container_state "$1"; return; fi
   if has_ended "$1"; then echo down; elif [ "$condition" = T ]; then echo paused; else echo running; fi
 }
 node_start() {
@@ -61,8 +60,8 @@ node_wait() {
   die $failed "$1 does not answer; the end of its log, $dir/$1.log, says: $(node_logs 1 '' "$1" 2>/dev/null | tail -n 1)"
 }
 start_and_wait() { node_start "$1"; node_wait "$1"; }
-node_pause() { is "$1" running; if in_containers; then engine pause "$(namespace "$1")" >/dev/null; else signal "$1" STOP; fi; }
-node_resume() { is "$1" paused; if in_containers; then engine unpause "$(namespace "$1")" >/dev/null; else signal "$1" CONT; fi; }
+node_pause() { is "$1" running; signal "$1" STOP; }
+node_resume() { is "$1" paused; signal "$1" CONT; }
 # Both of one that runs or is paused.
 node_kill() {
   [ "$(node_state "$1")" != down ] || die $absent "$1 does not run"

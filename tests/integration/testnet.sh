@@ -4,9 +4,10 @@
 # Meanwhile several states send FLASH and routine messages and indicators. Then all is healed; within 60 s the frontiers of all seven must be
 # equal, and everything that was acknowledged must be where it belongs: once, as it was sent, with its receipt.
 #
-# Usage: tests/integration/testnet.sh [--schedules N] [--seed N] [--backend processes|netns]   in the build directory; see scenario.sh.
+# Usage: tests/integration/testnet.sh [--schedules N] [--seed N] [--backend processes|netns|containers]   in the build directory; see scenario.sh.
 # Schedules have seeds that follow one another; --backend and --seed alone repeat one. Without --backend half of them run on each backend,
-# at once, or all on processes where nobody may make network namespaces. Prints every schedule as it begins, and how long it took to
+# at once, or all on processes where nobody may make network namespaces. On containers, which take an engine (podman or docker), links are cut both
+# ways and nodes paused and killed, and that is all. Prints every schedule as it begins, and how long it took to
 # converge after it was healed.
 set -euo pipefail
 values='schedules seed backend' schedules='' seed='' backend=''
@@ -86,6 +87,8 @@ fi
 # --- a schedule: steps "MILLISECONDS WORDS", all drawn before the first is taken ---
 
 links=() # "FIN CHE"
+faults=(0 1 2 3 4 5 6 7 8)
+if [ "$backend" = containers ]; then faults=(0 2 3 4 5 6); fi
 shift_of() { local i; for i in "${!states[@]}"; do [ "${states[i]}" != "$1" ] || echo "$i"; done; }
 draw_schedule() {
   local n t=0 a b i k link state
@@ -102,7 +105,7 @@ draw_schedule() {
       unset "down[$state]"
       continue
     fi
-    case $((RANDOM % 9)) in
+    case ${faults[RANDOM % ${#faults[@]}]} in
       0) add cut "$a" "$b" ;;
       1) if [ $((RANDOM % 2)) -eq 0 ]; then add cut "$a" "$b" --one-way; else add cut "$b" "$a" --one-way; fi ;;
       2) # some of the states from the others
@@ -279,7 +282,7 @@ until_true 'all but the one that is cut off get a message' all_but_one_hold_it
 says 2 'FIN and SGP have no link; FIN has links to CHE' cut fin sgp
 says 2 'there is no XXX in the network' kill XXX
 says 3 'SGP is running, not paused' resume SGP
-says 2 'loss: "x" is not a share' link FIN CHE --loss x
+if [ "$backend" != containers ]; then says 2 'loss: "x" is not a share' link FIN CHE --loss x; fi
 of SGP inbox && [ -z "$("$pick" --each messages ref <answer.json)" ] || fail 'SGP is cut off, and has got a message'
 of FIN inbox --box out && [ "$(answer messages.0.receipts.SGP)" != decrypted ] || fail 'SGP is cut off, and its receipt has come'
 testnet status --json >answer.json
@@ -292,8 +295,11 @@ until_true 'it gets it when the links are healed' is_as_it_should
 for ((n = 0; n < schedules; n++)); do run_schedule $((seed + n)); done
 
 # Faults did happen.
-faults=$("$PARLEY_WIRE" --tell net/wire.sock list | awk '{n += $5 + $6 + $7 + $8} END {print n + 0}')
-[ "$faults" -gt 0 ] || [ "$schedules" -lt 5 ] || fail "in all $schedules schedules nothing happened to what passed"
+harmed=0
+if [ "$backend" != containers ]; then
+  harmed=$("$PARLEY_WIRE" --tell net/wire.sock list | awk '{n += $5 + $6 + $7 + $8} END {print n + 0}')
+  [ "$harmed" -gt 0 ] || [ "$schedules" -lt 5 ] || fail "in all $schedules schedules nothing happened to what passed"
+fi
 
 # --- the account, when something is lost: it must miss it ---
 
@@ -302,4 +308,4 @@ sed -n '1s/^\([A-Z]*\) \([A-Z]*\) \([^ ]*\).*/\1 \2 \3x s0.0.0/p' sent >>sent
 is_as_it_should && fail 'a message that nobody sent is not missed'
 grep -q 'has not got .*x s0.0.0$' wrong || { cp wrong out; fail 'a message that nobody sent is not missed by its name'; }
 take_down || fail 'the network cannot be taken down'
-echo "testnet.sh: $backend: $schedules schedules in $SECONDS s, $(($(wc -l <sent) - 1)) messages and $(wc -l <shared) indicators acknowledged, $faults units harmed, 0 lost, 0 twice; worst convergence $worst_ms ms"
+echo "testnet.sh: $backend: $schedules schedules in $SECONDS s, $(($(wc -l <sent) - 1)) messages and $(wc -l <shared) indicators acknowledged, $harmed units harmed, 0 lost, 0 twice; worst convergence $worst_ms ms"
