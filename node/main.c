@@ -1,5 +1,6 @@
 /* parleyd: the daemon. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
@@ -26,6 +27,7 @@
 
 #define PASSPHRASE_BYTES_MAX 1024
 #define DAY_MS 86400000u
+#define FILES_FREE_MIN 16 /* loop, store and doors take 14 of them; without any for links there is no node */
 
 /* Exit codes: 0 stopped when asked to, 1 failed while running, 2 wrong usage, 3 could not start. */
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_START = 3 };
@@ -189,28 +191,72 @@ static int check(const struct pl_conf *conf)
 	return 0;
 }
 
+/* Whether FILES_FREE_MIN more files could be opened. */
+static bool has_files_free(void)
+{
+	int fds[FILES_FREE_MIN];
+	size_t count = 0;
+
+	while (count < FILES_FREE_MIN && (fds[count] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+		count++;
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	return count == FILES_FREE_MIN;
+}
+
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void close_loop(struct daemon *daemon)
+{
+	uv_walk(&daemon->loop, close_handle, NULL);
+	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&daemon->loop);
+}
+
+/* The loop, and what may fail of the handles. Where it returns an error of libuv's, nothing is left to close. */
+static int open_loop(struct daemon *daemon)
+{
+	/* libuv aborts where there are none for its first pipes, instead of saying so. */
+	int uv_err = has_files_free() ? uv_loop_init(&daemon->loop) : UV_EMFILE;
+
+	if (uv_err != 0)
+		return uv_err;
+	if ((uv_err = uv_async_init(&daemon->loop, &daemon->failed, on_failed_async)) != 0 || (uv_err = uv_signal_init(&daemon->loop, &daemon->term)) != 0 ||
+	    (uv_err = uv_signal_init(&daemon->loop, &daemon->interrupt)) != 0 || (uv_err = uv_signal_init(&daemon->loop, &daemon->hangup)) != 0) {
+		close_loop(daemon);
+		return uv_err;
+	}
+	uv_unref((uv_handle_t *)&daemon->failed);
+	daemon->failed.data = daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon;
+	return 0;
+}
+
 static int run(struct daemon *daemon, const struct pl_conf *conf)
 {
-	char *passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX), why[512] = "out of memory";
+	char *passphrase, why[512] = "out of memory";
 	int code = EXIT_NO_START;
 
-	uv_loop_init(&daemon->loop);
-	uv_async_init(&daemon->loop, &daemon->failed, on_failed_async);
-	daemon->failed.data = daemon;
-	uv_unref((uv_handle_t *)&daemon->failed);
+	const int uv_err = open_loop(daemon);
+	if (uv_err != 0) {
+		fprintf(stderr, "parleyd: the event loop cannot be started: %s%s\n", uv_strerror(uv_err),
+		        uv_err == UV_EMFILE ? "; raise the limit (ulimit -n, LimitNOFILE= under systemd)" : "");
+		return code;
+	}
+	passphrase = sodium_malloc(PASSPHRASE_BYTES_MAX);
 	if (!passphrase || get_passphrase(conf, passphrase, why, sizeof(why)) != PL_OK ||
 	    pl_core_new(&daemon->loop, conf, passphrase, on_failed, daemon, &daemon->core, why, sizeof(why)) != PL_OK) {
 		fprintf(stderr, "parleyd: %s\n", why);
-		uv_close((uv_handle_t *)&daemon->failed, NULL);
 		goto out;
 	}
 	sodium_memzero(passphrase, PASSPHRASE_BYTES_MAX);
-	uv_signal_init(&daemon->loop, &daemon->term);
-	uv_signal_init(&daemon->loop, &daemon->interrupt);
-	uv_signal_init(&daemon->loop, &daemon->hangup);
 	uv_timer_init(&daemon->loop, &daemon->watchdog);
 	uv_timer_init(&daemon->loop, &daemon->daily);
-	daemon->term.data = daemon->interrupt.data = daemon->hangup.data = daemon->daily.data = daemon;
+	daemon->daily.data = daemon;
 	uv_signal_start(&daemon->term, on_signal, SIGTERM);
 	uv_signal_start(&daemon->interrupt, on_signal, SIGINT);
 	uv_signal_start(&daemon->hangup, on_signal, SIGHUP);
@@ -232,8 +278,7 @@ static int run(struct daemon *daemon, const struct pl_conf *conf)
 	PL_LOG(PL_LOG_INFO, "main", "stopped");
 out:
 	sodium_free(passphrase);
-	uv_run(&daemon->loop, UV_RUN_DEFAULT);
-	uv_loop_close(&daemon->loop);
+	close_loop(daemon);
 	pl_log_flush();
 	return code;
 }

@@ -271,6 +271,9 @@ mv EST/node.key.used used
 with_line "cannot listen on $hub: the port is in use" "listen = $hub"
 [ ! -e EST/node.key.used ] || fail 'a start that came to nothing leaves the mark of a node that has signed'
 mv used EST/node.key.used
+for files in 4 5 6 7 8 9 12 16; do
+  (ulimit -n $files && no_start 'event loop cannot be started: too many open files; raise the limit .ulimit -n' EST)
+done
 run "${f[@]}" status
 no_start 'nowhere' nowhere
 no_start '.' /dev/null
