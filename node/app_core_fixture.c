@@ -140,32 +140,13 @@ enum pl_err pl_core_submit(struct pl_core *core, uint8_t lane, uint8_t kind, uin
 	while (pl_engine_next_effect(core->engine, &effect)) {
 		if (effect.type != PL_FX_STORE)
 			continue;
-		struct pl_store_entry entry = { .node = effect.store.node, .lane = effect.store.lane, .urgent = effect.store.urgent,
-		                                .seq = effect.store.seq,
-		                                .gseq = effect.store.gseq, .received_ms = event.wall_ms, .body = effect.store.body,
-		                                .body_bytes = effect.store.body_bytes };
-		memcpy(entry.id, effect.store.id, sizeof(entry.id));
-		memcpy(entry.header, effect.store.header, sizeof(entry.header));
+		const struct pl_store_entry entry = pl_store_entry_of(&effect, event.wall_ms);
 		append(core, &entry);
 	}
 	struct submission *submission = malloc(sizeof(*submission));
 	*submission = (struct submission){ core->submissions, lane, event.submit.seq, done, ctx };
 	core->submissions = submission;
 	return PL_OK;
-}
-
-enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
-{
-	sqlite3_stmt *statement = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3)"
-	                                               " ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
-	if (!statement)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int(statement, 1, node);
-	sqlite3_bind_int(statement, 2, lane);
-	sqlite3_bind_int64(statement, 3, (sqlite3_int64)seq);
-	enum pl_err err = sqlite3_step(statement) == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
-	sqlite3_reset(statement);
-	return err;
 }
 
 void fix_pump(struct pl_core *core, uint16_t node, uint8_t lane_number)

@@ -47,12 +47,28 @@ static void put_back(struct pl_apply *apply)
 	apply->applier->waiting = apply;
 }
 
+/* In the transaction that also has what was made of the entry: this is what makes it exactly once. */
+static enum pl_err record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	sqlite3_stmt *stmt = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3) "
+	                                          "ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
+
+	if (!stmt)
+		return pl_store_sql_err(db);
+	sqlite3_bind_int64(stmt, 1, node);
+	sqlite3_bind_int64(stmt, 2, lane);
+	sqlite3_bind_int64(stmt, 3, (int64_t)seq);
+	enum pl_err err = sqlite3_step(stmt) == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
+	sqlite3_reset(stmt);
+	return err;
+}
+
 static enum pl_err apply_work(struct pl_job *job, sqlite3 *db)
 {
 	struct pl_apply *apply = job->ctx;
 	enum pl_err err = apply->work(apply, db);
 	if (err == PL_OK)
-		err = pl_core_record_applied(db, apply->node, apply->lane, apply->seq);
+		err = record_applied(db, apply->node, apply->lane, apply->seq);
 	return err;
 }
 
@@ -167,7 +183,7 @@ static enum pl_err skip_work(struct pl_job *job, sqlite3 *db)
 {
 	struct skip_job *skip = job->ctx;
 	for (size_t i = 0; i < skip->count; i++) {
-		enum pl_err err = pl_core_record_applied(db, skip->places[i].node, skip->places[i].lane, skip->places[i].seq);
+		enum pl_err err = record_applied(db, skip->places[i].node, skip->places[i].lane, skip->places[i].seq);
 		if (err != PL_OK)
 			return err;
 	}

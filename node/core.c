@@ -70,20 +70,9 @@ uint64_t pl_core_now_ms(const struct pl_core *core)
 
 /* --- effects --- */
 
-static struct pl_store_entry entry_of(const struct pl_core *core, const struct pl_effect *fx)
-{
-	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
-	                                .gseq = fx->store.gseq, .received_ms = core->wall_ms, .body = fx->store.body,
-	                                .body_bytes = fx->store.body_bytes };
-
-	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
-	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
-	return entry;
-}
-
 static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool is_authored)
 {
-	const struct pl_store_entry entry = entry_of(core, fx);
+	const struct pl_store_entry entry = pl_store_entry_of(fx, core->wall_ms);
 
 	/* Signed here, and come from a peer: proof, not just a claim, that this node has been further than its store. */
 	if (entry.node == core->self && !is_authored)
@@ -98,7 +87,7 @@ static void store_entry(struct pl_core *core, const struct pl_effect *fx, bool i
 /* Where that does not work, the damage is found again when the entry is next read. */
 static void repair_entry(struct pl_core *core, const struct pl_effect *fx)
 {
-	const struct pl_store_entry entry = entry_of(core, fx);
+	const struct pl_store_entry entry = pl_store_entry_of(fx, core->wall_ms);
 
 	if (pl_store_repair(core->store, &entry) != PL_OK)
 		PL_LOG(PL_LOG_ERROR, "store", "an entry that has come back cannot be put in its place");

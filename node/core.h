@@ -84,11 +84,10 @@ uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t
 bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags);
 
 /* Entries come to the application by pl_app_entry() (app.h), one at a time per lane, in order, at least once each: those after the applied
- * place at start, then new ones. It says so when its work on one is durable, and gets the next. In its write job it records the place with
- * pl_core_record_applied(). */
+ * place at start, then new ones. It says so when its work on one is durable, and gets the next; apply.c records its place in the same
+ * transaction. */
 void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq);
 /* The entry that the application has of this lane comes once more, instead. */
 void pl_core_offer_again(struct pl_core *core, uint16_t node, uint8_t lane);
-PL_MUST_CHECK enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq);
 
 #endif

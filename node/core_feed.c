@@ -35,22 +35,6 @@ enum pl_err pl_feed_read_applied(struct pl_core *core)
 	return rc == SQLITE_DONE ? PL_OK : PL_ERR_IO;
 }
 
-enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
-{
-	sqlite3_stmt *stmt = pl_store_prepare(db, "INSERT INTO applied (node, lane, seq) VALUES (?1, ?2, ?3) "
-	                                          "ON CONFLICT (node, lane) DO UPDATE SET seq = max(seq, excluded.seq)");
-
-	if (!stmt)
-		return pl_store_sql_err(db);
-	sqlite3_bind_int64(stmt, 1, node);
-	sqlite3_bind_int64(stmt, 2, lane);
-	sqlite3_bind_int64(stmt, 3, (int64_t)seq);
-	const int rc = sqlite3_step(stmt);
-	enum pl_err err = rc == SQLITE_DONE ? PL_OK : pl_store_sql_err(db);
-	sqlite3_reset(stmt);
-	return err;
-}
-
 static void offer(struct pl_core *core, struct feed *feed, const struct pl_store_entry *entry)
 {
 	feed->busy = true;

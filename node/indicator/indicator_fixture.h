@@ -327,12 +327,6 @@ bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
 	(void)bytes;
 	return !core->lacks_room;
 }
-
-enum pl_err pl_core_record_applied(sqlite3 *db, uint16_t node, uint8_t lane, uint64_t seq)
-{
-	(void)db, (void)node, (void)lane, (void)seq;
-	return PL_OK;
-}
 void pl_core_applied(struct pl_core *core, uint16_t node, uint8_t lane, uint64_t seq)
 {
 	(void)seq;

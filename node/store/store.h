@@ -44,6 +44,8 @@ struct pl_store_entry {
 	const uint8_t *body;
 	uint32_t body_bytes;
 };
+/* What PL_FX_STORE or PL_FX_REPAIR says; the body stays the engine's. */
+struct pl_store_entry pl_store_entry_of(const struct pl_effect *fx, uint64_t received_ms);
 
 struct pl_store_callbacks {
 	void *ctx;

@@ -45,6 +45,17 @@ static void take_lane_along(struct pl_store *store, uint16_t node, uint8_t lane)
 	store->normal_count[node][lane] = 0;
 }
 
+struct pl_store_entry pl_store_entry_of(const struct pl_effect *fx, uint64_t received_ms)
+{
+	struct pl_store_entry entry = { .node = fx->store.node, .lane = fx->store.lane, .urgent = fx->store.urgent, .seq = fx->store.seq,
+	                                .gseq = fx->store.gseq, .received_ms = received_ms, .body = fx->store.body,
+	                                .body_bytes = fx->store.body_bytes };
+
+	memcpy(entry.id, fx->store.id, PL_ID_BYTES);
+	memcpy(entry.header, fx->store.header, PL_ENTRY_HEADER_BYTES);
+	return entry;
+}
+
 enum pl_err pl_store_append(struct pl_store *store, const struct pl_store_entry *entry)
 {
 	struct pl_pending *pending;

@@ -13,7 +13,7 @@
  *   node      idx, node_id             which node an index means here; written with the first entry of the index
  *   entry     arrival, node, lane, seq, gseq, received_ms, kind, flags, body_bytes, id, header, body
  *                                      arrival ascends in the order of commits; unique by (node, lane, seq); body is NULL once dropped
- *   applied   node, lane, seq          how far the application has worked; see pl_core_record_applied()
+ *   applied   node, lane, seq          how far the application has worked; written by apply.c
  *   peer_ack  peer, node, lane, seq    what a peer holds durably (custody)
  *   taken     node, lane, bytes        what the entries of a lane count, pl_entry_kept_bytes(); so that it need not be added up at the start
  *   proof     id, node, header_a, header_b    equivocation, two signed headers
