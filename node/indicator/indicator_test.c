@@ -340,6 +340,10 @@ static void ticket_done(struct pl_job *job)
 	((struct ticket_job *)job->ctx)->done = true;
 }
 
+#define MISMARKED \
+	"{\"type\":\"url\",\"id\":\"url--11111111-2222-4333-8444-555555555555\",\"value\":\"x\"," \
+	"\"object_marking_refs\":\"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1\"}"
+
 Test(indicator, a_bad_item_blocks_nothing)
 {
 	struct world *world = world_new(3);
@@ -371,8 +375,9 @@ Test(indicator, a_bad_item_blocks_nothing)
 	cr_assert_eq(pl_indicators_write(items, plain, sizeof(plain), &plain_bytes), PL_OK);
 	submit_item(world, &t.ticket, 2, plain, plain_bytes, &done); /* narrower than the channel's audience */
 	items->tlp = PL_TLP_GREEN;
-	items->count = 4;
+	items->count = 5;
 	items->objects[0] = (struct pl_text){ "{}", 2 };
+	items->objects[4] = (struct pl_text){ MISMARKED, strlen(MISMARKED) };
 	items->objects[1] = (struct pl_text){ b, strlen(b) };
 	items->objects[2] = (struct pl_text){ a, strlen(a) };
 	items->objects[3] = (struct pl_text){ "not JSON", 8 };
@@ -383,7 +388,7 @@ Test(indicator, a_bad_item_blocks_nothing)
 	cr_assert_eq(held(world, SGP), 1);
 	struct pl_indicator_counts counts;
 	pl_indicator_counts(world->cores[SGP].part, &counts);
-	cr_assert_eq(counts.rejected, 3);
+	cr_assert_eq(counts.rejected, 4);
 	cr_assert_eq(share(world, FIN, 10, 5, ""), 5);
 	AWAIT(world, held(world, SGP) == 6);
 	free(items);

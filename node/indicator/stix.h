@@ -12,6 +12,7 @@
  *
  *   stix.c          the walk through a bundle
  *   stix_object.c   the rules for one object
+ *   stix_marking.c  its TLP: markings, labels
  *   stix_json.c     JSON without a tree: brackets, members
  *
  * To add a rule for objects, start at pl_stix_object_read(): import and receipt from other nodes both go through it.

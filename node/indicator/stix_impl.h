@@ -44,11 +44,18 @@ const char *pl_json_kind_of(const json_t *value); /* "a list", for sentences */
 
 bool pl_stix_is_type_form(const char *type);
 bool pl_stix_is_uuid_form(const char *uuid);
+bool pl_stix_is_id_form(const char *id);
 
 /* An object whose brackets are known to be good. syntax_at: where the text stops being JSON, or PL_NOT_SYNTAX. Errors of
  * pl_stix_object_read(). */
 #define PL_NOT_SYNTAX SIZE_MAX
 PL_MUST_CHECK enum pl_err pl_stix_read_object(const uint8_t *bytes, size_t count, struct pl_stix_object *out,
                                               char reason[PL_STIX_REASON_BYTES], size_t *syntax_at);
+
+/* --- stix_marking.c --- */
+
+/* tlp: 0 if it is marked with none. PL_ERR_FORMAT, with the reason, if a field of markings is of another kind than STIX has it, or a label
+ * speaks of TLP in a way that is not known. */
+PL_MUST_CHECK enum pl_err pl_stix_read_markings(const json_t *root, uint8_t *tlp, char reason[PL_STIX_REASON_BYTES]);
 
 #endif

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "node/indicator/stix_impl.h"
-#include "proto/content.h"
 #include "proto/text.h"
 
 #define TIME_NONE INT64_MIN
@@ -28,7 +27,7 @@ bool pl_stix_is_uuid_form(const char *uuid)
 	return uuid[36] == '\0';
 }
 
-static bool is_id_form(const char *id)
+bool pl_stix_is_id_form(const char *id)
 {
 	const char *mark = strstr(id, "--");
 	if (mark == NULL || mark == id || mark - id > PL_STIX_TYPE_BYTES_MAX || !pl_stix_is_uuid_form(mark + 2))
@@ -133,60 +132,6 @@ static enum form form_of(const char *type, bool has_created)
 	return has_created ? FORM_VERSIONED : FORM_OBSERVABLE;
 }
 
-static uint8_t tlp_of_marking(const char *id)
-{
-	static const struct {
-		const char *uuid;
-		uint8_t tlp;
-	} markings[] = {
-		{ "94868c89-83c2-464b-929b-a1a8aa3c8487", PL_TLP_CLEAR }, /* TLP 2.0 */
-		{ "bab4a63c-aed9-4cf5-a766-dfca5abac2bb", PL_TLP_GREEN },
-		{ "55d920b0-5e8b-4f79-9ee9-91f868d9b421", PL_TLP_AMBER },
-		{ "939a9414-2ddd-4d32-a0cd-375ea402b003", PL_TLP_AMBER_STRICT },
-		{ "e828b379-4e03-4974-9ac4-e53a884c97c1", PL_TLP_RED },
-		{ "613f2e26-407d-48c7-9eca-b8e91df99dc9", PL_TLP_CLEAR }, /* TLP 1.x: WHITE */
-		{ "34098fce-860f-48ae-8e50-ebd3cc5e41da", PL_TLP_GREEN },
-		{ "f88d31f6-486f-44da-b317-01333bde0b82", PL_TLP_AMBER },
-		{ "5e57c739-391a-4eb3-b6be-7d15ca92d5ed", PL_TLP_RED },
-	};
-	static const char prefix[] = "marking-definition--";
-	if (id == NULL || strncmp(id, prefix, sizeof(prefix) - 1) != 0)
-		return 0;
-	for (size_t i = 0; i < sizeof(markings) / sizeof(markings[0]); i++) {
-		const char *a = id + sizeof(prefix) - 1, *b = markings[i].uuid;
-		while (*a != '\0' && (*a == *b || (*a >= 'A' && *a <= 'F' && *a - 'A' + 'a' == *b)))
-			a++, b++;
-		if (*a == '\0' && *b == '\0')
-			return markings[i].tlp;
-	}
-	return 0;
-}
-
-/* The narrowest TLP anywhere on the object: its markings, those of parts of it, and labels such as "tlp:red", which tools write that tag
- * rather than mark. A part that may not be shared keeps the whole from being shared, since it goes byte for byte or not at all. */
-static uint8_t narrowest_tlp(const json_t *root)
-{
-	uint8_t narrowest = 0;
-	size_t i;
-	json_t *value;
-	json_array_foreach(json_object_get(root, "object_marking_refs"), i, value) {
-		uint8_t tlp = tlp_of_marking(pl_json_plain_string(value));
-		narrowest = tlp > narrowest ? tlp : narrowest;
-	}
-	json_array_foreach(json_object_get(root, "granular_markings"), i, value) {
-		uint8_t tlp = tlp_of_marking(pl_json_plain_string(json_object_get(value, "marking_ref")));
-		narrowest = tlp > narrowest ? tlp : narrowest;
-	}
-	json_array_foreach(json_object_get(root, "labels"), i, value) {
-		const char *label = pl_json_plain_string(value);
-		if (label != NULL && (label[0] == 't' || label[0] == 'T') && strchr(label, ':') != NULL) {
-			int tlp = pl_tlp_parse(label);
-			narrowest = tlp > narrowest ? (uint8_t)tlp : narrowest;
-		}
-	}
-	return narrowest;
-}
-
 /* Appends UTF-8 fit for a line: other characters as spaces, whole characters only. */
 static void append(char *out, size_t out_max, const char *chars, size_t count)
 {
@@ -278,7 +223,7 @@ static const char *read_time(const json_t *root, const char *key, int64_t *us, c
 static enum pl_err check_identity(const json_t *root, struct pl_stix_object *out, char reason[PL_STIX_REASON_BYTES])
 {
 	const char *type = pl_json_plain_string(json_object_get(root, "type")), *id = pl_json_plain_string(json_object_get(root, "id"));
-	if (id != NULL && is_id_form(id))
+	if (id != NULL && pl_stix_is_id_form(id))
 		pl_stix_say(out->id, sizeof(out->id), "%s", id);
 	if (type != NULL && pl_stix_is_type_form(type))
 		pl_stix_say(out->type, sizeof(out->type), "%s", type);
@@ -345,7 +290,7 @@ static void peek_identity(const uint8_t *bytes, size_t count, struct pl_stix_obj
 			continue;
 		char text[PL_STIX_ID_BYTES_MAX + 1];
 		pl_stix_say(text, sizeof(text), "%.*s", (int)(m.value_count - 2), (const char *)bytes + m.value + 1);
-		if (m.key_count == 4 && memcmp(bytes + m.key, "\"id\"", 4) == 0 && is_id_form(text))
+		if (m.key_count == 4 && memcmp(bytes + m.key, "\"id\"", 4) == 0 && pl_stix_is_id_form(text))
 			pl_stix_say(out->id, sizeof(out->id), "%s", text);
 		if (m.key_count == 6 && memcmp(bytes + m.key, "\"type\"", 6) == 0 && pl_stix_is_type_form(text))
 			pl_stix_say(out->type, sizeof(out->type), "%s", text);
@@ -384,10 +329,10 @@ enum pl_err pl_stix_read_object(const uint8_t *bytes, size_t count, struct pl_st
 		err = check_identity(root, out, reason);
 	if (err == PL_OK)
 		err = check_version_and_times(root, out, reason);
-	if (err == PL_OK) {
-		out->tlp = narrowest_tlp(root);
+	if (err == PL_OK)
+		err = pl_stix_read_markings(root, &out->tlp, reason);
+	if (err == PL_OK)
 		make_name(root, out->type, out->name);
-	}
 	json_decref(root);
 	return err;
 }

@@ -294,8 +294,10 @@ Test(stix, the_narrowest_marking_counts)
 		  "\"name\"]}]",
 		  PL_TLP_RED },
 		{ "\"labels\":[\"ransomware\",\"TLP:AMBER\"]", PL_TLP_AMBER },
-		{ "\"labels\":[\"tlp:white\",\"tlpred\",\"red\"]", 0 },
-		{ "\"object_marking_refs\":[7,null],\"granular_markings\":[{}],\"labels\":3", 0 },
+		{ "\"labels\":[\"TLP:White\",\"red\"]", PL_TLP_CLEAR },
+		{ "\"labels\":[\"red\",\"amber\",\"a tlp:red\",\"\"]", 0 },
+		{ "\"object_marking_refs\":[],\"granular_markings\":[],\"labels\":[]", 0 },
+		{ "\"granular_markings\":[{\"lang\":\"fr\",\"selectors\":[\"name\"]}]", 0 },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[1024];
@@ -303,6 +305,46 @@ Test(stix, the_narrowest_marking_counts)
 		struct tally tally = walk(text);
 		cr_expect_eq(tally.good, 1, "%s %s", tally.why, tally.reason);
 		cr_expect_eq(tally.tlp, cases[i].tlp, "case %zu is %u", i, tally.tlp);
+	}
+}
+
+/* Were they taken for unmarked, the author's mistake would show to all what was meant for few. */
+Test(stix, a_marking_that_cannot_be_read_is_refused)
+{
+#define RED "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"
+	static const struct {
+		const char *rest, *field;
+	} cases[] = {
+		{ "\"object_marking_refs\":\"" RED "\"", "object_marking_refs that are a string, not a list" },
+		{ "\"object_marking_refs\":null", "object_marking_refs that are null" },
+		{ "\"object_marking_refs\":{\"0\":\"" RED "\"}", "object_marking_refs that are an object" },
+		{ "\"object_marking_refs\":[[\"" RED "\"]]", "object_marking_refs with a marking" },
+		{ "\"object_marking_refs\":[\" " RED "\"]", "object_marking_refs with a marking" },
+		{ "\"object_marking_refs\":[\"" RED "\\u0000\"]", "object_marking_refs with a marking" },
+		{ "\"object_marking_refs\":[\"identity--" UUID "\"]", "object_marking_refs with a marking" },
+		{ "\"object_marking_refs\":[\"TLP:RED\"]", "object_marking_refs with a marking" },
+		{ "\"object_marking_refs\":[7]", "object_marking_refs with a marking" },
+		{ "\"granular_markings\":{\"marking_ref\":\"" RED "\",\"selectors\":[\"name\"]}", "granular_markings that are an object" },
+		{ "\"granular_markings\":[{\"marking_ref\":[\"" RED "\"],\"selectors\":[\"name\"]}]", "granular_markings with a marking" },
+		{ "\"granular_markings\":[{\"marking_refs\":\"" RED "\",\"selectors\":[\"name\"]}]", "granular_markings with an element" },
+		{ "\"granular_markings\":[\"" RED "\"]", "granular_markings with an element" },
+		{ "\"labels\":\"tlp:red\"", "labels that are a string" },
+		{ "\"labels\":[[\"tlp:red\"]]", "labels with an element" },
+		{ "\"labels\":[\"tlp:red\\u0000\"]", "labels with an element" },
+		{ "\"labels\":[\"TLP: RED\"]", "labels with one that begins with tlp" },
+		{ "\"labels\":[\"tlp-red\"]", "labels with one that begins with tlp" },
+		{ "\"labels\":[\"tlp:clear\",\"tlpred\"]", "labels with one that begins with tlp" },
+		{ "\"labels\":[\"tlp:amber+strict \"]", "labels with one that begins with tlp" },
+		{ "\"labels\":[\" tlp:red\"]", "labels with one that begins with tlp" },
+		{ "\"labels\":[\"Tlp\"]", "labels with one that begins with tlp" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024];
+		snprintf(text, sizeof(text), BUNDLE(MARKED("%s")), cases[i].rest);
+		struct tally tally = walk(text);
+		cr_expect(tally.good == 0 && tally.rejected == 1, "%s is taken", cases[i].rest);
+		cr_expect_not_null(strstr(tally.reason, cases[i].field), "%s says: %s", cases[i].rest, tally.reason);
+		cr_expect_str_eq(tally.id, "identity--" UUID);
 	}
 }
 
