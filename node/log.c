@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "node/visible.h"
+#include "proto/text.h"
 
 #define TOLD_EVERY_MS 60000
 

@@ -4,29 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-size_t pl_utf8_decode(const char *bytes, size_t count, uint32_t *character)
-{
-	if (count == 0)
-		return 0;
-	uint8_t first = (uint8_t)bytes[0];
-	if (first < 0x80) {
-		*character = first;
-		return 1;
-	}
-	size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	if (first < 0xc2 || first > 0xf4 || count < length)
-		return 0;
-	uint32_t c = first & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if (((uint8_t)bytes[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | ((uint8_t)bytes[i] & 0x3f);
-	}
-	if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000) || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
-		return 0;
-	*character = c;
-	return length;
-}
+#include "proto/text.h"
 
 bool pl_utf8_is_valid(const char *bytes, size_t count)
 {

@@ -10,9 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decodes one character. Returns its length, 1..4, or 0 where the bytes are not UTF-8 (RFC 3629: no overlong form, no surrogate, nothing
- * over U+10FFFF) or count is 0. */
-size_t pl_utf8_decode(const char *bytes, size_t count, uint32_t *character);
 bool pl_utf8_is_valid(const char *bytes, size_t count);
 
 /* Controls, line and paragraph separators, direction marks and overrides, invisible joiners and tags: what must not reach a screen as it is. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "node/visible.h"
+#include "proto/text.h"
 
 static const char *visible(const char *text, size_t count)
 {

@@ -1,46 +1,29 @@
 #include "proto/text.h"
 
-#include <stdint.h>
-
 #include "proto/limits.h"
 
-#define BAD UINT32_MAX
-
-/* The code point at *at, which moves past it; BAD if there is none in a valid form. */
-static uint32_t next_code(const uint8_t **at, const uint8_t *end)
+size_t pl_utf8_decode(const char *bytes, size_t count, uint32_t *character)
 {
-	/* by length: the least code point that needs it */
-	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint8_t first = *(*at)++;
-	unsigned length;
-	uint32_t code;
-
-	if (first < 0x80)
-		return first;
-	if (first >= 0xc0 && first < 0xe0) {
-		length = 2;
-		code = first & 0x1fu;
-	} else if (first >= 0xe0 && first < 0xf0) {
-		length = 3;
-		code = first & 0x0fu;
-	} else if (first >= 0xf0 && first < 0xf8) {
-		length = 4;
-		code = first & 0x07u;
-	} else {
-		return BAD;
+	if (count == 0)
+		return 0;
+	uint8_t first = (uint8_t)bytes[0];
+	if (first < 0x80) {
+		*character = first;
+		return 1;
 	}
-	if ((size_t)(end - *at) < length - 1)
-		return BAD;
-	for (unsigned i = 1; i < length; i++) {
-		uint8_t byte = *(*at)++;
-
-		if ((byte & 0xc0) != 0x80)
-			return BAD;
-		code = code << 6 | (byte & 0x3fu);
+	size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+	if (first < 0xc2 || first > 0xf4 || count < length)
+		return 0;
+	uint32_t c = first & (0x7fu >> length);
+	for (size_t i = 1; i < length; i++) {
+		if (((uint8_t)bytes[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | ((uint8_t)bytes[i] & 0x3f);
 	}
-	if (code < least[length] || (code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff)
-		return BAD;
-	return code;
+	if ((length == 3 && c < 0x800) || (length == 4 && c < 0x10000) || (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
+		return 0;
+	*character = c;
+	return length;
 }
 
 static bool is_forbidden_in_line(uint32_t code)
@@ -53,13 +36,11 @@ static bool is_forbidden_in_line(uint32_t code)
 
 static bool is_text(const char *chars, size_t bytes, bool line)
 {
-	const uint8_t *at = (const uint8_t *)chars;
-	const uint8_t *end = at + bytes;
+	uint32_t code;
 
-	while (at < end) {
-		uint32_t code = next_code(&at, end);
-
-		if (code == BAD || code == 0 || (line && is_forbidden_in_line(code)))
+	for (size_t at = 0, length; at < bytes; at += length) {
+		length = pl_utf8_decode(chars + at, bytes - at, &code);
+		if (length == 0 || code == 0 || (line && is_forbidden_in_line(code)))
 			return false;
 	}
 	return true;

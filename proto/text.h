@@ -7,6 +7,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Decodes one character. Returns its length, 1..4, or 0 where the bytes are not UTF-8 (RFC 3629: no overlong form, no surrogate, nothing
+ * over U+10FFFF) or count is 0. */
+size_t pl_utf8_decode(const char *bytes, size_t count, uint32_t *character);
 
 /* UTF-8 as RFC 3629 has it: shortest forms, no surrogates, nothing over U+10FFFF; and no NUL. Empty text is. */
 bool pl_text_is_utf8(const char *chars, size_t bytes);

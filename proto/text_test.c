@@ -17,12 +17,16 @@ Test(text, every_code_point_in_its_own_form_and_no_other)
 		for (unsigned length = least; length <= 4; length++) {
 			static const uint8_t lead[5] = { 0, 0, 0xc0, 0xe0, 0xf0 };
 			uint8_t bytes[4];
+			uint32_t decoded = 0;
 
 			for (unsigned i = length; i-- > 1;)
 				bytes[i] = (uint8_t)(0x80 | (code >> 6 * (length - 1 - i) & 0x3f));
 			bytes[0] = (uint8_t)(length == 1 ? code : lead[length] | code >> 6 * (length - 1));
 			if (pl_text_is_utf8((char *)bytes, length) != (good && length == least))
 				cr_assert_fail("U+%04X in %u bytes", (unsigned)code, length);
+			if (pl_utf8_decode((char *)bytes, length, &decoded) != ((good || code == 0) && length == least ? length : 0) ||
+			    (length == least && good && decoded != code))
+				cr_assert_fail("U+%04X in %u bytes is U+%04X", (unsigned)code, length, (unsigned)decoded);
 		}
 	}
 }

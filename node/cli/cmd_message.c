@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "node/cli/messages.h"
-#include "node/visible.h"
 #include "proto/content.h"
 #include "proto/text.h"
 

@@ -7,7 +7,6 @@
 
 #include "node/cli/messages.h"
 #include "node/cli/papers.h"
-#include "node/visible.h"
 #include "proto/content.h"
 #include "proto/text.h"
 

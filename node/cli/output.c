@@ -8,6 +8,7 @@
 
 #include "node/cli/buffer.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 #define FIELD_COLUMNS 12
 #define HANGING_COLUMNS 4

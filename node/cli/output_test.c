@@ -7,6 +7,7 @@
 
 #include "node/cli/cli.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 static struct pl_cli cli;
 static char captured[1 << 16];

@@ -3,6 +3,7 @@
 
 #include "node/cli/buffer.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 #define COLUMNS_MAX 12
 #define GAP_COLUMNS 2

@@ -6,6 +6,7 @@
 
 #include "node/cli/buffer.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 /* --- memory --- */
 

@@ -7,6 +7,7 @@
 #include "node/http/http_impl.h"
 #include "node/log.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 void buffer_add(struct buffer *buffer, const void *bytes, size_t count)
 {

@@ -8,6 +8,7 @@
 #include "node/cli/cli.h"
 #include "node/keys.h"
 #include "node/visible.h"
+#include "proto/text.h"
 
 #define WORDS_MAX 24
 
