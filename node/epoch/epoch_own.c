@@ -236,7 +236,8 @@ static void make(struct pl_epoch *epoch)
 	uint64_t wall_ms = pl_core_wall_ms(epoch->core);
 	save->made.info = (struct pl_epoch_info){ epoch->last_number + 1, wall_ms, wall_ms + PL_EPOCH_KEY_VALID_MS };
 	save->made.secret = secret;
-	crypto_kem_xwing_keypair(save->made.public_key, secret);
+	randombytes_buf(secret, PL_EPOCH_SECRET_BYTES);
+	pl_epoch_public(secret, save->made.public_key);
 	pl_epoch_ack_raise(epoch, save->acked);
 	save_keys(epoch, save);
 }
