@@ -1,10 +1,10 @@
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/conf_impl.h"
+#include "node/nearest.h"
 #include "node/store/room.h"
 #include "node/store/store.h"
 #include "node/visible.h"
@@ -101,32 +101,6 @@ enum pl_err pl_conf_default(struct pl_conf *conf, const char *dir)
 
 /* --- the file --- */
 
-/* Edit distance, for "did you mean"; names are short. */
-static unsigned distance(const char *a, const char *b)
-{
-	enum { NAME_MAX_BYTES = 40 };
-	size_t a_count = strlen(a), b_count = strlen(b);
-	if (a_count > NAME_MAX_BYTES || b_count > NAME_MAX_BYTES)
-		return UINT32_MAX;
-	unsigned row[NAME_MAX_BYTES + 1];
-	for (size_t j = 0; j <= b_count; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= a_count; i++) {
-		unsigned diagonal = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_count; j++) {
-			unsigned best = diagonal + (tolower((unsigned char)a[i - 1]) != b[j - 1] && !(a[i - 1] == '-' && b[j - 1] == '_'));
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[b_count];
-}
-
 static const struct pl_conf_entry *find_key(const char *name)
 {
 	for (size_t i = 0; i < KEYS_COUNT; i++)
@@ -137,17 +111,12 @@ static const struct pl_conf_entry *find_key(const char *name)
 
 static enum pl_err fail_unknown(struct pl_conf_reader *reader, const char *name)
 {
-	const struct pl_conf_entry *nearest = NULL;
-	unsigned least = UINT32_MAX;
-	for (size_t i = 0; i < KEYS_COUNT; i++) {
-		unsigned d = distance(name, keys[i].about.name);
-		if (d < least) {
-			least = d;
-			nearest = &keys[i];
-		}
-	}
-	if (nearest && least <= 1 + strlen(nearest->about.name) / 4)
-		pl_conf_fail(reader, "%s is not a key; did you mean %s?", pl_conf_show(name).text, nearest->about.name);
+	const char *names[KEYS_COUNT];
+	for (size_t i = 0; i < KEYS_COUNT; i++)
+		names[i] = keys[i].about.name;
+	const char *nearest = pl_nearest(name, names, KEYS_COUNT);
+	if (nearest)
+		pl_conf_fail(reader, "%s is not a key; did you mean %s?", pl_conf_show(name).text, nearest);
 	else
 		pl_conf_fail(reader, "%s is not a key; OPERATING.md, \"Configuration\", lists them", pl_conf_show(name).text);
 	return PL_ERR_UNKNOWN;

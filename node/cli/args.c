@@ -3,52 +3,7 @@
 #include <string.h>
 
 #include "node/cli/cli.h"
-
-#define NAME_BYTES_MAX 32 /* longer than any name in the table */
-
-/* --- what was probably meant --- */
-
-/* Edits (insert, delete, replace, swap neighbours) that make a into b. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t rows[3][NAME_BYTES_MAX + 1], a_count = strlen(a), b_count = strlen(b);
-	if (a_count > NAME_BYTES_MAX || b_count > NAME_BYTES_MAX)
-		return NAME_BYTES_MAX;
-	for (size_t j = 0; j <= b_count; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= a_count; i++) {
-		size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
-		now[0] = i;
-		for (size_t j = 1; j <= b_count; j++) {
-			size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
-			if (before[j] + 1 < best)
-				best = before[j] + 1;
-			if (now[j - 1] + 1 < best)
-				best = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && earlier[j - 2] + 1 < best)
-				best = earlier[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return rows[a_count % 3][b_count];
-}
-
-const char *pl_nearest(const char *mistyped, const char *const *names, size_t count)
-{
-	const char *nearest = NULL;
-	size_t best = strlen(mistyped) / 3 + 2; /* exclusive: one mistake in a short name, more in a long one */
-	for (size_t i = 0; i < count; i++) {
-		size_t away = distance(mistyped, names[i]);
-		bool is_begin = strlen(mistyped) >= 3 && strncmp(names[i], mistyped, strlen(mistyped)) == 0;
-		if (is_begin)
-			away = 1;
-		if (away < best) {
-			best = away;
-			nearest = names[i];
-		}
-	}
-	return nearest;
-}
+#include "node/nearest.h"
 
 /* --- parsing --- */
 

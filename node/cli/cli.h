@@ -149,8 +149,6 @@ uint64_t pl_args_number(const struct pl_args *args, const char *name, uint64_t o
 /* Values of an option that repeats, in order: *at starts at 0; NULL after the last. */
 const char *pl_args_each(const struct pl_args *args, const char *name, size_t *at);
 const char *pl_args_operand(const struct pl_args *args, size_t index); /* NULL past the end */
-/* Which of the names is nearest to a mistyped one; NULL if none is near. */
-const char *pl_nearest(const char *mistyped, const char *const *names, size_t count);
 
 /* --- memory --- */
 
