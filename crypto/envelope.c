@@ -253,7 +253,6 @@ static void seal_padded(const uint8_t key[KEY_BYTES], const uint8_t *aad, size_t
 		memcpy(out, plain, plain_bytes);
 	int padded = sodium_pad(NULL, out, plain_bytes, padded_bytes, padded_bytes);
 	assert(padded == 0);
-	(void)padded;
 	crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, out, padded_bytes, aad, aad_bytes, NULL, nonce_zero, key);
 }
 
@@ -371,8 +370,7 @@ enum pl_err pl_envelope_open(const struct pl_envelope_ctx *ctx, const struct pl_
 	size_t modes_count = courier_key ? 2 : 1;
 	uint8_t content_key[PL_CEK_BYTES];
 	bool opened = false, fits = false;
-	/* CRYPTO: "It goes on to the last slot whatever it has found, so that the time it takes says nothing about whether and where a slot was for
-	 * it." */
+	/* CRYPTO: "It goes on to the last slot whatever it has found, so that the time it takes says nothing about where a slot was for it." */
 	for (size_t i = 0; i < slots_of(envelope); i++)
 		for (size_t k = 0; k < keys_count; k++)
 			try_slot(ctx, &keys[k], modes, modes_count, envelope, envelope + PL_ENVELOPE_PREFIX_BYTES + i * PL_ENVELOPE_SLOT_BYTES, &opened,

@@ -109,7 +109,6 @@ static void hkdf(const struct pl_noise *noise, const uint8_t *input, size_t inpu
 	failed = crypto_kdf_hkdf_sha256_extract(prk, noise->chaining_key, sizeof(noise->chaining_key), input, input_bytes);
 	failed |= crypto_kdf_hkdf_sha256_expand(out, out_bytes, NULL, 0, prk);
 	assert(!failed); /* only an output over 255 hashes can fail */
-	(void)failed;
 	sodium_memzero(prk, sizeof(prk));
 }
 
@@ -268,7 +267,6 @@ enum pl_err pl_noise_write(struct pl_noise *noise, const uint8_t *payload, size_
 	}
 	/* Every remote key has been through a Diffie-Hellman before it comes to be used here: at init or when it was read. */
 	assert(ok);
-	(void)ok;
 	encrypt_and_hash(noise, payload, payload_bytes, at);
 	noise->step++;
 	*out_bytes = payload_bytes + overhead;

@@ -12,7 +12,6 @@
 
 /* the array, its seven parts, the headers in two of them */
 #define TOKENS_MAX (8 + 2 * PL_PROOF_NEIGHBOURS_MAX)
-#define PLAIN_BYTES (PL_ENVELOPE_PLAIN_BYTES_MAX + 17)
 
 /* --- the file --- */
 
@@ -227,7 +226,7 @@ static bool check_key(struct pl_proof_report *report, size_t *plain_bytes)
 {
 	const struct pl_envelope_ctx ctx = context_of(report);
 	enum pl_err err = pl_envelope_open_with_cek(&ctx, report->proof.cek, report->proof.body.bytes, report->proof.body.count,
-	                                            report->plain, PLAIN_BYTES, plain_bytes);
+	                                            report->plain, PL_PLAINTEXT_BYTES_MAX, plain_bytes);
 	if (err != PL_OK)
 		return find(report, PL_PROOF_KEY, PL_PROOF_BAD,
 		            "the content key is not the one that the author committed to, or does not open the body: %s", pl_err_str(err));
@@ -319,7 +318,7 @@ enum pl_err pl_proof_verify(const uint8_t *bytes, size_t count, const uint8_t *n
 		return PL_ERR_MEMORY;
 	report->author = PL_NODE_NONE;
 	report->charter = calloc(1, sizeof(*report->charter));
-	report->plain = malloc(PLAIN_BYTES);
+	report->plain = malloc(PL_PLAINTEXT_BYTES_MAX);
 	if (report->charter == NULL || report->plain == NULL) {
 		pl_proof_report_free(report);
 		return PL_ERR_MEMORY;

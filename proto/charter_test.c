@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/labels.h"
 #include "proto/charter.h"
 #include "proto/mp.h"
 #include "tests/fixture.h"
@@ -60,10 +59,10 @@ static struct pl_bytes sheet_of(struct founder *f)
 	size_t count;
 
 	cr_assert_eq(pl_certificate_make(&f->certificate, f->member.code, a, sizeof(a), &count), PL_OK);
-	cr_assert_eq(pl_document_sign(PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), a, count, 0, f->role_secret, b, sizeof(b),
+	cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_CERTIFICATE, a, count, 0, f->role_secret, b, sizeof(b),
 	                              &certificate.count), PL_OK);
 	cr_assert_eq(pl_sheet_make(&f->member, &certificate, 1, a, sizeof(a), &count), PL_OK);
-	cr_assert_eq(pl_document_sign(PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), a, count, 0, f->root_secret, f->sheet, sizeof(f->sheet),
+	cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_SHEET, a, count, 0, f->root_secret, f->sheet, sizeof(f->sheet),
 	                              &f->sheet_bytes), PL_OK);
 	return (struct pl_bytes){ f->sheet, f->sheet_bytes };
 }
@@ -347,7 +346,7 @@ Test(charter, thresholds_of_founders)
 	sheet = sheet_of(&f);
 	cr_assert_eq(pl_charter_make("Net", 1500, &sheet, 1, out, sizeof(out), &count, at), PL_ERR_SIGNATURE, "the sheet lacks one itself");
 	cr_assert_str_eq(at, "FIN");
-	cr_assert_eq(pl_document_sign(PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), sheet.bytes, sheet.count, 2, secrets[2], more, sizeof(more),
+	cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_SHEET, sheet.bytes, sheet.count, 2, secrets[2], more, sizeof(more),
 	                              &count), PL_OK);
 	sheet = (struct pl_bytes){ more, count };
 	cr_assert_eq(pl_charter_make("Net", 1500, &sheet, 1, out, sizeof(out), &count, at), PL_OK);

@@ -1,8 +1,10 @@
 #include "proto/content.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "crypto/bytes.h"
+#include "crypto/envelope.h"
 #include "proto/content_impl.h"
 #include "proto/text.h"
 
@@ -13,6 +15,8 @@
 #define EPOCH_KEY_TOKENS (7 + 3 * PL_NODES_MAX)
 #define CHANNEL_ROOT_TOKENS 6
 #define INDICATORS_TOKENS (4 + PL_BULK_ITEMS_MAX)
+
+static_assert(PL_SLOTS_MAX == PL_ENVELOPE_SLOTS_MAX && PL_PLAINTEXT_BYTES_MAX == PL_ENVELOPE_PLAIN_BYTES_MAX + 1, "what an envelope takes");
 
 /* --- names of numbers --- */
 

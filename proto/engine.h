@@ -54,7 +54,8 @@ void pl_engine_config_default(struct pl_engine_config *config);
 
 /* How much memory pl_engine_init() wants for this configuration; most of it is touched only when links are busy. */
 size_t pl_engine_bytes(const struct pl_engine_config *config);
-/* memory: aligned for any type, zeroed. The engine lives in it and owns nothing else. PL_ERR_FULL, PL_ERR_REFUSED. */
+/* memory: aligned for any type, zeroed. The engine lives in it and owns nothing else. PL_ERR_FULL: too little memory; PL_ERR_REFUSED: self is
+ * not in the charter, or links_max is out of its range. */
 PL_MUST_CHECK enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, size_t memory_bytes, struct pl_engine **out);
 /* Wipes the keys of sessions. The memory is the caller's to free. */
 void pl_engine_wipe(struct pl_engine *engine);

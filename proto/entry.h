@@ -86,6 +86,7 @@ void pl_header_encode(const struct pl_header *header, uint8_t out[PL_HEADER_BYTE
 PL_MUST_CHECK enum pl_err pl_header_decode(const uint8_t bytes[PL_HEADER_BYTES], struct pl_header *out);
 
 /* Single fields of an encoded header that is known to be good. */
+static inline uint8_t pl_header_lane(const uint8_t *header) { return header[1]; }
 static inline uint8_t pl_header_kind(const uint8_t *header) { return header[2]; }
 static inline uint8_t pl_header_flags(const uint8_t *header) { return header[3]; }
 static inline uint64_t pl_header_seq(const uint8_t *header) { return pl_get64(header + 16); }

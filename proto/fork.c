@@ -74,7 +74,7 @@ static void fork_proven(struct pl_engine *e, uint16_t node, const uint8_t *a, co
 	fx->fork.node = node;
 	fx->fork.header_a = fork->headers[0];
 	fx->fork.header_b = fork->headers[1];
-	pl_note_entry(e, PL_NOTE_FORK, NULL, node, b[1], pl_get64(b + 16), "two signed entries for one place: the feed is frozen");
+	pl_note_entry(e, PL_NOTE_FORK, NULL, node, pl_header_lane(b), pl_header_seq(b), "two signed entries for one place: the feed is frozen");
 }
 
 void pl_fork_restore(struct pl_engine *e, uint16_t node, const uint8_t *header_a, const uint8_t *header_b)

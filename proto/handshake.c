@@ -83,6 +83,11 @@ static enum pl_err read_first(struct pl_handshake *hs, const struct pl_handshake
 	return err;
 }
 
+bool pl_handshake_has_answered(const struct pl_handshake *hs)
+{
+	return hs->noise.step == 2; /* its messages are counted */
+}
+
 static enum pl_err take_message(struct pl_handshake *hs, const struct pl_handshake_keys *keys, const uint8_t ephemeral_secret[32],
                                 uint64_t wall_ms, size_t message_bytes, uint8_t *out, size_t *out_bytes)
 {
@@ -92,7 +97,7 @@ static enum pl_err take_message(struct pl_handshake *hs, const struct pl_handsha
 	enum pl_err err;
 
 	*out_bytes = 0;
-	if (!dialler && hs->noise.step == 2)
+	if (!dialler && pl_handshake_has_answered(hs))
 		return pl_noise_read(&hs->noise, hs->buffer + 2, message_bytes, none, 0, &payload_bytes, keys->find_courier_key, keys->ctx);
 
 	if (!dialler)
@@ -115,7 +120,7 @@ enum pl_err pl_handshake_feed(struct pl_handshake *hs, const struct pl_handshake
 {
 	const bool dialler = keys->remote_static != NULL;
 	/* Each message has one size, so nothing that announces another is waited for. */
-	const size_t whole = dialler ? PL_HANDSHAKE_BYTES_2 : hs->noise.step == 2 ? PL_HANDSHAKE_BYTES_3 : PL_HANDSHAKE_BYTES_1;
+	const size_t whole = dialler ? PL_HANDSHAKE_BYTES_2 : pl_handshake_has_answered(hs) ? PL_HANDSHAKE_BYTES_3 : PL_HANDSHAKE_BYTES_1;
 	size_t take = whole - hs->have;
 
 	assert(!pl_handshake_is_done(hs));

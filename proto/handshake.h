@@ -43,12 +43,14 @@ PL_MUST_CHECK enum pl_err pl_handshake_dial(struct pl_handshake *hs, const struc
 void pl_handshake_listen(struct pl_handshake *hs);
 
 /* Takes bytes until a message is whole; *consumed says how many. PL_OK with *complete false: more is needed. With *complete true: *out_bytes to send
- * (possibly 0), and pl_handshake_is_done() may hold. PL_ERR_DECRYPT, PL_ERR_FORMAT: hang up without a word.
+ * (possibly 0), and pl_handshake_is_done() may hold. PL_ERR_DECRYPT, PL_ERR_FORMAT, PL_ERR_REFUSED and PL_ERR_NO_KEY (noise.h): hang up without a word.
  * PL_ERR_EXPIRED: the other clock is more than PL_HANDSHAKE_SKEW_MS_MAX away. The responder finds the initiator's ephemeral key in
  * noise.remote_ephemeral after message 1, to refuse what it has seen before. */
 PL_MUST_CHECK enum pl_err pl_handshake_feed(struct pl_handshake *hs, const struct pl_handshake_keys *keys,
                                             const uint8_t ephemeral_secret[32], uint64_t wall_ms, const uint8_t *bytes, size_t count,
                                             size_t *consumed, bool *complete, uint8_t out[PL_HANDSHAKE_BYTES_MAX], size_t *out_bytes);
+/* Of one that has been dialled: whether it has taken message 1 and answered. */
+bool pl_handshake_has_answered(const struct pl_handshake *hs);
 bool pl_handshake_is_done(const struct pl_handshake *hs);
 
 #endif

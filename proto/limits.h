@@ -1,5 +1,5 @@
-/* The limits of the protocol, each with its reason or the place in PROTOCOL.md that has it. What only one module of proto/ or node/ needs to
- * bound stands there, beside what it bounds.
+/* The limits of the protocol, each with its reason or the place in PROTOCOL.md that has it. Also those of node/ that bound what comes from
+ * outside: they are read together. What is no such limit stands beside what it bounds.
  *
  * Units stand last in the name. A limit that peers must agree on is part of the protocol (PROTOCOL.md, "Limits"); the others are this
  * implementation's own and are marked (local).

@@ -263,7 +263,7 @@ static size_t handshake_bytes(struct pl_engine *e, struct conn *conn, const uint
 
 	enum pl_err err = pl_handshake_feed(&conn->handshake, &keys, conn->ephemeral_secret, e->wall_ms, bytes, count, &consumed, &complete,
 	                                    out, &out_bytes);
-	if (err == PL_OK && complete && !conn->outbound && conn->handshake.noise.step == 2 &&
+	if (err == PL_OK && complete && !conn->outbound && pl_handshake_has_answered(&conn->handshake) &&
 	    is_replay(e, conn->handshake.noise.remote_ephemeral)) {
 		pl_conn_drop(e, conn, "its first message has come before");
 		return count;

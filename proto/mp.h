@@ -47,8 +47,8 @@ const char *pl_mp_take_str(struct pl_mp_cursor *cursor, size_t bytes_max, size_t
 void pl_mp_take_fixed(struct pl_mp_cursor *cursor, uint8_t *out, size_t bytes); /* a bin of just this length, copied; zeros on error */
 PL_MUST_CHECK enum pl_err pl_mp_finish(const struct pl_mp_cursor *cursor); /* err, or PL_ERR_FORMAT if tokens remain */
 
-/* Writes into a buffer with a ceiling. The first failure stands in err, and nothing is written after it: PL_ERR_FULL, or PL_ERR_FORMAT for
- * a string that is not UTF-8. With bytes NULL it only counts. */
+/* Writes into a buffer with a ceiling. The first failure stands in err, and nothing is written after it: PL_ERR_FULL, PL_ERR_FORMAT for
+ * a string that is not UTF-8, or PL_ERR_LIMIT for a length that msgpack has no room for. With bytes NULL it only counts. */
 struct pl_mp_writer {
 	uint8_t *bytes;
 	size_t max, count;

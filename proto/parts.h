@@ -9,7 +9,7 @@
  *   author.c   entries of this node's own          bulk.c     entries that wait their turn
  *   check.c    signatures of bulk                  quota.c    what an author may say
  *   flash.c    FLASH entries in memory             fork.c     equivocation
- *   repair.c   entries that the disk has changed
+ *   repair.c   entries that the disk has changed  look.c  what is shown of it all
  *   neighbour.c  with whom there are links         inbound.c  which of those that others make
  */
 #ifndef PL_PROTO_PARTS_H
@@ -29,7 +29,6 @@ void pl_lane_timer(struct pl_engine *e, uint64_t at_ms);
 /* Room for one record; what is to stay for the effects of this step is counted in records_count. */
 uint8_t *pl_record_room(struct pl_engine *e);
 uint32_t pl_load_token(struct pl_engine *e);
-uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer);
 static inline uint32_t pl_lane_index(uint16_t node, uint8_t lane) { return (uint32_t)node * PL_LANES + lane; }
 /* Whether bulk may be taken in now, or has to wait for the store. */
 static inline bool pl_bulk_may_go(const struct pl_engine *e)
@@ -105,6 +104,8 @@ void pl_session_go_live(struct pl_engine *e, struct session *s);
 void pl_session_timers(struct pl_engine *e, struct session *s);
 /* It is over, whoever has ended it: forgets it and its connection. */
 void pl_session_end(struct pl_engine *e, struct session *s);
+/* Goes on with what equal roots and groups acknowledge, where that is more than a step's effects. */
+void pl_session_roots_run(struct pl_engine *e);
 /* Says goodbye where it can, closes, forgets. The session is gone afterwards. */
 void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason reason, const char *text);
 /* The same for a peer that broke a rule. */
@@ -118,9 +119,6 @@ uint64_t pl_quota_wait_ms(struct pl_engine *e, uint16_t node, uint8_t lane, uint
 void pl_quota_take(struct pl_engine *e, uint16_t node, uint8_t lane, uint32_t body_bytes);
 /* Whether an entry with the flag has FLASH's right of way; counts it. */
 bool pl_quota_take_flash(struct pl_engine *e, uint16_t node);
-
-/* Goes on with what equal roots and groups acknowledge, where that is more than a step's effects. */
-void pl_session_roots_run(struct pl_engine *e);
 
 /* --- receive.c --- */
 /* Returns how many were taken. */
@@ -143,9 +141,9 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 void pl_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer);
 /* An entry for a place that is filled. */
 void pl_duplicate(struct pl_engine *e, struct session *s, const struct pl_wire *wire, bool durable_at_peer, bool pushed);
-/* Authentic and next in its lane: it is ours now. s: from whom; NULL: authored here. */
 /* What an entry that is taken claims and nobody can check, its time and the heads of other lanes: it is noted where it cannot be so. */
 void pl_lane_claims(struct pl_engine *e, const struct session *s, uint16_t node, const struct pl_header *header);
+/* Authentic and next in its lane: it is ours now. s: from whom; NULL: authored here. */
 void pl_lane_accept(struct pl_engine *e, const struct session *s, const struct candidate *c);
 /* The two halves of that: it is the lane's head, and it goes to the store. Returns the header, where the effect keeps it. */
 void pl_lane_remember(struct lane *lane, const struct candidate *c);
@@ -196,6 +194,9 @@ void pl_flash_hold(struct pl_engine *e, struct session *s, const struct pl_wire 
 void pl_flash_relay(struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 /* Lane 0 of this node has moved: those that waited for it, in order. */
 void pl_flash_held_run(struct pl_engine *e, uint16_t node);
+
+/* --- look.c --- */
+uint64_t pl_held_entries(const struct pl_engine *e, uint16_t peer);
 
 /* --- author.c --- */
 enum pl_err pl_lane_submit(struct pl_engine *e, struct pl_event *event);

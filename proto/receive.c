@@ -167,7 +167,28 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 /* PROTOCOL: "To nodes that do not both have it, TAGS and HEADS are of unknown type." */
 static bool is_known(const struct session *s, uint8_t type)
 {
-	return type <= PL_FRAME_CHOKE || (s->speaks_heads && type <= PL_FRAME_HEADS);
+	switch ((enum pl_frame_type)type) {
+	case PL_FRAME_PAD:
+	case PL_FRAME_HELLO:
+	case PL_FRAME_FRONTIER:
+	case PL_FRAME_HAVE:
+	case PL_FRAME_ACK:
+	case PL_FRAME_WANT:
+	case PL_FRAME_CANCEL:
+	case PL_FRAME_ENTRY:
+	case PL_FRAME_FRAG:
+	case PL_FRAME_CREDIT:
+	case PL_FRAME_PING:
+	case PL_FRAME_PONG:
+	case PL_FRAME_BYE:
+	case PL_FRAME_FORK:
+	case PL_FRAME_CHOKE:
+		return true;
+	case PL_FRAME_TAGS:
+	case PL_FRAME_HEADS:
+		return s->speaks_heads;
+	}
+	return false;
 }
 
 /* PROTOCOL: "A flag that its type does not have, or a lane where it means nothing, ends the link." */

@@ -183,8 +183,8 @@ static void take_loaded(struct session *s, struct out_queue *q, const struct pl_
 {
 	const uint8_t form = q->load_full ? PL_WIRE_FORM_FULL : PL_WIRE_FORM_NEXT;
 	const uint32_t wire_bytes = PL_WIRE_PREFIX + entry->body_bytes;
-	const uint8_t lane = entry->header[1], flags = q->load_catchup ? PL_FRAME_CATCHUP : 0;
-	const uint64_t seq = pl_get64(entry->header + 16);
+	const uint8_t lane = pl_header_lane(entry->header), flags = q->load_catchup ? PL_FRAME_CATCHUP : 0;
+	const uint64_t seq = pl_header_seq(entry->header);
 
 	if (!q->load_full && seq != s->sent[q->load_lane] + 1)
 		return; /* the peer has asked anew meanwhile, or has had it by another way */

@@ -411,22 +411,15 @@ static enum pl_err check_signer(enum pl_document_type type, const struct pl_byte
 	return PL_ERR_REFUSED;
 }
 
-enum pl_err pl_document_sign(const char *label, size_t label_bytes, const uint8_t *document, size_t document_bytes, uint8_t key_index,
-                             const uint8_t secret_key[PL_SIGN_SECRET_BYTES], uint8_t *out, size_t out_max, size_t *out_bytes)
+enum pl_err pl_sheet_sign(enum pl_document_type type, const uint8_t *document, size_t document_bytes, uint8_t key_index,
+                          const uint8_t secret_key[PL_SIGN_SECRET_BYTES], uint8_t *out, size_t out_max, size_t *out_bytes)
 {
-	enum pl_document_type type;
 	struct pl_document d;
 	uint8_t hash[PL_HASH_BYTES], signature[PL_SIGN_BYTES];
 	const struct pl_part part = { hash, PL_HASH_BYTES };
 	struct pl_mp_writer writer;
 	enum pl_err err;
 
-	if (label_bytes == sizeof(PL_LABEL_MEMBER) && memcmp(label, PL_LABEL_MEMBER, label_bytes) == 0)
-		type = PL_DOCUMENT_SHEET;
-	else if (label_bytes == sizeof(PL_LABEL_CERTIFICATE) && memcmp(label, PL_LABEL_CERTIFICATE, label_bytes) == 0)
-		type = PL_DOCUMENT_CERTIFICATE;
-	else
-		return PL_ERR_REFUSED;
 	if (key_index >= PL_KEYS_PER_ROLE_MAX)
 		return PL_ERR_LIMIT;
 	err = pl_document_split(document, document_bytes, type == PL_DOCUMENT_SHEET ? PL_SHEET_BYTES_MAX : PL_CERTIFICATE_BYTES_MAX, &d);
@@ -435,7 +428,10 @@ enum pl_err pl_document_sign(const char *label, size_t label_bytes, const uint8_
 	if (err != PL_OK)
 		return err;
 	pl_document_hash(type, d.body.bytes, d.body.count, hash);
-	pl_sign(label, label_bytes, &part, 1, secret_key, signature);
+	if (type == PL_DOCUMENT_SHEET)
+		pl_sign(PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), &part, 1, secret_key, signature);
+	else
+		pl_sign(PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), &part, 1, secret_key, signature);
 	err = pl_signatures_insert(&d.signatures, key_index, signature);
 	if (err != PL_OK)
 		return err;

@@ -49,12 +49,11 @@ PL_MUST_CHECK enum pl_err pl_certificate_make(const struct pl_certificate *certi
                                               uint8_t *out, size_t out_max, size_t *out_bytes);
 PL_MUST_CHECK enum pl_err pl_sheet_make(const struct pl_member *member, const struct pl_bytes *certificates, size_t certificates_count,
                                         uint8_t *out, size_t out_max, size_t *out_bytes);
-/* Adds a signature by the key with this index of the set that has to sign. label: PL_LABEL_CERTIFICATE or PL_LABEL_MEMBER. PL_ERR_EXISTS:
- * this index has signed already; PL_ERR_UNKNOWN: a sheet's root key with this index is another one (a certificate does not hold the keys
- * that sign it, so there it shows when the sheet is made); PL_ERR_LIMIT, PL_ERR_REFUSED (another label), and the errors of reading. */
-PL_MUST_CHECK enum pl_err pl_document_sign(const char *label, size_t label_bytes, const uint8_t *document, size_t document_bytes,
-                                           uint8_t key_index, const uint8_t secret_key[PL_SIGN_SECRET_BYTES], uint8_t *out, size_t out_max,
-                                           size_t *out_bytes);
+/* Adds a signature to a sheet or a certificate, by the key with this index of the set that has to sign. PL_ERR_EXISTS: this index has signed
+ * already; PL_ERR_UNKNOWN: a sheet's root key with this index is another one (a certificate does not hold the keys that sign it, so there it
+ * shows when the sheet is made); PL_ERR_LIMIT, and the errors of reading. */
+PL_MUST_CHECK enum pl_err pl_sheet_sign(enum pl_document_type type, const uint8_t *document, size_t document_bytes, uint8_t key_index,
+                                        const uint8_t secret_key[PL_SIGN_SECRET_BYTES], uint8_t *out, size_t out_max, size_t *out_bytes);
 /* Reads one sheet and checks its signatures. nodes has room for PL_NODES_PER_MEMBER_MAX. *member and *nodes are scratch until PL_OK, but
  * member->code names the member as soon as it is known. */
 PL_MUST_CHECK enum pl_err pl_sheet_read(const uint8_t *document, size_t document_bytes, struct pl_member *member,

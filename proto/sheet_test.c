@@ -3,14 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/labels.h"
 #include "proto/sheet.h"
 #include "tests/fixture.h"
 
 #define DAY_MS 86400000ULL
-#define SHEET PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER)
-#define CERTIFICATE PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE)
-
 /* A sheet in the making. The writers under test refuse what is wrong, so wrong documents are put together here, byte by byte. */
 struct draft {
 	struct pl_member member;
@@ -201,15 +197,15 @@ Test(sheet, the_writers_make_the_same_bytes)
 	for (unsigned i = 0; i < 2; i++) {
 		cr_assert_eq(pl_certificate_make(&d->certificates[i], "FIN", a, sizeof(a), &count), PL_OK);
 		/* in the other order than they are listed */
-		cr_assert_eq(pl_document_sign(CERTIFICATE, a, count, 2, d->role_secrets[2], b, sizeof(b),
+		cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_CERTIFICATE, a, count, 2, d->role_secrets[2], b, sizeof(b),
 		                              &count), PL_OK);
-		cr_assert_eq(pl_document_sign(CERTIFICATE, b, count, 1, d->role_secrets[1],
+		cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_CERTIFICATE, b, count, 1, d->role_secrets[1],
 		                              certificates[i], sizeof(certificates[i]), &list[i].count), PL_OK);
 		list[i].bytes = certificates[i];
 	}
 	cr_assert_eq(pl_sheet_make(&d->member, list, 2, a, sizeof(a), &count), PL_OK);
 	for (int k = 4; k >= 0; k -= 2) {
-		cr_assert_eq(pl_document_sign(SHEET, a, count, (uint8_t)k, d->root_secrets[k], b, sizeof(b),
+		cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_SHEET, a, count, (uint8_t)k, d->root_secrets[k], b, sizeof(b),
 		                              &count), PL_OK);
 		memcpy(a, b, count);
 	}
@@ -453,7 +449,7 @@ Test(sheet, signing)
 	uint8_t out[4096], more[4096];
 	size_t count = build(d, out, sizeof(out)), more_count = 12345;
 
-#define SIGN(index, secret) pl_document_sign(SHEET, out, count, index, secret, more, sizeof(more), &more_count)
+#define SIGN(index, secret) pl_sheet_sign(PL_DOCUMENT_SHEET, out, count, index, secret, more, sizeof(more), &more_count)
 	cr_assert_eq(SIGN(0, d->root_secrets[0]), PL_ERR_EXISTS);
 	cr_assert_eq(SIGN(1, d->root_secrets[3]), PL_ERR_UNKNOWN);
 	cr_assert_eq(SIGN(1, d->role_secrets[1]), PL_ERR_UNKNOWN);
@@ -461,11 +457,9 @@ Test(sheet, signing)
 	cr_assert_eq(more_count, 12345, "untouched by errors");
 	cr_assert_eq(SIGN(3, d->root_secrets[3]), PL_OK);
 	cr_assert_eq(pl_sheet_read(more, more_count, &member, nodes), PL_OK);
-	cr_assert_eq(pl_document_sign(SHEET, out, count, 3, d->root_secrets[3], more, count, &more_count),
+	cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_SHEET, out, count, 3, d->root_secrets[3], more, count, &more_count),
 	             PL_ERR_FULL);
-	cr_assert_eq(pl_document_sign(PL_LABEL_ENTRY, sizeof(PL_LABEL_ENTRY), out, count, 3, d->root_secrets[3], more, sizeof(more),
-	                              &more_count), PL_ERR_REFUSED, "no oracle for other labels");
-	cr_assert_eq(pl_document_sign(CERTIFICATE, out, count, 3, d->root_secrets[3], more,
+	cr_assert_eq(pl_sheet_sign(PL_DOCUMENT_CERTIFICATE, out, count, 3, d->root_secrets[3], more,
 	                              sizeof(more), &more_count), PL_ERR_LIMIT, "a sheet is no certificate");
 	free(d);
 }

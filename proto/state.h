@@ -1,7 +1,7 @@
 /* The engine's inside: its state. What its modules do for each other stands in parts.h. Nobody outside proto/ includes either.
  *
  * A **conn** is a connection with a handshake under way or done; a **session** is what an authenticated one has besides: ciphers, buffers, and
- * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn costs about 1 KiB.
+ * what is known of the peer's lanes. Sessions are a pool of links_max, since they are large; a conn takes half a KiB, and what node/ has for it as much again.
  */
 #ifndef PL_PROTO_STATE_H
 #define PL_PROTO_STATE_H

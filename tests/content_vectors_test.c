@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/labels.h"
 #include "proto/charter.h"
 #include "proto/content.h"
 #include "proto/entry.h"
@@ -70,13 +69,13 @@ static void expect(const char *key, const uint8_t *bytes, size_t count)
 		cr_assert_eq(ok_err, PL_OK, "line %zu: %s: %s", pl_vectors_line(v), #call, pl_err_str(ok_err)); \
 	} while (0)
 
-static size_t sign_all(const char *label, size_t label_bytes, size_t count)
+static size_t sign_all(enum pl_document_type type, size_t count)
 {
 	for (size_t i = pl_vectors_count(v, "index"); i-- > 0;) {
 		uint8_t secret[PL_SIGN_SECRET_BYTES];
 
 		secret_of(i, secret);
-		OK(pl_document_sign(label, label_bytes, out, count, (uint8_t)number("index", i), secret, spare, sizeof(spare), &count));
+		OK(pl_sheet_sign(type, out, count, (uint8_t)number("index", i), secret, spare, sizeof(spare), &count));
 		memcpy(out, spare, count);
 	}
 	return count;
@@ -98,7 +97,7 @@ static void check_certificate(void)
 	c.valid_from_ms = number("from", 0);
 	c.valid_until_ms = number("until", 0);
 	OK(pl_certificate_make(&c, code, out, sizeof(out), &count));
-	count = sign_all(PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), count);
+	count = sign_all(PL_DOCUMENT_CERTIFICATE, count);
 	expect("document", out, count);
 	OK(pl_document_split(out, count, PL_CERTIFICATE_BYTES_MAX, &d));
 	pl_document_hash(PL_DOCUMENT_CERTIFICATE, d.body.bytes, d.body.count, hash);
@@ -133,7 +132,7 @@ static void check_sheet(void)
 	for (size_t i = 0; i < certificates_count; i++)
 		certificates[i] = hex("certificate", i);
 	OK(pl_sheet_make(&member, certificates, certificates_count, out, sizeof(out), &count));
-	count = sign_all(PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), count);
+	count = sign_all(PL_DOCUMENT_SHEET, count);
 	expect("document", out, count);
 	OK(pl_document_split(out, count, PL_SHEET_BYTES_MAX, &d));
 	pl_document_hash(PL_DOCUMENT_SHEET, d.body.bytes, d.body.count, hash);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/labels.h"
 
 static void must(enum pl_err err, const char *what)
 {
@@ -59,12 +58,12 @@ static size_t make_sheet(const struct pl_member *member, const uint8_t root_secr
 		pl_fixture_seed("noise", number, first + n, secrets[n].noise_secret);
 		crypto_scalarmult_base(certificate.noise_public, secrets[n].noise_secret);
 		must(pl_certificate_make(&certificate, member->code, bytes, sizeof(bytes), &count), "certificate");
-		must(pl_document_sign(PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), bytes, count, 0, root_secret, certificates[n],
+		must(pl_sheet_sign(PL_DOCUMENT_CERTIFICATE, bytes, count, 0, root_secret, certificates[n],
 		                      sizeof(certificates[n]), &list[n].count), "certificate");
 		list[n].bytes = certificates[n];
 	}
 	must(pl_sheet_make(member, list, nodes, bytes, sizeof(bytes), &count), "sheet");
-	must(pl_document_sign(PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), bytes, count, 0, root_secret, out, PL_SHEET_BYTES_MAX,
+	must(pl_sheet_sign(PL_DOCUMENT_SHEET, bytes, count, 0, root_secret, out, PL_SHEET_BYTES_MAX,
 	                      &count), "sheet");
 	return count;
 }

@@ -11,40 +11,40 @@ in_document() { sed -n 's/^| `\(PL_LABEL_[A-Z_]*\)` | `\([^`]*\)` |.*/\1 \2/p' "
 
 # HEADER DOCUMENT TREE: says what is wrong; fails if anything is.
 check() {
-	in_header "$1" >"$work/header"
-	in_document "$2" >"$work/document"
-	bad=0
-	if [ "$(grep -c 'define PL_LABEL_' "$1")" -ne "$(wc -l <"$work/header")" ] || [ ! -s "$work/header" ]; then
-		echo "labels.sh: labels.h has a label that is not #define NAME \"value\" on one line"
-		bad=1
-	fi
-	if ! diff "$work/header" "$work/document" >"$work/diff"; then
-		echo "labels.sh: labels.h (<) and CRYPTO.md (>) differ:"
-		grep '^[<>]' "$work/diff"
-		bad=1
-	fi
-	if twice=$(cut -d' ' -f2 "$work/header" | sort | uniq -d) && [ -n "$twice" ]; then
-		echo "labels.sh: one value for two labels: $twice"
-		bad=1
-	fi
-	if grep -rn '"parley/v1/' "$3/crypto" "$3/proto" "$3/node" --include='*.[ch]' --exclude='*_test.c' | grep -v '/crypto/labels\.h:'; then
-		echo "labels.sh: a label is spelled out above; it belongs in labels.h"
-		bad=1
-	fi
-	return $bad
+  in_header "$1" >"$work/header"
+  in_document "$2" >"$work/document"
+  bad=0
+  if [ "$(grep -c 'define PL_LABEL_' "$1")" -ne "$(wc -l <"$work/header")" ] || [ ! -s "$work/header" ]; then
+    echo "labels.sh: labels.h has a label that is not #define NAME \"value\" on one line"
+    bad=1
+  fi
+  if ! diff "$work/header" "$work/document" >"$work/diff"; then
+    echo "labels.sh: labels.h (<) and CRYPTO.md (>) differ:"
+    grep '^[<>]' "$work/diff"
+    bad=1
+  fi
+  if twice=$(cut -d' ' -f2 "$work/header" | sort | uniq -d) && [ -n "$twice" ]; then
+    echo "labels.sh: one value for two labels: $twice"
+    bad=1
+  fi
+  if grep -rn '"parley/v1/' "$3/crypto" "$3/proto" "$3/node" --include='*.[ch]' --exclude='*_test.c' | grep -v '/crypto/labels\.h:'; then
+    echo "labels.sh: a label is spelled out above; it belongs in labels.h"
+    bad=1
+  fi
+  return $bad
 }
 
 # What the check must find, each in a copy.
 must_fail() {
-	if check "$work/labels.h" "$work/CRYPTO.md" "$work/tree" >/dev/null; then
-		echo "labels.sh: the check does not notice $1"
-		exit 1
-	fi
+  if check "$work/labels.h" "$work/CRYPTO.md" "$work/tree" >/dev/null; then
+    echo "labels.sh: the check does not notice $1"
+    exit 1
+  fi
 }
 fresh() {
-	rm -rf "$work/tree"
-	mkdir -p "$work/tree/crypto" "$work/tree/proto" "$work/tree/node"
-	cp "$top/crypto/labels.h" "$top/crypto/CRYPTO.md" "$work"
+  rm -rf "$work/tree"
+  mkdir -p "$work/tree/crypto" "$work/tree/proto" "$work/tree/node"
+  cp "$top/crypto/labels.h" "$top/crypto/CRYPTO.md" "$work"
 }
 
 check "$top/crypto/labels.h" "$top/crypto/CRYPTO.md" "$top"

@@ -7,41 +7,41 @@ trap 'rm -rf "$work"' EXIT
 
 # HEADER: NAME VALUE of each limit that is part of the protocol. A heading marked (local) covers what stands under it.
 in_header() {
-	awk '
-		/^\/\* ---/ { local = /\(local\)/ }
-		/^#define PL_[A-Z0-9_]+ / && !local && !/\/\*.*\(local\)/ {
-			name = $2
-			sub(/^#define [A-Z0-9_]+ +/, ""); sub(/ *\/\*.*/, ""); gsub(/ULL/, "")
-			print name, $0
-		}' "$1" >"$work/defines"
-	# values may be sums of other limits
-	{
-		sed 's/^\([A-Z0-9_]*\) \(.*\)/\1=$((\2))/' "$work/defines"
-		sed 's/^\([A-Z0-9_]*\) .*/echo \1 $\1/' "$work/defines"
-	} >"$work/evaluate"
-	sh -eu "$work/evaluate" | sort
+  awk '
+    /^\/\* ---/ { local = /\(local\)/ }
+    /^#define PL_[A-Z0-9_]+ / && !local && !/\/\*.*\(local\)/ {
+      name = $2
+      sub(/^#define [A-Z0-9_]+ +/, ""); sub(/ *\/\*.*/, ""); gsub(/ULL/, "")
+      print name, $0
+    }' "$1" >"$work/defines"
+  # values may be sums of other limits
+  {
+    sed 's/^\([A-Z0-9_]*\) \(.*\)/\1=$((\2))/' "$work/defines"
+    sed 's/^\([A-Z0-9_]*\) .*/echo \1 $\1/' "$work/defines"
+  } >"$work/evaluate"
+  sh -eu "$work/evaluate" | sort
 }
 in_document() { sed -n 's/^| `\(PL_[A-Z0-9_]*\)` | \([0-9,]*\) |.*/\1 \2/p' "$1" | tr -d , | sort; }
 
 # HEADER DOCUMENT: says what is wrong; fails if anything is.
 check() {
-	in_header "$1" >"$work/header"
-	in_document "$2" >"$work/document"
-	if [ "$(wc -l <"$work/header")" -lt 60 ]; then
-		echo "limits.sh: limits.h has more limits than the $(wc -l <"$work/header") that were found"
-		return 1
-	fi
-	if ! diff "$work/header" "$work/document" >"$work/diff"; then
-		echo "limits.sh: limits.h (<) and PROTOCOL.md (>) differ:"
-		grep '^[<>]' "$work/diff"
-		return 1
-	fi
+  in_header "$1" >"$work/header"
+  in_document "$2" >"$work/document"
+  if [ "$(wc -l <"$work/header")" -lt 60 ]; then
+    echo "limits.sh: limits.h has more limits than the $(wc -l <"$work/header") that were found"
+    return 1
+  fi
+  if ! diff "$work/header" "$work/document" >"$work/diff"; then
+    echo "limits.sh: limits.h (<) and PROTOCOL.md (>) differ:"
+    grep '^[<>]' "$work/diff"
+    return 1
+  fi
 }
 must_fail() {
-	if check "$work/limits.h" "$work/PROTOCOL.md" >/dev/null; then
-		echo "limits.sh: the check does not notice $1"
-		exit 1
-	fi
+  if check "$work/limits.h" "$work/PROTOCOL.md" >/dev/null; then
+    echo "limits.sh: the check does not notice $1"
+    exit 1
+  fi
 }
 fresh() { cp "$top/proto/limits.h" "$top/proto/PROTOCOL.md" "$work"; chmod u+w "$work/limits.h" "$work/PROTOCOL.md"; }
 

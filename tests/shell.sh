@@ -9,9 +9,9 @@ command -v shellcheck >/dev/null || { echo 'shell.sh: shellcheck is not installe
 # FILE...
 check() { shellcheck --external-sources --source-path="$top/tests/integration" --severity=warning "$@"; }
 scripts() { # by their first line, or by the directive of those that others source
-	find "$top/contrib" "$top/tests" "$top/.ci" -type f ! -name '*.[ch]' -size -256k 2>/dev/null | sort | while read -r file; do
-		if head -n 12 "$file" | grep -aE '^#!.*[/ ](ba)?sh|^# shellcheck shell=' >/dev/null; then echo "$file"; fi
-	done
+  find "$top/contrib" "$top/tests" "$top/.ci" -type f ! -name '*.[ch]' -size -256k 2>/dev/null | sort | while read -r file; do
+    if head -n 12 "$file" | grep -aE '^#!.*[/ ](ba)?sh|^# shellcheck shell=' >/dev/null; then echo "$file"; fi
+  done
 }
 
 scripts >"$work/scripts"
@@ -23,7 +23,7 @@ check $(cat "$work/scripts")
 # shellcheck disable=SC2016 # not expanded here
 printf '#!/bin/sh\ncd "$1"\nrm -- "$2"\n' >"$work/careless"
 if check "$work/careless" >"$work/said"; then
-	echo 'shell.sh: the check does not notice a cd that may fail'
-	exit 1
+  echo 'shell.sh: the check does not notice a cd that may fail'
+  exit 1
 fi
 echo "shell.sh: $count scripts"

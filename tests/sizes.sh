@@ -11,44 +11,44 @@ trap 'rm -rf "$work"' EXIT
 sizes() { (cd "$1" && find contrib crypto proto node tests -name '*.[ch]' -exec wc -l {} + | awk '$2 != "total" { print $1, $2 }' | sort -k 2); }
 # SIZES ALLOWED: says what is wrong; fails if anything is.
 check() {
-	awk -v allowed="$2" '
-		function limit(file) { return file ~ /(_test|_fixture|_fuzz)\.[ch]$/ || file ~ /^tests\// ? 700 : 500 }
-		function wrong(what) { print "sizes.sh: " what; bad = 1 }
-		BEGIN {
-			while ((getline line < allowed) > 0)
-				if (line !~ /^(#|$)/) {
-					split(line, part, " ")
-					allow[part[2]] = part[1]
-				}
-		}
-		{
-			count++
-			seen[$2] = 1
-			if ($2 in allow) {
-				if ($1 > allow[$2])
-					wrong($2 " has grown to " $1 " lines; sizes.allow lets it have " allow[$2] ": split it")
-				else if ($1 <= limit($2))
-					wrong($2 " fits; take its line out of sizes.allow")
-				else if ($1 <= allow[$2] - 50)
-					wrong($2 " has shrunk to " $1 " lines; say so in sizes.allow")
-			} else if ($1 > limit($2)) {
-				wrong($2 " has " $1 " lines, and may have " limit($2) ": split it")
-			}
-		}
-		END {
-			for (file in allow)
-				if (!(file in seen))
-					wrong(file " is not there any more; take its line out of sizes.allow")
-			if (count < 200)
-				wrong("there are more than " count " files")
-			exit bad
-		}' "$1"
+  awk -v allowed="$2" '
+    function limit(file) { return file ~ /(_test|_fixture|_fuzz)\.[ch]$/ || file ~ /^tests\// ? 700 : 500 }
+    function wrong(what) { print "sizes.sh: " what; bad = 1 }
+    BEGIN {
+      while ((getline line < allowed) > 0)
+        if (line !~ /^(#|$)/) {
+          split(line, part, " ")
+          allow[part[2]] = part[1]
+        }
+    }
+    {
+      count++
+      seen[$2] = 1
+      if ($2 in allow) {
+        if ($1 > allow[$2])
+          wrong($2 " has grown to " $1 " lines; sizes.allow lets it have " allow[$2] ": split it")
+        else if ($1 <= limit($2))
+          wrong($2 " fits; take its line out of sizes.allow")
+        else if ($1 <= allow[$2] - 50)
+          wrong($2 " has shrunk to " $1 " lines; say so in sizes.allow")
+      } else if ($1 > limit($2)) {
+        wrong($2 " has " $1 " lines, and may have " limit($2) ": split it")
+      }
+    }
+    END {
+      for (file in allow)
+        if (!(file in seen))
+          wrong(file " is not there any more; take its line out of sizes.allow")
+      if (count < 200)
+        wrong("there are more than " count " files")
+      exit bad
+    }' "$1"
 }
 must_fail() {
-	if check "$work/sizes" "$work/allow" >/dev/null; then
-		echo "sizes.sh: the check does not notice $1"
-		exit 1
-	fi
+  if check "$work/sizes" "$work/allow" >/dev/null; then
+    echo "sizes.sh: the check does not notice $1"
+    exit 1
+  fi
 }
 fresh() { cp "$work/real" "$work/sizes"; cp "$top/tests/sizes.allow" "$work/allow"; chmod u+w "$work/allow"; }
 

@@ -303,8 +303,8 @@ static void engine_start(struct world *w, uint16_t node)
 			if (lane->count == 0)
 				continue;
 			const uint8_t *header = lane->entries[lane->count - 1].header;
-			event.restore.seq = pl_get64(header + 16);
-			event.restore.gseq = pl_get64(header + 24);
+			event.restore.seq = pl_header_seq(header);
+			event.restore.gseq = pl_header_gseq(header);
 			for (size_t i = 0; i < lane->count; i++)
 				event.restore.kept_bytes += pl_entry_kept_bytes(pl_header_kind(lane->entries[i].header), lane->entries[i].body_bytes);
 			pl_entry_id(w->charter->network_id, header, event.restore.id);

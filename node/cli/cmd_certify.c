@@ -1,7 +1,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "crypto/labels.h"
 #include "node/cli/papers.h"
 
 #define DAYS_MAX 366
@@ -115,13 +114,13 @@ static enum pl_exit set_threshold(const struct pl_cli *cli, const struct pl_args
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit sign_document(const struct pl_cli *cli, const char *what, const char *label, size_t label_bytes,
+static enum pl_exit sign_document(const struct pl_cli *cli, const char *what, enum pl_document_type type,
                                   const struct signers *signers, struct pl_bytes *document)
 {
 	for (uint8_t i = 0; i < signers->count; i++) {
 		size_t room = document->count + PL_SIGN_BYTES + 16, count;
 		uint8_t *out = pl_alloc(room);
-		enum pl_err err = pl_document_sign(label, label_bytes, document->bytes, document->count, signers->at[i], signers->keys[i].secret, out,
+		enum pl_err err = pl_sheet_sign(type, document->bytes, document->count, signers->at[i], signers->keys[i].secret, out,
 		                                   room, &count);
 		if (err == PL_ERR_EXISTS)
 			return pl_error(cli, PL_EXIT_REFUSED, NULL, "%s has been signed with this key already", what);
@@ -206,7 +205,7 @@ static enum pl_exit make_certificate(const struct pl_cli *cli, const struct pl_a
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "--node %s: no certificate can be made of it: %s", given, pl_err_str(err));
 	*out = (struct pl_bytes){ bytes, bytes_count };
-	return sign_document(cli, "the certificate", PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), signers, out);
+	return sign_document(cli, "the certificate", PL_DOCUMENT_CERTIFICATE, signers, out);
 }
 
 /* Without root keys: node-role keys make one certificate, for a sheet that is made later or elsewhere. */
@@ -254,7 +253,7 @@ static enum pl_exit sign_certificate(const struct pl_cli *cli, const struct pl_a
 		                path);
 	enum pl_exit exit = read_signers(cli, args, "node-role", PL_KEY_NODE_ROLE, &passphrase_index, &signers);
 	if (exit == PL_EXIT_OK)
-		exit = sign_document(cli, "the certificate", PL_LABEL_CERTIFICATE, sizeof(PL_LABEL_CERTIFICATE), &signers, document);
+		exit = sign_document(cli, "the certificate", PL_DOCUMENT_CERTIFICATE, &signers, document);
 	sodium_free(signers.keys);
 	if (exit != PL_EXIT_OK)
 		return exit;
@@ -291,7 +290,7 @@ static enum pl_exit sign_sheet(const struct pl_cli *cli, const struct pl_args *a
 		signers.at[i] = k;
 	}
 	if (exit == PL_EXIT_OK)
-		exit = sign_document(cli, "the sheet", PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), &signers, sheet);
+		exit = sign_document(cli, "the sheet", PL_DOCUMENT_SHEET, &signers, sheet);
 	sodium_free(signers.keys);
 	char why[PL_WHY_BYTES];
 	if (exit != PL_EXIT_OK)
@@ -378,7 +377,7 @@ static enum pl_exit make_sheet(const struct pl_cli *cli, const struct pl_args *a
 	if (err != PL_OK)
 		return pl_error(cli, pl_exit_of(err), NULL, "no sheet can be made of this: %s", pl_err_str(err));
 	*out = (struct pl_bytes){ bytes, count };
-	return sign_document(cli, "the sheet", PL_LABEL_MEMBER, sizeof(PL_LABEL_MEMBER), root, out);
+	return sign_document(cli, "the sheet", PL_DOCUMENT_SHEET, root, out);
 }
 
 enum pl_exit pl_run_certify(struct pl_cli *cli, const struct pl_args *args)

@@ -129,7 +129,7 @@ static void open_run(uv_work_t *request)
 {
 	struct pl_open_work *work = request->data;
 	struct pl_open *open = work->open;
-	size_t plain_max = PL_ENVELOPE_PLAIN_BYTES_MAX + 17;
+	size_t plain_max = PL_PLAINTEXT_BYTES_MAX;
 	open->plain = malloc(plain_max);
 	if (!open->plain) {
 		open->err = PL_ERR_MEMORY;

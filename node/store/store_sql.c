@@ -364,7 +364,7 @@ static bool is_entry_intact(const struct pl_store *store, sqlite3_stmt *s)
 	if (sqlite3_column_type(s, 3) == SQLITE_NULL)
 		return true;
 	pl_body_hash(sqlite3_column_blob(s, 3), (size_t)sqlite3_column_bytes(s, 3), hash);
-	return memcmp(hash, (const uint8_t *)sqlite3_column_blob(s, 2) + 136, PL_ID_BYTES) == 0; /* body hash, entry.h */
+	return memcmp(hash, pl_header_body_hash(sqlite3_column_blob(s, 2)), PL_ID_BYTES) == 0;
 }
 
 /* The row at hand is damaged, with the statement in it, which is used anew: which entry has to stand there. */
