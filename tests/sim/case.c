@@ -5,6 +5,7 @@
  *   chaos_ms 60000 heal_ms 400000 crypto keyed-hash|real            receipts yes|no
  *   quota_burst BYTES             flooder NODE                     prompt_from_ms MS prompt_slack_ms MS       where they are said at all
  *   vice NODE NAME
+ *   old NODE
  *   at MS ACT A [B] [key=value ...]       lane, kind, flags, bytes, count, ms, seed
  */
 #include <inttypes.h>
@@ -35,6 +36,10 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 	for (size_t i = 0; i < sizeof(plan->vices); i++) {
 		if (plan->vices[i] != SIM_HONEST)
 			fprintf(file, "vice %zu %s\n", i, vice_names[plan->vices[i]]);
+	}
+	for (unsigned i = 0; i < 64; i++) {
+		if (plan->old >> i & 1)
+			fprintf(file, "old %u\n", i);
 	}
 	for (uint32_t i = 0; i < plan->acts_count; i++) {
 		const struct sim_act *act = &plan->acts[i];
@@ -187,6 +192,13 @@ static bool line_read(struct sim_plan *plan, char *line)
 		if (!is_node || vice < 0)
 			return false;
 		plan->vices[node] = (uint8_t)vice;
+		return true;
+	}
+	if (strcmp(word, "old") == 0) {
+		int64_t node;
+		if (!number_read(strtok_r(NULL, " \n", &rest), 0, 63, &node))
+			return false;
+		plan->old |= 1ull << node;
 		return true;
 	}
 	for (; word; word = strtok_r(NULL, " \n", &rest)) {

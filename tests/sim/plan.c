@@ -7,7 +7,8 @@
 #include "tests/sim/rng.h"
 #include "tests/sim/sim.h"
 
-enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES, RNG_LINES, RNG_FLOOD, RNG_FORK, RNG_ROT, RNG_ROOM, RNG_RESETS, RNG_FULL };
+enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES, RNG_LINES, RNG_FLOOD, RNG_FORK, RNG_ROT, RNG_ROOM, RNG_RESETS, RNG_FULL,
+       RNG_VERSIONS };
 
 enum fault {
 	CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, ALL = 63,
@@ -334,6 +335,15 @@ static void room_draw(struct sim_plan *plan)
 	}
 }
 
+/* In one seed in four about half of the nodes are of a version that knows no tags. */
+static void versions_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_VERSIONS, 0);
+
+	if (rng_chance(&rng, 250000))
+		plan->old = rng_next(&rng) & (plan->nodes < 64 ? (1ull << plan->nodes) - 1 : UINT64_MAX);
+}
+
 /* What goes wrong has gone wrong by then. */
 static void end_early(struct sim_plan *plan, uint64_t end_ms)
 {
@@ -418,6 +428,7 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 	}
 	if (faults & ROOM)
 		room_draw(plan);
+	versions_draw(plan);
 	qsort(plan->acts, plan->acts_count, sizeof(*plan->acts), by_time);
 	return true;
 }

@@ -186,6 +186,7 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->config.sign_secret = node->sign_secret;
 	node->config.noise_secret = node->noise_secret;
 	node->config.mesh_nodes_max = sim->plan->topology == SIM_CHOICE ? 0 : PL_NODES_MAX; /* otherwise the plan says who dials whom */
+	node->config.whole_frontiers = node->index < 64 && (sim->plan->old >> node->index & 1) != 0;
 	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : PL_LINKS_MAX);
 	node->vice = (enum sim_vice)(node->index < sizeof(sim->plan->vices) ? sim->plan->vices[node->index] : SIM_HONEST);
 	if (node->index >= authors && sim->plan->withhold_ppm > 0) {

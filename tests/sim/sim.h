@@ -81,6 +81,7 @@ struct sim_plan {
 	uint16_t flooder;    /* this node keeps to no quota; SIM_NOBODY */
 	uint64_t prompt_from_ms, prompt_slack_ms; /* what is said from then on is there as soon as it can be, and so much; 0: it is not looked at */
 	uint8_t vices[64];   /* of the first nodes: enum sim_vice */
+	uint64_t old;        /* bit i: node i knows no tags, until it is stopped and comes back with a newer version */
 	uint32_t withhold_ppm; /* so many in a million of those that author nothing withhold, from then on: */
 	uint64_t withhold_from_ms;
 	bool steady;         /* every chunk takes the same time over the same link */

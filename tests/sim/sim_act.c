@@ -56,6 +56,7 @@ static void end(struct sim *sim, struct sim_node *node, const struct sim_act *ac
 	if (act->type == SIM_STOP) {
 		struct pl_event event = { .type = PL_EV_DRAIN };
 		(void)sim_step(sim, node, &event);
+		node->config.whole_frontiers = false;
 	}
 	sim_disk_crash(sim, node, act->seed);
 	if (sim->oracle)
