@@ -4,6 +4,7 @@
  *   seed 17                       nodes 7 authors 7 degree 3        topology ring
  *   chaos_ms 60000 heal_ms 400000 crypto keyed-hash|real            receipts yes|no
  *   quota_burst BYTES             flooder NODE                     prompt_from_ms MS prompt_slack_ms MS       where they are said at all
+ *   anchored yes|no besieged yes|no                                of topology eclipse
  *   vice NODE NAME
  *   old NODE
  *   at MS ACT A [B] [key=value ...]       lane, kind, flags, bytes, count, ms, seed
@@ -18,8 +19,8 @@ static const char *const act_names[SIM_ACTS] = {
 	"submit", "cut", "heal", "reset", "clog", "loss", "flip", "duplicate", "reorder", "crash", "power", "stop", "full", "io-error", "slow-disk", "clock",
 	"backup", "restore", "rot", "room",
 };
-static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random", "choice" };
-static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges" };
+static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random", "choice", "eclipse" };
+static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges", "silent", "lies", "replays" };
 
 void sim_case_write(const struct sim_plan *plan, FILE *file)
 {
@@ -33,6 +34,8 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 		fprintf(file, "flooder %u\n", plan->flooder);
 	if (plan->prompt_slack_ms)
 		fprintf(file, "prompt_from_ms %" PRIu64 " prompt_slack_ms %" PRIu64 "\n", plan->prompt_from_ms, plan->prompt_slack_ms);
+	if (plan->topology == SIM_ECLIPSE)
+		fprintf(file, "anchored %s besieged %s\n", plan->anchored ? "yes" : "no", plan->besieged ? "yes" : "no");
 	for (size_t i = 0; i < sizeof(plan->vices); i++) {
 		if (plan->vices[i] != SIM_HONEST)
 			fprintf(file, "vice %zu %s\n", i, vice_names[plan->vices[i]]);
@@ -144,9 +147,11 @@ static bool word_read(struct sim_plan *plan, const char *word, const char *value
 		plan->real_crypto = value && strcmp(value, "real") == 0;
 		return value && (plan->real_crypto || strcmp(value, "keyed-hash") == 0);
 	}
-	if (strcmp(word, "receipts") == 0) {
-		plan->receipts = value && strcmp(value, "yes") == 0;
-		return value && (plan->receipts || strcmp(value, "no") == 0);
+	bool *const flag = strcmp(word, "receipts") == 0 ? &plan->receipts : strcmp(word, "anchored") == 0 ? &plan->anchored
+		: strcmp(word, "besieged") == 0 ? &plan->besieged : NULL;
+	if (flag) {
+		*flag = value && strcmp(value, "yes") == 0;
+		return value && (*flag || strcmp(value, "no") == 0);
 	}
 	const bool counts_nodes = strcmp(word, "nodes") == 0 || strcmp(word, "authors") == 0 || strcmp(word, "degree") == 0;
 	if (!number_read(value, 0, counts_nodes ? SIM_NODES_MAX : UINT64_MAX, &n))

@@ -24,6 +24,7 @@ struct settings {
 
 /* What a job tells of its seeds. */
 struct tally {
+	uint16_t nodes;
 	uint64_t seeds, steps, authored, stored, crashes, virtual_ms, worst_heal_ms, worst_seed, failed_seed;
 	bool failed;
 	char invariant[40], detail[400];
@@ -90,6 +91,7 @@ static int bad(const char *what, const char *value)
 static void tally_add(struct tally *t, uint64_t seed, const struct sim_plan *plan, const struct sim_result *r)
 {
 	t->seeds++;
+	t->nodes = plan->nodes;
 	t->steps += r->steps;
 	t->authored += r->entries_authored;
 	t->stored += r->entries_stored;
@@ -109,6 +111,7 @@ static void tally_add(struct tally *t, uint64_t seed, const struct sim_plan *pla
 
 static void tally_join(struct tally *to, const struct tally *t)
 {
+	to->nodes = t->nodes;
 	to->seeds += t->seeds;
 	to->steps += t->steps;
 	to->authored += t->authored;
@@ -298,7 +301,7 @@ static void tell(const struct settings *s, const struct tally *t, double took)
 	}
 	printf("%" PRIu64 " seeds of %s, %u nodes: %" PRIu64 " entries authored, %" PRIu64 " stored, %" PRIu64 " crashes, %.1f h of virtual time, %.2f million steps; "
 	       "healed within %.1f s at worst (seed %" PRIu64 ")\n",
-	       t->seeds, s->replay ? s->replay : s->scenario, s->nodes, t->authored, t->stored, t->crashes, (double)t->virtual_ms / 3.6e6, (double)t->steps / 1e6,
+	       t->seeds, s->replay ? s->replay : s->scenario, t->nodes, t->authored, t->stored, t->crashes, (double)t->virtual_ms / 3.6e6, (double)t->steps / 1e6,
 	       (double)t->worst_heal_ms / 1000, t->worst_seed);
 	if (t->failed && s->replay)
 		printf("FAILED: %s: %s\n", t->invariant, t->detail);

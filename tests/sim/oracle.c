@@ -16,6 +16,7 @@ enum { HEADER = 232, ID = 32, LANES = 3, ITEM = 48, FRAME_HEADER = 8 };
 #define KEY_US 3660000000ull
 #define ENTRY_MOST 147688u /* the largest */
 #define LOOSE_MS 5000u     /* with so much slack links may break */
+#define FORK_ROUNDS 3
 #define SETTLED_MS 3000u   /* when each pair of nodes has one link */
 
 enum { FRONTIER = 2, HAVE = 3, ACK = 4, ENTRY = 7, FRAG = 8, HEADS = 16, GROUP = 21 };
@@ -57,6 +58,7 @@ struct oracle {
 	bool *was_restored;       /* each author */
 	struct holding *holdings; /* [node][author][lane] */
 	bool *evidence;           /* [node][author] */
+	uint64_t *evidence_due_us; /* each author: when all have to have it; 0: no two branches are in reach of each other */
 	struct key_use *keys;     /* open addressing */
 	uint32_t keys_count, keys_max;
 	uint64_t authored;
@@ -93,22 +95,24 @@ static struct feed *feed_of(const struct oracle *o, uint16_t author, uint8_t lan
 
 /* --- how soon an entry can be everywhere --- */
 
-/* By distance and thickness of the links, each of which may be at work on a record; a commit at each node, and the one before that. */
-static uint64_t *ways_make(const struct sim *sim, int commits)
+/* By distance and thickness of the link, which may be at work on a record; with the commit at a node, and the one before that. */
+static uint64_t hop_us(const struct sim *sim, uint16_t a, uint16_t b, int commits)
 {
-	const size_t n = sim->nodes_count;
+	return sim_delay_us(sim, a, b) * 17 / 16 + HOP_US + (commits ? COMMITS_US : 0);
+}
+
+static uint64_t *ways_new(size_t n)
+{
 	uint64_t *way = malloc(n * n * sizeof(*way));
 
 	assert(way);
 	for (size_t i = 0; i < n * n; i++)
 		way[i] = i % (n + 1) == 0 ? 0 : NEVER;
-	for (uint16_t a = 0; a < n; a++) {
-		for (uint16_t k = 0; k < sim->nodes[a].dial_to_count; k++) {
-			const uint16_t b = sim->nodes[a].peers[sim->nodes[a].dial_to[k]];
-			const uint64_t us = sim_delay_us(sim, a, b) * 17 / 16 + HOP_US + (commits ? COMMITS_US : 0);
-			way[a * n + b] = way[b * n + a] = us;
-		}
-	}
+	return way;
+}
+
+static void ways_shorten(uint64_t *way, size_t n)
+{
 	for (size_t over = 0; over < n; over++) {
 		for (size_t a = 0; a < n; a++) {
 			for (size_t b = 0; b < n; b++) {
@@ -118,6 +122,20 @@ static uint64_t *ways_make(const struct sim *sim, int commits)
 			}
 		}
 	}
+}
+
+static uint64_t *ways_make(const struct sim *sim, int commits)
+{
+	const size_t n = sim->nodes_count;
+	uint64_t *way = ways_new(n);
+
+	for (uint16_t a = 0; a < n; a++) {
+		for (uint16_t k = 0; k < sim->nodes[a].dial_to_count; k++) {
+			const uint16_t b = sim->nodes[a].peers[sim->nodes[a].dial_to[k]];
+			way[a * n + b] = way[b * n + a] = hop_us(sim, a, b, commits);
+		}
+	}
+	ways_shorten(way, n);
 	return way;
 }
 
@@ -149,7 +167,8 @@ struct oracle *oracle_new(struct sim *sim, uint16_t nodes, uint16_t authors)
 	o->evidence = calloc((size_t)nodes * authors, sizeof(*o->evidence));
 	o->keys_max = 1024;
 	o->keys = calloc(o->keys_max, sizeof(*o->keys));
-	assert(o->feeds && o->was_restored && o->holdings && o->evidence && o->keys);
+	o->evidence_due_us = calloc(authors, sizeof(*o->evidence_due_us));
+	assert(o->evidence_due_us && o->feeds && o->was_restored && o->holdings && o->evidence && o->keys);
 	for (int commits = 0; commits < 2 && sim->plan->prompt_slack_ms > 0; commits++)
 		o->way_us[commits] = ways_make(sim, commits);
 	return o;
@@ -169,6 +188,7 @@ void oracle_free(struct oracle *o)
 	free(o->was_restored);
 	free(o->holdings);
 	free(o->evidence);
+	free(o->evidence_due_us);
 	free(o->keys);
 	free(o);
 }
@@ -575,6 +595,50 @@ static bool is_split(const struct oracle *o, uint16_t author)
 		}
 	}
 	return false;
+}
+
+/* What a round takes now; NEVER: the honest nodes do not hang together by links that stand and pass everything. */
+static uint64_t round_us(const struct oracle *o)
+{
+	const size_t n = o->nodes;
+	uint64_t *way = ways_new(n), longest_us = 0;
+
+	for (uint16_t a = 0; a < n; a++) {
+		for (uint16_t b = 0; b < a; b++) {
+			if (is_honest(o, a) && is_honest(o, b) && sim_is_linked(o->sim, a, b))
+				way[a * n + b] = way[b * n + a] = hop_us(o->sim, a, b, 1);
+		}
+	}
+	ways_shorten(way, n);
+	for (size_t i = 0; i < n * n; i++) {
+		if (is_honest(o, (uint16_t)(i / n)) && is_honest(o, (uint16_t)(i % n)) && way[i] > longest_us)
+			longest_us = way[i];
+	}
+	free(way);
+	return longest_us < NEVER ? longest_us : NEVER;
+}
+
+bool oracle_watch_forks(struct oracle *o)
+{
+	bool any = false;
+
+	for (uint16_t author = 0; author < o->authors; author++) {
+		uint16_t lacks = 0;
+		while (lacks < o->nodes && (!is_honest(o, lacks) || o->evidence[(size_t)lacks * o->authors + author]))
+			lacks++;
+		if (!has_branches(o, author) || lacks == o->nodes)
+			continue;
+		any = true;
+		const uint64_t takes_us = is_split(o, author) ? round_us(o) : NEVER;
+		if (takes_us == NEVER)
+			o->evidence_due_us[author] = 0;
+		else if (o->evidence_due_us[author] == 0)
+			o->evidence_due_us[author] = o->sim->now_us + FORK_ROUNDS * takes_us;
+		else if (o->sim->now_us > o->evidence_due_us[author])
+			sim_fail(o->sim, "rounds", "node %u has no proof that %u has two branches, %d rounds of %.3f s after they were in reach of each other", lacks,
+			         author, FORK_ROUNDS, (double)takes_us / 1e6);
+	}
+	return any;
 }
 
 bool oracle_agreed(struct oracle *o, char *why, size_t why_max)

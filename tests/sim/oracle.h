@@ -24,6 +24,8 @@
  *   agreed        at the end every honest node holds every entry of every honest author
  *   idle          and nothing is left to do: all is acknowledged, and what a disk has changed is as it was
  *   evidence      and every honest node has the proof of a fork, if two of them hold different branches
+ *   rounds        within three rounds of the time from which honest nodes with different branches hang together. A round is what the longest of the
+ *                 shortest ways between honest nodes takes, with a commit at each
  */
 #ifndef PL_TESTS_SIM_ORACLE_H
 #define PL_TESTS_SIM_ORACLE_H
@@ -55,6 +57,8 @@ void oracle_throttles(struct oracle *o, uint16_t node, uint16_t author, uint8_t 
 void oracle_loses(struct oracle *o, uint16_t node, uint16_t peer, const char *what);
 void oracle_blames(struct oracle *o, uint16_t node, uint16_t peer, bool tampered, const char *what);
 void oracle_fork(struct oracle *o, uint16_t node, uint16_t author, const uint8_t a[232], const uint8_t b[232]);
+/* Now and then, where somebody has two branches. False: all have the proof. */
+bool oracle_watch_forks(struct oracle *o);
 /* Whether all honest nodes agree; why not, for people, otherwise. */
 bool oracle_agreed(struct oracle *o, char *why, size_t why_max);
 uint64_t oracle_authored(const struct oracle *o);

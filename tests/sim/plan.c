@@ -8,11 +8,12 @@
 #include "tests/sim/sim.h"
 
 enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES, RNG_LINES, RNG_FLOOD, RNG_FORK, RNG_ROT, RNG_ROOM, RNG_RESETS, RNG_FULL,
-       RNG_VERSIONS };
+       RNG_VERSIONS, RNG_ECLIPSE, RNG_REPLAYS, RNG_FORK_CRASHES };
 
 enum fault {
 	CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, ALL = 63,
 	HOSTILE = 64, THIN = 128, EARLY = 256, HOURS = 512, FLOOD = 1024, FORK = 2048, ROT = 4096, ROOM = 8192, RESETS = 16384, PROMPT = 32768, FULL = 65536,
+	ECLIPSE = 131072,
 };
 
 static const struct scenario {
@@ -35,6 +36,7 @@ static const struct scenario {
 	{ "copies", "old copies of disks are put back", COPIES | CRASHES },
 	{ "rot", "disks change what they hold, and some forge what is to replace it", WIRE | CRASHES | ROT },
 	{ "full", "disks take nothing for a while, and all is there again at once when they do", FULL },
+	{ "eclipse", "a node boots among neighbours of which all but one are hostile", ECLIPSE },
 	{ "room", "disks have no room for some lanes", CRASHES | ROOM },
 };
 
@@ -225,6 +227,18 @@ static void vices_draw(struct sim_plan *plan)
 	plan->topology = SIM_MESH; /* a withholder may stand between two others and everybody else */
 }
 
+/* Of every third seed one more member says again what it has said before; not who forks. */
+static void replays_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_REPLAYS, 0);
+	uint8_t *vice = &plan->vices[rng_below(&rng, plan->nodes < 64 ? plan->nodes : 64)];
+
+	if (!rng_chance(&rng, 333333) || *vice == SIM_FORKS)
+		return;
+	*vice = SIM_REPLAYS;
+	plan->topology = SIM_MESH;
+}
+
 /* All lines are as thin as one another, and somebody imports or attaches something all the time. */
 static void lines_draw(struct sim_plan *plan)
 {
@@ -309,6 +323,20 @@ static void fork_draw(struct sim_plan *plan)
 	}
 }
 
+/* In half of the seeds others come back from a crash with what they know of it. */
+static void fork_crashes_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_FORK_CRASHES, 0);
+
+	for (uint64_t n = rng_chance(&rng, 500000) ? plan->nodes : 0; n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, rng_chance(&rng, 500000) ? SIM_CRASH : SIM_POWER);
+		act.at_ms = plan->chaos_ms / 3 + rng_below(&rng, plan->chaos_ms * 2 / 3);
+		act.ms = (int64_t)rng_between(&rng, 100, 5000);
+		if (plan->vices[act.a & 63] != SIM_FORKS)
+			sim_plan_add(plan, &act);
+	}
+}
+
 static void rot_draw(struct sim_plan *plan)
 {
 	struct rng rng = rng_stream(plan->seed, RNG_ROT, 0);
@@ -332,6 +360,32 @@ static void room_draw(struct sim_plan *plan)
 		act.lane = (uint8_t)rng_below(&rng, 3);
 		act.ms = (int64_t)rng_between(&rng, 1000, 30000);
 		sim_plan_add(plan, &act);
+	}
+}
+
+#define ECLIPSE_NODES 40
+#define ECLIPSE_LOOK_MS 90000 /* about a minute, at most */
+
+/* Node 0 comes up when the others have been there for a while. Of those that it could dial one is honest; of those that the others can dial most are
+ * not. It hears of everything when it has looked at all that it could dial. */
+static void eclipse_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_ECLIPSE, 0);
+	const uint16_t honest = (uint16_t)rng_between(&rng, 5, 8);
+	static const enum sim_vice vices[] = { SIM_SILENT, SIM_LIES, SIM_WITHHOLDS };
+	const uint64_t kind = rng_below(&rng, 4); /* the last: some of each */
+	const struct sim_act late = { .at_ms = 1, .type = SIM_POWER, .ms = (int64_t)rng_between(&rng, 10000, 40000), .seed = rng_next(&rng) };
+
+	plan->topology = SIM_ECLIPSE;
+	plan->anchored = rng_chance(&rng, 250000);
+	plan->besieged = rng_chance(&rng, 500000);
+	for (uint16_t i = honest; i < plan->nodes; i++)
+		plan->vices[i] = (uint8_t)vices[kind < 3 ? kind : rng_below(&rng, 3)];
+	sim_plan_add(plan, &late);
+	plan->heal_ms = plan->anchored ? 60000 : (uint64_t)(plan->nodes - honest) * ECLIPSE_LOOK_MS;
+	for (uint32_t i = plan->acts_count; i-- > 0;) { /* the hostile ones have nothing to say but their keys */
+		if (plan->acts[i].a >= honest && plan->acts[i].kind != PL_KIND_EPOCH_KEY)
+			plan->acts[i] = plan->acts[--plan->acts_count];
 	}
 }
 
@@ -377,6 +431,8 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 	}
 	if (!scenario)
 		return false;
+	if ((scenario->faults & ECLIPSE) && nodes < ECLIPSE_NODES)
+		nodes = ECLIPSE_NODES;
 	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true, .flooder = SIM_NOBODY };
 	plan->topology = (enum sim_topology)rng_below(&rng, SIM_CHOICE);
 	if (nodes > 32 && rng_chance(&rng, 500000))
@@ -390,6 +446,8 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		plan->chaos_ms = 8000000;
 	if (faults & EARLY)
 		plan->chaos_ms = 130000;
+	if (faults & ECLIPSE)
+		plan->chaos_ms /= 2;
 	for (uint16_t i = 0; i < nodes; i++)
 		person_draw(plan, i, has_night ? night_ms : UINT64_MAX, night_ms + plan->chaos_ms / 2);
 	if (faults & CUTS)
@@ -406,6 +464,8 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		copies_draw(plan);
 	if (faults & HOSTILE)
 		vices_draw(plan);
+	if (faults & HOSTILE)
+		replays_draw(plan);
 	if (faults & EARLY)
 		end_early(plan, 40000);
 	if (faults & PROMPT) {
@@ -420,6 +480,10 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		flood_draw(plan);
 	if (faults & FORK)
 		fork_draw(plan);
+	if (faults & FORK)
+		replays_draw(plan);
+	if (faults & FORK)
+		fork_crashes_draw(plan);
 	if (faults & ROT)
 		rot_draw(plan);
 	if (faults & FULL) {
@@ -428,6 +492,8 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 	}
 	if (faults & ROOM)
 		room_draw(plan);
+	if (faults & ECLIPSE)
+		eclipse_draw(plan);
 	versions_draw(plan);
 	qsort(plan->acts, plan->acts_count, sizeof(*plan->acts), by_time);
 	return true;

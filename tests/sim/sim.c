@@ -119,6 +119,11 @@ static void charter_add(struct pl_charter *charter, const struct pl_certificate 
 	snprintf(member->code, sizeof(member->code), "%c%c%c", 'A' + number / 676, 'A' + number / 26 % 26, 'A' + number % 26);
 }
 
+static bool is_hostile(const struct sim *sim, uint16_t node)
+{
+	return node < sizeof(sim->plan->vices) && sim->plan->vices[node] != SIM_HONEST;
+}
+
 static bool *edges_make(const struct sim *sim)
 {
 	const uint16_t n = sim->plan->nodes;
@@ -146,6 +151,11 @@ static bool *edges_make(const struct sim *sim)
 		case SIM_CHOICE:
 			for (uint16_t k = 0; k < (sim->plan->degree ? sim->plan->degree : n); k++)
 				edges[(size_t)i * n + (sim->plan->degree ? rng_below(&rng, n) : k)] = true;
+			break;
+		case SIM_ECLIPSE:
+			for (uint16_t k = 1; k < n; k++)
+				edges[(size_t)i * n + k] = i == 0 ? k == 1 || is_hostile(sim, k) : !is_hostile(sim, i) || k == 1 + i % 4u;
+			edges[(size_t)i * n] = i > 0 && is_hostile(sim, i) && sim->plan->besieged;
 			break;
 		case SIM_TOPOLOGIES: break;
 		}
@@ -185,7 +195,7 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->config.self = node->self;
 	node->config.sign_secret = node->sign_secret;
 	node->config.noise_secret = node->noise_secret;
-	node->config.mesh_nodes_max = sim->plan->topology == SIM_CHOICE ? 0 : PL_NODES_MAX; /* otherwise the plan says who dials whom */
+	node->config.mesh_nodes_max = sim->plan->topology >= SIM_CHOICE ? 0 : PL_NODES_MAX; /* otherwise the plan says who dials whom */
 	node->config.whole_frontiers = node->index < 64 && (sim->plan->old >> node->index & 1) != 0;
 	node->config.links_max = node->peers_count < 33 ? node->peers_count : (uint16_t)(is_whole && n < 64 ? n : PL_LINKS_MAX);
 	node->vice = (enum sim_vice)(node->index < sizeof(sim->plan->vices) ? sim->plan->vices[node->index] : SIM_HONEST);
@@ -200,6 +210,8 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	node->writes_last = &node->writes;
 	node->disk_rng = rng_stream(sim->plan->seed, SIM_RNG_DISK, node->index);
 	sim_disk_make(node);
+	if (sim->plan->anchored && node->index == 0)
+		node->disk.anchors[0] = 1;
 }
 
 static void world_make(struct sim *sim)
@@ -240,6 +252,7 @@ static void world_free(struct sim *sim)
 		free(node->peers);
 		free(node->dial_to);
 		free(node->dials);
+		free(node->replay);
 	}
 	while (sim->queue_count > 0) {
 		const struct sim_event event = queue_take(sim);
@@ -256,6 +269,17 @@ static void world_free(struct sim *sim)
 }
 
 /* --- the run --- */
+
+#define FORKS_EVERY_US 10000u /* how often it is looked whether all have the proof of a fork */
+
+static bool somebody_forks(const struct sim *sim)
+{
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		if (sim->nodes[i].vice == SIM_FORKS)
+			return true;
+	}
+	return false;
+}
 
 /* What has been put off until now, where the node still is who put it off. */
 static void happen(struct sim *sim, const struct sim_event *event)
@@ -310,6 +334,10 @@ static void happen(struct sim *sim, const struct sim_event *event)
 			node->receipt_due = false;
 			sim_act(sim, UINT32_MAX, event->node);
 		}
+		return;
+	case SIM_EV_FORKS:
+		if (oracle_watch_forks(sim->oracle))
+			sim_later(sim, sim->now_us + FORKS_EVERY_US, SIM_EV_FORKS, NULL);
 		return;
 	}
 }
@@ -394,6 +422,8 @@ void sim_run(const struct sim_plan *plan, const struct sim_options *options, str
 		options->observer->started(options->observer->ctx, &sim);
 	for (uint32_t i = 0; i < plan->acts_count; i++)
 		sim_later(&sim, plan->acts[i].at_ms * 1000, SIM_EV_ACT, NULL)->act = i;
+	if (sim.oracle && somebody_forks(&sim))
+		sim_later(&sim, 0, SIM_EV_FORKS, NULL);
 	run_until(&sim, plan->chaos_ms * 1000);
 	if (!sim.stop && sim.oracle)
 		heal(&sim);

@@ -62,11 +62,15 @@ enum sim_vice {
 	SIM_FORKS,      /* goes back to an old copy of its disk as if nothing were, and signs other entries in the place of those that it has lost */
 	SIM_MUTE,       /* acknowledges nothing */
 	SIM_FORGES,     /* changes entries that it sends: body, predecessor, signature */
+	SIM_SILENT,     /* says HELLO, answers PINGs, and nothing else */
+	SIM_LIES,       /* names heads that it has not, and passes nothing of others on */
+	SIM_REPLAYS,    /* says again what it has said before: frames, to whomever, those with the entries of others among them, and whole records */
 	SIM_VICES
 };
 
-/* SIM_CHOICE: each can dial many, and its engine chooses; a plan that is drawn has it only where there are more than 32 nodes. */
-enum sim_topology { SIM_MESH, SIM_RING, SIM_STAR, SIM_RANDOM, SIM_CHOICE, SIM_TOPOLOGIES };
+/* SIM_CHOICE: each can dial many, and its engine chooses; a plan that is drawn has it only where there are more than 32 nodes. SIM_ECLIPSE: so too;
+ * but of the honest ones node 0 can dial node 1 alone, and none can dial node 0. */
+enum sim_topology { SIM_MESH, SIM_RING, SIM_STAR, SIM_RANDOM, SIM_CHOICE, SIM_ECLIPSE, SIM_TOPOLOGIES };
 
 struct sim_plan {
 	uint64_t seed;
@@ -78,6 +82,8 @@ struct sim_plan {
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */
 	bool receipts;       /* who gets a message says so */
 	uint32_t quota_burst; /* bytes of lanes 0 and 1 that an author may have at once, and a 32nd of that a second; 0: as the engine has it */
+	bool anchored;       /* of SIM_ECLIPSE: node 0 remembers node 1 from earlier days */
+	bool besieged;       /* and the hostile ones dial it */
 	uint16_t flooder;    /* this node keeps to no quota; SIM_NOBODY */
 	uint64_t prompt_from_ms, prompt_slack_ms; /* what is said from then on is there as soon as it can be, and so much; 0: it is not looked at */
 	uint8_t vices[64];   /* of the first nodes: enum sim_vice */

@@ -21,7 +21,7 @@ enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_P
 
 enum sim_event_type {
 	SIM_EV_TICK, SIM_EV_CHUNK, SIM_EV_SENT, SIM_EV_DIAL, SIM_EV_UP, SIM_EV_RELEASE, SIM_EV_COMMIT, SIM_EV_LOADED, SIM_EV_VERIFIED,
-	SIM_EV_SCRUB, SIM_EV_ROOM, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT,
+	SIM_EV_SCRUB, SIM_EV_ROOM, SIM_EV_BOOT, SIM_EV_READY, SIM_EV_ACT, SIM_EV_RECEIPT, SIM_EV_FORKS,
 };
 
 struct sim_chunk;
@@ -150,6 +150,7 @@ struct sim_node {
 	uint32_t *dials; /* per peer: the number of the dial under way; 0: none */
 	uint16_t *peers, *dial_to; /* charter index -> node; whom it dials (charter indexes) */
 	uint16_t peers_count, dial_to_count;
+	struct sim_replay *replay; /* of SIM_REPLAYS: what it has said */
 	struct rng disk_rng, step_rng;
 	uint64_t steps;
 };
@@ -208,6 +209,8 @@ void sim_net_chunk(struct sim *sim, const struct sim_event *event);
 void sim_net_sent(struct sim *sim, const struct sim_event *event);
 void sim_net_release(struct sim *sim, uint16_t from, uint16_t to);
 void sim_net_reset(struct sim *sim, uint16_t a, uint16_t b);
+/* Whether a link between them is live at both ends, and nothing that was said over it is held up. */
+bool sim_is_linked(struct sim *sim, uint16_t a, uint16_t b);
 void sim_net_node_down(struct sim *sim, struct sim_node *node, bool tells);
 
 /* --- sim_disk.c --- */
@@ -231,6 +234,8 @@ void sim_act(struct sim *sim, uint32_t act, uint32_t done);
 void sim_act_heal_all(struct sim *sim);
 
 /* --- sim_vice.c --- */
-void sim_vice_record(struct sim *sim, const struct sim_node *node, uint8_t *plain, size_t plain_bytes);
+void sim_vice_record(struct sim *sim, struct sim_node *node, uint8_t *plain, size_t plain_bytes);
+/* Whether what it sends is to be sent twice. */
+bool sim_vice_repeats(const struct sim *sim, const struct sim_node *node);
 
 #endif

@@ -364,6 +364,8 @@ void sim_net_send(struct sim *sim, uint32_t handle, const uint8_t *bytes, size_t
 	sim->result->records_sent++;
 	if (!conn || !conn->ends[end].open)
 		return;
+	if (sim_vice_repeats(sim, &sim->nodes[conn->ends[end].node]))
+		put(sim, conn, !end, chunk_new(bytes, count), false);
 	put(sim, conn, !end, chunk_new(bytes, count), true);
 }
 
@@ -482,4 +484,26 @@ void sim_net_node_down(struct sim *sim, struct sim_node *node, bool tells)
 				end_close(sim, conn, k);
 		}
 	}
+}
+
+static const struct sim_conn *live_conn_of(struct sim *sim, uint16_t node, uint16_t other)
+{
+	const struct sim_node *at = &sim->nodes[node];
+	struct pl_peer_info info;
+	int end;
+
+	for (uint16_t place = 0; at->up && place < at->peers_count; place++) {
+		if (at->peers[place] != other)
+			continue;
+		pl_engine_peer(at->engine, place, &info);
+		return info.state == PL_SESSION_LIVE ? sim_conn_of(sim, info.link, &end) : NULL;
+	}
+	return NULL;
+}
+
+bool sim_is_linked(struct sim *sim, uint16_t a, uint16_t b)
+{
+	const struct sim_conn *conn = live_conn_of(sim, a, b);
+
+	return conn && conn == live_conn_of(sim, b, a) && !is_cut(sim, a, b) && !is_cut(sim, b, a) && !conn->to[0].held && !conn->to[1].held;
 }
