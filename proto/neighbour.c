@@ -312,8 +312,11 @@ static bool is_fetched_from(const struct pl_engine *e, uint16_t session)
 	return false;
 }
 
+/* Who says HELLO and nothing more is none: a few of them would take all the places for looking around, for good. */
 static bool is_only_link(const struct pl_engine *e, uint16_t session)
 {
+	if (e->sessions[session].state != PL_SESSION_LIVE)
+		return false;
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		if (e->sessions[i].used && i != session && e->sessions[i].state == PL_SESSION_LIVE)
 			return false;
