@@ -9,29 +9,9 @@
 
 #include "node/visible.h"
 
-static void add_bytes(struct pl_metrics *metrics, const char *bytes, size_t count)
-{
-	if (metrics->failed)
-		return;
-	if (count >= metrics->room - metrics->count) { /* a byte is kept for the NUL */
-		size_t room = metrics->room ? metrics->room : 4096;
-		while (room - metrics->count <= count)
-			room *= 2;
-		char *grown = realloc(metrics->text, room);
-		if (!grown) {
-			metrics->failed = true;
-			return;
-		}
-		metrics->text = grown;
-		metrics->room = room;
-	}
-	memcpy(metrics->text + metrics->count, bytes, count);
-	metrics->count += count;
-}
-
 static void add(struct pl_metrics *metrics, const char *text)
 {
-	add_bytes(metrics, text, strlen(text));
+	pl_buffer_add_text(&metrics->text, text);
 }
 
 /* The format has three escapes, one of them in labels only. */
@@ -45,7 +25,7 @@ static void add_escaped(struct pl_metrics *metrics, const char *text, bool is_la
 		else if (*text == '"' && is_label)
 			add(metrics, "\\\"");
 		else
-			add_bytes(metrics, text, 1);
+			pl_buffer_add(&metrics->text, text, 1);
 	}
 }
 
@@ -155,16 +135,8 @@ void pl_metrics_add_histogram(struct pl_metrics *metrics, const struct pl_histog
 
 char *pl_metrics_take(struct pl_metrics *metrics, size_t *count)
 {
-	add_bytes(metrics, "", 0); /* makes room for the NUL if nothing else has */
-	char *text = metrics->text;
-	if (metrics->failed) {
-		free(text);
-		text = NULL;
-	} else {
-		text[metrics->count] = '\0';
-		*count = metrics->count;
-	}
-	*metrics = (struct pl_metrics){ .count = 0 };
+	char *text = pl_buffer_take(&metrics->text, count);
+	metrics->family = NULL;
 	return text;
 }
 

@@ -16,16 +16,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/buffer.h"
+
 #define PL_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 enum pl_metric_type { PL_METRIC_COUNTER, PL_METRIC_GAUGE, PL_METRIC_HISTOGRAM };
 
 struct pl_metrics {
-	char *text; /* malloc'd */
-	size_t count, room;
-	bool failed; /* memory ran out */
+	struct pl_buffer text;
 	const char *family;
 };
+#define PL_METRICS { .text = PL_BUFFER(16u << 20) } /* to begin with: none; a megabyte in a large network */
 
 struct pl_label {
 	const char *name, *value;
@@ -40,7 +41,7 @@ void pl_metrics_family(struct pl_metrics *metrics, const char *name, enum pl_met
 #define pl_metrics_u64(metrics, value, ...) pl_metrics_add_u64((metrics), (value), PL_LABELS_(__VA_ARGS__))
 #define pl_metrics_double(metrics, value, ...) pl_metrics_add_double((metrics), (value), PL_LABELS_(__VA_ARGS__))
 #define pl_metrics_histogram(metrics, histogram, ...) pl_metrics_add_histogram((metrics), (histogram), PL_LABELS_(__VA_ARGS__))
-/* The whole text; *count without its NUL. The caller frees it. NULL: no memory. metrics is empty again. */
+/* The whole text; *count without its NUL. The caller frees it. NULL: no memory, or too long. metrics is empty again. */
 char *pl_metrics_take(struct pl_metrics *metrics, size_t *count);
 
 /* How often values fell into ranges. */

@@ -17,7 +17,7 @@ static void assert_text(struct pl_metrics *metrics, const char *expected)
 
 Test(metrics, families_have_help_type_and_values)
 {
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	pl_metrics_family(&metrics, "parley_links", PL_METRIC_GAUGE, "Links that are live.");
 	pl_metrics_u64(&metrics, 3);
 	pl_metrics_family(&metrics, "parley_bytes_total", PL_METRIC_COUNTER, "Bytes.");
@@ -32,7 +32,7 @@ Test(metrics, families_have_help_type_and_values)
 
 Test(metrics, what_would_break_a_line_is_escaped)
 {
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	pl_metrics_family(&metrics, "m", PL_METRIC_GAUGE, "a \"b\" \\ c\nd");
 	pl_metrics_u64(&metrics, 1, PL_LABEL("l", "a \"b\" \\ c\nd\xc3\xa4"));
 	pl_metrics_u64(&metrics, 2, PL_LABEL("l", "\xff\n"));
@@ -41,7 +41,7 @@ Test(metrics, what_would_break_a_line_is_escaped)
 
 Test(metrics, numbers_read_back_as_they_were)
 {
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	pl_metrics_family(&metrics, "m", PL_METRIC_GAUGE, "h");
 	static const double values[] = { 0, -0.5, 0.1, 1.0 / 3, 1e300, 123456789012.0, (double)INFINITY, -(double)INFINITY, (double)NAN };
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
@@ -52,7 +52,7 @@ Test(metrics, numbers_read_back_as_they_were)
 Test(metrics, histograms_count_up_to_each_bound)
 {
 	static const double bounds[] = { 0.001, 0.01, 0.1 };
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	struct pl_histogram histogram;
 	pl_histogram_init(&histogram, bounds, 3);
 	static const double values[] = { 0.0005, 0.001, 0.0011, 0.05, 7, 8 };
@@ -76,7 +76,7 @@ Test(metrics, histograms_count_up_to_each_bound)
 
 Test(metrics, a_long_text_grows)
 {
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	size_t count;
 	pl_metrics_family(&metrics, "m", PL_METRIC_GAUGE, "h");
 	for (unsigned i = 0; i < 20000; i++)

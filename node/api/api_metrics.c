@@ -231,7 +231,7 @@ static void http(struct pl_metrics *metrics, const struct pl_app *app)
 void pl_api_metrics(struct pl_request *request, void *ctx)
 {
 	const struct pl_app *app = ctx;
-	struct pl_metrics metrics = { 0 };
+	struct pl_metrics metrics = PL_METRICS;
 	size_t count;
 	pl_metrics_family(&metrics, "parley_build_info", PL_METRIC_GAUGE, "The version that runs, as a label.");
 	pl_metrics_u64(&metrics, 1, PL_LABEL("version", PL_VERSION));

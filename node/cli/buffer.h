@@ -2,16 +2,15 @@
 #ifndef PL_NODE_CLI_BUFFER_H
 #define PL_NODE_CLI_BUFFER_H
 
+#include "node/buffer.h"
 #include "node/cli/cli.h"
 
-struct pl_buffer { /* all zero at first; chars belong to whoever has the buffer */
-	char *chars;
-	size_t count, room;
-};
+/* To begin with: empty. A text of more than that is one for which there is no memory. */
+#define PL_TEXT_IN_MAKING PL_BUFFER(1u << 30)
 _Noreturn void pl_no_memory(void);
-void pl_put(struct pl_buffer *buffer, const char *chars, size_t count); /* chars end with a zero byte from then on */
+void pl_put(struct pl_buffer *buffer, const char *chars, size_t count); /* or ends the command */
 void pl_put_text(struct pl_buffer *buffer, const char *chars);
-char *pl_buffer_keep(struct pl_buffer *buffer); /* its chars in memory of pl_alloc(); the buffer is gone */
+char *pl_buffer_keep(struct pl_buffer *buffer); /* its bytes in memory of pl_alloc(); the buffer is gone */
 
 typedef void (*pl_put_filtered)(struct pl_buffer *buffer, const char *text, size_t count);
 void pl_put_raw(struct pl_buffer *buffer, const char *text, size_t count);

@@ -15,26 +15,6 @@
 #define STALL_MS_MAX 60000             /* a transfer that moves nothing for so long is given up */
 #define REPLY_BYTES_MAX (64u << 20)    /* of a JSON answer */
 
-bool pl_grown_append(struct pl_grown *bytes, const char *chars, size_t count, size_t count_max)
-{
-	if (count > count_max - bytes->count) {
-		bytes->is_too_long = true;
-		return false;
-	}
-	if (bytes->count + count + 1 > bytes->room) {
-		size_t room = (bytes->count + count + 1) * 2;
-		char *more = realloc(bytes->chars, room);
-		if (more == NULL)
-			return false;
-		bytes->chars = more;
-		bytes->room = room;
-	}
-	memcpy(bytes->chars + bytes->count, chars, count);
-	bytes->count += count;
-	bytes->chars[bytes->count] = '\0';
-	return true;
-}
-
 /* --- the socket --- */
 
 static enum pl_exit not_for_this_user(const struct pl_cli *cli, const char *path)
@@ -130,7 +110,8 @@ static size_t on_body(char *chars, size_t size, size_t count, void *ctx)
 	count *= size;
 	if (exchange->on_success != NULL && pl_exchange_succeeded(exchange))
 		return exchange->on_success(exchange, chars, count);
-	return pl_grown_append(&exchange->reply, chars, count, REPLY_BYTES_MAX) ? count : 0;
+	pl_buffer_add(&exchange->reply, chars, count);
+	return exchange->reply.err == PL_OK ? count : 0;
 }
 
 /* curl calls this once a second at least. */
@@ -161,6 +142,7 @@ enum pl_exit pl_exchange_begin(struct pl_exchange *exchange, struct pl_cli *cli,
 	if (exit != PL_EXIT_OK)
 		return exit;
 	exchange->cli = cli;
+	exchange->reply = (struct pl_buffer)PL_BUFFER(REPLY_BYTES_MAX);
 	exchange->curl = cli->client->curl;
 	CURL *curl = exchange->curl;
 	curl_easy_reset(curl); /* keeps the connection */
@@ -210,7 +192,7 @@ static void set_transfer(struct pl_exchange *exchange, struct pl_progress *progr
 
 void pl_exchange_end(struct pl_exchange *exchange)
 {
-	free(exchange->reply.chars);
+	pl_buffer_dispose(&exchange->reply);
 	curl_slist_free_all(exchange->headers);
 }
 
@@ -272,7 +254,7 @@ enum pl_exit pl_exchange_report(const struct pl_exchange *exchange)
 {
 	long status = 0;
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-	json_t *document = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
+	json_t *document = json_loadb(exchange->reply.bytes == NULL ? "" : exchange->reply.bytes, exchange->reply.count, 0, NULL);
 	enum pl_exit exit = report_error(exchange->cli, status, document);
 	json_decref(document);
 	return exit;
@@ -311,7 +293,7 @@ static enum pl_exit report_trouble(const struct pl_exchange *exchange, CURLcode 
 {
 	if (code == CURLE_WRITE_ERROR && exchange->sink_failed)
 		return PL_EXIT_FAILED; /* said when the sink is closed */
-	if (code == CURLE_WRITE_ERROR && exchange->reply.is_too_long)
+	if (code == CURLE_WRITE_ERROR && exchange->reply.err == PL_ERR_LIMIT)
 		return pl_error(exchange->cli, PL_EXIT_FAILED, "ask for less with --limit", "the answer has more than %u MiB", REPLY_BYTES_MAX >> 20);
 	return pl_error(exchange->cli, PL_EXIT_FAILED, NULL, "the call to parleyd failed: %s", trouble_of(exchange, code));
 }
@@ -331,7 +313,7 @@ static enum pl_exit report(const struct pl_exchange *exchange, enum pl_came came
 static enum pl_exit take_json(const struct pl_exchange *exchange, json_t **out)
 {
 	json_error_t error;
-	*out = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, JSON_ALLOW_NUL, &error);
+	*out = json_loadb(exchange->reply.bytes == NULL ? "" : exchange->reply.bytes, exchange->reply.count, JSON_ALLOW_NUL, &error);
 	if (*out == NULL)
 		return pl_error(exchange->cli, PL_EXIT_FAILED, "is this the socket of a parleyd?", "the answer on %s is not JSON: %s",
 		                exchange->cli->client->socket, error.text);
@@ -362,7 +344,7 @@ static enum pl_exit take_answer(struct pl_exchange *exchange, struct pl_answer *
 	if (out->came == PL_CAME_ANSWER && pl_exchange_succeeded(exchange))
 		return take_json(exchange, &out->document);
 	if (out->came == PL_CAME_ANSWER)
-		out->error = json_loadb(exchange->reply.chars == NULL ? "" : exchange->reply.chars, exchange->reply.count, 0, NULL);
+		out->error = json_loadb(exchange->reply.bytes == NULL ? "" : exchange->reply.bytes, exchange->reply.count, 0, NULL);
 	return PL_EXIT_OK;
 }
 

@@ -11,7 +11,7 @@ struct events {
 	void (*on_open)(void *ctx);
 	pl_on_event on_event;
 	void *ctx;
-	struct pl_grown line, data;
+	struct pl_buffer line, data;
 	char event[64], id[PL_EVENT_ID_BYTES];
 	char *last_id; /* the caller's */
 	bool is_stopped;
@@ -19,7 +19,7 @@ struct events {
 
 static bool take_line(struct events *events)
 {
-	char *line = events->line.chars, *value;
+	char *line = events->line.bytes, *value;
 	size_t count = events->line.count;
 	if (count > 0 && line[count - 1] == '\r')
 		line[--count] = '\0';
@@ -28,10 +28,10 @@ static bool take_line(struct events *events)
 		if (events->id[0] != '\0') /* counts at the end of a block, of one without an event too */
 			snprintf(events->last_id, PL_EVENT_ID_BYTES, "%s", events->id);
 		if (events->data.count > 0) {
-			events->data.chars[events->data.count - 1] = '\0'; /* the last line break is not part of it */
-			goes_on = events->on_event(events->ctx, events->event[0] == '\0' ? "message" : events->event, events->data.chars, events->id);
+			events->data.bytes[events->data.count - 1] = '\0'; /* the last line break is not part of it */
+			goes_on = events->on_event(events->ctx, events->event[0] == '\0' ? "message" : events->event, events->data.bytes, events->id);
 		}
-		events->data.count = 0;
+		pl_buffer_clear(&events->data);
 		events->event[0] = '\0';
 		return goes_on;
 	}
@@ -44,13 +44,15 @@ static bool take_line(struct events *events)
 	} else {
 		value = line + count;
 	}
-	if (strcmp(line, "event") == 0)
+	if (strcmp(line, "event") == 0) {
 		snprintf(events->event, sizeof(events->event), "%s", value);
-	else if (strcmp(line, "id") == 0)
+	} else if (strcmp(line, "id") == 0) {
 		snprintf(events->id, sizeof(events->id), "%s", value);
-	else if (strcmp(line, "data") == 0)
-		return pl_grown_append(&events->data, value, strlen(value), EVENT_BYTES_MAX) && pl_grown_append(&events->data, "\n", 1, EVENT_BYTES_MAX);
-	return true;
+	} else if (strcmp(line, "data") == 0) {
+		pl_buffer_add_text(&events->data, value);
+		pl_buffer_add_text(&events->data, "\n");
+	}
+	return events->data.err == PL_OK;
 }
 
 static size_t to_events(struct pl_exchange *exchange, const char *chars, size_t count)
@@ -59,12 +61,13 @@ static size_t to_events(struct pl_exchange *exchange, const char *chars, size_t 
 	for (size_t left = count; left > 0;) {
 		const char *line_end = memchr(chars, '\n', left);
 		size_t piece = line_end == NULL ? left : (size_t)(line_end - chars);
-		if (!pl_grown_append(&events->line, chars, piece, EVENT_BYTES_MAX))
+		pl_buffer_add(&events->line, chars, piece);
+		if (events->line.err != PL_OK)
 			return 0;
 		if (line_end == NULL)
 			break;
 		bool goes_on = take_line(events);
-		events->line.count = 0;
+		pl_buffer_clear(&events->line);
 		if (!goes_on) {
 			events->is_stopped = true;
 			return 0;
@@ -88,7 +91,8 @@ static size_t on_header(char *chars, size_t size, size_t count, void *ctx)
 enum pl_exit pl_call_events(struct pl_cli *cli, char last_id[PL_EVENT_ID_BYTES], int64_t timeout_ms, void (*on_open)(void *ctx), pl_on_event on_event,
                             void *ctx)
 {
-	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx, .last_id = last_id };
+	struct events events = { .on_open = on_open, .on_event = on_event, .ctx = ctx, .last_id = last_id,
+	                         .line = PL_BUFFER(EVENT_BYTES_MAX), .data = PL_BUFFER(EVENT_BYTES_MAX) };
 	struct pl_exchange exchange = { .on_success = to_events, .ctx = &events };
 	enum pl_exit exit = pl_exchange_begin(&exchange, cli, "GET", "/v1/events");
 	if (exit == PL_EXIT_OK) {
@@ -109,8 +113,8 @@ enum pl_exit pl_call_events(struct pl_cli *cli, char last_id[PL_EVENT_ID_BYTES],
 		else
 			exit = PL_EXIT_UNREACHABLE;
 	}
-	free(events.line.chars);
-	free(events.data.chars);
+	pl_buffer_dispose(&events.line);
+	pl_buffer_dispose(&events.data);
 	pl_exchange_end(&exchange);
 	return exit;
 }

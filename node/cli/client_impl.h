@@ -4,19 +4,13 @@
 
 #include <curl/curl.h>
 
+#include "node/buffer.h"
 #include "node/cli/cli.h"
 
 struct pl_client {
 	CURL *curl;
 	char *socket;
 };
-
-struct pl_grown {
-	char *chars;
-	size_t count, room;
-	bool is_too_long;
-};
-bool pl_grown_append(struct pl_grown *bytes, const char *chars, size_t count, size_t count_max);
 
 struct pl_exchange {
 	struct pl_cli *cli;
@@ -26,7 +20,7 @@ struct pl_exchange {
 	const char *body;
 	size_t body_bytes;
 	/* where the answer goes: reply, except that of a success with a sink or events */
-	struct pl_grown reply;
+	struct pl_buffer reply;
 	struct pl_sink *sink;
 	bool sink_failed;
 	size_t (*on_success)(struct pl_exchange *exchange, const char *chars, size_t count);

@@ -71,13 +71,13 @@ static void put_styled(struct pl_buffer *buffer, bool color, enum pl_style style
 static void flush_to(FILE *to, struct pl_buffer *buffer)
 {
 	if (buffer->count > 0)
-		(void)fwrite(buffer->chars, 1, buffer->count, to); /* main() looks at the stream's error flag in the end */
-	free(buffer->chars);
+		(void)fwrite(buffer->bytes, 1, buffer->count, to); /* main() looks at the stream's error flag in the end */
+	pl_buffer_dispose(buffer);
 }
 
 void pl_out(const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&buffer, color_out ? pl_put_visible_color : pl_put_visible, format, list);
@@ -87,20 +87,20 @@ void pl_out(const char *format, ...)
 
 void pl_out_shown(enum pl_style style, const char *shown)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	put_styled(&buffer, color_out, style, shown);
 	flush_to(stdout, &buffer);
 }
 
 void pl_out_styled(enum pl_style style, const char *format, ...)
 {
-	struct pl_buffer text = { 0 };
+	struct pl_buffer text = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&text, color_out ? pl_put_visible_color : pl_put_visible, format, list);
 	va_end(list);
-	pl_out_shown(style, text.chars);
-	free(text.chars);
+	pl_out_shown(style, text.bytes);
+	pl_buffer_dispose(&text);
 }
 
 /* A piece of a line that is not folded: an escape of colour, of no width, or a character with its width. */
@@ -150,17 +150,17 @@ static void put_folded(struct pl_buffer *buffer, int columns_taken, int indent, 
 
 static void print_rest(struct pl_buffer *buffer, int columns_taken, int indent, const char *format, va_list list)
 {
-	struct pl_buffer rest = { 0 };
+	struct pl_buffer rest = PL_TEXT_IN_MAKING;
 	pl_put_list(&rest, color_out ? pl_put_visible_color : pl_put_visible, format, list);
-	put_folded(buffer, columns_taken, indent, rest.chars, rest.count);
-	free(rest.chars);
+	put_folded(buffer, columns_taken, indent, rest.bytes, rest.count);
+	pl_buffer_dispose(&rest);
 	pl_put(buffer, "\n", 1);
 	flush_to(stdout, buffer);
 }
 
 void pl_out_rest(int columns, const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	print_rest(&buffer, columns, columns, format, list);
@@ -169,7 +169,7 @@ void pl_out_rest(int columns, const char *format, ...)
 
 void pl_out_shown_rest(int columns, const char *shown)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	put_folded(&buffer, columns, columns, shown, strlen(shown));
 	pl_put(&buffer, "\n", 1);
 	flush_to(stdout, &buffer);
@@ -177,7 +177,7 @@ void pl_out_shown_rest(int columns, const char *shown)
 
 void pl_out_field(const char *label, const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	put_styled(&buffer, color_out, PL_DIM, label);
 	int columns = pl_text_columns(label);
@@ -195,7 +195,7 @@ void pl_out_block(const char *indent, const char *text, size_t count)
 		size_t line = end == NULL ? count : (size_t)(end - text), printed = line;
 		if (printed > 0 && text[printed - 1] == '\r')
 			printed--; /* a text from a system that ends its lines so */
-		struct pl_buffer buffer = { 0 }, row = { 0 };
+		struct pl_buffer buffer = PL_TEXT_IN_MAKING, row = PL_TEXT_IN_MAKING;
 		pl_put(&row, "", 0);
 		const char *at = text;
 		for (size_t left = printed; left > 0;) {
@@ -211,8 +211,8 @@ void pl_out_block(const char *indent, const char *text, size_t count)
 			}
 		}
 		pl_put_text(&buffer, indent);
-		put_folded(&buffer, (int)strlen(indent), (int)strlen(indent), row.chars, row.count);
-		free(row.chars);
+		put_folded(&buffer, (int)strlen(indent), (int)strlen(indent), row.bytes, row.count);
+		pl_buffer_dispose(&row);
 		pl_put(&buffer, "\n", 1);
 		flush_to(stdout, &buffer);
 		line += end != NULL;
@@ -232,7 +232,7 @@ void pl_say(const struct pl_cli *cli, const char *format, ...)
 {
 	if (cli->json || cli->quiet)
 		return;
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	print_rest(&buffer, 0, HANGING_COLUMNS, format, list);
@@ -243,7 +243,7 @@ void pl_remark(const struct pl_cli *cli, const char *format, ...)
 {
 	if (cli->json || cli->quiet)
 		return;
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	put_styled(&buffer, color_err, PL_YELLOW, "parley:");
 	pl_put(&buffer, " ", 1);
@@ -262,7 +262,7 @@ static void print_json(FILE *to, const json_t *document)
 	char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 	if (text == NULL)
 		pl_no_memory();
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	for (const char *at = text; *at != '\0';) {
 		size_t count = strcspn(at, "\x7f"); /* a control character that jansson leaves as it is */
 		pl_put(&buffer, at, count);
@@ -296,7 +296,7 @@ enum pl_exit pl_error_coded(const struct pl_cli *cli, enum pl_exit exit, const c
 		json_decref(error);
 		return exit;
 	}
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	put_styled(&buffer, color_err, PL_RED, "parley:");
 	pl_put(&buffer, " ", 1);
 	pl_put_visible_as(&buffer, message, strlen(message), color_err, PL_TYPED_AS_IS);
@@ -322,7 +322,7 @@ enum pl_exit pl_error_object(enum pl_exit exit, const json_t *error)
 
 enum pl_exit pl_error(const struct pl_cli *cli, enum pl_exit exit, const char *hint, const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&buffer, pl_put_raw, format, list);

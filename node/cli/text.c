@@ -50,17 +50,9 @@ void pl_scope_end(struct pl_block *scope)
 
 void pl_put(struct pl_buffer *buffer, const char *chars, size_t count)
 {
-	if (buffer->count + count + 1 > buffer->room) {
-		size_t room = (buffer->count + count + 1) * 2;
-		char *more = realloc(buffer->chars, room);
-		if (more == NULL)
-			pl_no_memory();
-		buffer->chars = more;
-		buffer->room = room;
-	}
-	memcpy(buffer->chars + buffer->count, chars, count);
-	buffer->count += count;
-	buffer->chars[buffer->count] = '\0';
+	pl_buffer_add(buffer, chars, count);
+	if (buffer->err != PL_OK)
+		pl_no_memory();
 }
 
 void pl_put_text(struct pl_buffer *buffer, const char *chars)
@@ -72,8 +64,8 @@ char *pl_buffer_keep(struct pl_buffer *buffer)
 {
 	char *kept = pl_alloc(buffer->count + 1);
 	if (buffer->count > 0)
-		memcpy(kept, buffer->chars, buffer->count);
-	free(buffer->chars);
+		memcpy(kept, buffer->bytes, buffer->count);
+	pl_buffer_dispose(buffer);
 	return kept;
 }
 
@@ -170,10 +162,10 @@ int pl_text_columns(const char *text)
 
 static void put_padded(struct pl_buffer *buffer, const char *text, size_t count, int columns, bool left, pl_put_filtered filter)
 {
-	struct pl_buffer plain = { 0 };
+	struct pl_buffer plain = PL_TEXT_IN_MAKING;
 	pl_put_visible(&plain, text, count);
-	int missing = columns - (plain.chars == NULL ? 0 : pl_text_columns(plain.chars));
-	free(plain.chars);
+	int missing = columns - (plain.bytes == NULL ? 0 : pl_text_columns(plain.bytes));
+	pl_buffer_dispose(&plain);
 	for (int i = 0; !left && i < missing; i++)
 		pl_put(buffer, " ", 1);
 	filter(buffer, text, count);
@@ -273,7 +265,7 @@ void pl_put_raw(struct pl_buffer *buffer, const char *text, size_t count)
 
 char *pl_format(const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&buffer, pl_put_raw, format, list);
@@ -283,7 +275,7 @@ char *pl_format(const char *format, ...)
 
 char *pl_path(const char *format, ...)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	va_list list;
 	va_start(list, format);
 	pl_put_list(&buffer, put_percent, format, list);
@@ -293,14 +285,14 @@ char *pl_path(const char *format, ...)
 
 char *pl_visible_text(const char *text, size_t count)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	pl_put_visible(&buffer, text, count);
 	return pl_buffer_keep(&buffer);
 }
 
 char *pl_visible_list(const char *format, va_list list)
 {
-	struct pl_buffer buffer = { 0 };
+	struct pl_buffer buffer = PL_TEXT_IN_MAKING;
 	pl_put_list(&buffer, pl_put_visible, format, list);
 	return pl_buffer_keep(&buffer);
 }

@@ -41,7 +41,7 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum
 		shutdown(fd, SHUT_RDWR);
 		return;
 	}
-	*conn = (struct conn){ .http = http, .mhd = mhd, .next = http->conns, .fd = fd, .uid = peer.uid };
+	*conn = (struct conn){ .http = http, .mhd = mhd, .next = http->conns, .fd = fd, .uid = peer.uid, .out = PL_BUFFER(HTTP_PIECE_BYTES_MAX) };
 	conn->deadline_ms = uv_now(http->loop) + http->times.request;
 	if (conn->next)
 		conn->next->prev = conn;
@@ -334,10 +334,9 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum 
 		http->counters.streams--;
 	if (conn->response)
 		MHD_destroy_response(conn->response);
-	free(conn->out.bytes);
 	conn->request = NULL;
 	conn->response = NULL;
-	conn->out = (struct buffer){ .count = 0 };
+	pl_buffer_dispose(&conn->out);
 	conn->out_taken = 0;
 	conn->out_ends = conn->is_events = false;
 	conn->target_end = NULL;
@@ -357,13 +356,14 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum 
 static ssize_t on_pull(void *ctx, uint64_t position, char *to, size_t room)
 {
 	struct conn *conn = ctx;
-	struct buffer *out = &conn->out;
+	struct pl_buffer *out = &conn->out;
 	(void)position;
 	if (conn->out_taken == out->count && !conn->out_ends) {
-		conn->out_taken = out->count = 0;
+		conn->out_taken = 0;
+		pl_buffer_clear(out);
 		(conn->is_events ? events_fill : stream_fill)(conn);
 	}
-	if (conn->is_dead || out->failed)
+	if (conn->is_dead || out->err != PL_OK)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	size_t count = out->count - conn->out_taken;
 	if (count == 0 && conn->out_ends)

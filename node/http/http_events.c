@@ -28,7 +28,7 @@ void events_fill(struct conn *conn)
 	conn->heartbeat_ms = uv_now(http->loop) + http->times.heartbeat;
 	while (conn->next_event < http->next_event && conn->out.count < PIECE_BYTES && !conn->is_dead) {
 		const struct event *event = event_at(http, conn->next_event++);
-		buffer_add(&conn->out, event->text, event->bytes);
+		pl_buffer_add(&conn->out, event->text, event->bytes);
 	}
 	conn->out_ends = http->closing;
 }
@@ -37,8 +37,9 @@ void events_tick(struct conn *conn, uint64_t now_ms)
 {
 	if (now_ms < conn->heartbeat_ms || !conn->is_suspended)
 		return;
-	conn->out_taken = conn->out.count = 0; /* all of it: the connection waits for more */
-	buffer_add(&conn->out, ":\n\n", 3);
+	conn->out_taken = 0;
+	pl_buffer_clear(&conn->out); /* all of it is out: the connection waits for more */
+	pl_buffer_add(&conn->out, ":\n\n", 3);
 	conn->heartbeat_ms = now_ms + conn->http->times.heartbeat;
 	conn_resume(conn);
 }
@@ -74,7 +75,7 @@ void pl_reply_events(struct pl_request *request)
 	conn->next_event = next;
 	conn->heartbeat_ms = uv_now(http->loop) + http->times.heartbeat;
 	http->counters.streams++;
-	buffer_add(&conn->out, text, strlen(text));
+	pl_buffer_add(&conn->out, text, strlen(text));
 	conn_reply_in_pieces(conn, 200, "text/event-stream");
 }
 
@@ -82,19 +83,19 @@ void pl_http_publish(struct pl_http *http, const char *event_name, json_t *data)
 {
 	size_t count;
 	char *json = json_text(data, &count);
-	struct buffer text = { .count = 0 };
+	struct pl_buffer text = PL_BUFFER(HTTP_PIECE_BYTES_MAX);
 	char head[128];
 	json_decref(data);
 	int head_count = snprintf(head, sizeof(head), "id: %" PRIu64 "\nevent: %s\ndata: ", http->next_event, event_name);
-	buffer_add(&text, head, (size_t)head_count);
+	pl_buffer_add(&text, head, (size_t)head_count);
 	if (json)
-		buffer_add(&text, json, count); /* with its line break; JSON has no other */
-	buffer_add(&text, "\n", 1);
+		pl_buffer_add(&text, json, count); /* with its line break; JSON has no other */
+	pl_buffer_add(&text, "\n", 1);
 	free(json);
-	if (!json || text.failed) {
+	if (!json || text.err != PL_OK) {
 		/* its id is used up, and all before it count as gone: every client finds itself behind, comes back, and hears that it missed something */
 		PL_LOG(PL_LOG_ERROR, "http", "event lost: out of memory", PL_F_STR("event", event_name));
-		free(text.bytes);
+		pl_buffer_dispose(&text);
 		http->first_event = ++http->next_event;
 	} else {
 		if (http->next_event - http->first_event == PL_HTTP_EVENTS_MAX)

@@ -9,6 +9,7 @@
 
 #include <microhttpd.h>
 
+#include "node/buffer.h"
 #include "node/http/http.h"
 #include "proto/limits.h"
 
@@ -16,13 +17,8 @@
 #define HTTP_OPEN_MAX (PL_HTTP_CONNECTIONS_MAX + 16)
 #define HTTP_SEGMENTS_MAX 16
 #define HTTP_QUERY_MAX 32
-
-/* A buffer that grows; failed: memory ran out, what was added since is missing. */
-struct buffer {
-	char *bytes;
-	size_t count, room;
-	bool failed;
-};
+#define HTTP_JSON_BYTES_MAX (256u << 20)  /* of one reply: far more than a page of any list */
+#define HTTP_PIECE_BYTES_MAX (4u << 20)   /* of a reply in pieces, before the client takes it */
 
 enum conn_state {
 	CONN_IDLE,    /* between requests, or a head is on its way */
@@ -49,7 +45,7 @@ struct conn {
 	bool has_waited;            /* for it, one turn */
 	bool closes;                /* with its reply */
 
-	struct buffer out;          /* of a reply in pieces */
+	struct pl_buffer out;         /* of a reply in pieces */
 	size_t out_taken;
 	bool out_ends, is_events;
 	uint64_t next_event, heartbeat_ms;
@@ -150,14 +146,13 @@ void request_gone(struct pl_request *request);
 int request_find_route(struct pl_request *request, char *allow, size_t allow_max);
 
 /* http_reply.c */
-void buffer_add(struct buffer *buffer, const void *bytes, size_t count);
 /* On the connection's current request, with one header more if name is not NULL. body is malloc'd, taken over; NULL with a count: no memory. */
 void conn_reply(struct conn *conn, int status, const char *content_type, const char *name, const char *value, void *body, size_t body_count);
 void conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value, struct MHD_Response *response);
 void conn_reply_in_pieces(struct conn *conn, int status, const char *content_type); /* http_conn.c: from conn->out */
 void conn_refuse(struct conn *conn, int status, const char *code, const char *message, const char *allow /* or NULL */);
 void stream_fill(struct conn *conn);
-/* Compact, with a line break; NULL: no memory, or value is NULL. */
+/* Compact, with a line break; NULL: no memory, too long, or value is NULL. */
 char *json_text(const json_t *value, size_t *count);
 
 /* http_events.c */

@@ -9,49 +9,24 @@
 #include "node/visible.h"
 #include "proto/text.h"
 
-void buffer_add(struct buffer *buffer, const void *bytes, size_t count)
-{
-	if (buffer->failed || count == 0)
-		return;
-	if (count > buffer->room - buffer->count) {
-		size_t room = buffer->room ? buffer->room : 512;
-		while (room - buffer->count < count)
-			room *= 2;
-		char *grown = realloc(buffer->bytes, room);
-		if (!grown) {
-			buffer->failed = true;
-			return;
-		}
-		buffer->bytes = grown;
-		buffer->room = room;
-	}
-	memcpy(buffer->bytes + buffer->count, bytes, count);
-	buffer->count += count;
-}
+#define DISPOSITION_BYTES_MAX 4096u /* four of a file's name, and what stands around them */
 
-static void buffer_text(struct buffer *buffer, const char *text)
+static int add_json(const char *text, size_t count, void *ctx)
 {
-	buffer_add(buffer, text, strlen(text));
-}
-
-static int add_json(const char *text, size_t count, void *buffer)
-{
-	buffer_add(buffer, text, count);
-	return ((struct buffer *)buffer)->failed ? -1 : 0;
+	struct pl_buffer *buffer = ctx;
+	pl_buffer_add(buffer, text, count);
+	return buffer->err == PL_OK ? 0 : -1;
 }
 
 char *json_text(const json_t *value, size_t *count)
 {
-	struct buffer text = { .count = 0 };
-	if (value && json_dump_callback(value, add_json, &text, JSON_COMPACT) != 0)
-		text.failed = true;
-	buffer_add(&text, "\n", 2);
-	if (!value || text.failed) {
-		free(text.bytes);
+	struct pl_buffer text = PL_BUFFER(HTTP_JSON_BYTES_MAX);
+	if (!value || json_dump_callback(value, add_json, &text, JSON_COMPACT) != 0) {
+		pl_buffer_dispose(&text);
 		return NULL;
 	}
-	*count = text.count - 1;
-	return text.bytes;
+	pl_buffer_add_text(&text, "\n");
+	return pl_buffer_take(&text, count);
 }
 
 static char *error_text(const char *code, const char *message, const char *hint)
@@ -144,7 +119,7 @@ void pl_reply_json(struct pl_request *request, int status, json_t *body)
 	if (text)
 		finish(request, status, "application/json", NULL, text, count);
 	else
-		pl_reply_error(request, 500, "internal", NULL, "out of memory");
+		pl_reply_error(request, 500, "internal", "ask for less at once", "out of memory");
 }
 
 static bool is_plain_name_char(uint32_t c)
@@ -153,18 +128,18 @@ static bool is_plain_name_char(uint32_t c)
 }
 
 /* RFC 6266: the name in ASCII for old clients, and in full. */
-static void add_disposition(struct buffer *out, const char *file_name)
+static void add_disposition(struct pl_buffer *out, const char *file_name)
 {
 	size_t count = strlen(file_name), length;
-	buffer_text(out, "attachment; filename=\"");
+	pl_buffer_add_text(out, "attachment; filename=\"");
 	for (size_t i = 0; i < count; i += length) {
 		uint32_t c;
 		length = pl_utf8_decode(file_name + i, count - i, &c);
 		if (length == 0)
 			length = 1;
-		buffer_add(out, length == 1 && is_plain_name_char((unsigned char)file_name[i]) ? file_name + i : "_", 1);
+		pl_buffer_add(out, length == 1 && is_plain_name_char((unsigned char)file_name[i]) ? file_name + i : "_", 1);
 	}
-	buffer_text(out, "\"; filename*=UTF-8''");
+	pl_buffer_add_text(out, "\"; filename*=UTF-8''");
 	for (size_t i = 0; i < count; i += length) {
 		uint32_t c;
 		length = pl_utf8_decode(file_name + i, count - i, &c);
@@ -172,31 +147,30 @@ static void add_disposition(struct buffer *out, const char *file_name)
 		if (length == 0)
 			length = 1;
 		if (hidden)
-			buffer_text(out, "_");
+			pl_buffer_add_text(out, "_");
 		for (size_t j = i; j < i + length && !hidden; j++) {
 			unsigned char octet = (unsigned char)file_name[j];
 			bool plain = (octet >= '0' && octet <= '9') || ((octet | 0x20) >= 'a' && (octet | 0x20) <= 'z' && octet < 0x80) || octet == '.' ||
 			             octet == '-' || octet == '_';
 			char escaped[4];
 			snprintf(escaped, sizeof(escaped), plain ? "%c" : "%%%02X", octet);
-			buffer_text(out, escaped);
+			pl_buffer_add_text(out, escaped);
 		}
 	}
-	buffer_add(out, "", 1);
 }
 
 void pl_reply_bytes(struct pl_request *request, int status, const char *content_type, const char *file_name, uint8_t *bytes, size_t count)
 {
-	struct buffer disposition = { .count = 0 };
+	struct pl_buffer disposition = PL_BUFFER(DISPOSITION_BYTES_MAX);
 	if (file_name)
 		add_disposition(&disposition, file_name);
-	if (disposition.failed) {
+	if (disposition.err != PL_OK) {
 		free(bytes);
 		pl_reply_error(request, 500, "internal", NULL, "out of memory");
 	} else {
 		finish(request, status, content_type, disposition.bytes, bytes, count);
 	}
-	free(disposition.bytes);
+	pl_buffer_dispose(&disposition);
 }
 
 void pl_reply_text(struct pl_request *request, int status, const char *content_type, const char *text)
@@ -248,7 +222,7 @@ void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t
 	struct conn *conn = request->conn;
 	if (!conn || count == 0 || strcmp(request->method, "HEAD") == 0)
 		return;
-	buffer_add(&conn->out, bytes, count);
+	pl_buffer_add(&conn->out, bytes, count);
 	request->stream_waits = false;
 	conn_resume(conn);
 }

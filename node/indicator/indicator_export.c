@@ -3,9 +3,12 @@
 #include <string.h>
 
 #include "node/api/api.h"
+#include "node/buffer.h"
 #include "node/indicator/indicator_rows.h"
 #include "node/log.h"
 #include "node/store/db.h"
+
+#define GATHERED_BYTES_MAX (2 * PL_INDICATOR_BYTES_PER_JOB + PL_OBJECT_BYTES_MAX) /* of one job, which stops after the object that passes its own */
 
 struct export {
 	struct pl_job job;
@@ -15,32 +18,16 @@ struct export {
 	struct pl_indicator_key after;
 	crypto_hash_sha256_state hash; /* of the objects, one after the other, for the bundle's id */
 	bool running, any, end;
-	uint8_t *gathered;
-	size_t gathered_count, gathered_max;
+	struct pl_buffer gathered;
 };
 
-static enum pl_err gather(struct export *export, const void *bytes, size_t count)
-{
-	if (export->gathered_max - export->gathered_count < count) {
-		size_t max = 2 * export->gathered_max + count + 4096;
-		uint8_t *larger = realloc(export->gathered, max);
-		if (larger == NULL)
-			return PL_ERR_MEMORY;
-		export->gathered = larger;
-		export->gathered_max = max;
-	}
-	memcpy(export->gathered + export->gathered_count, bytes, count);
-	export->gathered_count += count;
-	return PL_OK;
-}
-
 /* The id says what the bundle holds: so the same objects are the same bundle, byte for byte, whoever exports them. */
-static enum pl_err gather_end(struct export *export)
+static void gather_end(struct export *export)
 {
 	uint8_t digest[crypto_hash_sha256_BYTES];
 	char end[1 + PL_STIX_BUNDLE_END_BYTES] = "\n";
 	(void)crypto_hash_sha256_final(&export->hash, digest);
-	return gather(export, end, 1 + pl_stix_bundle_end(digest, end + 1));
+	pl_buffer_add(&export->gathered, end, 1 + pl_stix_bundle_end(digest, end + 1));
 }
 
 static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *row)
@@ -62,13 +49,12 @@ static enum pl_err export_row(struct export *export, sqlite3 *db, sqlite3_stmt *
 	}
 	if (err != PL_OK || !yes)
 		return err;
-	err = gather(export, export->any ? ",\n" : "\n", export->any ? 2 : 1);
-	if (err == PL_OK)
-		err = gather(export, object, object_bytes);
+	pl_buffer_add_text(&export->gathered, export->any ? ",\n" : "\n");
+	pl_buffer_add(&export->gathered, object, object_bytes);
 	export->any = true;
 	(void)crypto_hash_sha256_update(&export->hash, object, object_bytes);
 	free(object);
-	return err;
+	return export->gathered.err;
 }
 
 static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
@@ -98,7 +84,7 @@ static enum pl_err export_work(struct pl_job *job, sqlite3 *db)
 
 static void free_export(struct export *export)
 {
-	free(export->gathered);
+	pl_buffer_dispose(&export->gathered);
 	free(export);
 }
 
@@ -123,18 +109,16 @@ static void export_done(struct pl_job *job)
 		free_export(export);
 		return;
 	}
-	if (export->gathered_count == 0 && !export->end) {
+	if (export->gathered.count == 0 && !export->end) {
 		export_run(export);
 		return;
 	}
 	struct pl_request *request = export->request;
 	bool end = export->end;
-	if (end && gather_end(export) != PL_OK)
-		export->gathered_count = 0;
-	uint8_t *gathered = export->gathered;
-	size_t count = export->gathered_count;
-	export->gathered = NULL;
-	export->gathered_count = export->gathered_max = 0;
+	size_t count = 0;
+	if (end)
+		gather_end(export);
+	char *gathered = pl_buffer_take(&export->gathered, &count); /* without memory for it the text ends in the middle */
 	if (end)
 		free(export);
 	pl_reply_stream_write(request, gathered, count); /* may ask for more before it returns */
@@ -174,6 +158,7 @@ void pl_indicator_export(struct pl_indicator_part *part, struct pl_request *requ
 		return;
 	}
 	export->part = part;
+	export->gathered = (struct pl_buffer)PL_BUFFER(GATHERED_BYTES_MAX);
 	export->request = request;
 	export->filter = *filter;
 	export->job = (struct pl_job){ .work = export_work, .done = export_done, .ctx = export };
