@@ -1,6 +1,7 @@
 #!/bin/sh
 # The layers, crypto <- proto <- node, held to tests/layering.allow: what proto's archive calls, and what the files of each layer include.
-# And that no two archives define one name: a program that links both would get whichever comes first.
+# And that no two archives define one name, of which a program that links both would get whichever comes first; and that all begin with pl_, so
+# that none is another library's.
 # Tests (x_test.c, x_fixture.h, everything under tests/) may use all; nobody includes tests/.
 #
 # Usage: tests/layering.sh [--self-test]    from the build directory; the check and then the self-test, or the self-test alone
@@ -61,8 +62,10 @@ check_names() {
 		return 1
 	fi
 	awk '{ print $1 }' "$work/names" | sort | uniq -d | sed 's/$/ is defined in two archives/; s/^/layering.sh: /' >"$work/twice"
-	cat "$work/twice"
-	[ ! -s "$work/twice" ]
+	# what begins with __ is the compiler's
+	awk '$1 !~ /^(pl_|__)/ { print "layering.sh: " $1 " of " $2 " does not begin with pl_" }' "$work/names" >"$work/foreign"
+	cat "$work/twice" "$work/foreign"
+	[ ! -s "$work/twice" ] && [ ! -s "$work/foreign" ]
 }
 
 # TREE: "FILE HEADER" for every include in the layers.
@@ -137,6 +140,12 @@ self_test() {
 	cp node/libnode.a "$work/libnode.a"
 	"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
 	must_fail "a name that proto has too" "pl_note is defined in two archives" \
+		check_names crypto/libcrypto.a proto/libproto.a "$work/libnode.a" node/cli/libcli.a
+	echo 'void note(void); void note(void) {}' >"$work/extra.c"
+	$CC -c -o "$work/extra.o" "$work/extra.c"
+	cp node/libnode.a "$work/libnode.a"
+	"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
+	must_fail "a name without our prefix" "note of $work/libnode.a does not begin with pl_" \
 		check_names crypto/libcrypto.a proto/libproto.a "$work/libnode.a" node/cli/libcli.a
 	must_fail "that an archive is missing" "found no names in node/cli/libcli.a" check_names proto/libproto.a node/libnode.a
 

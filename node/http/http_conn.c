@@ -18,7 +18,7 @@
 
 /* --- connections --- */
 
-void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what)
+void pl_http_on_connection(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what)
 {
 	struct pl_http *http = ctx;
 	int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -68,24 +68,24 @@ static void suspend(struct conn *conn)
 	MHD_suspend_connection(conn->mhd);
 }
 
-void conn_resume(struct conn *conn)
+void pl_http_conn_resume(struct conn *conn)
 {
 	if (!conn->is_suspended)
 		return;
 	conn->is_suspended = false;
 	MHD_resume_connection(conn->mhd);
-	http_run_soon(conn->http);
+	pl_http_run_soon(conn->http);
 }
 
-void conn_end(struct conn *conn)
+void pl_http_conn_end(struct conn *conn)
 {
 	conn->is_dead = true;
 	shutdown(conn->fd, SHUT_RDWR); /* the library has no call to close a connection; this it sees */
-	conn_resume(conn);
+	pl_http_conn_resume(conn);
 }
 
 /* The library does not look at suspended connections at all. */
-void conns_end_gone(struct pl_http *http)
+void pl_http_conns_end_gone(struct pl_http *http)
 {
 	struct pollfd polls[HTTP_OPEN_MAX];
 	struct conn *conns[HTTP_OPEN_MAX];
@@ -99,7 +99,7 @@ void conns_end_gone(struct pl_http *http)
 		return;
 	for (nfds_t i = 0; i < count; i++)
 		if (polls[i].revents & (POLLHUP | POLLERR))
-			conn_end(conns[i]);
+			pl_http_conn_end(conns[i]);
 }
 
 /* --- requests --- */
@@ -110,7 +110,7 @@ static const char *header(const struct conn *conn, const char *name)
 }
 
 /* Called with a target before it is split. What it returns would be the request's slot, which is not used. */
-void *http_on_target(void *ctx, const char *target, struct MHD_Connection *mhd)
+void *pl_http_on_target(void *ctx, const char *target, struct MHD_Connection *mhd)
 {
 	struct conn *conn = conn_of(mhd);
 	(void)ctx;
@@ -189,65 +189,65 @@ static void begin_request(struct conn *conn, const char *path, const char *metho
 	struct pl_http *http = conn->http;
 	char allow[128], sentence[96];
 	if (conn->refuse_status == 403) {
-		conn_refuse(conn, 403, "forbidden", "this socket serves the daemon's own user and root", NULL);
+		pl_http_conn_refuse(conn, 403, "forbidden", "this socket serves the daemon's own user and root", NULL);
 		return;
 	}
 	if (conn->refuse_status) {
-		conn_refuse(conn, 503, "too_many_connections", "too many connections are open; try again", NULL);
+		pl_http_conn_refuse(conn, 503, "too_many_connections", "too many connections are open; try again", NULL);
 		return;
 	}
 	if (MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size > PL_HTTP_HEAD_BYTES_MAX) {
 		snprintf(sentence, sizeof(sentence), "the request's head has over %d bytes", PL_HTTP_HEAD_BYTES_MAX);
-		conn_refuse(conn, 431, "head_too_large", sentence, NULL);
+		pl_http_conn_refuse(conn, 431, "head_too_large", sentence, NULL);
 		return;
 	}
 	if (lengths_differ(conn)) {
 		conn->closes = true;
-		conn_refuse(conn, 400, "bad_request", "there are two lengths of the body, which differ", NULL);
+		pl_http_conn_refuse(conn, 400, "bad_request", "there are two lengths of the body, which differ", NULL);
 		return;
 	}
 	if (target_is_cut(conn, version)) {
-		conn_refuse(conn, 400, "bad_request", "there is a zero byte in the path", NULL);
+		pl_http_conn_refuse(conn, 400, "bad_request", "there is a zero byte in the path", NULL);
 		return;
 	}
 	if (has_two_hosts(conn)) {
-		conn_refuse(conn, 400, "bad_request", "there are two Hosts", NULL);
+		pl_http_conn_refuse(conn, 400, "bad_request", "there are two Hosts", NULL);
 		return;
 	}
 	if (comes_from_a_site(conn, method)) {
-		conn_refuse(conn, 403, "forbidden", "a change is asked for in the name of a site: with an Origin, or a Host other than localhost", NULL);
+		pl_http_conn_refuse(conn, 403, "forbidden", "a change is asked for in the name of a site: with an Origin, or a Host other than localhost", NULL);
 		return;
 	}
-	struct pl_request *request = conn->request = request_new(conn, path, method);
+	struct pl_request *request = conn->request = pl_http_request_new(conn, path, method);
 	if (!request) {
 		conn->is_dead = true;
 		return;
 	}
-	int status = request->why ? 400 : request_find_route(request, allow, sizeof(allow));
+	int status = request->why ? 400 : pl_http_request_find_route(request, allow, sizeof(allow));
 	if (status == 400) {
-		conn_refuse(conn, 400, "bad_request", request->why, NULL);
+		pl_http_conn_refuse(conn, 400, "bad_request", request->why, NULL);
 	} else if (status == 404) {
-		conn_refuse(conn, 404, "not_found", "nothing is at this path", NULL);
+		pl_http_conn_refuse(conn, 404, "not_found", "nothing is at this path", NULL);
 	} else if (status == 405) {
-		conn_refuse(conn, 405, "method_not_allowed", "this path does not take this method", allow);
+		pl_http_conn_refuse(conn, 405, "method_not_allowed", "this path does not take this method", allow);
 	} else if (status == 204) {
-		conn_reply(conn, 204, NULL, "Allow", allow, NULL, 0);
+		pl_http_conn_reply(conn, 204, NULL, "Allow", allow, NULL, 0);
 	} else if (header(conn, "Transfer-Encoding")) {
-		conn_refuse(conn, 411, "length_required", "a body is sent with Content-Length here, not in chunks", NULL);
+		pl_http_conn_refuse(conn, 411, "length_required", "a body is sent with Content-Length here, not in chunks", NULL);
 	} else if (header(conn, "Expect") && body_bytes == 0) { /* RFC 9110, section 10.1.1; the library would go wrong */
-		conn_refuse(conn, 400, "bad_request", "there is an expectation, and no body", NULL);
+		pl_http_conn_refuse(conn, 400, "bad_request", "there is an expectation, and no body", NULL);
 	} else if (body_bytes > request->route->body_bytes_max) {
 		snprintf(sentence, sizeof(sentence), "the body has %ju bytes; at most %zu are taken here", (uintmax_t)body_bytes,
 		         request->route->body_bytes_max);
-		conn_refuse(conn, 413, "too_large", sentence, NULL);
+		pl_http_conn_refuse(conn, 413, "too_large", sentence, NULL);
 	} else if (body_bytes > PL_HTTP_BODIES_BYTES_MAX - http->bodies_bytes) {
-		conn_refuse(conn, 503, "busy", "too many large requests are under way; try again", NULL);
+		pl_http_conn_refuse(conn, 503, "busy", "too many large requests are under way; try again", NULL);
 	} else {
 		http->bodies_bytes += request->body_bytes = (size_t)body_bytes;
 		return;
 	}
 	if (conn->request)
-		request_free(conn->request);
+		pl_http_request_free(conn->request);
 	conn->request = NULL;
 }
 
@@ -281,8 +281,8 @@ static enum MHD_Result queue_response(struct conn *conn)
 }
 
 /* Called when a head is here, for each part of a body, at the end of it, and then until it has been given a reply. */
-enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
-                                const char *upload, size_t *upload_count, void **slot)
+enum MHD_Result pl_http_on_request(void *ctx, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
+                                   const char *upload, size_t *upload_count, void **slot)
 {
 	struct pl_http *http = ctx;
 	struct conn *conn = conn_of(mhd);
@@ -320,7 +320,7 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
 	return conn->is_dead ? MHD_NO : MHD_YES;
 }
 
-void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode why)
+void pl_http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode why)
 {
 	struct pl_http *http = ctx;
 	struct conn *conn = conn_of(mhd);
@@ -343,11 +343,11 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **slot, enum 
 	conn->state = CONN_IDLE;
 	conn->deadline_ms = uv_now(http->loop) + http->times.request;
 	if (http->closing)
-		conn_end(conn);
+		pl_http_conn_end(conn);
 	if (request && handed_out)
-		request_gone(request);
+		pl_http_request_gone(request);
 	else if (request)
-		request_free(request);
+		pl_http_request_free(request);
 }
 
 /* --- replies in pieces --- */
@@ -361,7 +361,7 @@ static ssize_t on_pull(void *ctx, uint64_t position, char *to, size_t room)
 	if (conn->out_taken == out->count && !conn->out_ends) {
 		conn->out_taken = 0;
 		pl_buffer_clear(out);
-		(conn->is_events ? events_fill : stream_fill)(conn);
+		(conn->is_events ? pl_http_events_fill : pl_http_stream_fill)(conn);
 	}
 	if (conn->is_dead || out->err != PL_OK)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -378,7 +378,7 @@ static ssize_t on_pull(void *ctx, uint64_t position, char *to, size_t room)
 	return (ssize_t)count;
 }
 
-void conn_reply_in_pieces(struct conn *conn, int status, const char *content_type)
+void pl_http_conn_reply_in_pieces(struct conn *conn, int status, const char *content_type)
 {
-	conn_reply_with(conn, status, content_type, NULL, NULL, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, on_pull, conn, NULL));
+	pl_http_conn_reply_with(conn, status, content_type, NULL, NULL, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, on_pull, conn, NULL));
 }

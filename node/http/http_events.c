@@ -22,7 +22,7 @@ static bool is_too_far_behind(const struct conn *conn)
 	       (conn->next_event < http->next_event && http->events_bytes - event_at(http, conn->next_event)->offset > PL_HTTP_BEHIND_BYTES_MAX);
 }
 
-void events_fill(struct conn *conn)
+void pl_http_events_fill(struct conn *conn)
 {
 	struct pl_http *http = conn->http;
 	conn->heartbeat_ms = uv_now(http->loop) + http->times.heartbeat;
@@ -33,7 +33,7 @@ void events_fill(struct conn *conn)
 	conn->out_ends = http->closing;
 }
 
-void events_tick(struct conn *conn, uint64_t now_ms)
+void pl_http_events_tick(struct conn *conn, uint64_t now_ms)
 {
 	if (now_ms < conn->heartbeat_ms || !conn->is_suspended)
 		return;
@@ -41,7 +41,7 @@ void events_tick(struct conn *conn, uint64_t now_ms)
 	pl_buffer_clear(&conn->out); /* all of it is out: the connection waits for more */
 	pl_buffer_add(&conn->out, ":\n\n", 3);
 	conn->heartbeat_ms = now_ms + conn->http->times.heartbeat;
-	conn_resume(conn);
+	pl_http_conn_resume(conn);
 }
 
 void pl_reply_events(struct pl_request *request)
@@ -69,20 +69,20 @@ void pl_reply_events(struct pl_request *request)
 	}
 	/* a client that sees no event before it is cut off can say from where it wants to go on, too */
 	snprintf(text, sizeof(text), "retry: 2000\nid: %" PRIu64 "\n\n%s", next - 1, missed);
-	request_free(request);
+	pl_http_request_free(request);
 	conn->request = NULL;
 	conn->is_events = true;
 	conn->next_event = next;
 	conn->heartbeat_ms = uv_now(http->loop) + http->times.heartbeat;
 	http->counters.streams++;
 	pl_buffer_add(&conn->out, text, strlen(text));
-	conn_reply_in_pieces(conn, 200, "text/event-stream");
+	pl_http_conn_reply_in_pieces(conn, 200, "text/event-stream");
 }
 
 void pl_http_publish(struct pl_http *http, const char *event_name, json_t *data)
 {
 	size_t count;
-	char *json = json_text(data, &count);
+	char *json = pl_http_json_text(data, &count);
 	struct pl_buffer text = PL_BUFFER(HTTP_PIECE_BYTES_MAX);
 	char head[128];
 	json_decref(data);
@@ -112,14 +112,14 @@ void pl_http_publish(struct pl_http *http, const char *event_name, json_t *data)
 			continue;
 		if (is_too_far_behind(conn)) {
 			PL_LOG(PL_LOG_WARNING, "http", "event stream closed: its client is too far behind", PL_F_U64("uid", conn->uid));
-			conn_end(conn);
+			pl_http_conn_end(conn);
 		} else {
-			conn_resume(conn);
+			pl_http_conn_resume(conn);
 		}
 	}
 }
 
-void events_free(struct pl_http *http)
+void pl_http_events_free(struct pl_http *http)
 {
 	for (size_t i = 0; i < PL_HTTP_EVENTS_MAX; i++)
 		free(http->events[i].text);

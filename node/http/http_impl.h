@@ -1,7 +1,7 @@
 /* What the files of the HTTP server share. Nobody else includes this, but for its tests.
  *
  * A **connection** is one of libmicrohttpd's, with what we know about it. The library asks for everything: what to do with a request, and for
- * each piece of a long body. Where we have nothing to say yet, it is told to leave the connection alone (suspended) until conn_resume().
+ * each piece of a long body. Where we have nothing to say yet, it is told to leave the connection alone (suspended) until pl_http_conn_resume().
  * A **request** outlives its connection until it has been replied to.
  */
 #ifndef PL_NODE_HTTP_IMPL_H
@@ -121,43 +121,44 @@ struct pl_http {
 
 /* http_server.c */
 /* A server without a socket, and a connection that was made otherwise: for tests. fd is taken over. */
-struct pl_http *http_new(uv_loop_t *loop);
-bool http_adopt(struct pl_http *http, int fd);
-void http_arm(struct pl_http *http); /* the timer, for what is due next */
-void http_run_soon(struct pl_http *http);
+struct pl_http *pl_http_new(uv_loop_t *loop);
+bool pl_http_adopt(struct pl_http *http, int fd);
+void pl_http_arm(struct pl_http *http); /* the timer, for what is due next */
+void pl_http_run_soon(struct pl_http *http);
 
 /* http_conn.c: what the library calls */
-void *http_on_target(void *http, const char *target, struct MHD_Connection *mhd);
-void http_on_connection(void *http, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what);
-enum MHD_Result http_on_request(void *http, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
-                                const char *upload, size_t *upload_count, void **slot);
-void http_on_completed(void *http, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode why);
-void conn_resume(struct conn *conn); /* the library is to ask again; nothing if it does anyway */
-void conn_end(struct conn *conn);    /* at the library's next turn; what has been written already still reaches the client */
-void conns_end_gone(struct pl_http *http);
+void *pl_http_on_target(void *http, const char *target, struct MHD_Connection *mhd);
+void pl_http_on_connection(void *http, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode what);
+enum MHD_Result pl_http_on_request(void *http, struct MHD_Connection *mhd, const char *path, const char *method, const char *version,
+                                   const char *upload, size_t *upload_count, void **slot);
+void pl_http_on_completed(void *http, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode why);
+void pl_http_conn_resume(struct conn *conn); /* the library is to ask again; nothing if it does anyway */
+void pl_http_conn_end(struct conn *conn);    /* at the library's next turn; what has been written already still reaches the client */
+void pl_http_conns_end_gone(struct pl_http *http);
 
 /* http_request.c */
 /* NULL: no memory. why is set where its target is no good. */
-struct pl_request *request_new(struct conn *conn, const char *path, const char *method);
-void request_free(struct pl_request *request);
+struct pl_request *pl_http_request_new(struct conn *conn, const char *path, const char *method);
+void pl_http_request_free(struct pl_request *request);
 /* The client has left while the request was with its handler or streaming. */
-void request_gone(struct pl_request *request);
+void pl_http_request_gone(struct pl_request *request);
 /* 200: the request's route and ctx are set; 404; 405 or 204 (OPTIONS), with the value of Allow. */
-int request_find_route(struct pl_request *request, char *allow, size_t allow_max);
+int pl_http_request_find_route(struct pl_request *request, char *allow, size_t allow_max);
 
 /* http_reply.c */
 /* On the connection's current request, with one header more if name is not NULL. body is malloc'd, taken over; NULL with a count: no memory. */
-void conn_reply(struct conn *conn, int status, const char *content_type, const char *name, const char *value, void *body, size_t body_count);
-void conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value, struct MHD_Response *response);
-void conn_reply_in_pieces(struct conn *conn, int status, const char *content_type); /* http_conn.c: from conn->out */
-void conn_refuse(struct conn *conn, int status, const char *code, const char *message, const char *allow /* or NULL */);
-void stream_fill(struct conn *conn);
+void pl_http_conn_reply(struct conn *conn, int status, const char *content_type, const char *name, const char *value, void *body, size_t body_count);
+void pl_http_conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value,
+                             struct MHD_Response *response);
+void pl_http_conn_reply_in_pieces(struct conn *conn, int status, const char *content_type); /* http_conn.c: from conn->out */
+void pl_http_conn_refuse(struct conn *conn, int status, const char *code, const char *message, const char *allow /* or NULL */);
+void pl_http_stream_fill(struct conn *conn);
 /* Compact, with a line break; NULL: no memory, too long, or value is NULL. */
-char *json_text(const json_t *value, size_t *count);
+char *pl_http_json_text(const json_t *value, size_t *count);
 
 /* http_events.c */
-void events_fill(struct conn *conn);
-void events_tick(struct conn *conn, uint64_t now_ms);
-void events_free(struct pl_http *http);
+void pl_http_events_fill(struct conn *conn);
+void pl_http_events_tick(struct conn *conn, uint64_t now_ms);
+void pl_http_events_free(struct pl_http *http);
 
 #endif

@@ -18,7 +18,7 @@ static int add_json(const char *text, size_t count, void *ctx)
 	return buffer->err == PL_OK ? 0 : -1;
 }
 
-char *json_text(const json_t *value, size_t *count)
+char *pl_http_json_text(const json_t *value, size_t *count)
 {
 	struct pl_buffer text = PL_BUFFER(HTTP_JSON_BYTES_MAX);
 	if (!value || json_dump_callback(value, add_json, &text, JSON_COMPACT) != 0) {
@@ -38,7 +38,7 @@ static char *error_text(const char *code, const char *message, const char *hint)
 		message = shown;
 	}
 	json_t *error = json_pack("{s:{s:s, s:s, s:s*}}", "error", "code", code, "message", message, "hint", hint);
-	char *text = json_text(error, &count);
+	char *text = pl_http_json_text(error, &count);
 	json_decref(error);
 	return text;
 }
@@ -55,7 +55,8 @@ static bool is_header_value(const char *text)
 	return length > 0 && length <= 255;
 }
 
-void conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value, struct MHD_Response *response)
+void pl_http_conn_reply_with(struct conn *conn, int status, const char *content_type, const char *name, const char *value,
+                             struct MHD_Response *response)
 {
 	struct pl_http *http = conn->http;
 	bool closes = http->closing || conn->refuse_status || conn->closes;
@@ -68,29 +69,29 @@ void conn_reply_with(struct conn *conn, int status, const char *content_type, co
 	    (closes && !MHD_add_response_header(response, "Connection", "close"))) {
 		if (response)
 			MHD_destroy_response(response);
-		conn_end(conn);
+		pl_http_conn_end(conn);
 		return;
 	}
 	conn->response = response;
 	conn->status = (unsigned)status;
-	conn_resume(conn);
+	pl_http_conn_resume(conn);
 }
 
-void conn_reply(struct conn *conn, int status, const char *content_type, const char *name, const char *value, void *body, size_t body_count)
+void pl_http_conn_reply(struct conn *conn, int status, const char *content_type, const char *name, const char *value, void *body, size_t body_count)
 {
 	struct MHD_Response *response = NULL;
 	if (body || body_count == 0)
 		response = MHD_create_response_from_buffer(body_count, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!response)
 		free(body);
-	conn_reply_with(conn, status, content_type, name, value, response);
+	pl_http_conn_reply_with(conn, status, content_type, name, value, response);
 }
 
-void conn_refuse(struct conn *conn, int status, const char *code, const char *message, const char *allow)
+void pl_http_conn_refuse(struct conn *conn, int status, const char *code, const char *message, const char *allow)
 {
 	char *text = error_text(code, message, NULL);
 	PL_LOG(PL_LOG_DEBUG, "http", "refused", PL_F_U64("status", (uint64_t)status), PL_F_STR("why", message), PL_F_U64("uid", conn->uid));
-	conn_reply(conn, status, "application/json", allow ? "Allow" : NULL, allow, text, text ? strlen(text) : 1);
+	pl_http_conn_reply(conn, status, "application/json", allow ? "Allow" : NULL, allow, text, text ? strlen(text) : 1);
 }
 
 /* The request ends here: its reply goes to its connection, if there still is one. */
@@ -101,12 +102,12 @@ static void finish(struct pl_request *request, int status, const char *content_t
 	       PL_F_STR("route", request->route->path), PL_F_U64("status", (uint64_t)status), PL_F_U64("bytes", count), PL_F_U64("uid", request->uid));
 	if (conn) {
 		conn->request = NULL;
-		conn_reply(conn, status, content_type, disposition ? "Content-Disposition" : NULL, disposition, body, count);
+		pl_http_conn_reply(conn, status, content_type, disposition ? "Content-Disposition" : NULL, disposition, body, count);
 	} else {
 		request->http->counters.dropped++;
 		free(body);
 	}
-	request_free(request); /* last: the content type may be one of its own strings */
+	pl_http_request_free(request); /* last: the content type may be one of its own strings */
 }
 
 /* --- whole replies --- */
@@ -114,7 +115,7 @@ static void finish(struct pl_request *request, int status, const char *content_t
 void pl_reply_json(struct pl_request *request, int status, json_t *body)
 {
 	size_t count;
-	char *text = json_text(body, &count);
+	char *text = pl_http_json_text(body, &count);
 	json_decref(body);
 	if (text)
 		finish(request, status, "application/json", NULL, text, count);
@@ -195,7 +196,7 @@ void pl_reply_error(struct pl_request *request, int status, const char *code, co
 
 /* --- streams --- */
 
-void stream_fill(struct conn *conn)
+void pl_http_stream_fill(struct conn *conn)
 {
 	struct pl_request *request = conn->request;
 	if (!request || request->stream_waits)
@@ -208,12 +209,12 @@ void pl_reply_stream_begin(struct pl_request *request, int status, const char *c
 {
 	request->stream = *stream;
 	if (request->conn) {
-		conn_reply_in_pieces(request->conn, status, content_type);
+		pl_http_conn_reply_in_pieces(request->conn, status, content_type);
 	} else {
 		request->gone_due = true;
 		request->http->gone_due++;
 		request->http->counters.dropped++;
-		http_arm(request->http);
+		pl_http_arm(request->http);
 	}
 }
 
@@ -224,22 +225,22 @@ void pl_reply_stream_write(struct pl_request *request, const void *bytes, size_t
 		return;
 	pl_buffer_add(&conn->out, bytes, count);
 	request->stream_waits = false;
-	conn_resume(conn);
+	pl_http_conn_resume(conn);
 }
 
 /* The request ends here, its reply when what has been written is out, or at once. */
 static void end_stream(struct pl_request *request, bool aborts)
 {
 	struct conn *conn = request->conn;
-	request_free(request);
+	pl_http_request_free(request);
 	if (!conn)
 		return;
 	conn->request = NULL;
 	conn->out_ends = true;
 	if (aborts)
-		conn_end(conn);
+		pl_http_conn_end(conn);
 	else
-		conn_resume(conn);
+		pl_http_conn_resume(conn);
 }
 
 void pl_reply_stream_end(struct pl_request *request)

@@ -81,7 +81,7 @@ static enum MHD_Result add_query(void *ctx, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
-struct pl_request *request_new(struct conn *conn, const char *path, const char *method)
+struct pl_request *pl_http_request_new(struct conn *conn, const char *path, const char *method)
 {
 	struct pl_request *request = malloc(sizeof(*request));
 	if (!request)
@@ -102,7 +102,7 @@ struct pl_request *request_new(struct conn *conn, const char *path, const char *
 	return request;
 }
 
-void request_free(struct pl_request *request)
+void pl_http_request_free(struct pl_request *request)
 {
 	struct pl_http *http = request->http;
 	*(request->prev ? &request->prev->next : &http->requests) = request->next;
@@ -116,13 +116,13 @@ void request_free(struct pl_request *request)
 	free(request);
 }
 
-void request_gone(struct pl_request *request)
+void pl_http_request_gone(struct pl_request *request)
 {
 	request->conn = NULL;
 	if (request->stream.gone) {
 		struct pl_stream stream = request->stream;
 		stream.gone(request, stream.ctx);
-		request_free(request);
+		pl_http_request_free(request);
 	}
 }
 
@@ -157,7 +157,7 @@ static unsigned fit(const char *pattern, const struct pl_request *request)
 	return i == request->segments_count ? same : 0;
 }
 
-int request_find_route(struct pl_request *request, char *allow, size_t allow_max)
+int pl_http_request_find_route(struct pl_request *request, char *allow, size_t allow_max)
 {
 	static const char first[] = "OPTIONS";
 	unsigned best = 0;

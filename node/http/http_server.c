@@ -49,19 +49,19 @@ const struct pl_route *pl_http_route(const struct pl_http *http, size_t index)
 
 static void tick(struct pl_http *http, uint64_t now_ms)
 {
-	conns_end_gone(http);
+	pl_http_conns_end_gone(http);
 	for (struct conn *conn = http->conns; conn; conn = conn->next) {
 		if (conn->is_dead)
 			continue;
 		if (now_ms >= conn->deadline_ms || (http->closing && now_ms >= http->closing_ms))
-			conn_end(conn);
+			pl_http_conn_end(conn);
 		else if (conn->is_events)
-			events_tick(conn, now_ms);
+			pl_http_events_tick(conn, now_ms);
 	}
 	for (struct pl_request *request = http->requests; request && http->gone_due;) {
 		bool is_due = request->gone_due;
 		if (is_due)
-			request_gone(request);
+			pl_http_request_gone(request);
 		request = is_due ? http->requests : request->next; /* gone() may have replied to others */
 	}
 	if (http->accept_waits && !http->closing && http->counters.open < HTTP_OPEN_MAX) {
@@ -88,13 +88,13 @@ static void stop(struct pl_http *http)
 static void on_timer(uv_timer_t *timer);
 static void on_soon(uv_idle_t *soon);
 
-void http_run_soon(struct pl_http *http)
+void pl_http_run_soon(struct pl_http *http)
 {
 	uv_idle_start(&http->soon, on_soon);
 }
 
 /* With nobody to watch, an idle daemon does not wake up. */
-void http_arm(struct pl_http *http)
+void pl_http_arm(struct pl_http *http)
 {
 	MHD_UNSIGNED_LONG_LONG library_ms;
 	uint64_t now_ms = uv_now(http->loop), wait_ms = UINT64_MAX;
@@ -111,7 +111,7 @@ void http_arm(struct pl_http *http)
 	if (MHD_get_timeout(http->mhd, &library_ms) == MHD_YES && library_ms < wait_ms)
 		wait_ms = library_ms;
 	if (wait_ms == 0)
-		http_run_soon(http); /* and not by the timer: other events have their turn in between */
+		pl_http_run_soon(http); /* and not by the timer: other events have their turn in between */
 	if (wait_ms == 0 || wait_ms == UINT64_MAX)
 		uv_timer_stop(&http->timer);
 	else
@@ -127,7 +127,7 @@ static void run(struct pl_http *http)
 		http->tick_ms = now_ms + http->times.tick;
 	}
 	MHD_run(http->mhd);
-	http_arm(http);
+	pl_http_arm(http);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -149,11 +149,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 /* --- accepting --- */
 
-bool http_adopt(struct pl_http *http, int fd)
+bool pl_http_adopt(struct pl_http *http, int fd)
 {
 	const struct sockaddr_un address = { .sun_family = AF_UNIX };
 	bool added = MHD_add_connection(http->mhd, fd, (const struct sockaddr *)&address, sizeof(address)) == MHD_YES;
-	http_arm(http);
+	pl_http_arm(http);
 	return added;
 }
 
@@ -169,14 +169,14 @@ static void on_listener(uv_poll_t *listener, int status, int events)
 		while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
 		if (fd < 0 && errno == EAGAIN)
 			return;
-		if (fd < 0 || !http_adopt(http, fd)) {
+		if (fd < 0 || !pl_http_adopt(http, fd)) {
 			PL_LOG(PL_LOG_WARNING, "http", "cannot accept", PL_F_STR("error", strerror(errno)));
 			break;
 		}
 	}
 	uv_poll_stop(listener);
 	http->accept_waits = true; /* a tick tries again */
-	http_arm(http);
+	pl_http_arm(http);
 }
 
 /* --- the server --- */
@@ -259,7 +259,7 @@ static size_t leave_as_it_is(void *ctx, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
-struct pl_http *http_new(uv_loop_t *loop)
+struct pl_http *pl_http_new(uv_loop_t *loop)
 {
 	struct pl_http *http = calloc(1, sizeof(*http));
 	struct timespec now;
@@ -267,10 +267,10 @@ struct pl_http *http_new(uv_loop_t *loop)
 		return NULL;
 	signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error code, not the end of the process */
 	http->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-	                             http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	                             MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_URI_LOG_CALLBACK, http_on_target, http,
-	                             MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, http,
-	                             MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
+	                             pl_http_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	                             MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_URI_LOG_CALLBACK, pl_http_on_target, http,
+	                             MHD_OPTION_NOTIFY_CONNECTION, pl_http_on_connection, http,
+	                             MHD_OPTION_NOTIFY_COMPLETED, pl_http_on_completed, http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
 	                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * PL_HTTP_HEAD_BYTES_MAX), MHD_OPTION_CONNECTION_TIMEOUT,
 	                             (unsigned)PL_HTTP_SILENCE_MS_MAX / 1000, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info = http->mhd ? MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -304,7 +304,7 @@ enum pl_err pl_http_listen(uv_loop_t *loop, const char *socket_path, struct pl_h
 	enum pl_err err = open_socket(socket_path, &fd, why, why_max);
 	if (err)
 		return err;
-	struct pl_http *http = http_new(loop);
+	struct pl_http *http = pl_http_new(loop);
 	if (!http) {
 		snprintf(why, why_max, "out of memory");
 		close(fd);
@@ -348,11 +348,11 @@ void pl_http_shutdown(struct pl_http *http)
 		unlink(http->socket_path);
 	for (struct conn *conn = http->conns; conn; conn = conn->next) {
 		if (conn->state == CONN_IDLE || conn->state == CONN_BODY)
-			conn_end(conn);
+			pl_http_conn_end(conn);
 		else if (conn->is_events)
-			conn_resume(conn);
+			pl_http_conn_resume(conn);
 	}
-	http_arm(http);
+	pl_http_arm(http);
 }
 
 void pl_http_free(struct pl_http *http)
@@ -361,12 +361,12 @@ void pl_http_free(struct pl_http *http)
 		return;
 	assert(http->handles == 0 && !http->conns);
 	while (http->requests)
-		request_free(http->requests);
+		pl_http_request_free(http->requests);
 	while (http->routes) {
 		struct routes *next = http->routes->next;
 		free(http->routes);
 		http->routes = next;
 	}
-	events_free(http);
+	pl_http_events_free(http);
 	free(http);
 }

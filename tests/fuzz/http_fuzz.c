@@ -154,7 +154,7 @@ static void run(const uint8_t *bytes, size_t count, uint8_t pattern, struct outp
 	PL_FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
 	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	PL_FUZZ_CHECK(http_adopt(http, fds[0]));
+	PL_FUZZ_CHECK(pl_http_adopt(http, fds[0]));
 	out->count = 0;
 	for (size_t done = 0, n = 0; done < count; n++) {
 		size_t piece = pattern ? 1 + (pattern * (n + 1) * 37) % (1 + pattern * 4) : count;
@@ -167,7 +167,7 @@ static void run(const uint8_t *bytes, size_t count, uint8_t pattern, struct outp
 	}
 	settle(fds[1], out);
 	if (http->conns)
-		conn_end(http->conns);
+		pl_http_conn_end(http->conns);
 	while (http->conns)
 		uv_run(&loop, UV_RUN_NOWAIT);
 	close(fds[1]);
@@ -182,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!http) {
 		pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
 		uv_loop_init(&loop);
-		http = http_new(&loop);
+		http = pl_http_new(&loop);
 		PL_FUZZ_CHECK(http && pl_http_add_routes(http, routes, sizeof(routes) / sizeof(*routes), NULL) == PL_OK);
 		http->first_event = http->next_event = 1000;
 		pl_http_publish(http, "message", json_pack("{s:i}", "n", 1));
