@@ -115,7 +115,8 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 	while (pl_engine_next_effect(core->engine, &fx)) {
 		switch (fx.type) {
 		case PL_FX_DIAL:
-			pl_net_dial(core->net, fx.dial.peer, core->addresses[fx.dial.peer].addresses, core->addresses[fx.dial.peer].count);
+			pl_net_dial(core->net, fx.dial.peer, core->charter->nodes[fx.dial.peer].member, core->addresses[fx.dial.peer].addresses,
+			            core->addresses[fx.dial.peer].count);
 			break;
 		case PL_FX_SEND:
 			pl_net_send(core->net, fx.send.link, fx.send.bytes, fx.send.count);

@@ -377,6 +377,7 @@ void pl_net_shutdown(struct pl_net *net)
 		uv_close((uv_handle_t *)&net->listeners[i].tcp, NULL);
 	uv_close((uv_handle_t *)&net->turn, NULL);
 	pl_dials_end(net);
+	pl_names_end(net);
 	for (struct link *link = net->links; link; link = link->next) {
 		if (!link->closing)
 			pl_net_close(net, link->handle);
@@ -385,5 +386,6 @@ void pl_net_shutdown(struct pl_net *net)
 
 void pl_net_free(struct pl_net *net)
 {
+	pl_names_free(net);
 	free(net);
 }

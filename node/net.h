@@ -32,8 +32,9 @@ PL_MUST_CHECK enum pl_err pl_net_new(uv_loop_t *loop, const struct pl_net_callba
 PL_MUST_CHECK enum pl_err pl_net_listen(struct pl_net *net, const char *address, char *why, size_t why_max);
 uint16_t pl_net_port(const struct pl_net *net, int listener);
 /* Tries the addresses in turn ("host:port"), for 5 s each; borrowed until up() or down(), of which one comes. Called again while a dial to this peer is
- * under way: leaves the connection that does not come about, goes on with the next address, and tries them all, this one too. */
-void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses, size_t addresses_count);
+ * under way: leaves the connection that does not come about, goes on with the next address, and tries them all, this one too. What names of hosts
+ * were found to be is kept and tried first. member: who chose the names, of whose one is looked up at a time. */
+void pl_net_dial(struct pl_net *net, uint16_t peer, uint16_t member, const char *const *addresses, size_t addresses_count);
 void pl_net_send(struct pl_net *net, uint32_t link, const uint8_t *bytes, size_t count); /* copied */
 /* Closes when what was sent has been written, or after a second. No down() follows. */
 void pl_net_close(struct pl_net *net, uint32_t link);

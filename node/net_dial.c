@@ -11,11 +11,8 @@
  * something on the way swallows what we send, and the kernel would go on asking for two minutes, for which the next address must not wait. */
 #define DIAL_MS_MAX 5000
 
-/* A name that is being looked up. That cannot be stopped, and so it outlives a dial that has no more time for it. */
-struct look_up {
-	uv_getaddrinfo_t request;
-	struct dial *dial; /* NULL: nobody waits for it any more */
-};
+/* Where what was known of a name has led nowhere, its look-up may show within this time that the host has moved. Otherwise the next dial sees. */
+#define REFRESH_MS_MAX 1000
 
 static void dial_step(struct dial *dial);
 
@@ -28,24 +25,13 @@ static void dial_closed(uv_handle_t *timer)
 static void dial_leave(struct dial *dial)
 {
 	uv_timer_stop(&dial->timer);
-	if (dial->look_up) {
-		dial->look_up->dial = NULL;
-		uv_cancel((uv_req_t *)&dial->look_up->request); /* where it has begun, it comes to its end by itself */
-		dial->look_up = NULL;
-	}
+	dial->waits = false;
 	if (dial->link) {
 		struct link *link = dial->link;
 		dial->link = NULL;
 		link->dial = NULL;
 		pl_link_drop(link); /* its connect is cancelled */
 	}
-}
-
-static void dial_forget_found(struct dial *dial)
-{
-	if (dial->found)
-		uv_freeaddrinfo(dial->found);
-	dial->found = dial->next_found = NULL;
 }
 
 static void dial_end(struct dial *dial)
@@ -57,13 +43,13 @@ static void dial_end(struct dial *dial)
 		}
 	}
 	dial_leave(dial);
-	dial_forget_found(dial);
 	uv_close((uv_handle_t *)&dial->timer, dial_closed);
 }
 
 static void dial_next_address(struct dial *dial)
 {
-	dial_forget_found(dial);
+	dial->name = NULL;
+	dial->tried_count = 0;
 	dial->at = (dial->at + 1) % dial->count;
 	dial->left--;
 }
@@ -76,9 +62,12 @@ static void dial_says(struct dial *dial, const char *why)
 static void on_dial_slow(uv_timer_t *timer)
 {
 	struct dial *dial = timer->data;
-	const bool was_name = dial->look_up;
+	const bool was_name = dial->waits;
 
-	dial_says(dial, was_name ? "its name is not found within 5 s" : "no answer within 5 s");
+	if (!was_name)
+		dial_says(dial, "no answer within 5 s");
+	else if (dial->tried_count == 0)
+		pl_name_why_not(dial->name, dial->why, sizeof(dial->why));
 	dial_leave(dial);
 	if (was_name)
 		dial_next_address(dial);
@@ -102,29 +91,9 @@ static void on_connected(uv_connect_t *request, int status)
 		dial_step(dial);
 		return;
 	}
+	pl_name_prefer(dial->name, &dial->tried[dial->tried_count - 1]);
 	dial_end(dial);
 	link->net->callbacks.up(link->net->callbacks.ctx, link->handle, link->peer, hash);
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-	struct look_up *look_up = request->data;
-	struct dial *dial = look_up->dial;
-
-	free(look_up);
-	if (!dial) {
-		if (status == 0)
-			uv_freeaddrinfo(found);
-		return;
-	}
-	dial->look_up = NULL;
-	uv_timer_stop(&dial->timer);
-	if (status != 0)
-		dial_says(dial, uv_strerror(status));
-	dial->found = dial->next_found = status == 0 ? found : NULL;
-	if (!dial->found)
-		dial_next_address(dial);
-	dial_step(dial);
 }
 
 static bool connect_to(struct dial *dial, const struct sockaddr *address)
@@ -145,50 +114,50 @@ static bool connect_to(struct dial *dial, const struct sockaddr *address)
 	return true;
 }
 
-static bool look_up(struct dial *dial)
+/* One of the places of the address at hand that has not been tried; NULL: none. */
+static const union place *next_place(const struct dial *dial)
 {
-	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
-	char host[PL_ADDRESS_BYTES_MAX + 1], service[8];
-	uint16_t port;
+	const struct name *name = dial->name;
 
-	if (pl_address_split(dial->addresses[dial->at], host, sizeof(host), &port) != PL_OK)
-		return false;
-	snprintf(service, sizeof(service), "%u", port);
-	struct look_up *look_up = calloc(1, sizeof(*look_up));
-	if (!look_up)
-		return false;
-	look_up->request.data = look_up;
-	if (uv_getaddrinfo(dial->net->loop, &look_up->request, on_resolved, host, service, &hints) != 0) {
-		free(look_up);
-		return false;
+	for (size_t i = 0; i < name->places_count; i++) {
+		bool is_tried = dial->tried_count == sizeof(dial->tried) / sizeof(dial->tried[0]);
+		for (size_t k = 0; k < dial->tried_count && !is_tried; k++)
+			is_tried = pl_place_is_same(&dial->tried[k], &name->places[i]);
+		if (!is_tried)
+			return &name->places[i];
 	}
-	look_up->dial = dial;
-	dial->look_up = look_up;
-	return true;
+	return NULL;
 }
 
-/* The next thing to try: another result of this name, or the next address. */
+static void dial_begin_name(struct dial *dial)
+{
+	dial->name = pl_name_of(dial->net, dial->member, dial->addresses[dial->at]);
+	if (dial->name)
+		pl_name_ask(dial->name);
+}
+
+/* The next thing to try: another place of this name, or the next address. */
 static void dial_step(struct dial *dial)
 {
 	while (dial->left > 0) {
-		bool begun;
-		if (dial->found && !dial->next_found) {
-			dial_next_address(dial);
-			continue;
-		}
-		if (dial->found) {
-			const struct sockaddr *address = dial->next_found->ai_addr;
-			dial->next_found = dial->next_found->ai_next;
-			begun = connect_to(dial, address);
-		} else {
-			begun = look_up(dial);
-			if (!begun)
-				dial_next_address(dial);
-		}
-		if (begun) {
+		if (!dial->name)
+			dial_begin_name(dial);
+		const union place *place = dial->name ? next_place(dial) : NULL;
+		if (place) {
+			dial->tried[dial->tried_count++] = *place;
+			if (!connect_to(dial, &place->any))
+				continue;
 			uv_timer_start(&dial->timer, on_dial_slow, DIAL_MS_MAX, 0);
 			return;
 		}
+		if (dial->name && dial->name->state != PL_NAME_IDLE) {
+			dial->waits = true;
+			uv_timer_start(&dial->timer, on_dial_slow, dial->tried_count > 0 ? REFRESH_MS_MAX : DIAL_MS_MAX, 0);
+			return;
+		}
+		if (dial->name && dial->tried_count == 0)
+			pl_name_why_not(dial->name, dial->why, sizeof(dial->why));
+		dial_next_address(dial);
 	}
 	struct pl_net *net = dial->net;
 	const uint16_t peer = dial->peer;
@@ -207,13 +176,26 @@ static struct dial *dial_find(const struct pl_net *net, uint16_t peer)
 	return NULL;
 }
 
-void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses, size_t addresses_count)
+void pl_dials_looked_up(struct pl_net *net, const struct name *name)
+{
+	for (struct dial *dial = net->dials; dial;) {
+		if (!dial->waits || dial->name != name) {
+			dial = dial->next;
+			continue;
+		}
+		dial_leave(dial);
+		dial_step(dial);
+		dial = net->dials; /* whoever is told may have begun or ended some */
+	}
+}
+
+void pl_net_dial(struct pl_net *net, uint16_t peer, uint16_t member, const char *const *addresses, size_t addresses_count)
 {
 	struct dial *dial = dial_find(net, peer);
 
 	if (dial) {
-		/* Not from the first address, so that each has its turn however often this is called. A name that is being looked up comes no sooner for
-		 * being asked for again. */
+		/* Not from the first address, so that each has its turn however often this is called. A name that is waited for comes no sooner for being
+		 * asked for again. */
 		dial->left = dial->link ? dial->count + 1 : dial->count;
 		if (dial->link) {
 			dial_leave(dial);
@@ -228,6 +210,7 @@ void pl_net_dial(struct pl_net *net, uint16_t peer, const char *const *addresses
 	}
 	dial->net = net;
 	dial->peer = peer;
+	dial->member = member;
 	dial->addresses = addresses;
 	dial->count = dial->left = addresses_count;
 	snprintf(dial->why, sizeof(dial->why), "no address");

@@ -1,4 +1,4 @@
-/* What net.c (links) and net_dial.c (how they come about from this side) share. */
+/* What net.c (links), net_dial.c (how they come about from this side) and net_name.c (what hosts' names mean) share. */
 #ifndef PL_NODE_NET_IMPL_H
 #define PL_NODE_NET_IMPL_H
 
@@ -8,7 +8,31 @@
 #define PL_NET_READ_BYTES 16384 /* of a link in one turn of the loop */
 
 struct dial;
-struct look_up;
+
+/* Where a link can be made to. */
+union place {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+#define PL_NAME_PLACES_MAX 8
+
+/* An address of a member, as the charter or a peer line has it. They live as long as the net; there are as many as these have addresses. */
+struct name {
+	struct name *next;
+	struct pl_net *net;
+	uint16_t member;
+	bool is_numeric;
+	enum { PL_NAME_IDLE, PL_NAME_WAITS, PL_NAME_RUNS } state; /* of its look-up */
+	uint64_t ticket;                                        /* WAITS: the lowest is next */
+	uint64_t begun_ms, rests_until_ms;                      /* of the last look-up */
+	int status;                                             /* of the last look-up: libuv's */
+	uv_getaddrinfo_t request;
+	size_t places_count;
+	union place places[PL_NAME_PLACES_MAX];                 /* as last found; first the one that a link was made to last */
+	char address[];
+};
 
 struct link {
 	struct link *next;
@@ -28,17 +52,19 @@ struct link {
 	uint8_t open_handles;      /* tcp and timer still known to the loop */
 };
 
-/* Either a name is being looked up, or a link is being made, and timer runs. */
+/* Either a name is waited for, or a link is being made, and timer runs. */
 struct dial {
 	struct pl_net *net;
 	struct dial *next;
-	uint16_t peer;
+	uint16_t peer, member;
 	const char *const *addresses;
 	size_t count, at, left;    /* left: addresses to be tried, the one at hand too */
 	uv_timer_t timer;
-	struct look_up *look_up;
 	struct link *link;
-	struct addrinfo *found, *next_found; /* of the address at hand; NULL: not looked up */
+	struct name *name;         /* of the address at hand; NULL: not begun with it */
+	bool waits;                /* for its look-up */
+	size_t tried_count;
+	union place tried[2 * PL_NAME_PLACES_MAX]; /* of the address at hand: of before the look-up, and what it found */
 	char why[128];
 };
 
@@ -54,6 +80,9 @@ struct pl_net {
 	int listeners_count;
 	struct link *links;
 	struct dial *dials;
+	struct name *names;
+	unsigned look_ups;         /* that run */
+	uint64_t next_ticket;
 	uint32_t next_handle;
 	uv_idle_t turn;            /* active: some link rests */
 	bool shut;
@@ -68,5 +97,16 @@ void pl_link_drop(struct link *link); /* one that nobody has been told of */
 
 /* --- net_dial.c --- */
 void pl_dials_end(struct pl_net *net); /* nobody is told */
+void pl_dials_looked_up(struct pl_net *net, const struct name *name); /* its look-up has come to an end */
+
+/* --- net_name.c --- */
+struct name *pl_name_of(struct pl_net *net, uint16_t member, const char *address); /* NULL: it is no HOST:PORT, or out of memory */
+/* Has it looked up, unless that is under way, was so lately, or is not needed. */
+void pl_name_ask(struct name *name);
+bool pl_place_is_same(const union place *a, const union place *b);
+void pl_name_prefer(struct name *name, const union place *place); /* a link was made there */
+void pl_name_why_not(const struct name *name, char *out, size_t out_max); /* nothing is known of where it is */
+void pl_names_end(struct pl_net *net);
+void pl_names_free(struct pl_net *net);
 
 #endif

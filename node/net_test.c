@@ -146,7 +146,7 @@ Test(net, what_is_sent_arrives_whole_and_in_order, .init = setup, .fini = teardo
 
 	a.then = send_much;
 	b.echo = true;
-	pl_net_dial(a.net, 7, addresses, 1);
+	pl_net_dial(a.net, 7, 7, addresses, 1);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.up && b.up);
 	cr_assert_eq(a.peer, 7);
@@ -171,7 +171,7 @@ Test(net, what_was_sent_before_a_close_still_arrives_and_only_the_other_side_is_
 	const char *const addresses[] = { listen_on_b(address) };
 
 	a.then = close_link;
-	pl_net_dial(a.net, 1, addresses, 1);
+	pl_net_dial(a.net, 1, 1, addresses, 1);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(b.down);
 	cr_assert_eq(b.received, 10);
@@ -187,7 +187,7 @@ Test(net, a_dial_that_fails_says_why, .init = setup, .fini = teardown)
 	pl_net_shutdown(b.net); /* the port is free again: nobody listens */
 	while (uv_run(&loop, UV_RUN_NOWAIT) != 0 && b.up)
 		;
-	pl_net_dial(a.net, 3, addresses, 2);
+	pl_net_dial(a.net, 3, 3, addresses, 2);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.down);
 	cr_assert_eq(a.link, PL_LINK_NONE);
@@ -201,7 +201,7 @@ Test(net, the_second_address_is_tried_when_the_first_fails, .init = setup, .fini
 	const char *const addresses[] = { "127.0.0.1:1", listen_on_b(address) };
 
 	a.then = close_link;
-	pl_net_dial(a.net, 3, addresses, 2);
+	pl_net_dial(a.net, 3, 3, addresses, 2);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.up && b.up);
 	cr_assert_eq(a.peer, 3);
@@ -293,7 +293,7 @@ Test(net, an_address_where_nobody_answers_has_five_seconds, .init = setup, .fini
 
 	a.then = close_link;
 	const uint64_t start = uv_now(&loop);
-	pl_net_dial(a.net, 3, addresses, 2);
+	pl_net_dial(a.net, 3, 3, addresses, 2);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.up && b.up);
 	cr_assert_geq(uv_now(&loop) - start, 4900);
@@ -306,7 +306,7 @@ Test(net, where_nobody_answers_anywhere_that_is_said, .init = setup, .fini = tea
 	hole_open(&hole);
 	const char *const addresses[] = { hole.address };
 
-	pl_net_dial(a.net, 3, addresses, 1);
+	pl_net_dial(a.net, 3, 3, addresses, 1);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.down);
 	cr_assert_eq(a.link, PL_LINK_NONE);
@@ -323,10 +323,10 @@ Test(net, a_dial_that_is_asked_for_again_goes_on_with_the_next_address, .init = 
 
 	a.then = close_link;
 	const uint64_t start = uv_now(&loop);
-	pl_net_dial(a.net, 3, addresses, 2);
+	pl_net_dial(a.net, 3, 3, addresses, 2);
 	while (uv_now(&loop) - start < 300)
 		uv_run(&loop, UV_RUN_NOWAIT); /* it has found the first address and hangs there */
-	pl_net_dial(a.net, 3, addresses, 2);
+	pl_net_dial(a.net, 3, 3, addresses, 2);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.up && b.up);
 	cr_assert_lt(uv_now(&loop) - start, 4000);
@@ -340,11 +340,11 @@ Test(net, a_dial_may_hang_when_all_ends, .init = setup, .fini = teardown)
 	hole_open(&hole);
 	const char *const addresses[] = { hole.address };
 
-	pl_net_dial(a.net, 3, addresses, 1); /* is being looked up */
-	pl_net_dial(b.net, 3, addresses, 1);
+	pl_net_dial(a.net, 3, 3, addresses, 1); /* is being looked up */
+	pl_net_dial(b.net, 3, 3, addresses, 1);
 	for (uint64_t start = uv_now(&loop); uv_now(&loop) - start < 100;)
 		uv_run(&loop, UV_RUN_NOWAIT);
-	pl_net_dial(a.net, 4, addresses, 1);
+	pl_net_dial(a.net, 4, 4, addresses, 1);
 	hole_close(&hole);
 }
 
@@ -367,7 +367,7 @@ Test(net, a_link_that_cannot_be_opened_is_a_dial_that_failed, .init = setup, .fi
 	const char *const addresses[] = { listen_on_b(address) };
 
 	peers_have_no_names = true;
-	pl_net_dial(a.net, 3, addresses, 1);
+	pl_net_dial(a.net, 3, 3, addresses, 1);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_assert(a.down);
 	cr_assert_not(a.up);
