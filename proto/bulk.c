@@ -162,6 +162,8 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 		if (s->used)
 			in_queue_done(s, run);
 	}
+	if (s->used)
+		s->caught_ms = e->now_ms; /* what it has sent waited for us, not for it */
 	if (s->used && s->in_at == s->in_count) {
 		s->in_at = s->in_count = 0;
 		pl_check_release(e, s);

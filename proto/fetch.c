@@ -192,6 +192,7 @@ static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t in
 	cancel_send(before, index);
 	lane->fetch_session = (uint16_t)(s - e->sessions);
 	lane->fetch_to = s->asked_to[index];
+	lane->fetch_queued = 0;
 	lane->fetch_since_ms = e->now_ms;
 	other_done(s, index);
 }
@@ -233,6 +234,7 @@ static void fetch_now(struct pl_engine *e, uint32_t index, bool overdue)
 	lane->fetch_session = (uint16_t)(s - e->sessions);
 	lane->fetch_to = to;
 	lane->fetch_seen = lane->have_seq;
+	lane->fetch_queued = 0;
 	lane->fetch_since_ms = lane->fetch_progress_ms = e->now_ms;
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
 	lane->others_at_ms = 0;
@@ -284,8 +286,10 @@ void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8
 
 	if (lane->fetch_session != s - e->sessions || seq <= lane->fetch_seen || seq > lane->fetch_to)
 		return;
-	if (whole && seq > lane->have_seq)
+	if (whole && seq > lane->have_seq) {
+		lane->fetch_queued = 0; /* it was not taken: what comes behind it does not follow */
 		return;
+	}
 	if (whole)
 		lane->fetch_seen = seq;
 	lane->fetch_progress_ms = e->now_ms;
@@ -384,37 +388,44 @@ static void fetch_timed_out(struct pl_engine *e, uint32_t index)
 	pl_lane_pump(e, index, 0);
 }
 
-/* The entry that a lane waits for has come, and waits itself until it is its turn. */
-static bool waits_in_queue(const struct pl_engine *e, const struct session *s, uint32_t index)
+void pl_fetch_queued(struct pl_engine *e, const struct session *s, const struct pl_wire *wire)
 {
-	struct pl_wire wire;
-	uint8_t flags;
-	uint32_t at = s->in_at, cost;
-
-	for (; pl_in_queue_peek(s, at, &wire, &flags, &cost); at += cost) {
-		if ((flags & PL_FRAME_CATCHUP) && wire.node < e->nodes && pl_lane_index(wire.node, wire.header.lane) == index &&
-		    wire.header.seq == e->lanes[index].have_seq + 1)
-			return true;
-	}
-	return false;
+	if (wire->node >= e->nodes || wire->form != PL_WIRE_FORM_NEXT)
+		return;
+	struct lane *lane = &e->lanes[pl_lane_index(wire->node, wire->header.lane)];
+	const uint64_t up_to = lane->fetch_queued > lane->have_seq ? lane->fetch_queued : lane->have_seq;
+	if (lane->fetch_session == s - e->sessions && wire->header.seq == up_to + 1)
+		lane->fetch_queued = wire->header.seq;
 }
 
-/* PROTOCOL: "If what was asked for does not come for 3 s it sends CANCEL, and asks the next; so also if the lane is not there after 30 s and
- * another has it." What is asked for may stand behind other things that we have asked of the same peer, and what has come may wait for our own
- * store: neither is its fault. */
-static void fetch_check(struct pl_engine *e, uint32_t index)
+/* What is asked for may stand behind other things that we have asked of the same peer, and what has come may wait here: neither is its fault.
+ * Looked into when the time is over, not before: there may be thousands of lanes. */
+static bool fetch_is_overdue(struct pl_engine *e, uint32_t index)
 {
 	struct lane *lane = &e->lanes[index];
 	const struct session *s = &e->sessions[lane->fetch_session];
+
+	if (e->now_ms < lane->fetch_deadline_ms)
+		return false;
 	const bool other = has_other_holder(e, index);
 	/* Where nobody else has it, anything that it sends on request is a sign that it is at work. */
-	const uint64_t sign_ms = other ? s->answered_ms : s->caught_ms;
-
-	if (e->storing_bytes >= PL_STORING_BYTES_MAX || (other ? waits_in_queue(e, s, index) : s->in_at < s->in_count))
-		lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
-	else if (sign_ms + PL_WANT_MS_MAX > lane->fetch_deadline_ms)
+	uint64_t sign_ms = other ? s->answered_ms : s->caught_ms;
+	if (sign_ms < e->storing_full_ms)
+		sign_ms = e->storing_full_ms;
+	if (e->storing_bytes >= PL_STORING_BYTES_MAX || (other ? lane->fetch_queued > lane->have_seq : s->in_at < s->in_count))
+		sign_ms = e->now_ms;
+	if (sign_ms + PL_WANT_MS_MAX > lane->fetch_deadline_ms)
 		lane->fetch_deadline_ms = sign_ms + PL_WANT_MS_MAX;
-	if (e->now_ms >= lane->fetch_deadline_ms || (e->now_ms - lane->fetch_since_ms >= PL_HOLD_MS && other)) {
+	return e->now_ms >= lane->fetch_deadline_ms;
+}
+
+/* PROTOCOL: "If what was asked for does not come for 3 s it sends CANCEL, and asks the next; so also if the lane is not there after 30 s and
+ * another has it." */
+static void fetch_check(struct pl_engine *e, uint32_t index)
+{
+	struct lane *lane = &e->lanes[index];
+
+	if (fetch_is_overdue(e, index) || (e->now_ms - lane->fetch_since_ms >= PL_HOLD_MS && has_other_holder(e, index))) {
 		fetch_timed_out(e, index);
 		return;
 	}

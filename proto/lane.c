@@ -359,6 +359,8 @@ void pl_entry_receive(struct pl_engine *e, struct session *s, const uint8_t *byt
 	}
 	if (wire.header.lane == 2 || (flags & PL_FRAME_CATCHUP)) {
 		pl_in_queue_push(e, s, bytes, count, flags);
+		if (s->used && (flags & PL_FRAME_CATCHUP))
+			pl_fetch_queued(e, s, &wire);
 		return;
 	}
 	if (!pl_is_ours_to_judge(e, s, &wire))
@@ -414,6 +416,8 @@ void pl_lane_stored(struct pl_engine *e, const struct pl_event *event)
 	lane->durable_kept_bytes += event->stored.kept_bytes;
 	memcpy(lane->durable_id, event->stored.id, PL_ID_BYTES);
 	pl_digest_moved(e, index);
+	if (e->storing_bytes >= PL_STORING_BYTES_MAX)
+		e->storing_full_ms = e->now_ms;
 	e->storing_bytes -= event->stored.bytes < e->storing_bytes ? event->stored.bytes : e->storing_bytes;
 	for (int i = 0; i < PL_FLASH_POOL; i++) {
 		struct flash *flash = &e->flashes[i];

@@ -278,6 +278,8 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
 void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index);
 /* A piece of an entry that says that it answers a WANT, or such an entry when it has been looked at. It counts if it is what was asked for. */
 void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq, bool whole);
+/* An entry that says that it answers a WANT waits in the in queue of s. */
+void pl_fetch_queued(struct pl_engine *e, const struct session *s, const struct pl_wire *wire);
 /* What it has sent of this lane did not check out. */
 void pl_fetch_refused(struct pl_engine *e, struct session *s, uint32_t index);
 void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index);

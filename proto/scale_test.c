@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proto/parts.h"
 
@@ -484,4 +485,101 @@ Test(scale, pings_and_forks_in_masses_cost_no_hashing_of_all_lanes)
 	}
 	cr_assert_not(p->closed);
 	cr_assert_eq(p->frames[PL_FRAME_FRONTIER], PL_NODES_MAX * PL_LANES / 128, "another root is answered once in 30 s");
+}
+
+/* Says that it holds all lanes up to seq. */
+static void claim_all(struct party *p, uint64_t seq)
+{
+	const uint8_t tag[PL_TAG_BYTES] = { 1 };
+	size_t at = 0;
+
+	for (uint32_t group = 0; group < PL_GROUPS_MAX; group++) {
+		uint8_t payload[1 + PL_GROUP_NODES * PL_LANE_HEAD_BYTES_MAX] = { (uint8_t)group };
+		size_t bytes = 1;
+		for (uint32_t n = 0; pl_group_lane(engine, group, n) != UINT32_MAX; n++)
+			bytes += pl_lane_head_write(seq, tag, payload + bytes);
+		if (at + PL_FRAME_HEADER_BYTES + bytes > PL_RECORD_PLAIN_BYTES_MAX) {
+			flush(p, at);
+			settle();
+			at = 0;
+		}
+		at = frame(p, at, PL_FRAME_HEADS, 0, payload, bytes);
+	}
+	flush(p, at);
+	settle();
+}
+
+/* Bulk of its own, as much as there is credit for; its signatures wait to be looked at, since the test says nothing about them. */
+static void fill_in_queue(struct party *p)
+{
+	uint8_t prev[PL_ID_BYTES] = { (uint8_t)(p->node + 2 + 1) }, wire[PL_WIRE_PREFIX + 1]; /* as start() has it */
+	size_t at = 0;
+
+	for (uint32_t i = 0; (i + 1) * (sizeof(wire) + PL_IN_ITEM_BYTES) <= PL_CREDIT_BYTES; i++) {
+		struct candidate c;
+		struct pl_wire read;
+		memset(wire, 0, sizeof(wire));
+		pl_put16(wire, p->node);
+		wire[3] = 2;
+		wire[4] = PL_KIND_INDICATORS;
+		pl_put32(wire + 12, 1);
+		pl_put64(wire + 16, 10 + i);
+		pl_put64(wire + 24, 40 + i);
+		pl_put64(wire + 32, WALL_MS);
+		memcpy(wire + 136, prev, sizeof(prev));
+		cr_assert_eq(pl_wire_read(wire, sizeof(wire), &read), PL_OK);
+		pl_candidate(engine, &read, &c);
+		memcpy(prev, c.id, sizeof(prev));
+		if (at + PL_FRAME_HEADER_BYTES + sizeof(wire) > PL_RECORD_PLAIN_BYTES_MAX) {
+			flush(p, at);
+			at = 0;
+		}
+		pl_frame_write_header(p->record + 2 + at, PL_FRAME_ENTRY, 0, 2, sizeof(wire));
+		memcpy(p->record + 2 + at + PL_FRAME_HEADER_BYTES, wire, sizeof(wire));
+		at += PL_FRAME_HEADER_BYTES + sizeof(wire);
+	}
+	flush(p, at);
+	settle();
+}
+
+/* What a second of waiting for the lanes that were asked for costs of the processor, whoever else uses it. */
+static uint64_t wait_ns(void)
+{
+	struct timespec from, to;
+
+	cr_assert_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from), 0);
+	for (int i = 0; i < 10; i++) {
+		now_ms += 100;
+		tick();
+		settle();
+	}
+	cr_assert_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to), 0);
+	return (uint64_t)(to.tv_sec - from.tv_sec) * 1000000000 + (uint64_t)to.tv_nsec - (uint64_t)from.tv_nsec;
+}
+
+/* Two links of one member: they claim everything, and keep what they send of their own waiting. */
+Test(scale, what_waits_of_a_peer_is_not_looked_through_for_each_lane_that_it_was_asked_for)
+{
+	uint32_t fetched = 0;
+
+	start(9);
+	for (uint16_t i = 0; i < 2; i++) {
+		connect_peer((uint16_t)(300 + i));
+		settle();
+		say_tags(&peers[i], PL_GROUPS_MAX);
+		settle();
+		flush(&peers[i], frame(&peers[i], 0, PL_FRAME_HEADS, PL_FRAME_LAST, NULL, 0));
+		settle();
+		claim_all(&peers[i], 1000000);
+	}
+	for (uint32_t index = 0; index < engine->lanes_count; index++)
+		fetched += engine->lanes[index].fetch_session != PL_NONE16;
+	cr_assert_gt(fetched, 2000, "%u", fetched);
+	const uint64_t without = wait_ns();
+	for (int i = 0; i < 2; i++) {
+		fill_in_queue(&peers[i]);
+		cr_assert_gt(engine->sessions[i].in_count - engine->sessions[i].in_at, PL_CREDIT_BYTES / 2);
+	}
+	const uint64_t with = wait_ns();
+	cr_assert_lt(with, 10 * without + 10000000, "%lu ns, and %lu ns before", (unsigned long)with, (unsigned long)without);
 }

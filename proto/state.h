@@ -85,6 +85,7 @@ struct lane {
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
 	uint64_t fetch_progress_ms;         /* when something of it came last from who was asked */
 	uint64_t fetch_seen;                /* up to here who was asked has answered */
+	uint64_t fetch_queued;              /* up to here what it has sent waits in its in queue, gapless from what we have; not above that: nothing */
 	uint64_t others_at_ms;              /* others are asked too then; 0: not */
 	uint64_t have_kept_bytes, durable_kept_bytes; /* of all entries, pl_entry_kept_bytes() */
 	uint16_t fetch_session;             /* PL_NONE16: none */
@@ -338,6 +339,7 @@ struct pl_engine {
 	uint16_t bulk_turn; /* the session whose bulk is next */
 	uint32_t load_count;
 	size_t storing_bytes;
+	uint64_t storing_full_ms; /* until then so much was on its way to the disk that bulk had to wait */
 	uint64_t lane_bytes_max; /* of one member */
 	uint8_t lanes_with_room; /* in the store, from lane 0 up */
 
