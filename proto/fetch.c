@@ -4,19 +4,6 @@
 
 #include "proto/parts.h"
 
-static uint8_t *unanswered(const struct pl_engine *e, const struct session *s, uint32_t index)
-{
-	return &e->unanswered[s->peer * e->lanes_count + index];
-}
-
-static void strike(const struct pl_engine *e, const struct session *s, uint32_t index)
-{
-	uint8_t *count = unanswered(e, s, index);
-
-	if (*count < UINT8_MAX)
-		++*count;
-}
-
 static bool want_send(struct pl_engine *e, struct session *s, uint32_t index, uint64_t from, uint64_t to, uint8_t flags)
 {
 	struct pl_want want = { .node = (uint16_t)(index / PL_LANES), .lane = (uint8_t)(index % PL_LANES), .flags = flags, .from = from, .to = to };
@@ -43,34 +30,6 @@ void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t
 {
 	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL))
 		pl_full_asked(s, node, lane, seq);
-}
-
-static bool is_holder(const struct pl_engine *e, const struct session *s, uint32_t index)
-{
-	return s->used && s->state == PL_SESSION_LIVE && s->peer_has[index] > e->lanes[index].have_seq &&
-	       !pl_is_shunned(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES));
-}
-
-/* Who has left the fewest WANTs for this lane unanswered; of equals, who answers fastest. Who claims to have more is not better for it: that
- * costs nothing. */
-static bool is_better(const struct pl_engine *e, const struct session *a, const struct session *b, uint32_t index)
-{
-	const uint8_t of_a = *unanswered(e, a, index), of_b = *unanswered(e, b, index);
-
-	return of_a < of_b || (of_a == of_b && a->rtt_ms < b->rtt_ms);
-}
-
-/* Whom to ask for what a lane lacks. */
-static struct session *best_holder(struct pl_engine *e, uint32_t index)
-{
-	struct session *best = NULL;
-
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		struct session *s = &e->sessions[i];
-		if (is_holder(e, s, index) && (!best || is_better(e, s, best, index)))
-			best = s;
-	}
-	return best;
 }
 
 /* --- asking others besides --- */
@@ -103,7 +62,7 @@ static bool may_be_asked_too(const struct pl_engine *e, uint16_t session, uint32
 {
 	const struct session *s = &e->sessions[session];
 
-	return session != e->lanes[index].fetch_session && is_holder(e, s, index) && s->asked_to[index] == 0;
+	return session != e->lanes[index].fetch_session && pl_is_holder(e, s, index) && s->asked_to[index] == 0;
 }
 
 /* PROTOCOL: "Who is asked besides is drawn, of those that have left the fewest WANTs for this lane unanswered." */
@@ -116,16 +75,16 @@ static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_
 		if (!may_be_asked_too(e, i, index))
 			continue;
 		*too_many |= e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX;
-		if (e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX || *unanswered(e, &e->sessions[i], index) > fewest)
+		if (e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX || *pl_unanswered(e, &e->sessions[i], index) > fewest)
 			continue;
-		count = *unanswered(e, &e->sessions[i], index) < fewest ? 1 : count + 1;
-		fewest = *unanswered(e, &e->sessions[i], index);
+		count = *pl_unanswered(e, &e->sessions[i], index) < fewest ? 1 : count + 1;
+		fewest = *pl_unanswered(e, &e->sessions[i], index);
 	}
 	if (count == 0)
 		return NULL;
 	uint32_t drawn = pl_draw(e) % count;
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (may_be_asked_too(e, i, index) && e->sessions[i].asked_count < PL_OTHERS_LANES_MAX && *unanswered(e, &e->sessions[i], index) == fewest &&
+		if (may_be_asked_too(e, i, index) && e->sessions[i].asked_count < PL_OTHERS_LANES_MAX && *pl_unanswered(e, &e->sessions[i], index) == fewest &&
 		    drawn-- == 0)
 			return &e->sessions[i];
 	}
@@ -188,7 +147,7 @@ static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t in
 	struct lane *lane = &e->lanes[index];
 	struct session *before = &e->sessions[lane->fetch_session];
 
-	strike(e, before, index);
+	pl_strike(e, before, index);
 	cancel_send(before, index);
 	lane->fetch_session = (uint16_t)(s - e->sessions);
 	lane->fetch_to = s->asked_to[index];
@@ -217,7 +176,7 @@ static void fetch_end(struct pl_engine *e, uint32_t index)
 static void fetch_now(struct pl_engine *e, uint32_t index, bool overdue)
 {
 	struct lane *lane = &e->lanes[index];
-	struct session *s = best_holder(e, index);
+	struct session *s = pl_best_holder(e, index);
 
 	lane->want_at_ms = 0;
 	if (!s || lane->frozen || e->store_failed)
@@ -256,14 +215,14 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 	if (lane->fetch_session != PL_NONE16) {
 		/* Who has left us waiting before, and sends nothing now, gives way to another as soon as there is one. */
 		const struct session *asked = &e->sessions[lane->fetch_session];
-		if (*unanswered(e, asked, index) == 0 || asked->answered_ms >= lane->fetch_since_ms || best_holder(e, index) == asked) {
+		if (*pl_unanswered(e, asked, index) == 0 || asked->answered_ms >= lane->fetch_since_ms || pl_best_holder(e, index) == asked) {
 			others_at_once(e, index);
 			others_arm(e, index, PL_OTHERS_MS);
 			return;
 		}
 		pl_fetch_cancel(e, index);
 	}
-	const struct session *holder = lane->frozen ? NULL : best_holder(e, index);
+	const struct session *holder = lane->frozen ? NULL : pl_best_holder(e, index);
 	if (!holder)
 		return;
 	if (!pl_has_room(e, node, number)) {
@@ -305,7 +264,7 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	const uint16_t from = (uint16_t)(s - e->sessions);
 
 	if (lane->fetch_session == PL_NONE16) {
-		if (lane->want_at_ms != 0 && lane->quota_until_ms == 0 && !best_holder(e, index))
+		if (lane->want_at_ms != 0 && lane->quota_until_ms == 0 && !pl_best_holder(e, index))
 			lane->want_at_ms = 0; /* the eager copy came in time */
 		return;
 	}
@@ -322,12 +281,12 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	pl_lane_timer(e, lane->fetch_deadline_ms);
 	if (lane->have_seq < lane->fetch_to)
 		return;
-	if (lane->fetch_session == from && *unanswered(e, s, index) > 0)
-		--*unanswered(e, s, index);
+	if (lane->fetch_session == from && *pl_unanswered(e, s, index) > 0)
+		--*pl_unanswered(e, s, index);
 	if (lane->fetch_session == from)
 		pl_neighbour_brought(e, s, index);
 	fetch_end(e, index);
-	if (best_holder(e, index))
+	if (pl_best_holder(e, index))
 		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
 	else
 		pl_note_entry(e, PL_NOTE_CAUGHT_UP, NULL, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, "");
@@ -361,11 +320,11 @@ void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index)
 static bool has_other_holder(const struct pl_engine *e, uint32_t index)
 {
 	const struct lane *lane = &e->lanes[index];
-	const uint8_t of_asked = *unanswered(e, &e->sessions[lane->fetch_session], index);
+	const uint8_t of_asked = *pl_unanswered(e, &e->sessions[lane->fetch_session], index);
 
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		const struct session *s = &e->sessions[i];
-		if (i != lane->fetch_session && is_holder(e, s, index) && *unanswered(e, s, index) <= of_asked + 1)
+		if (i != lane->fetch_session && pl_is_holder(e, s, index) && *pl_unanswered(e, s, index) <= of_asked + 1)
 			return true;
 	}
 	return false;
@@ -377,13 +336,13 @@ static void fetch_timed_out(struct pl_engine *e, uint32_t index)
 	const bool other = has_other_holder(e, index);
 
 	e->counters.wants_timed_out++;
-	strike(e, s, index);
+	pl_strike(e, s, index);
 	pl_fetch_cancel(e, index);
 	/* While there is another, that one is asked first; what it says need not be forgotten at once. */
-	if (!other || *unanswered(e, s, index) >= PL_UNANSWERED_MAX)
+	if (!other || *pl_unanswered(e, s, index) >= PL_UNANSWERED_MAX)
 		pl_announced(e, s, index, 0); /* until it says so again */
-	const struct session *next = best_holder(e, index);
-	if (!next || *unanswered(e, next, index) > 0)
+	const struct session *next = pl_best_holder(e, index);
+	if (!next || *pl_unanswered(e, next, index) > 0)
 		pl_neighbours_withhold(e);
 	pl_lane_pump(e, index, 0);
 }

@@ -4,7 +4,7 @@
  *   link.c     connections, dialling               session.c  from handshake to goodbye
  *   receive.c  records and frames that come        sched.c    what a link sends next
  *   sync.c     frontiers, HAVE and ACK, being asked  fetch.c  asking
- *   digest.c   digests of groups of lanes, tags
+ *   digest.c   digests of groups of lanes, tags  holder.c   whom to ask
  *   lane.c     entries: received, durable
  *   author.c   entries of this node's own          bulk.c     entries that wait their turn
  *   check.c    signatures of bulk                  quota.c    what an author may say
@@ -270,6 +270,15 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
 /* What was to be pushed is not: the peer has it, or has choked the lane. */
 void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
+
+/* --- holder.c --- */
+/* WANTs for this lane that this peer has left unanswered, over all its links, less those that it has answered since. */
+uint8_t *pl_unanswered(const struct pl_engine *e, const struct session *s, uint32_t index);
+void pl_strike(const struct pl_engine *e, const struct session *s, uint32_t index); /* one more */
+/* Whether this peer has said that it has what we lack of this lane, and may be asked for it. */
+bool pl_is_holder(const struct pl_engine *e, const struct session *s, uint32_t index);
+/* Whom to ask for it; NULL: nobody has it. */
+struct session *pl_best_holder(struct pl_engine *e, uint32_t index);
 
 /* --- fetch.c --- */
 /* Asks somebody for what this lane lacks, now or when its timer says. */
