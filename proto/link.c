@@ -7,7 +7,7 @@
 
 /* --- connections --- */
 
-struct conn *pl_conn_find(struct pl_engine *e, uint32_t link)
+static struct conn *conn_find(struct pl_engine *e, uint32_t link)
 {
 	for (uint16_t i = 0; i < e->conns_max; i++) {
 		if (e->conns[i].link == link)
@@ -182,7 +182,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 	uint32_t handshakes = 0, same_address = 0;
 	struct conn *conn = NULL;
 
-	assert(link != PL_LINK_NONE && !pl_conn_find(e, link));
+	assert(link != PL_LINK_NONE && !conn_find(e, link));
 	for (uint16_t i = 0; i < e->conns_max; i++) {
 		struct conn *c = &e->conns[i];
 		if (c->link == PL_LINK_NONE) {
@@ -282,7 +282,7 @@ static size_t handshake_bytes(struct pl_engine *e, struct conn *conn, const uint
 
 size_t pl_link_bytes(struct pl_engine *e, uint32_t link, const uint8_t *bytes, size_t count)
 {
-	struct conn *conn = pl_conn_find(e, link);
+	struct conn *conn = conn_find(e, link);
 
 	if (!conn)
 		return count; /* closed by us; its last bytes are nobody's */
@@ -293,7 +293,7 @@ size_t pl_link_bytes(struct pl_engine *e, uint32_t link, const uint8_t *bytes, s
 
 void pl_link_sent(struct pl_engine *e, uint32_t link)
 {
-	struct conn *conn = pl_conn_find(e, link);
+	struct conn *conn = conn_find(e, link);
 
 	if (!conn)
 		return;
@@ -317,7 +317,7 @@ void pl_link_sent(struct pl_engine *e, uint32_t link)
 
 void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 {
-	struct conn *conn = link == PL_LINK_NONE ? NULL : pl_conn_find(e, link);
+	struct conn *conn = link == PL_LINK_NONE ? NULL : conn_find(e, link);
 
 	if (link == PL_LINK_NONE && peer < e->nodes && e->peers[peer].dialling) {
 		pl_back_off(e, &e->peers[peer]);

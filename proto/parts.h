@@ -70,7 +70,6 @@ void pl_link_timers(struct pl_engine *e);
  * dialled for so long. */
 void pl_dials_hurry(struct pl_engine *e, uint64_t within_ms, uint16_t but);
 void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text);
-struct conn *pl_conn_find(struct pl_engine *e, uint32_t link);
 void pl_conn_forget(struct conn *conn);
 /* Drops a connection that never got a session. Without a word: whoever is there learns nothing. why: for the log; NULL: not worth it. */
 void pl_conn_drop(struct pl_engine *e, struct conn *conn, const char *why);
