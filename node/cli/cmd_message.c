@@ -17,7 +17,8 @@
 
 /* --- what messages look like --- */
 
-char *pl_message_time(const json_t *object, const char *key)
+/* A time of the API as tables show it; "-" where there is none. */
+static char *time_text(const json_t *object, const char *key)
 {
 	int64_t ms;
 	return pl_json_time(object, key, &ms) ? pl_time_short(ms) : pl_format("-");
@@ -33,7 +34,8 @@ enum pl_style pl_precedence_style(const char *precedence)
 	}
 }
 
-bool pl_clocks_differ(const json_t *message)
+/* Its sender says that it was sent over a minute after it was received here. */
+static bool clocks_differ(const json_t *message)
 {
 	int64_t sent_ms, received_ms;
 	return pl_json_time(message, "sent", &sent_ms) && pl_json_time(message, "received", &received_ms) && sent_ms - received_ms > CLOCKS_DIFFER_MS;
@@ -89,7 +91,7 @@ static void print_messages(const json_t *messages)
 		pl_table_cell(table, PL_PLAIN, "%s", addressees_of(m));
 		pl_table_cell(table, style, "%s%s%s", json_is_true(json_object_get(m, "exercise")) ? "EXERCISE " : "", pl_json_text(m, "subject"),
 		              attachments == 0 ? "" : pl_format(" [+%u]", (unsigned)attachments));
-		pl_table_cell(table, PL_PLAIN, "%s", pl_message_time(m, "sent"));
+		pl_table_cell(table, PL_PLAIN, "%s", time_text(m, "sent"));
 		pl_table_cell(table, style, "%s", state_of(m));
 	}
 	pl_table_print(table);
@@ -212,7 +214,7 @@ static void print_message(struct pl_cli *cli, const json_t *m)
 		pl_out_rest(12, ": its entry was signed at %s", pl_time_full(entry_ms));
 	}
 	if (pl_json_time(m, "received", &received_ms))
-		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), pl_clocks_differ(m) ? ": before it was sent; clocks differ" : "");
+		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), clocks_differ(m) ? ": before it was sent; clocks differ" : "");
 	if (reply_to[0] != '\0')
 		pl_out_field("REFERENCE", "%s", reference_of(cli, reply_to));
 	if (pl_json_time(m, "expires", &expires_ms))
@@ -301,7 +303,7 @@ static enum pl_exit run_accept(struct pl_cli *cli, const struct pl_args *args)
 	}
 	const json_t *receipt = json_object_get(message, "receipt");
 	if (strcmp(pl_json_text(receipt, "state"), "repeated") == 0)
-		pl_say(cli, "%s was accepted already, at %s by %s; %s", pl_json_text(message, "ref"), pl_message_time(receipt, "time"),
+		pl_say(cli, "%s was accepted already, at %s by %s; %s", pl_json_text(message, "ref"), time_text(receipt, "time"),
 		       pl_json_text(receipt, "operator"), is_with_sender(message, receipt) ? "its sender has that receipt, and gets no other"
 		       : "that receipt goes out by itself, and no other does");
 	else

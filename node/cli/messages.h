@@ -30,10 +30,6 @@ enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *messag
 /* Until every recipient has got as far as --wait says. *out: the receipts as they stand in the end, or NULL. */
 enum pl_exit pl_delivery_wait(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out);
 
-/* Its sender says that it was sent over a minute after it was received here. */
-bool pl_clocks_differ(const json_t *message);
-/* A time of the API as tables show it; "-" where there is none. */
-char *pl_message_time(const json_t *object, const char *key);
 enum pl_style pl_precedence_style(const char *precedence);
 /* The table of an answer of /v1/messages/{id}/receipts. */
 void pl_print_receipts(const json_t *reply);

@@ -42,7 +42,7 @@ enum pl_exit pl_paper_check_code(const struct pl_cli *cli, const char *code)
 	                code);
 }
 
-const char *pl_paper_role_name(uint8_t role)
+static const char *role_name(uint8_t role)
 {
 	switch (role) {
 	case PL_ROLE_STATE: return "state";
@@ -178,7 +178,7 @@ static bool is_same_set(const struct pl_key_set *a, const struct pl_key_set *b)
 void pl_paper_print_member(const struct pl_member *member, const struct pl_charter_node *nodes, uint8_t signed_keys)
 {
 	pl_out_styled(PL_BOLD, "%s", member->code);
-	pl_out("%*s%s (%s)\n", 9, "", member->name, pl_paper_role_name(member->role));
+	pl_out("%*s%s (%s)\n", 9, "", member->name, role_name(member->role));
 	print_keys("  root", &member->root, signed_keys, signed_keys != 0xff);
 	if (is_same_set(&member->root, &member->node_role))
 		pl_out_field("  node role", "the root keys");
@@ -208,7 +208,7 @@ json_t *pl_paper_member_json(const struct pl_member *member, const struct pl_cha
 	json_t *list = json_array();
 	for (uint8_t i = 0; i < member->nodes_count; i++)
 		json_array_append_new(list, node_json(node_name(member, i), &nodes[i].certificate));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "code", member->code, "name", member->name, "role", pl_paper_role_name(member->role),
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "code", member->code, "name", member->name, "role", role_name(member->role),
 	                 "root", key_set_json(&member->root), "node_role", key_set_json(&member->node_role), "nodes", list);
 }
 

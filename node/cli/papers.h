@@ -26,7 +26,6 @@ char *pl_paper_public_path(const char *key_path);
 /* Refuses what cannot be a name in a charter: empty, over PL_NAME_BYTES_MAX, with control characters. what: "comment". */
 enum pl_exit pl_paper_check_name(const struct pl_cli *cli, const char *what, const char *name);
 enum pl_exit pl_paper_check_code(const struct pl_cli *cli, const char *code);
-const char *pl_paper_role_name(uint8_t role); /* "state" */
 
 /* A file whole, kept as long as the process. */
 enum pl_exit pl_paper_read(const struct pl_cli *cli, const char *path, size_t bytes_max, struct pl_bytes *out);

@@ -41,7 +41,7 @@ struct pl_hotline {
 	uint64_t own_left[2]; /* of lanes 0 and 1: up to here own entries of before the start are still to be looked at; 0: none */
 	uint64_t pump_told_ms; /* when the log last said that attachments wait; 0: never */
 	struct pl_reads *reads; /* hotline_content.c; the worker's, but for its beginning and end */
-	bool pumping, cleaning, checking; /* hotline_upload.c the first two, hotline_content.c the last */
+	bool pumping, cleaning, checking; /* in this order: hotline_pump.c, hotline_upload.c, hotline_content.c */
 	uv_timer_t pump_timer;
 };
 
@@ -261,22 +261,26 @@ PL_MUST_CHECK enum pl_err pl_upload_take(const struct pl_hotline *hotline, sqlit
                                          const uint8_t message_id[PL_MESSAGE_ID_BYTES], unsigned item, uint64_t wall_ms,
                                          struct pl_upload_meta *out);
 PL_MUST_CHECK enum pl_err pl_upload_release(sqlite3 *db, const uint8_t message_id[PL_MESSAGE_ID_BYTES]);
-/* Sends chunks of uploads whose message is durable, until there are none. */
-/* hotline_pump.c */
-void pl_upload_pump(struct pl_hotline *hotline);
-void pl_upload_on_timer(uv_timer_t *timer);
 void pl_upload_clean(struct pl_hotline *hotline); /* those that nobody used */
 void pl_api_upload(struct pl_request *request, void *hotline);
+
+/* --- hotline_pump.c --- */
+
+/* Sends chunks of uploads whose message is durable, until there are none. */
+void pl_upload_pump(struct pl_hotline *hotline);
 
 /* --- hotline_chunks.c --- */
 
 void pl_chunks_entry(struct pl_hotline *hotline, const struct pl_store_entry *entry);
-/* Checks attachments of which all chunks are here. */
-void pl_chunks_check(struct pl_hotline *hotline);
-void pl_reads_free(struct pl_hotline *hotline);
 /* Worker thread: inserts the rows of a message's attachments; *unchecked is set if one is complete already. */
 PL_MUST_CHECK enum pl_err pl_chunks_expect(const struct pl_hotline *hotline, sqlite3 *db, uint64_t n, unsigned envelope, uint16_t author,
                                            const struct pl_message *message, bool *unchecked);
+
+/* --- hotline_content.c --- */
+
+/* Checks attachments of which all chunks are here. */
+void pl_chunks_check(struct pl_hotline *hotline);
+void pl_reads_free(struct pl_hotline *hotline);
 void pl_api_download(struct pl_request *request, void *hotline);
 
 /* --- api_messages.c, api_message.c --- */

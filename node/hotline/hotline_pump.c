@@ -31,6 +31,11 @@ static void forget_batch(struct pump *pump)
 	}
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+	pl_upload_pump(timer->data);
+}
+
 static void pump_end(struct pump *pump, bool retry)
 {
 	struct pl_hotline *hotline = pump->hotline;
@@ -38,7 +43,7 @@ static void pump_end(struct pump *pump, bool retry)
 	forget_batch(pump);
 	pl_wipe_free(pump, sizeof(*pump));
 	if (retry && !hotline->stopped)
-		uv_timer_start(&hotline->pump_timer, pl_upload_on_timer, RETRY_MS, 0);
+		uv_timer_start(&hotline->pump_timer, on_timer, RETRY_MS, 0);
 }
 
 static enum pl_err take_cek(struct pump *pump, sqlite3 *db)
@@ -213,11 +218,6 @@ static void pump_next(struct pump *pump)
 {
 	pump->job = (struct pl_job){ .work = pump_work, .done = pump_done, .ctx = pump, .writes = true };
 	pl_store_run(pump->hotline->store, &pump->job);
-}
-
-void pl_upload_on_timer(uv_timer_t *timer)
-{
-	pl_upload_pump(timer->data);
 }
 
 void pl_upload_pump(struct pl_hotline *hotline)
