@@ -110,15 +110,6 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 	}
 }
 
-const char *pl_api_store_state(const struct pl_core *core)
-{
-	static const char *const by_lanes[] = { "full", "urgent_only", "no_bulk", "ok" };
-	struct pl_store_stats stats;
-
-	pl_store_stats(pl_core_store((struct pl_core *)(uintptr_t)core), &stats);
-	return by_lanes[stats.writable ? pl_core_room(core).lanes : 0];
-}
-
 void pl_app_store(struct pl_app *app)
 {
 	pl_http_publish(pl_core_http(app->core), "store", json_pack("{ss}", "state", pl_api_store_state(app->core)));

@@ -24,6 +24,7 @@ struct pl_bytes pl_core_charter_document(const struct pl_core *core)
 const struct pl_conf *pl_core_conf(const struct pl_core *core) { return core->conf; }
 const struct pl_node_keys *pl_core_keys(const struct pl_core *core) { return core->keys; }
 uint16_t pl_core_self(const struct pl_core *core) { return core->self; }
+const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node) { return core->courier_pointers[node]; }
 int pl_core_exit_code(const struct pl_core *core) { return core->exit_code; }
 
 void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL_ADDRESS_BYTES_MAX + 1])
@@ -38,7 +39,29 @@ void pl_core_peer_address(const struct pl_core *core, uint16_t node, char out[PL
 		snprintf(out, PL_ADDRESS_BYTES_MAX + 1, "%s", core->addresses[node].addresses[0]);
 }
 
-/* --- time: read once per turn of the loop, here and nowhere else --- */
+uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
+{
+	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
+}
+
+bool pl_core_is_frozen(const struct pl_core *core)
+{
+	struct pl_lane_info info;
+	bool is_frozen = false;
+
+	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
+		pl_engine_lane(core->engine, core->self, lane, &info);
+		is_frozen |= info.frozen;
+	}
+	return is_frozen;
+}
+
+bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags)
+{
+	return pl_engine_quota_is_half_left(core->engine, lane, flags);
+}
+
+/* --- time: for whatever decides by it, read once per turn of the loop, here and nowhere else; log.c and http_server.c only mark with it --- */
 
 void pl_core_read_clocks(struct pl_core *core)
 {

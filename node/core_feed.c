@@ -172,25 +172,3 @@ void pl_feed_free(struct pl_core *core)
 		free(core->feeds[i].batch);
 	free(core->feeds);
 }
-
-uint64_t pl_core_quota_wait_ms(const struct pl_core *core, uint8_t lane, uint8_t flags, uint32_t body_bytes)
-{
-	return pl_engine_quota_wait_ms(core->engine, lane, flags, body_bytes);
-}
-
-bool pl_core_is_frozen(const struct pl_core *core)
-{
-	struct pl_lane_info info;
-	bool is_frozen = false;
-
-	for (uint8_t lane = 0; lane < PL_LANES; lane++) {
-		pl_engine_lane(core->engine, core->self, lane, &info);
-		is_frozen |= info.frozen;
-	}
-	return is_frozen;
-}
-
-bool pl_core_quota_is_half_left(const struct pl_core *core, uint8_t lane, uint8_t flags)
-{
-	return pl_engine_quota_is_half_left(core->engine, lane, flags);
-}

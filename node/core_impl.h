@@ -1,4 +1,5 @@
-/* The inside of core: what core.c (the running), core_store.c (the store's answers), core_open.c (the start) and core_feed.c (entries to the application) share. */
+/* The inside of core: what core.c (the running), core_store.c (the store's answers), core_open.c (the start), core_feed.c (entries to the
+ * application) and core_notes.c (what the log says of the engine's notes) share. */
 #ifndef PL_NODE_CORE_IMPL_H
 #define PL_NODE_CORE_IMPL_H
 

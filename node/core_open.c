@@ -194,11 +194,6 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 	return PL_OK;
 }
 
-const uint8_t *pl_core_courier_key(const struct pl_core *core, uint16_t node)
-{
-	return core->courier_pointers[node];
-}
-
 static enum pl_err start_engine(struct pl_core *core, char *why, size_t why_max)
 {
 	struct pl_engine_config config;

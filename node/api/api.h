@@ -11,7 +11,7 @@ PL_MUST_CHECK enum pl_err pl_api_time_parse(const char *text, uint64_t *unix_ms)
 #define PL_API_TIME_MS_MAX 253402300799999ULL /* the end of the year 9999: what others claim beyond it is refused */
 json_t *pl_api_time(uint64_t unix_ms); /* "2026-11-24T12:00:00.123Z"; null for 0 */
 /* "ok", "no_bulk" (indicators and attachments wait for room), "urgent_only" (lane 0 alone), "full". */
-const char *pl_api_store_state(const struct pl_core *core);
+const char *pl_api_store_state(struct pl_core *core);
 json_t *pl_api_hex(const uint8_t *bytes, size_t count);
 json_t *pl_api_ref(const struct pl_charter *charter, uint16_t node, uint8_t lane, uint64_t seq);
 json_t *pl_api_node(const struct pl_charter *charter, uint16_t node);   /* "FIN.2" */
