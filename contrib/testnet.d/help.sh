@@ -98,7 +98,8 @@ is; 0 takes one fault away, and contrib/testnet heal A B all of them.
   --duplicate SHARE  comes twice
   --reorder SHARE    comes 20 ms later than what follows it
   --flip SHARE       one bit of it is inverted
-  --rate BITS        256k, 10M: bits a second
+  --rate BITS        256k, 10M: bits a second; half a second's worth may queue
+                     up (at least 16 KiB, at most 256)
   --seed N           draw from this seed from now on
   --one-way          from A to B alone
 

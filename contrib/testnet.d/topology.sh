@@ -79,6 +79,21 @@ read_topology_file() {
   for key in "${states[@]}"; do
     [[ $known_links == *[\ -]"$key"[\ -]* ]] || die $usage "$file: $key has a place and no link"
   done
+  require_one_part "$file"
+}
+# Parts of a network that no link joins would wait for each other.
+require_one_part() {
+  local reached=" ${states[0]} " before='' link a b
+  while [ "$reached" != "$before" ]; do
+    before=$reached
+    for link in "${links[@]}"; do
+      read -r a b _ <<<"$link"
+      case $reached in *" $a "*) [[ $reached == *" $b "* ]] || reached+="$b " ;; *" $b "*) reached+="$a " ;; esac
+    done
+  done
+  for key in "${states[@]}"; do
+    [[ $reached == *" $key "* ]] || die $usage "$1: no way leads from${reached% } to $key; a network is in one part to begin with (cut takes it apart)"
+  done
 }
 # travel_ms NORTH EAST NORTH EAST: how long light takes
 travel_ms() {

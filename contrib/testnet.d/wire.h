@@ -22,7 +22,8 @@
 #define NAME_BYTES 4       /* a state's code and a zero */
 #define NODES_MAX 26
 #define FAULT_TEXT_MAX 256
-#define QUEUE_BYTES_MAX (1 << 18)
+#define QUEUE_BYTES_MAX (1 << 18) /* of a way without a rate */
+#define QUEUE_BYTES_MIN (1 << 14) /* with one: what it passes in half a second, between the two */
 
 enum fault { DELAY, JITTER, LOSS, DUPLICATE, REORDER, FLIP, RATE, FAULTS };
 
@@ -79,6 +80,7 @@ void way_print(const struct way *way, char text[FAULT_TEXT_MAX]);
 /* Takes a unit in, and lets fate have its way with it. */
 void way_pass(struct way *way, struct queue *queue, const uint8_t *bytes, size_t count);
 /* The unit that is due, taken out, or NULL; then what comes next, if anything, wakes up poll(). After its way has healed, all is due. */
+bool queue_is_full(const struct queue *queue, const struct way *way);
 struct unit *queue_take_due(struct queue *queue, const struct way *way);
 struct unit *queue_take(struct queue *queue);
 void queue_clear(struct queue *queue);

@@ -142,6 +142,17 @@ struct unit *queue_take(struct queue *queue)
 	return unit;
 }
 
+bool queue_is_full(const struct queue *queue, const struct way *way)
+{
+	uint64_t max = way->faults[RATE] / 8 / 2;
+
+	if (max == 0 || max > QUEUE_BYTES_MAX)
+		max = QUEUE_BYTES_MAX;
+	if (max < QUEUE_BYTES_MIN)
+		max = QUEUE_BYTES_MIN;
+	return queue->bytes > max;
+}
+
 struct unit *queue_take_due(struct queue *queue, const struct way *way)
 {
 	const uint64_t now = now_us();

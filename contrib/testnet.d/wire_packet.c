@@ -85,7 +85,7 @@ static void pass(size_t from, const uint8_t *packet, size_t count)
 			if (!way)
 				return; /* these two have no link */
 		}
-		if (way->is_cut || nodes[to].queues[from].bytes > QUEUE_BYTES_MAX)
+		if (way->is_cut || queue_is_full(&nodes[to].queues[from], way))
 			way->lost++;
 		else
 			way_pass(way, &nodes[to].queues[from], packet, count);

@@ -60,9 +60,11 @@ static struct sockaddr_in parse(const char *address)
 void stream_add(struct link *link, const char *listen_at, const char *to)
 {
 	const struct sockaddr_in local = parse(listen_at);
-	const int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* Little: what waits in a socket is behind the queue, whose length is what the wire is about. */
+	const int one = 1, receive_bytes = QUEUE_BYTES_MIN, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)) != 0 ||
 	    bind(listener, (const struct sockaddr *)&local, sizeof(local)) != 0 || listen(listener, 16) != 0)
 		fail(listen_at);
 	doors = realloc(doors, (doors_count + 1) * sizeof(*doors));
@@ -79,7 +81,9 @@ static void accept_one(const struct door *door)
 
 	if (from < 0)
 		return;
-	const int to = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int to = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), receive_bytes = QUEUE_BYTES_MIN;
+	if (to >= 0)
+		setsockopt(to, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
 	if (to < 0 || (connect(to, (const struct sockaddr *)&door->to, sizeof(door->to)) != 0 && errno != EINPROGRESS)) {
 		close(from);
 		if (to >= 0)
@@ -109,7 +113,7 @@ void stream_watch(void)
 	for (struct pair *pair = pairs; pair; pair = pair->next) {
 		for (int k = 0; k < 2; k++) {
 			struct pipe *pipe = &pair->pipes[k];
-			const bool is_cut = pipe->way->is_cut, is_full = pipe->queue.bytes > QUEUE_BYTES_MAX;
+			const bool is_cut = pipe->way->is_cut, is_full = queue_is_full(&pipe->queue, pipe->way);
 			if (!pipe->out && !is_cut) {
 				pipe->out = queue_take_due(&pipe->queue, pipe->way);
 				pipe->out_count = 0;

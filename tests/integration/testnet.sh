@@ -58,6 +58,7 @@ Fin is not a state's code|Fin CHE\n
 FIN needs no link to itself|FIN FIN\n
 the link of CHE and FIN stands here a second time|FIN CHE\nCHE FIN\n
 a place is a state, its latitude|FIN 60.2\n
+no way leads from FIN CHE to SGP|FIN CHE\nSGP EST\n
 SGP has a place and no link|FIN CHE\nSGP 1.3 103.8\n
 loss: "2x" is not a share|FIN CHE --loss 2x\n
 there is no fault "lost=2%"|FIN CHE --lost=2%\n

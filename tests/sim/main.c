@@ -1,4 +1,5 @@
 /* parley-sim: runs the engine in a simulated world, seed after seed, and says which seed breaks which promise. --help says how. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "tests/sim/sim.h"
+
+#define SEED_MAX (UINT64_MAX - 1)
 
 enum { EXIT_HELD = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
 
@@ -72,14 +75,15 @@ static bool number(const char *text, uint64_t most, uint64_t *out)
 	return *end == '\0' && *out <= most;
 }
 
-static bool range(char *text, uint64_t *first, uint64_t *last)
+static bool range(const char *text, uint64_t *first, uint64_t *last)
 {
-	char *dots = strstr(text, "..");
+	char from[24];
+	const char *dots = strstr(text, "..");
 
-	if (!dots)
+	if (!dots || (size_t)(dots - text) >= sizeof(from))
 		return false;
-	*dots = '\0';
-	return number(text, UINT64_MAX - 1, first) && number(dots + 2, UINT64_MAX - 1, last) && *first <= *last;
+	snprintf(from, sizeof(from), "%.*s", (int)(dots - text), text);
+	return number(from, SEED_MAX, first) && number(dots + 2, SEED_MAX, last) && *first <= *last;
 }
 
 static int bad(const char *what, const char *value)
@@ -88,25 +92,12 @@ static int bad(const char *what, const char *value)
 	return EXIT_USAGE;
 }
 
-static void tally_add(struct tally *t, uint64_t seed, const struct sim_plan *plan, const struct sim_result *r)
+static void tally_one(struct tally *t, uint64_t seed, const struct sim_plan *plan, const struct sim_result *r)
 {
-	t->seeds++;
-	t->nodes = plan->nodes;
-	t->steps += r->steps;
-	t->authored += r->entries_authored;
-	t->stored += r->entries_stored;
-	t->crashes += r->crashes;
-	t->virtual_ms += plan->chaos_ms + r->healed_in_ms;
-	if (r->healed_in_ms > t->worst_heal_ms) {
-		t->worst_heal_ms = r->healed_in_ms;
-		t->worst_seed = seed;
-	}
-	if (r->failed && (!t->failed || seed < t->failed_seed)) {
-		t->failed = true;
-		t->failed_seed = seed;
-		memcpy(t->invariant, r->invariant, sizeof(t->invariant));
-		memcpy(t->detail, r->detail, sizeof(t->detail));
-	}
+	*t = (struct tally){ .seeds = 1, .nodes = plan->nodes, .steps = r->steps, .authored = r->entries_authored, .stored = r->entries_stored, .crashes = r->crashes,
+		.virtual_ms = plan->chaos_ms + r->healed_in_ms, .worst_heal_ms = r->healed_in_ms, .worst_seed = seed, .failed = r->failed, .failed_seed = seed };
+	memcpy(t->invariant, r->invariant, sizeof(t->invariant));
+	memcpy(t->detail, r->detail, sizeof(t->detail));
 }
 
 static void tally_join(struct tally *to, const struct tally *t)
@@ -178,11 +169,11 @@ static void job(const struct settings *s, unsigned number_of_job, struct shared 
 		shared->at[number_of_job] = seed;
 		struct sim_plan plan;
 		struct sim_result result;
-		struct tally tally = { 0 };
+		struct tally tally;
 		if (!draw(s, seed, &plan))
 			_exit(EXIT_USAGE);
 		sim_run(&plan, &options, &result);
-		tally_add(&tally, seed, &plan, &result);
+		tally_one(&tally, seed, &plan, &result);
 		sim_plan_free(&plan);
 		if (tally.failed)
 			failed_at(shared, seed);
@@ -277,7 +268,7 @@ static bool save(const struct settings *s, const struct sim_plan *plan, const st
 		snprintf(name, sizeof(name), "tests/sim/cases/%s-%" PRIu64 ".case", s->scenario, plan->seed);
 	file = fopen(name, "w");
 	if (!file) {
-		perror(name);
+		fprintf(stderr, "parley-sim: %s: %s\n", name, strerror(errno));
 		return false;
 	}
 	sim_case_write(plan, file);
@@ -287,21 +278,25 @@ static bool save(const struct settings *s, const struct sim_plan *plan, const st
 	return true;
 }
 
-static void tell(const struct settings *s, const struct tally *t, double took)
+/* hash: of the trace, where it is one seed's; else NULL */
+static void tell(const struct settings *s, const struct tally *t, double took, const uint64_t hash[2])
 {
 	if (s->json) {
 		printf("{\"seeds\":%" PRIu64 ",\"steps\":%" PRIu64 ",\"authored\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"crashes\":%" PRIu64
-		       ",\"worst_heal_ms\":%" PRIu64 ",\"worst_seed\":%" PRIu64 ",\"seconds\":%.1f,\"failed\":",
+		       ",\"worst_heal_ms\":%" PRIu64 ",\"worst_seed\":%" PRIu64 ",\"seconds\":%.1f,",
 		       t->seeds, t->steps, t->authored, t->stored, t->crashes, t->worst_heal_ms, t->worst_seed, took);
+		if (hash)
+			printf("\"trace_hash\":\"%016" PRIx64 "%016" PRIx64 "\",", hash[0], hash[1]);
+		printf("\"failed\":");
 		if (t->failed)
 			printf("{\"seed\":%" PRIu64 ",\"invariant\":\"%s\",\"detail\":\"%s\"}}\n", t->failed_seed, t->invariant, t->detail);
 		else
 			printf("null}\n");
 		return;
 	}
-	printf("%" PRIu64 " seeds of %s, %u nodes: %" PRIu64 " entries authored, %" PRIu64 " stored, %" PRIu64 " crashes, %.1f h of virtual time, %.2f million steps; "
+	printf("%" PRIu64 " seed%s of %s, %u nodes: %" PRIu64 " entries authored, %" PRIu64 " stored, %" PRIu64 " crashes, %.1f min of virtual time, %.2f million steps; "
 	       "healed within %.1f s at worst (seed %" PRIu64 ")\n",
-	       t->seeds, s->replay ? s->replay : s->scenario, t->nodes, t->authored, t->stored, t->crashes, (double)t->virtual_ms / 3.6e6, (double)t->steps / 1e6,
+	       t->seeds, t->seeds == 1 ? "" : "s", s->replay ? s->replay : s->scenario, t->nodes, t->authored, t->stored, t->crashes, (double)t->virtual_ms / 6e4, (double)t->steps / 1e6,
 	       (double)t->worst_heal_ms / 1000, t->worst_seed);
 	if (t->failed && s->replay)
 		printf("FAILED: %s: %s\n", t->invariant, t->detail);
@@ -315,14 +310,14 @@ static int run_one(const struct settings *s)
 	const struct sim_options options = { .watch = true, .trace = s->trace ? stdout : NULL };
 	struct sim_plan plan;
 	struct sim_result result;
-	struct tally tally = { 0 };
+	struct tally tally;
 	char why[200];
 	const double since = seconds();
 
 	if (s->replay) {
 		FILE *file = strcmp(s->replay, "-") == 0 ? stdin : fopen(s->replay, "r");
 		if (!file) {
-			perror(s->replay);
+			fprintf(stderr, "parley-sim: %s: %s\n", s->replay, strerror(errno));
 			return EXIT_USAGE;
 		}
 		const bool is_read = sim_case_read(&plan, file, why, sizeof(why));
@@ -333,8 +328,8 @@ static int run_one(const struct settings *s)
 		return bad("there is no such scenario", s->scenario);
 	}
 	sim_run(&plan, &options, &result);
-	tally_add(&tally, plan.seed, &plan, &result);
-	tell(s, &tally, seconds() - since);
+	tally_one(&tally, plan.seed, &plan, &result);
+	tell(s, &tally, seconds() - since, result.hash);
 	if (!s->json)
 		printf("trace hash %016" PRIx64 "%016" PRIx64 "\n", result.hash[0], result.hash[1]);
 	bool is_saved = true;
@@ -359,19 +354,22 @@ int main(int argc, char **argv)
 	struct settings s = { .scenario = "crisis", .first = 1, .last = 100, .nodes = 7, .jobs = 2 };
 	struct tally tally = { 0 };
 	struct sim_plan probe;
+	bool has_seed = false, has_seeds = false;
 	uint64_t n;
 	double took = 0;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
 		case 's':
-			if (!number(optarg, UINT64_MAX - 1, &s.first))
-				return bad("a seed is a number", optarg);
+			if (!number(optarg, SEED_MAX, &s.first))
+				return bad("--seed takes a number of up to 20 digits, below 2^64 - 1", optarg);
 			s.last = s.first;
+			has_seed = true;
 			break;
 		case 'S':
 			if (!range(optarg, &s.first, &s.last))
-				return bad("seeds are said as A..B", optarg);
+				return bad("--seeds takes A..B, two numbers below 2^64 - 1 of which the second is not the smaller", optarg);
+			has_seeds = true;
 			break;
 		case 'n':
 			if (!number(optarg, 64, &n) || n < 2)
@@ -396,11 +394,13 @@ int main(int argc, char **argv)
 		case 'J': s.json = true; break;
 		case 'q': s.quiet = true; break;
 		case 'h': usage(stdout); return EXIT_HELD;
-		default: usage(stderr); return EXIT_USAGE;
+		default: fprintf(stderr, "see parley-sim --help\n"); return EXIT_USAGE; /* getopt has said what it is */
 		}
 	}
 	if (optind < argc)
 		return bad("this is not an option", argv[optind]);
+	if (has_seed && has_seeds)
+		return bad("--seed and --seeds exclude each other", "--seeds");
 	if (!s.replay) {
 		if (!sim_plan_draw(&probe, s.scenario, 1, s.nodes))
 			return bad("there is no such scenario", s.scenario);
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 	if (s.trace || s.shrink)
 		return bad("--trace and --shrink take one seed", "--seeds");
 	const bool is_well = run_all(&s, &tally, &took);
-	tell(&s, &tally, took);
+	tell(&s, &tally, took, NULL);
 	if (!is_well) {
 		fprintf(stderr, "parley-sim: a process has ended as it should not; --jobs 1 and --seed find where\n");
 		return EXIT_BROKEN;
