@@ -29,6 +29,8 @@ struct pl_applier {
 	bool stopped;
 	struct pl_apply *waiting; /* for the disk */
 	uint64_t waits_told_ms;
+	void (*waits)(void *ctx, uint16_t node, uint8_t lane);
+	void *waits_ctx;
 	bool later[PL_NODES_MAX][PL_LANES]; /* its entry comes again with the next retry */
 	uv_timer_t retry, skip;
 	uint64_t skipped[PL_NODES_MAX][PL_LANES]; /* 0: nothing to write */
@@ -41,10 +43,27 @@ uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8
 	return node < PL_NODES_MAX && lane < PL_LANES ? applier->places[node][lane] : 0;
 }
 
+void pl_applier_listen(struct pl_applier *applier, void (*waits)(void *ctx, uint16_t node, uint8_t lane), void *ctx)
+{
+	applier->waits = waits;
+	applier->waits_ctx = ctx;
+}
+
+bool pl_applier_waits(const struct pl_applier *applier, uint16_t node, uint8_t lane)
+{
+	const struct pl_apply *apply = applier->waiting; /* one of each lane at most */
+	while (apply && (apply->node != node || apply->lane != lane))
+		apply = apply->next;
+	return apply != NULL;
+}
+
 static void put_back(struct pl_apply *apply)
 {
-	apply->next = apply->applier->waiting;
-	apply->applier->waiting = apply;
+	struct pl_applier *applier = apply->applier;
+	apply->next = applier->waiting;
+	applier->waiting = apply;
+	if (applier->waits)
+		applier->waits(applier->waits_ctx, apply->node, apply->lane);
 }
 
 /* In the transaction that also has what was made of the entry: this is what makes it exactly once. */

@@ -37,6 +37,10 @@ struct pl_apply {
 };
 /* place, work, done and dropped are set; apply is the caller's memory until done or dropped. */
 void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
+/* Loop thread: work on an entry of this lane waits for the disk, and what comes after it in the lane waits with it. Told of each attempt; one
+ * listener. */
+void pl_applier_listen(struct pl_applier *applier, void (*waits)(void *ctx, uint16_t node, uint8_t lane), void *ctx);
+bool pl_applier_waits(const struct pl_applier *applier, uint16_t node, uint8_t lane); /* whether that is so now */
 /* Whether the disk has room, now, for what is made of bulk; if not, the log says so, once a minute. For work on it that has no entry at hand. */
 bool pl_applier_has_room(struct pl_applier *applier);
 /* How far this lane has come since the start, as far as is known: 0 before its first entry. */

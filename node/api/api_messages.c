@@ -109,10 +109,10 @@ static void send_done(void *ctx, const struct pl_refusal *refusal, const struct 
 		json_t *no_key = json_array();
 		for (size_t i = 0; i < sent->no_key_count; i++)
 			json_array_append_new(no_key, pl_api_node(call->hotline->charter, sent->no_key[i]));
-		pl_reply_json(call->request, 201, json_pack("{so so so so sO sI so sb}", "id", pl_api_hex(sent->id, sizeof(sent->id)), "ref",
+		pl_reply_json(call->request, 201, json_pack("{so so so so sO sI so sb sb}", "id", pl_api_hex(sent->id, sizeof(sent->id)), "ref",
 		              pl_api_ref(call->hotline->charter, sent->ref.node, sent->ref.lane, sent->ref.seq), "entry_id",
 		              pl_api_hex(sent->entry_id, sizeof(sent->entry_id)), "time", pl_api_time(sent->time_ms), "to", call->to, "bytes",
-		              (json_int_t)sent->bytes, "no_key", no_key, "durable", true));
+		              (json_int_t)sent->bytes, "no_key", no_key, "durable", true, "listed", !sent->is_unlisted));
 	}
 	json_decref(call->to);
 	free(call);

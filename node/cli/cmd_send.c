@@ -316,6 +316,8 @@ static enum pl_exit deliver(struct pl_cli *cli, const struct pl_args *args, cons
 	if (json_array_size(json_object_get(sent, "no_key")) > 0)
 		pl_remark(cli, "not sealed to %s, which cannot read it: no key is known of it that is valid now",
 		          pl_json_join(json_object_get(sent, "no_key"), ", "));
+	if (json_is_false(json_object_get(sent, "listed")))
+		pl_remark(cli, "this node's disk is full: it is sent, and shows in the outbox once there is room; do not send it again");
 	if (fflush(stdout) == 0 && pl_args_has(args, "wait"))
 		exit = pl_delivery_wait(cli, args, sent, &receipts);
 	if (cli->json) {

@@ -122,9 +122,9 @@ static json_t *look_for_sent(struct pl_delivery *delivery, const char *id)
 		if (json_is_string(state) && strcmp(json_string_value(state), "no_key") == 0)
 			json_array_append_new(no_key, json_string(node));
 	if (answer.document != NULL && strcmp(pl_json_text(answer.document, "box"), "out") == 0)
-		sent = json_pack("{s:s, s:s, s:s, s:s, s:O?, s:O, s:b}", "id", id, "ref", pl_json_text(answer.document, "ref"), "entry_id",
+		sent = json_pack("{s:s, s:s, s:s, s:s, s:O?, s:O, s:b, s:b}", "id", id, "ref", pl_json_text(answer.document, "ref"), "entry_id",
 		                 pl_json_text(answer.document, "entry_id"), "time", pl_json_text(answer.document, "sent"), "to",
-		                 json_object_get(answer.document, "to"), "no_key", no_key, "durable", 1);
+		                 json_object_get(answer.document, "to"), "no_key", no_key, "durable", 1, "listed", 1);
 	pl_answer_dispose(&answer);
 	json_decref(no_key);
 	return sent;

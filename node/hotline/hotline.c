@@ -103,6 +103,7 @@ enum pl_err pl_hotline_new(struct pl_core *core, struct pl_applier *applier, str
 	uv_timer_init(loop, &hotline->resume_timer);
 	hotline->housekeeping.data = hotline->owed_timer.data = hotline->pump_timer.data = hotline->resume_timer.data = hotline;
 	pl_epoch_listen(epoch, key_learned, hotline);
+	pl_applier_listen(applier, pl_sendings_wait, hotline);
 	*out = hotline;
 	return PL_OK;
 }

@@ -49,7 +49,7 @@ struct pl_message_key {
 	struct pl_ref ref;
 	uint64_t opened_seq; /* how far entries of ref's lane have been looked at, as far as is known */
 };
-/* PL_ERR_FORMAT, PL_ERR_UNKNOWN (no such node). */
+/* PL_ERR_FORMAT, PL_ERR_UNKNOWN (no such node), PL_ERR_STATE (it is sent, and there is no room yet for what is shown of it). */
 PL_MUST_CHECK enum pl_err pl_message_key_parse(const struct pl_hotline *hotline, const char *text, struct pl_message_key *out);
 
 /* Worker thread: the entry by which a message came or went, and its content key, to disclose it with. Wipe cek.

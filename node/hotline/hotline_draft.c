@@ -129,6 +129,13 @@ static enum pl_err prepare_work(struct pl_job *job, sqlite3 *db)
 	return PL_OK;
 }
 
+static void refuse_id_in_use(struct pl_sending *sending)
+{
+	sending->message.attachments_count = 0; /* what that message has taken stays taken */
+	pl_sending_refuse(sending, 409, "id_in_use", "Choose a new one at random for each message.",
+	                  "a message that says something else was sent under this id");
+}
+
 static void prepared(struct pl_job *job)
 {
 	struct pl_sending *sending = job->ctx;
@@ -148,9 +155,7 @@ static void prepared(struct pl_job *job)
 		                  "there is no message %s here to reply to",
 		                  sending->reply_to);
 	} else if (strcmp(why, "id") == 0 && job->err == PL_ERR_EXISTS) {
-		sending->message.attachments_count = 0; /* what that message has taken stays taken */
-		pl_sending_refuse(sending, 409, "id_in_use", "Choose a new one at random for each message.",
-		                  "a message that says something else was sent under this id");
+		refuse_id_in_use(sending);
 	} else if (strcmp(why, "bytes") == 0) {
 		pl_sending_refuse(sending, 413, "attachments_too_large", NULL, "the attachments of a message are at most %u bytes together",
 		                  (unsigned)PL_ATTACHMENT_BYTES_MAX);
@@ -166,12 +171,41 @@ static void prepared(struct pl_job *job)
 	}
 }
 
+/* A message of this id is sent and not listed yet: as take_repeat(). Which message it answers is taken as said. */
+static void repeat_unlisted(struct pl_sending *sending, const struct pl_sending *first)
+{
+	struct pl_message again = sending->message;
+	bool is = again.attachments_count == first->message.attachments_count && (sending->reply_to != NULL) == (first->message.has_reply_to != 0);
+	again.sent_ms = first->message.sent_ms;
+	again.has_reply_to = first->message.has_reply_to;
+	memcpy(again.reply_to, first->message.reply_to, sizeof(again.reply_to));
+	memcpy(again.attachments, first->message.attachments, sizeof(again.attachments));
+	enum pl_err err = is ? pl_message_is_same(&first->message, &again, &is) : PL_OK;
+	if (err == PL_OK && is) {
+		sending->sent = first->sent;
+		sending->no_key_count = first->no_key_count;
+		memcpy(sending->no_key, first->no_key, sizeof(sending->no_key));
+		pl_sending_tell(sending);
+		pl_sending_free(sending);
+	} else if (err == PL_OK) {
+		refuse_id_in_use(sending);
+	} else {
+		sending->message.attachments_count = 0;
+		pl_sending_refuse_err(sending, err);
+	}
+}
+
 void pl_sending_prepare(struct pl_sending *sending)
 {
 	struct pl_hotline *hotline = sending->hotline;
 	if (hotline->stopped) {
 		sending->message.attachments_count = 0;
 		pl_sending_refuse_err(sending, PL_ERR_STATE);
+		return;
+	}
+	const struct pl_sending *first = sending->has_id ? pl_sending_unlisted(hotline, sending->message.id, sending->message.id) : NULL;
+	if (first) {
+		repeat_unlisted(sending, first);
 		return;
 	}
 	sending->job = (struct pl_job){ .work = prepare_work, .done = prepared, .ctx = sending, .writes = true,
@@ -428,7 +462,7 @@ void pl_hotline_send(struct pl_hotline *hotline, const struct pl_draft *draft, p
 	struct pl_sending *other = sending->has_id ? sending->next : NULL;
 	while (other && memcmp(other->message.id, sending->message.id, sizeof(other->message.id)) != 0)
 		other = other->next;
-	if (other) { /* the latest of those that say the same now: it is waited for by nobody else */
+	if (other && !other->is_unlisted) { /* the latest of those that say the same now: it is waited for by nobody else */
 		sending->waits_for = other;
 		return;
 	}

@@ -288,6 +288,51 @@ Test(hotline_faults, while_the_disk_is_full_an_entry_waits_and_is_then_kept)
 	fix_free(fix);
 }
 
+static json_t *long_draft(char fill)
+{
+	char text[60001];
+	memset(text, fill, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	return with(draft("CHE", "immediate", text), "id", json_string("00112233445566778899aabbccddeeff"));
+}
+
+Test(hotline_faults, what_is_durable_is_sent_although_there_is_no_room_to_list_it)
+{
+	static const char id[] = "00112233445566778899aabbccddeeff";
+	struct fix *fix = fix_new(2, 1);
+	char sql[60];
+	fix_start_all(fix, 2);
+	for (uint8_t lane = 0; lane < 2; lane++)
+		fix_pass(fix, CHE, lane, FIN, false); /* FIN could not keep receipts either */
+	/* Of a text of so many bytes the entry takes 16 pages, what is shown of it as many again. */
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %lld", (long long)fix_sql(fix, FIN, "PRAGMA page_count") + 20);
+	fix_sql(fix, FIN, sql);
+	json_t *sent = fix_call(fix, FIN, "POST", "/v1/messages", long_draft('x'), 201);
+	fix_expect(sent, "listed", "false");
+	cr_assert_gt(fix_failures(fix, FIN), 0);
+	json_t *again = fix_call(fix, FIN, "POST", "/v1/messages", long_draft('x'), 201);
+	cr_assert(json_equal(sent, again));
+	json_decref(again);
+	json_decref(fix_call(fix, FIN, "POST", "/v1/messages", long_draft('y'), 409));
+	for (int i = 0; i < 2; i++) {
+		json_t *error = get(fix, FIN, 503, "/v1/messages/", i == 0 ? id : "001122", "/receipts");
+		fix_expect(error, "error.code", "not_opened_yet");
+		json_decref(error);
+	}
+	fix_sql(fix, FIN, "PRAGMA max_page_count = 1000000");
+	fix_await(fix, FIN, "SELECT count(*) FROM hotline_message", 1);
+	json_t *message = get(fix, FIN, 200, "/v1/messages/", id, "");
+	fix_expect(message, "ref", fix_string(sent, "ref"));
+	json_decref(message);
+	again = fix_call(fix, FIN, "POST", "/v1/messages", long_draft('x'), 201);
+	fix_expect(again, "ref", fix_string(sent, "ref"));
+	fix_expect(again, "listed", "true");
+	json_decref(again);
+	json_decref(sent);
+	fix_await(fix, CHE, "SELECT count(*) FROM hotline_message", 1);
+	fix_free(fix);
+}
+
 Test(hotline_faults, what_was_read_and_accepted_needs_no_room_to_be_so_again)
 {
 	struct fix *fix = fix_new(2, 1);

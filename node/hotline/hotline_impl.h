@@ -128,6 +128,11 @@ void pl_sending_kept(struct pl_sending *sending, bool dropped);
 /* Whom a message is to be sealed to besides this node: the addressees' nodes, and the other nodes of the own member. Returns how many. */
 size_t pl_hotline_audience(const struct pl_hotline *hotline, const struct pl_message *message, uint16_t nodes[PL_NODES_MAX]);
 void pl_sendings_stop(struct pl_hotline *hotline);
+/* A listener of the applier: clients whose message is durable are told so, although it stands in no list until there is room for that. */
+void pl_sendings_wait(void *hotline, uint16_t node, uint8_t lane);
+/* The message that is sent under this id and stands in no list yet; NULL. low and high: a range of ids. */
+const struct pl_sending *pl_sending_unlisted(const struct pl_hotline *hotline, const uint8_t low[PL_MESSAGE_ID_BYTES],
+                                             const uint8_t high[PL_MESSAGE_ID_BYTES]);
 /* Goes on with messages that are still to go to some nodes, now or as soon as nothing else is being sent. */
 void pl_hotline_resume(struct pl_hotline *hotline);
 void pl_hotline_resume_later(struct pl_hotline *hotline); /* after PL_AGAIN_DELAY_MS */
@@ -155,6 +160,7 @@ struct pl_sent {
 	size_t bytes; /* of the entry's body */
 	const uint16_t *no_key; /* nodes of the members addressed that it was not sealed to: no key of theirs was known; borrowed for the call */
 	size_t no_key_count;
+	bool is_unlisted; /* the disk has no room for what is shown of it; it is listed once there is some */
 };
 typedef void (*pl_send_done)(void *ctx, const struct pl_refusal *refusal, const struct pl_sent *sent); /* one of the two is NULL */
 /* done comes once, perhaps before this returns. */
@@ -178,6 +184,7 @@ struct pl_sending {
 	uint8_t lane, flags;
 	bool has_id;                 /* chosen by the client, who may be saying it again */
 	bool is_resumed, is_again;   /* hotline_resume.c has begun it; to nodes in hotline_again */
+	bool is_unlisted;            /* told as sent.is_unlisted says, and not kept yet */
 	bool is_repeat;              /* it was said before: sent tells of that time */
 	struct pl_sending *waits_for; /* another call that says the same at this moment */
 

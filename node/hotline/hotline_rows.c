@@ -148,6 +148,8 @@ enum pl_err pl_message_key_parse(const struct pl_hotline *hotline, const char *t
 		key.low[i / 2] |= (uint8_t)(digit << shift);
 		key.high[i / 2] &= (uint8_t)~((0xfu ^ digit) << shift);
 	}
+	if (key.by == PL_BY_MESSAGE && pl_sending_unlisted(hotline, key.low, key.high))
+		return PL_ERR_STATE;
 	*out = key;
 	return PL_OK;
 }
@@ -300,7 +302,8 @@ void pl_hotline_reply_missing(struct pl_request *request, enum pl_err err, const
 		               "%s fits several messages", name);
 		return;
 	case PL_ERR_STATE:
-		pl_reply_error(request, 503, "not_opened_yet", "Try again in a moment.", "%s has arrived and has not been opened yet", name);
+		pl_reply_error(request, 503, "not_opened_yet", "Try again in a moment. With a full disk it is shown once there is room.",
+		               "%s is on this node's disk and cannot be shown yet", name);
 		return;
 	case PL_OK:
 	case PL_ERR_SHORT:

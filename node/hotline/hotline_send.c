@@ -114,6 +114,52 @@ void pl_sending_tell(struct pl_sending *sending)
 	sending->done = NULL;
 }
 
+/* --- while the disk is full --- */
+
+static void tell_unlisted(struct pl_sending *sending)
+{
+	struct pl_sending *other = sending->hotline->sendings;
+	sending->sent.is_unlisted = sending->is_unlisted = true;
+	pl_sending_tell(sending);
+	while (other && other->waits_for != sending)
+		other = other->next;
+	if (other) {
+		other->waits_for = NULL;
+		pl_sending_prepare(other);
+	}
+}
+
+static bool is_to_be_told(const struct pl_sending *sending)
+{
+	return sending->done && sending->durable && !sending->kept && !sending->waits_for;
+}
+
+void pl_sendings_wait(void *ctx, uint16_t node, uint8_t lane)
+{
+	struct pl_hotline *hotline = ctx;
+	struct pl_sending *sending = hotline->sendings;
+	while (node == hotline->self && sending) {
+		if (is_to_be_told(sending) && sending->lane == lane) {
+			tell_unlisted(sending);
+			sending = hotline->sendings; /* the list may be another now; this one is told */
+		} else {
+			sending = sending->next;
+		}
+	}
+}
+
+const struct pl_sending *pl_sending_unlisted(const struct pl_hotline *hotline, const uint8_t low[PL_MESSAGE_ID_BYTES],
+                                             const uint8_t high[PL_MESSAGE_ID_BYTES])
+{
+	const struct pl_sending *sending = hotline->sendings;
+	while (sending && !(sending->is_unlisted && memcmp(sending->message.id, low, PL_MESSAGE_ID_BYTES) >= 0 &&
+	                    memcmp(sending->message.id, high, PL_MESSAGE_ID_BYTES) <= 0))
+		sending = sending->next;
+	return sending;
+}
+
+/* --- envelope by envelope --- */
+
 /* An envelope could not be sent. Before the first one nothing has happened yet; after it the message exists, and housekeeping goes on with
  * it. */
 static void stumble(struct pl_sending *sending, enum pl_err err)
@@ -137,8 +183,6 @@ static void stumble(struct pl_sending *sending, enum pl_err err)
 	pl_sending_tell(sending);
 	pl_sending_free(sending);
 }
-
-/* --- envelope by envelope --- */
 
 static void proceed(struct pl_sending *sending)
 {
@@ -171,6 +215,8 @@ static void submitted(void *ctx, enum pl_err err, const struct pl_store_entry *e
 	sending->durable = true;
 	if (sending->hotline->stopped)
 		pl_sendings_stop(sending->hotline);
+	else if (is_to_be_told(sending) && pl_applier_waits(sending->hotline->applier, sending->hotline->self, sending->lane))
+		tell_unlisted(sending);
 	else
 		proceed(sending);
 }
@@ -219,6 +265,7 @@ void pl_sending_kept(struct pl_sending *sending, bool dropped)
 	if (dropped)
 		sending->nodes_done = sending->nodes_count;
 	sending->kept = true;
+	sending->is_unlisted = false;
 	proceed(sending);
 }
 

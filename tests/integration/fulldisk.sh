@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A full disk: first the one of a node that sends, then the one of a node that relays. Sending fails with a sentence about it, what was
-# acknowledged is kept, the daemon stays, and once there is room it goes on by itself. With little room bulk waits and messages do not. What a member
-# sends beyond its share waits, and that is said. The disk is a tmpfs of a few MB, in a mount namespace
-# of this test alone; where neither root nor a user namespace may mount one, the test is skipped.
+# acknowledged is kept, the daemon stays, and once there is room it goes on by itself; what cannot be listed yet is sent all the same. With
+# little room bulk waits and messages do not. What a member sends beyond its share waits, and that is said. The disk is a tmpfs of a few MB,
+# in a mount namespace of this test alone; where neither root nor a user namespace may mount one, the test is skipped.
 #
 # Usage: tests/integration/fulldisk.sh   in the build directory; see scenario.sh
 set -euo pipefail
@@ -85,7 +85,6 @@ for name in before during after; do [ ! -e $name.sent ] || right_and_once SGP $n
 right_and_once FIN waiting
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 check 'nothing that was refused has gone out' [ "$(ask SGP inbox --limit 100000 && "$pick" --each messages subject <answer.json | grep -c 'during 10')" -eq 0 ]
-
 step '2. the disk of CHE, which relays, is full'
 fill CHE
 n=0
@@ -183,6 +182,24 @@ done
 with_share 100
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
 ok '' "${c[@]}" status --check
+step '7. room for an entry, and none for what is shown of it'
+leave FIN 400
+head -c 60000 /dev/zero | tr '\0' x >text
+while input=text run "${f[@]}" send --to SGP --subject Long --precedence immediate --timeout 10 --json && [ "$code" -eq 0 ]; do
+  "$pick" ref <out >>long.refs
+  [ "$(wc -l <long.refs)" -lt 50 ] || broken 'a full disk is not noticed'
+done
+[ "$code" -eq 1 ] && grep -q '"code":"disk_full"' err || broken "sending with a full disk ends with $code"
+echo "$(wc -l <long.refs) long messages were sent until the disk was full"
+make_room FIN
+until_true 'FIN finds that there is room' is_well FIN
+outbox_has_long() {
+  ask FIN inbox --box out --limit 100000 && "$pick" --each messages ref <answer.json | sort >outbox && [ -z "$(sort long.refs | comm -23 - outbox)" ]
+}
+until_true 'all that was sent is listed' outbox_has_long
+check 'and nothing else is' [ "$("$pick" --each messages subject <answer.json | grep -c '^Long$')" -eq "$(wc -l <long.refs)" ]
+until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
+
 for state in FIN CHE SGP; do
   stop $state TERM
   check "$state ends with 0, not $ended" [ "$ended" -eq 0 ]
