@@ -77,15 +77,6 @@ json_t *pl_api_time(uint64_t unix_ms)
 	return json_string(text);
 }
 
-const char *pl_api_store_state(struct pl_core *core)
-{
-	static const char *const by_lanes[] = { "full", "urgent_only", "no_bulk", "ok" };
-	struct pl_store_stats stats;
-
-	pl_store_stats(pl_core_store(core), &stats);
-	return by_lanes[stats.writable ? pl_core_room(core).lanes : 0];
-}
-
 json_t *pl_api_hex(const uint8_t *bytes, size_t count)
 {
 	char hex[2 * PL_ID_BYTES + 1];

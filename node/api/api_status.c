@@ -124,6 +124,15 @@ static json_t *certificates_json(const struct pl_app *app)
 	                 certificate_json(app, pl_expiry_first(pl_core_charter(app->core))), "warning", warns ? json_string(why) : json_null());
 }
 
+const char *pl_api_store_state(struct pl_core *core)
+{
+	static const char *const by_lanes[] = { "full", "urgent_only", "no_bulk", "ok" };
+	struct pl_store_stats stats;
+
+	pl_store_stats(pl_core_store(core), &stats);
+	return by_lanes[stats.writable ? pl_core_room(core).lanes : 0];
+}
+
 static void on_status(struct pl_request *request, void *ctx)
 {
 	struct pl_app *app = ctx;
