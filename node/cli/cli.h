@@ -6,6 +6,7 @@
  *   args.c       options and operands against a command's table
  *   output.c     everything that is printed goes through here: folded at the terminal's width, colours, errors
  *   text.c       under it: text from others made harmless, formats; memory for strings
+ *   interrupt.c  what is said to whoever interrupts
  *   table.c figures.c progress.c   columns; numbers, sizes and times for people; the line that shows how far a long job is
  *   files.c      passphrases, and files that a command writes
  *   client.c client_events.c fields.c   HTTP to parleyd over its Unix socket; what happens there; fields of its answers
@@ -181,6 +182,8 @@ void pl_out_text(const char *text, size_t count);
 void pl_say(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A remark on stderr; not with --quiet or --json. */
 void pl_remark(const struct pl_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What whoever interrupts the command is told last, until it is said anew: what is known then. Text of our own, without quotes. NULL: nothing. */
+void pl_interrupt_tell(const struct pl_cli *cli, const char *message, const char *hint);
 /* Prints a JSON document on one line of stdout, all but ASCII escaped, and frees it. */
 void pl_out_json(json_t *document);
 /* The text as pl_out() would print it, without colour; printed through it once more, its escapes read as typed ones. */

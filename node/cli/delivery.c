@@ -1,7 +1,5 @@
-#include <signal.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "node/cli/messages.h"
 
@@ -22,35 +20,6 @@ static void pause_for(long *ms)
 }
 
 /* --- handing over --- */
-
-/* What whoever interrupts this is told last: what is known of the message then. */
-static char interrupt_text[512];
-static volatile sig_atomic_t interrupt_bytes;
-
-static void on_interrupt(int number)
-{
-	if (interrupt_bytes > 0 && write(STDERR_FILENO, interrupt_text, (size_t)interrupt_bytes) < 0) {
-		/* there is nobody to tell */
-	}
-	(void)signal(number, SIG_DFL);
-	(void)raise(number); /* once this returns */
-}
-
-static void tell_on_interrupt(const struct pl_cli *cli, const char *message, const char *hint)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	const char *lead = isatty(STDERR_FILENO) ? "\n" : ""; /* after the ^C that a terminal shows */
-	interrupt_bytes = 0;
-	int length = cli->json ? snprintf(interrupt_text, sizeof(interrupt_text), "%s{\"error\":{\"code\":\"interrupted\",\"message\":\"%s\",\"hint\":\"%s\"}}\n",
-	                                  lead, message, hint)
-	                       : snprintf(interrupt_text, sizeof(interrupt_text), "%sparley: interrupted: %s\n        %s\n", lead, message, hint);
-	interrupt_bytes = length > 0 && (size_t)length < sizeof(interrupt_text) ? length : 0;
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-		struct sigaction before, action = { .sa_handler = on_interrupt };
-		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-			(void)sigaction(signals[i], &action, NULL);
-	}
-}
 
 void pl_delivery_begin(struct pl_delivery *delivery, struct pl_cli *cli, uint64_t timeout_s)
 {
@@ -89,7 +58,7 @@ enum pl_exit pl_delivery_attach(struct pl_delivery *delivery, const char *name, 
 	struct pl_answer answer;
 	char *path = pl_path("/v1/attachments?name=%s&type=%s", name, media_type);
 	enum pl_exit exit;
-	tell_on_interrupt(delivery->cli, "the message was not sent", "its attachments were still being handed over");
+	pl_interrupt_tell(delivery->cli, "the message was not sent", "its attachments were still being handed over");
 	pl_progress_begin(&progress, delivery->cli, pl_format("handing over %s", pl_visible_text(name, strlen(name))), true, count);
 	while ((exit = pl_try_bytes(delivery->cli, path, "application/octet-stream", bytes, count, &progress, left_ms(delivery), &answer)) ==
 	               PL_EXIT_OK &&
@@ -139,7 +108,7 @@ enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *messag
 	bool may_be_sent = false;
 	enum pl_exit exit;
 	*out = NULL;
-	tell_on_interrupt(cli, pl_format("message %s may have been sent", id),
+	pl_interrupt_tell(cli, pl_format("message %s may have been sent", id),
 	                  pl_format("`parley receipts %s` shows it if it was; sent again with --id %s it goes out once", id, id));
 	for (;;) {
 		exit = pl_try(cli, "POST", "/v1/messages", message, waiting, at_least(left_ms(delivery), 1000), &answer);
@@ -162,10 +131,10 @@ enum pl_exit pl_delivery_send(struct pl_delivery *delivery, const json_t *messag
 		pl_remark(cli, "the message was not sent");
 	pl_answer_dispose(&answer);
 	if (*out != NULL)
-		tell_on_interrupt(cli, pl_format("it is sent, as %s", pl_json_text(*out, "ref")),
+		pl_interrupt_tell(cli, pl_format("it is sent, as %s", pl_json_text(*out, "ref")),
 		                  pl_format("`parley receipts %s` shows how far it is", pl_json_text(*out, "ref")));
 	else
-		interrupt_bytes = 0; /* that was said */
+		pl_interrupt_tell(cli, NULL, NULL); /* that was said */
 	return exit;
 }
 

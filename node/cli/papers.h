@@ -41,6 +41,10 @@ char *pl_paper_codes(const struct pl_charter *charter, const bool signed_by[PL_M
 void pl_paper_print_member(const struct pl_member *member, const struct pl_charter_node *nodes, uint8_t signed_keys);
 json_t *pl_paper_member_json(const struct pl_member *member, const struct pl_charter_node *nodes);
 
+/* `indicator import`, in a file of its own. */
+extern const struct pl_option pl_import_options[];
+enum pl_exit pl_run_import(struct pl_cli *cli, const struct pl_args *args);
+
 /* `key certify`, in a file of its own. */
 extern const struct pl_option pl_certify_options[];
 enum pl_exit pl_run_certify(struct pl_cli *cli, const struct pl_args *args);
