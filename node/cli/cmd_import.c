@@ -83,6 +83,15 @@ static void begin_batch(struct import *import)
 	import->batch_objects = 0;
 }
 
+/* What whoever interrupts this is told: batches that were answered are in, of the one under way nobody knows. */
+static void tell_on_interrupt(const struct import *import)
+{
+	size_t in = import->accepted + import->duplicates;
+	char *message = in == 0 ? pl_format("some of the %s may have been shared", pl_number_of(import->good, "object", "objects"))
+	                        : pl_format("%s of %s are in, perhaps more", pl_count_text(in), pl_number_of(import->good, "object", "objects"));
+	pl_interrupt_tell(import->cli, message, "import the file again for the rest: what is there already is recognised");
+}
+
 static enum pl_exit send_batch(struct import *import)
 {
 	static const char tail[] = PL_STIX_BUNDLE_TAIL;
@@ -92,6 +101,7 @@ static enum pl_exit send_batch(struct import *import)
 		return PL_EXIT_OK;
 	memcpy(import->batch + import->batch_bytes, tail, sizeof(tail) - 1);
 	import->batch_bytes += sizeof(tail) - 1;
+	tell_on_interrupt(import);
 	enum pl_exit exit = pl_call_bytes(import->cli, pl_path("/v1/indicators?tlp=%s", pl_tlp_name(import->tlp)), PL_STIX_MEDIA_TYPE,
 	                                  import->batch, import->batch_bytes, "part may have been shared, and is recognised: import it again", &reply);
 	if (exit != PL_EXIT_OK) {
@@ -109,6 +119,7 @@ static enum pl_exit send_batch(struct import *import)
 		             pl_json_text(item, "reason"));
 	}
 	json_decref(reply);
+	tell_on_interrupt(import);
 	begin_batch(import);
 	return PL_EXIT_OK;
 }
@@ -145,6 +156,7 @@ static enum pl_exit send_file(struct import *import, const uint8_t *bytes, size_
 	if (exit == PL_EXIT_OK && err == PL_OK)
 		exit = send_batch(import);
 	pl_progress_end(&progress);
+	pl_interrupt_tell(import->cli, NULL, NULL); /* it is said otherwise now */
 	if (err != PL_OK)
 		exit = pl_error(import->cli, pl_exit_of(err), NULL, "%s: %s", import->path, why);
 	return exit;
@@ -201,6 +213,7 @@ enum pl_exit pl_run_import(struct pl_cli *cli, const struct pl_args *args)
 		return pl_file_error(cli, err, why);
 	import.rejected = json_array();
 	import.refs = json_array();
+	pl_interrupt_tell(cli, "nothing was imported", "the file was still being checked");
 	enum pl_exit exit = check_file(&import, bytes, count);
 	if (exit == PL_EXIT_OK && pl_args_has(args, "strict") && json_array_size(import.rejected) > 0) {
 		print_rejected(&import);

@@ -269,7 +269,7 @@ const struct pl_command pl_commands_indicator[] = {
 	  .operands = { { .name = "FILE", .value = PL_VALUE_FILE } },
 	  .details = "The file is checked as a whole before anything is shared. Objects that break a rule, or are marked with a narrower TLP, are "
 	             "refused one by one and listed, and the command ends with 6. Objects keep their bytes. Importing a file again shares what is "
-	             "missing: what this node has shared already is recognised. Exit code 10: parleyd took some and gave no answer; import the file again.\n"
+	             "missing: what this node has shared already is recognised. Exit code 10: parleyd took some and gave no answer; import the file again. One that is interrupted (Ctrl-C) says how many objects are in.\n"
 	             "    parley indicator import report.json --tlp green" },
 	{ .name = "indicator list", .summary = "list STIX objects that are here, the newest first", .options = list_options, .run = run_list },
 	{ .name = "indicator show", .summary = "print a STIX object byte for byte", .options = show_options, .run = run_show,

@@ -511,6 +511,47 @@ done
 [ "$code" -eq 10 ] && grep -q 'parleyd took the call and gave no answer' import.err && grep -q 'part may have been shared' import.err &&
   grep -q 'import it again' import.err || { cp import.out out; cp import.err err; fail 'import does not say what is known of objects that parleyd took and did not answer'; }
 ok '^0 objects shared at TLP:GREEN, 1 shared before|^1 object shared at TLP:GREEN' "${f[@]}" indicator import fin.json --tlp green
+# One that is interrupted says what is in: at first nothing is known of what parleyd took, then batches have been answered.
+{
+  printf '{"type":"bundle","id":"bundle--0f7c2a19-9e0b-4b36-8d2b-2d9f2f1a7a01","objects":['
+  for ((n = 0; n < 20000; n++)); do
+    [ $n -eq 0 ] || printf ','
+    printf '{"type":"url","id":"url--0f7c2a19-9e0b-4b36-8d2b-%012d","value":"http://%d.example/"}' $n $n
+  done
+  printf ']}'
+} >many.json
+# interrupted WHEN PATTERN OPTION...: once WHEN is so
+interrupted() {
+  local when=$1 pattern=$2
+  shift 2
+  kill -STOP "${pids[FIN]}"
+  before=$(connections)
+  : >import.err
+  env --default-signal=INT "$parley" "${f[@]}" indicator import many.json --tlp green "$@" >import.out 2>import.err &
+  importer=$!
+  until_true 'import has a connection' has_one_more
+  [ "$when" = has_one_more ] || kill -CONT "${pids[FIN]}"
+  until_true 'import is under way' "$when"
+  kill -INT $importer 2>/dev/null || true
+  code=0
+  wait $importer || code=$?
+  kill -CONT "${pids[FIN]}"
+  cp import.out out; cp import.err err
+  [ "$code" -ne 0 ] || return 0 # it was done already
+  [ "$code" -eq 130 ] || fail "import ends with $code when it is interrupted"
+  grep -qE "interrupted.*$pattern" err && grep -q 'import the file again for the rest: what is there already is recognised' err ||
+    fail 'import that is interrupted does not say what is in'
+}
+has_urls() { ask FIN indicator list --type url --limit 1 && [ "$(answer total)" -gt 0 ]; }
+interrupted has_one_more 'some of the 20,000 objects may have been shared'
+interrupted has_one_more 'some of the 20,000 objects may have been shared' --json
+"$pick" error <err >/dev/null || fail 'an interrupted import --json does not say it in JSON'
+for ((n = 0; n < 10; n++)); do
+  interrupted has_urls '([0-9,]+ of|some of the) 20,000 objects (are in, perhaps more|may have been shared)'
+  ! grep -q '[0-9] of 20,000 objects are in, perhaps more' err || break
+done
+[ $n -lt 10 ] || fail 'import that is interrupted never says how many are in'
+ok '^[0-9,]+ objects? shared at TLP:GREEN, [1-9][0-9,]* shared before, 0 refused$' "${f[@]}" indicator import many.json --tlp green
 
 # --- a feed that is frozen: what is not said to anybody is not said to be ---
 stop SGP TERM
