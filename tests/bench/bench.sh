@@ -20,10 +20,10 @@ done
 wanted() { [ ${#only[@]} -eq 0 ] || printf '%s\n' "${only[@]}" | grep -x "$1" >/dev/null; }
 
 bin=$PWD
-for program in node/parley node/parleyd tests/bench/feeder tests/bench/flash tests/bench/multiply tests/bench/verify; do
+for program in node/parley node/parleyd tests/bench/feeder tests/bench/multiply tests/bench/verify tests/integration/flow; do
   [ -x "$bin/$program" ] || { echo "bench.sh: $bin/$program is missing; run it by: make bench" >&2; exit 1; }
 done
-PATH=$bin/node:$bin/tests/bench:$PATH
+PATH=$bin/node:$bin/tests/bench:$bin/tests/integration:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/parley-bench.XXXXXX")
 pids=()
 cleanup() {
@@ -106,9 +106,9 @@ until_ready() { # linked, and FIN has SGP's epoch key
 entries() { parley --dir "$1" status --json | grep -o '"entries":[0-9]*' | head -n 1 | cut -d: -f2; } # STATE
 timed_flashes() { # idle|busy
   local out
-  out=$(timeout 300 flash FIN/parley.sock SGP/parley.sock SGP "$flashes" 20)
-  awk '{ print $2 }' <<<"$out" >>"$work/$1-p50"
-  awk '{ print $5 }' <<<"$out" >>"$work/$1-p99"
+  out=$(timeout 300 flow FIN/parley.sock SGP/parley.sock SGP "$flashes" 25 1)
+  awk '{ print $6 }' <<<"$out" >>"$work/$1-p50"
+  awk '{ print $8 }' <<<"$out" >>"$work/$1-p99"
 }
 rss_mib() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/${pid[$1]}/status"; }
 verify_rate() { taskset -c 1 verify 1 | awk '{ print $1 }'; }
@@ -160,7 +160,7 @@ if wanted flash; then
   for ((i = 0; i < runs; i++)); do
     for s in CHE FIN SGP; do forget "$s"; start "$s"; done
     until_ready
-    flash FIN/parley.sock SGP/parley.sock SGP 20 10 >/dev/null
+    flow FIN/parley.sock SGP/parley.sock SGP 20 25 1 >/dev/null
     timed_flashes idle
     # The load yields to the nodes, as one on machines of its own would: what is measured is their own bulk in the way of their own FLASH.
     (while :; do timeout 300 chrt -i 0 feeder BLK CHE "127.0.0.1:${port[CHE]}" live 100000000 512 >/dev/null 2>&1 || true; done) &

@@ -78,7 +78,7 @@ static void carry_out(void)
 	while (pl_engine_next_effect(engine, &fx)) {
 		switch (fx.type) {
 		case PL_FX_DIAL:
-			pl_net_dial(net, fx.dial.peer, &address, 1);
+			pl_net_dial(net, fx.dial.peer, 0, &address, 1);
 			break;
 		case PL_FX_SEND:
 			pl_net_send(net, fx.send.link, fx.send.bytes, fx.send.count);

@@ -1,4 +1,4 @@
-/* flow: how messages fare from one node's API to another's, sent at an even pace whatever becomes of them.
+/* flow: how messages fare from one node's API to another's, sent at an even pace whatever becomes of them: in `make bench`, and beside hostile members.
  *
  *   flow FROM_SOCKET TO_SOCKET CODE COUNT GAP_MS FLASH_EVERY
  *
@@ -195,13 +195,14 @@ int main(int argc, char **argv)
 		due_ms[i] = begun_ms + (double)i * gap_ms;
 	while (arrived < count && !(sent == count && now_ms() > last_ms + PATIENCE_MS)) {
 		struct pollfd fds[2] = { { from.fd, POLLIN, 0 }, { to.fd, POLLIN, 0 } };
-		int wait_ms = 1000;
+		struct timespec wait = { 1, 0 };
 		if (has_to_end)
 			count = sent;
 		/* One request at a time: the API answers when the message is durable. What is late counts as late. */
 		if (sent < count && !awaits_answer) {
 			const double left_ms = due_ms[sent] - now_ms();
-			wait_ms = left_ms > 0 ? (int)left_ms + 1 : 0;
+			wait.tv_sec = left_ms > 0 ? (time_t)(left_ms / 1e3) : 0;
+			wait.tv_nsec = left_ms > 0 ? (long)((left_ms - (double)wait.tv_sec * 1e3) * 1e6) : 0;
 			if (left_ms <= 0) {
 				send_one(from.fd, argv[3]);
 				last_ms = now_ms();
@@ -209,8 +210,8 @@ int main(int argc, char **argv)
 				awaits_answer = true;
 			}
 		}
-		if (poll(fds, 2, wait_ms) < 0 && errno != EINTR)
-			fail("poll", strerror(errno));
+		if (ppoll(fds, 2, &wait, NULL) < 0 && errno != EINTR)
+			fail("ppoll", strerror(errno));
 		if (fds[0].revents && !read_some(&from)) {
 			if (sent < count || awaits_answer)
 				fail("hung up:", argv[1]);
