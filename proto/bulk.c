@@ -126,7 +126,7 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 	if (s->used)
 		pl_holds_sent(e, s, wire);
 	if (s->used && (flags & PL_FRAME_CATCHUP))
-		pl_fetch_piece(e, s, wire->node, wire->header.lane, wire->header.seq, true);
+		pl_fetch_answer(e, s, wire->node, wire->header.lane, wire->header.seq);
 }
 
 bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s)

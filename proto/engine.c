@@ -64,7 +64,7 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 	for (uint16_t i = 0; i < e->conns_max; i++)
 		e->conns[i].link = PL_LINK_NONE;
 	for (uint32_t i = 0; i < e->lanes_count; i++)
-		e->lanes[i].fetch_session = PL_NONE16;
+		e->lanes[i].fetch_session = e->lanes[i].turn_session = PL_NONE16;
 	for (uint16_t i = 0; i < PL_CHECKS; i++)
 		e->checks[i].session = PL_NONE16;
 	for (uint16_t i = 0; i < e->sessions_max; i++)

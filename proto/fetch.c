@@ -153,6 +153,7 @@ static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t in
 	lane->fetch_to = s->asked_to[index];
 	lane->fetch_queued = 0;
 	lane->fetch_since_ms = e->now_ms;
+	pl_turn_begin(e, index, lane->fetch_session);
 	other_done(s, index);
 }
 
@@ -166,6 +167,8 @@ static void fetch_end(struct pl_engine *e, uint32_t index)
 		cancel_send(s, index);
 		other_done(s, index);
 	}
+	if (e->lanes[index].fetch_session != PL_NONE16)
+		e->lanes[index].turn_ms += e->now_ms - e->lanes[index].fetch_since_ms;
 	e->lanes[index].fetch_session = PL_NONE16;
 	e->lanes[index].others_at_ms = 0;
 }
@@ -198,6 +201,7 @@ static void fetch_now(struct pl_engine *e, uint32_t index, bool overdue)
 	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
 	lane->others_at_ms = 0;
 	lane->others_round = 0;
+	pl_turn_begin(e, index, lane->fetch_session);
 	pl_lane_timer(e, lane->fetch_deadline_ms);
 	/* PROTOCOL: "Where nobody pushes what HAVE or ACK has announced, those that should are silent, and so may be others: in lanes 0 and 1 four that
 	 * have it are asked, the first after the 60 ms, the others with it or as soon as they announce it." */
@@ -239,22 +243,62 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms)
 	}
 }
 
-void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane_number, uint64_t seq, bool whole)
+static bool is_answer(const struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq)
 {
-	struct lane *lane = &e->lanes[pl_lane_index(node, lane_number)];
+	const struct lane *lane = &e->lanes[index];
 
-	if (lane->fetch_session != s - e->sessions || seq <= lane->fetch_seen || seq > lane->fetch_to)
+	return lane->fetch_session == s - e->sessions && seq > lane->fetch_seen && seq <= lane->fetch_to;
+}
+
+/* Its own feed it can lengthen as it likes: that is no answer to anything else. */
+static bool answers_others(const struct pl_engine *e, const struct session *s, uint32_t index)
+{
+	return e->charter->nodes[index / PL_LANES].member != e->charter->nodes[s->peer].member;
+}
+
+static void answer_came(struct pl_engine *e, uint32_t index, uint64_t at_ms)
+{
+	struct lane *lane = &e->lanes[index];
+
+	lane->fetch_progress_ms = at_ms;
+	if (at_ms + PL_WANT_MS_MAX > lane->fetch_deadline_ms)
+		lane->fetch_deadline_ms = at_ms + PL_WANT_MS_MAX;
+}
+
+/* PROTOCOL: "A piece counts for as long as it takes at 256 B/s." When the last answer came, with that: else a byte now and then would do. */
+static uint64_t piece_counts(const struct pl_engine *e, uint64_t last_ms, uint32_t bytes)
+{
+	const uint64_t from_ms = last_ms + PL_WANT_MS_MAX > e->now_ms ? last_ms : e->now_ms - PL_WANT_MS_MAX;
+	const uint64_t to_ms = from_ms + (uint64_t)bytes * 1000 / PL_MIN_RATE_BYTES_PER_S;
+
+	return to_ms < e->now_ms ? to_ms : e->now_ms;
+}
+
+void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane_number, uint64_t seq, uint32_t bytes)
+{
+	const uint32_t index = pl_lane_index(node, lane_number);
+
+	if (!is_answer(e, s, index, seq))
 		return;
-	if (whole && seq > lane->have_seq) {
+	answer_came(e, index, piece_counts(e, e->lanes[index].fetch_progress_ms, bytes));
+	if (answers_others(e, s, index))
+		s->answered_ms = piece_counts(e, s->answered_ms, bytes);
+}
+
+void pl_fetch_answer(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane_number, uint64_t seq)
+{
+	const uint32_t index = pl_lane_index(node, lane_number);
+	struct lane *lane = &e->lanes[index];
+
+	if (!is_answer(e, s, index, seq))
+		return;
+	if (seq > lane->have_seq) {
 		lane->fetch_queued = 0; /* it was not taken: what comes behind it does not follow */
 		return;
 	}
-	if (whole)
-		lane->fetch_seen = seq;
-	lane->fetch_progress_ms = e->now_ms;
-	lane->fetch_deadline_ms = e->now_ms + PL_WANT_MS_MAX;
-	/* Its own feed it can lengthen as it likes: that is no answer to anything else. */
-	if (e->charter->nodes[node].member != e->charter->nodes[s->peer].member)
+	lane->fetch_seen = seq;
+	answer_came(e, index, e->now_ms);
+	if (answers_others(e, s, index))
 		s->answered_ms = e->now_ms;
 }
 
@@ -264,13 +308,15 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	const uint16_t from = (uint16_t)(s - e->sessions);
 
 	if (lane->fetch_session == PL_NONE16) {
-		if (lane->want_at_ms != 0 && lane->quota_until_ms == 0 && !pl_best_holder(e, index))
+		if (lane->want_at_ms != 0 && lane->quota_until_ms == 0 && !pl_best_holder(e, index)) {
 			lane->want_at_ms = 0; /* the eager copy came in time */
+			pl_turns_done(lane);
+		}
 		return;
 	}
 	if (lane->fetch_session != from && s->asked_to[index] != 0)
 		fetch_taken_over(e, s, index);
-	pl_fetch_piece(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, true);
+	pl_fetch_answer(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq);
 	for (uint16_t i = 0; i < e->sessions_max && has_others(index); i++) {
 		struct session *other = &e->sessions[i];
 		if (other->used && other->asked_to[index] != 0 && other->asked_to[index] <= lane->have_seq) {
@@ -286,10 +332,12 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	if (lane->fetch_session == from)
 		pl_neighbour_brought(e, s, index);
 	fetch_end(e, index);
-	if (pl_best_holder(e, index))
+	if (pl_best_holder(e, index)) {
 		pl_lane_pump(e, index, PL_HAVE_DELAY_MS);
-	else
-		pl_note_entry(e, PL_NOTE_CAUGHT_UP, NULL, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, "");
+		return;
+	}
+	pl_turns_done(lane);
+	pl_note_entry(e, PL_NOTE_CAUGHT_UP, NULL, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq, "");
 }
 
 void pl_fetch_cancel(struct pl_engine *e, uint32_t index)
@@ -310,6 +358,7 @@ void pl_fetch_refused(struct pl_engine *e, struct session *s, uint32_t index)
 void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index)
 {
 	for (uint32_t index = 0; index < e->lanes_count; index++) {
+		pl_turn_forget(e, index, session_index);
 		if (e->lanes[index].fetch_session == session_index) {
 			fetch_end(e, index);
 			pl_lane_pump(e, index, 0);
@@ -317,32 +366,25 @@ void pl_fetch_session_gone(struct pl_engine *e, uint16_t session_index)
 	}
 }
 
-static bool has_other_holder(const struct pl_engine *e, uint32_t index)
+/* Asks the next. silent: nothing has come for 3 s; else the turn of who was asked is over. */
+static void fetch_goes_on(struct pl_engine *e, uint32_t index, bool silent)
 {
-	const struct lane *lane = &e->lanes[index];
-	const uint8_t of_asked = *pl_unanswered(e, &e->sessions[lane->fetch_session], index);
-
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		const struct session *s = &e->sessions[i];
-		if (i != lane->fetch_session && pl_is_holder(e, s, index) && *pl_unanswered(e, s, index) <= of_asked + 1)
-			return true;
-	}
-	return false;
-}
-
-static void fetch_timed_out(struct pl_engine *e, uint32_t index)
-{
-	struct session *s = &e->sessions[e->lanes[index].fetch_session];
-	const bool other = has_other_holder(e, index);
+	struct lane *lane = &e->lanes[index];
+	const uint16_t asked = lane->fetch_session;
+	struct session *s = &e->sessions[asked];
+	const bool other = pl_best_holder_but(e, index, asked) != NULL;
 
 	e->counters.wants_timed_out++;
-	pl_strike(e, s, index);
+	/* PROTOCOL: "Who has brought something of the lane in that time has left nothing unanswered." */
+	silent |= lane->fetch_progress_ms <= lane->fetch_since_ms && lane->turn_ms == 0;
+	if (silent)
+		pl_strike(e, s, index);
 	pl_fetch_cancel(e, index);
+	pl_turn_end(e, index, asked);
 	/* While there is another, that one is asked first; what it says need not be forgotten at once. */
-	if (!other || *pl_unanswered(e, s, index) >= PL_UNANSWERED_MAX)
+	if (silent && (!other || *pl_unanswered(e, s, index) >= PL_UNANSWERED_MAX))
 		pl_announced(e, s, index, 0); /* until it says so again */
-	const struct session *next = pl_best_holder(e, index);
-	if (!next || *pl_unanswered(e, next, index) > 0)
+	if (!pl_another_would_answer(e, s, index))
 		pl_neighbours_withhold(e);
 	pl_lane_pump(e, index, 0);
 }
@@ -366,7 +408,7 @@ static bool fetch_is_overdue(struct pl_engine *e, uint32_t index)
 
 	if (e->now_ms < lane->fetch_deadline_ms)
 		return false;
-	const bool other = has_other_holder(e, index);
+	const bool other = pl_best_holder_but(e, index, lane->fetch_session) != NULL;
 	/* Where nobody else has it, anything that it sends on request is a sign that it is at work. */
 	uint64_t sign_ms = other ? s->answered_ms : s->caught_ms;
 	if (sign_ms < e->storing_full_ms)
@@ -383,12 +425,14 @@ static bool fetch_is_overdue(struct pl_engine *e, uint32_t index)
 static void fetch_check(struct pl_engine *e, uint32_t index)
 {
 	struct lane *lane = &e->lanes[index];
+	const bool silent = fetch_is_overdue(e, index);
 
-	if (fetch_is_overdue(e, index) || (e->now_ms - lane->fetch_since_ms >= PL_HOLD_MS && has_other_holder(e, index))) {
-		fetch_timed_out(e, index);
+	if (silent || pl_turn_is_over(e, index)) {
+		fetch_goes_on(e, index, silent);
 		return;
 	}
 	pl_lane_timer(e, lane->fetch_deadline_ms);
+	pl_lane_timer(e, lane->turn_at_ms);
 	if (lane->others_at_ms != 0 && e->now_ms >= lane->others_at_ms)
 		others_ask(e, index);
 	else if (lane->others_at_ms != 0)

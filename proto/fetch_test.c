@@ -190,3 +190,202 @@ Test(fetch, who_comes_when_two_push_a_lane_is_choked_for_it_and_for_no_other)
 		member_free(members[i]);
 	world_free(w);
 }
+
+/* --- who has a lane does not hold it up, whatever the others have left unanswered before --- */
+
+struct holders {
+	struct world *w;
+	struct author fin;
+	struct made made[80]; /* bulk of FIN, or messages */
+	struct member *of[3]; /* SGP and two more, linked to CHE */
+};
+
+enum { HOLDERS_ENTRIES = 80 };
+
+static struct holders holders(uint8_t lane)
+{
+	struct holders h = { .w = world_new(5, 1), .fin = { .node = FIN } };
+
+	for (uint16_t i = 0; i < 5; i++) {
+		if (i != CHE)
+			world_play(h.w, i);
+	}
+	world_start(h.w);
+	for (int i = 0; i < HOLDERS_ENTRIES; i++)
+		h.made[i] = author_next(h.w, &h.fin, lane, 0, 100);
+	for (int i = 0; i < 3; i++) {
+		h.of[i] = member_dial(h.w, (uint16_t)(SGP + i), CHE);
+		cr_assert_not_null(h.of[i]);
+		member_go_live(h.of[i]);
+		member_forget(h.of[i]);
+	}
+	return h;
+}
+
+static void holders_free(struct holders *h)
+{
+	for (int i = 0; i < 3; i++)
+		member_free(h->of[i]);
+	world_free(h->w);
+}
+
+static void holders_run(struct holders *h, uint64_t ms)
+{
+	for (uint64_t at = 0; at < ms; at += 100) {
+		world_run_ms(h->w, 100);
+		for (int i = 0; i < 3; i++)
+			member_listen(h->of[i]);
+	}
+}
+
+/* It has all of it. */
+static void has_all(struct holders *h, int i, uint8_t lane)
+{
+	member_item(h->of[i], PL_FRAME_FRONTIER, 0, FIN, lane, HOLDERS_ENTRIES, h->made[HOLDERS_ENTRIES - 1].id);
+	member_flush(h->of[i]);
+	holders_run(h, 100);
+}
+
+static uint8_t *left_unanswered(struct holders *h, int i, uint8_t lane)
+{
+	struct pl_engine *e = world_engine(h->w, CHE);
+
+	return &e->unanswered[(uint32_t)(SGP + i) * e->lanes_count + (uint32_t)FIN * PL_LANES + lane];
+}
+
+Test(fetch, who_delivers_gives_way_after_half_a_minute_and_has_left_nothing_unanswered)
+{
+	struct holders h = holders(2);
+	struct pl_want want;
+	uint64_t ms = 0;
+
+	has_all(&h, 0, 2);
+	cr_assert(member_asked(h.of[0], FIN, 2, &want));
+	has_all(&h, 1, 2);
+	for (int i = 0; !member_asked(h.of[1], FIN, 2, &want); i++, ms += 1000) {
+		cr_assert_lt(ms, 40000, "the other is asked too");
+		member_entry(h.of[0], &h.made[i], PL_FRAME_CATCHUP);
+		member_flush(h.of[0]);
+		holders_run(&h, 1000);
+	}
+	cr_assert_geq(ms, 29000);
+	cr_assert_eq(*left_unanswered(&h, 0, 2), 0);
+	cr_assert_eq(want.from, world_durable(h.w, CHE, FIN, 2) + 1);
+	member_forget(h.of[0]);
+	for (ms = 0; !member_asked(h.of[0], FIN, 2, &want); ms += 1000) {
+		cr_assert_lt(ms, 40000, "then the first again");
+		member_entry(h.of[1], &h.made[world_durable(h.w, CHE, FIN, 2)], PL_FRAME_CATCHUP);
+		member_flush(h.of[1]);
+		holders_run(&h, 1000);
+	}
+	cr_assert_geq(ms, 29000);
+	cr_assert_eq(*left_unanswered(&h, 1, 2), 0);
+	holders_free(&h);
+}
+
+/* A byte now and then is no answer. */
+Test(fetch, pieces_count_for_as_long_as_they_take_at_the_least_rate)
+{
+	for (uint8_t lane = 1; lane < 3; lane++) {
+		for (uint32_t bytes = 1; bytes <= 300; bytes += 299) {
+			struct holders h = holders(lane);
+			struct pl_want want;
+			uint8_t wire[PL_WIRE_PREFIX + 100], piece[4 + 300] = { 0 };
+			uint64_t ms = 0;
+
+			cr_assert_eq(made_wire(&h.made[0], PL_WIRE_FORM_NEXT, wire, sizeof(wire)), sizeof(wire));
+			has_all(&h, 0, lane);
+			cr_assert(member_asked(h.of[0], FIN, lane, &want));
+			pl_put32(piece, PL_WIRE_PREFIX + 100000);
+			memcpy(piece + 4, wire, 40);
+			member_frame(h.of[0], PL_FRAME_FRAG, PL_FRAME_FIRST | PL_FRAME_CATCHUP, lane, piece, 4 + 40);
+			member_flush(h.of[0]);
+			*left_unanswered(&h, 1, lane) = 2;
+			has_all(&h, 1, lane);
+			for (; !member_asked(h.of[1], FIN, lane, &want) && ms < 100000; ms += 800) {
+				member_frame(h.of[0], PL_FRAME_FRAG, PL_FRAME_CATCHUP, lane, piece + 4, bytes);
+				member_flush(h.of[0]);
+				holders_run(&h, 800);
+			}
+			if (bytes == 1)
+				cr_assert_lt(ms, 5000, "lane %u", lane);
+			else if (lane == 1)
+				cr_assert_geq(ms, 80000, "nobody else is asked besides, while pieces come: %d ms", (int)ms);
+			else
+				cr_assert(ms >= 80000 && ms < 95000, "lane %u: it keeps its turn, of 90 s beside who has left two unanswered: %d ms", lane, (int)ms);
+			holders_free(&h);
+		}
+	}
+}
+
+/* What answers nothing, where another has the lane, however often that other has left something unanswered. */
+Test(fetch, who_sends_what_was_not_asked_for_keeps_nothing_from_who_has_been_slow)
+{
+	struct holders h = holders(2);
+	struct author own = { .node = SGP };
+	struct pl_want want;
+	const struct made known = author_next(h.w, &own, 1, 0, 20);
+	uint64_t ms = 0;
+
+	has_all(&h, 0, 2);
+	cr_assert(member_asked(h.of[0], FIN, 2, &want));
+	*left_unanswered(&h, 1, 2) = 10;
+	has_all(&h, 1, 2);
+	for (; !member_asked(h.of[1], FIN, 2, &want); ms += 1000) {
+		cr_assert_lt(ms, 5000);
+		member_entry(h.of[0], &known, PL_FRAME_CATCHUP);
+		member_flush(h.of[0]);
+		holders_run(&h, 1000);
+	}
+	holders_free(&h);
+}
+
+/* Each entry by itself: it is announced when the one before has come, and so is all that was asked for. */
+Test(fetch, who_announces_one_entry_at_a_time_has_one_turn)
+{
+	struct holders h = holders(2);
+	struct pl_want want;
+	uint64_t ms = 0;
+
+	member_item(h.of[0], PL_FRAME_FRONTIER, 0, FIN, 2, 1, h.made[0].id);
+	member_flush(h.of[0]);
+	holders_run(&h, 100);
+	cr_assert(member_asked(h.of[0], FIN, 2, &want));
+	*left_unanswered(&h, 1, 2) = 1;
+	has_all(&h, 1, 2);
+	for (int i = 0; !member_asked(h.of[1], FIN, 2, &want); i++, ms += 2000) {
+		cr_assert_lt(ms, 70000);
+		member_item(h.of[0], PL_FRAME_HAVE, 0, FIN, 2, (uint64_t)i + 2, h.made[i + 1].id);
+		member_entry(h.of[0], &h.made[i], PL_FRAME_CATCHUP);
+		member_flush(h.of[0]);
+		holders_run(&h, 2000);
+	}
+	holders_free(&h);
+}
+
+/* Two that take turns with each other would be asked for ever. */
+Test(fetch, all_that_have_a_lane_have_their_turn)
+{
+	struct holders h = holders(2);
+	struct pl_want want;
+	uint64_t ms = 0;
+
+	has_all(&h, 0, 2);
+	*left_unanswered(&h, 2, 2) = 2;
+	has_all(&h, 1, 2);
+	has_all(&h, 2, 2);
+	for (int i = 0; !member_asked(h.of[2], FIN, 2, &want); ms += 2500) {
+		cr_assert_lt(ms, 140000);
+		for (int k = 0; k < 2; k++) {
+			if (!member_asked(h.of[k], FIN, 2, &want))
+				continue;
+			member_entry(h.of[k], &h.made[i], PL_FRAME_CATCHUP);
+			member_flush(h.of[k]);
+		}
+		i++;
+		holders_run(&h, 2500);
+	}
+	cr_assert_geq(ms, 50000);
+	cr_assert_eq(*left_unanswered(&h, 0, 2) + *left_unanswered(&h, 1, 2), 0);
+	holders_free(&h);
+}

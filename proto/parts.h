@@ -276,8 +276,18 @@ uint8_t *pl_unanswered(const struct pl_engine *e, const struct session *s, uint3
 void pl_strike(const struct pl_engine *e, const struct session *s, uint32_t index); /* one more */
 /* Whether this peer has said that it has what we lack of this lane, and may be asked for it. */
 bool pl_is_holder(const struct pl_engine *e, const struct session *s, uint32_t index);
-/* Whom to ask for it; NULL: nobody has it. */
+/* Whom to ask for it; but: anybody else than this session. NULL: nobody has it. */
 struct session *pl_best_holder(struct pl_engine *e, uint32_t index);
+struct session *pl_best_holder_but(struct pl_engine *e, uint32_t index, uint16_t but);
+/* Whether anybody but this one has it and has left nothing of this lane unanswered. */
+bool pl_another_would_answer(const struct pl_engine *e, const struct session *but, uint32_t index);
+/* Who is asked for it now. It goes on with its turn if it was the last that was asked. */
+void pl_turn_begin(struct pl_engine *e, uint32_t index, uint16_t session);
+void pl_turn_end(struct pl_engine *e, uint32_t index, uint16_t session);
+/* Whether another is to be asked now, whatever comes. */
+bool pl_turn_is_over(struct pl_engine *e, uint32_t index);
+void pl_turn_forget(struct pl_engine *e, uint32_t index, uint16_t session); /* it is gone */
+void pl_turns_done(struct lane *lane); /* nothing is lacking of it, as far as anybody says */
 
 /* --- fetch.c --- */
 /* Asks somebody for what this lane lacks, now or when its timer says. */
@@ -285,7 +295,8 @@ void pl_lane_pump(struct pl_engine *e, uint32_t index, uint64_t delay_ms);
 /* have_seq has moved, by what s has brought */
 void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index);
 /* A piece of an entry that says that it answers a WANT, or such an entry when it has been looked at. It counts if it is what was asked for. */
-void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq, bool whole);
+void pl_fetch_piece(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq, uint32_t bytes);
+void pl_fetch_answer(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
 /* An entry that says that it answers a WANT waits in the in queue of s. */
 void pl_fetch_queued(struct pl_engine *e, const struct session *s, const struct pl_wire *wire);
 /* What it has sent of this lane did not check out. */

@@ -79,13 +79,13 @@ static void entry_whole(struct pl_engine *e, struct session *s, const uint8_t *b
 }
 
 /* A large entry on a thin link: it is coming. */
-static void piece_came(struct pl_engine *e, struct session *s, const struct assembly *a)
+static void piece_came(struct pl_engine *e, struct session *s, const struct assembly *a, uint32_t bytes)
 {
 	const uint8_t *wire = a->bytes[a->turn];
 
 	s->caught_ms = e->now_ms;
 	if (a->have >= 24 && pl_get16(wire) < e->nodes && wire[3] < PL_LANES)
-		pl_fetch_piece(e, s, pl_get16(wire), wire[3], pl_get64(wire + 16), false);
+		pl_fetch_piece(e, s, pl_get16(wire), wire[3], pl_get64(wire + 16), bytes);
 }
 
 static void frag_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
@@ -121,7 +121,7 @@ static void frag_receive(struct pl_engine *e, struct session *s, const struct pl
 	memcpy(a->bytes[a->turn] + a->have, bytes, count);
 	a->have += count;
 	if (kept & PL_FRAME_CATCHUP)
-		piece_came(e, s, a);
+		piece_came(e, s, a, count);
 	if (((frame->flags & PL_FRAME_LAST) != 0) != (a->have == a->total)) {
 		pl_session_fault(e, s, "fragments end early or late");
 		return;

@@ -46,6 +46,7 @@
 #define PL_STORING_BYTES_MAX 4194304 /* bulk waits while this much is on its way to the disk */
 #define PL_DOUBT_MS 3000             /* that a peer which names entries of ours that we lack is given to send them */
 #define PL_DOUBTS_MS_MAX 30000       /* all peers together */
+#define PL_TURN_MORE_MAX 8           /* WANTs that another has left unanswered more often, each of which makes a turn longer by PL_HOLD_MS */
 #define PL_OTHERS_MS 200             /* then others are asked besides */
 #define PL_OTHERS_AT_ONCE 3          /* besides the first, where nobody pushes what is announced */
 #define PL_OTHERS_BUSY_MS 1000       /* the same, while who was asked answers other things */
@@ -83,12 +84,15 @@ struct lane {
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
 	uint64_t fetch_to, fetch_since_ms, fetch_deadline_ms;
-	uint64_t fetch_progress_ms;         /* when something of it came last from who was asked */
+	uint64_t fetch_progress_ms;         /* when something of it came last from who was asked; with pieces, as far as they count */
 	uint64_t fetch_seen;                /* up to here who was asked has answered */
 	uint64_t fetch_queued;              /* up to here what it has sent waits in its in queue, gapless from what we have; not above that: nothing */
+	uint64_t had_turn;                  /* bit by session: who has been asked for what is lacking, and had its time */
+	uint64_t turn_ms, turn_at_ms;       /* that who was asked last has had before it was asked now; when it is looked into */
 	uint64_t others_at_ms;              /* others are asked too then; 0: not */
 	uint64_t have_kept_bytes, durable_kept_bytes; /* of all entries, pl_entry_kept_bytes() */
 	uint16_t fetch_session;             /* PL_NONE16: none */
+	uint16_t turn_session;              /* who was asked last and has its turn still; PL_NONE16: nobody */
 	uint8_t others_round;
 	uint8_t others_at_once; /* so many are still asked as soon as they announce it */
 	bool frozen;
@@ -191,7 +195,7 @@ struct session {
 	uint32_t in_checked; /* bytes from in_at whose signatures have been checked outside, or need not be */
 	uint16_t check;      /* PL_NONE16: none */
 	uint64_t caught_ms;   /* when it last sent something that says it answers a WANT */
-	uint64_t answered_ms; /* when it last sent what a lane of others, fetched from it, waits for */
+	uint64_t answered_ms; /* when it last sent what a lane of others, fetched from it, waits for; with pieces, as far as they count */
 	uint16_t asked_count; /* lanes that it has been asked for besides who was asked first */
 	struct asked asked_full[PL_FULL_ASKED_MAX]; /* entries in full that we wait for, the oldest first */
 	uint8_t asked_full_count;
