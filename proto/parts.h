@@ -3,7 +3,7 @@
  *   engine.c   events in, effects out, timers      memory.c   where its parts lie
  *   link.c     connections, dialling               session.c  from handshake to goodbye
  *   receive.c  records and frames that come        sched.c    what a link sends next
- *   sync.c     frontiers, HAVE and ACK, being asked  fetch.c  asking
+ *   sync.c     frontiers, HAVE and ACK         fetch.c    asking; asked.c: being asked
  *   digest.c   digests of groups of lanes, tags  holder.c   whom to ask
  *   lane.c     entries: received, durable
  *   author.c   entries of this node's own          bulk.c     entries that wait their turn
@@ -249,12 +249,6 @@ void pl_heads_receive(struct pl_engine *e, struct session *s, const struct pl_fr
 void pl_root_differs(struct pl_engine *e, struct session *s);
 void pl_tags_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_items_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame); /* HAVE, ACK */
-void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
-void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
-void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
-void pl_choke(struct session *s, uint32_t index);
-/* Whether as many other links as are to push a lane have brought its last entry, and still push it. */
-bool pl_is_brought(const struct pl_engine *e, const struct session *but, uint32_t index);
 /* It holds what we hold, up to there: it has shown that with an id or an entry. */
 void pl_acked_up_to(struct pl_engine *e, const struct session *s, uint32_t index, uint64_t seq);
 /* It holds an entry that it has sent and that was not taken: counted when ours of that place has the same id. */
@@ -269,6 +263,14 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent);
 void pl_tell_flush(struct pl_engine *e, struct session *s);
 /* What was to be pushed is not: the peer has it, or has choked the lane. */
 void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
+
+/* --- asked.c --- */
+void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+void pl_choke(struct session *s, uint32_t index);
+/* Whether as many other links as are to push a lane have brought its last entry, and still push it. */
+bool pl_is_brought(const struct pl_engine *e, const struct session *but, uint32_t index);
 
 /* --- holder.c --- */
 /* WANTs for this lane that this peer has left unanswered, over all its links, less those that it has answered since. */
