@@ -12,10 +12,7 @@ static struct world *mesh(uint64_t seed, uint64_t latency_ms, uint64_t commit_ms
 	struct world *w = world_new(NODES, seed);
 
 	world_latency(w, latency_ms, commit_ms);
-	for (uint16_t a = 0; a < NODES; a++) {
-		for (uint16_t b = (uint16_t)(a + 1); b < NODES; b++)
-			world_link(w, a, b);
-	}
+	world_mesh(w, 0, NODES);
 	return w;
 }
 

@@ -334,11 +334,9 @@ static uint64_t copies_in_mesh(uint16_t nodes, uint8_t lane, uint64_t latency_ms
 	static uint8_t body[3000];
 	uint64_t before = 0, after = 0;
 
-	for (uint16_t a = 0; a < nodes; a++) {
+	for (uint16_t a = 0; a < nodes; a++)
 		world_config(w, a)->links_max = nodes;
-		for (uint16_t b = (uint16_t)(a + 1); b < nodes; b++)
-			world_link(w, a, b);
-	}
+	world_mesh(w, 0, nodes);
 	world_start(w);
 	world_run_ms(w, 200);
 	world_latency(w, latency_ms, commit_ms);
@@ -379,10 +377,7 @@ Test(engine, when_those_that_push_are_gone_an_entry_comes_sixty_milliseconds_lat
 {
 	struct world *w = world_new(5, 1);
 
-	for (uint16_t a = 0; a < 5; a++) {
-		for (uint16_t b = (uint16_t)(a + 1); b < 5; b++)
-			world_link(w, a, b);
-	}
+	world_mesh(w, 0, 5);
 	world_start(w);
 	world_run_ms(w, 200);
 	world_latency(w, 5, 5);
@@ -408,10 +403,7 @@ Test(engine, who_comes_back_to_a_full_mesh_gets_each_entry_once)
 	struct pl_engine_counters counters;
 	uint64_t came = 0;
 
-	for (uint16_t a = 0; a < 5; a++) {
-		for (uint16_t b = (uint16_t)(a + 1); b < 5; b++)
-			world_link(w, a, b);
-	}
+	world_mesh(w, 0, 5);
 	world_start(w);
 	world_run_ms(w, 200);
 	world_stop(w, 4);
@@ -576,10 +568,7 @@ Test(engine, the_same_seed_gives_the_same_story)
 		struct world *w = world_new(4, run < 2 ? 7 : 8);
 		struct flipper flipper = { .every = 300 };
 		char hex[65];
-		for (uint16_t a = 0; a < 4; a++) {
-			for (uint16_t b = (uint16_t)(a + 1); b < 4; b++)
-				world_link(w, a, b);
-		}
+		world_mesh(w, 0, 4);
 		world_start(w);
 		world_set_tamper(w, flip, &flipper);
 		world_submit_bulk(w, FIN, 200, 300);

@@ -81,10 +81,7 @@ Test(full, full_nodes_do_not_pass_a_flash_round_and_round)
 {
 	struct world *w = world_new(4, 1);
 
-	for (uint16_t a = 0; a < 4; a++) {
-		for (uint16_t b = (uint16_t)(a + 1); b < 4; b++)
-			world_link(w, a, b);
-	}
+	world_mesh(w, 0, 4);
 	world_start(w);
 	world_run_ms(w, 100);
 	for (uint16_t node = 1; node < 4; node++)

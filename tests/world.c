@@ -362,6 +362,14 @@ void world_link(struct world *w, uint16_t a, uint16_t b)
 		assert(world_step(w, a, &event) == PL_OK);
 }
 
+void world_mesh(struct world *w, uint16_t first, uint16_t end)
+{
+	for (uint16_t a = first; a < end; a++) {
+		for (uint16_t b = (uint16_t)(a + 1); b < end; b++)
+			world_link(w, a, b);
+	}
+}
+
 void world_link_all(struct world *w)
 {
 	for (uint16_t a = 0; a < w->count; a++) {

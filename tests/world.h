@@ -25,6 +25,8 @@ void world_start(struct world *world);
 
 /* a may dial b, and b accepts. Before or after world_start(). */
 void world_link(struct world *world, uint16_t a, uint16_t b);
+/* Of the nodes from first to below end, each may dial those behind it. */
+void world_mesh(struct world *world, uint16_t first, uint16_t end);
 /* As for all others of the world, both ways. */
 void world_link_all(struct world *world);
 /* What others are told with its address; of each node another if this is not called. Before they are linked. */
