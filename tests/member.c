@@ -6,6 +6,7 @@
 
 #include "crypto/bytes.h"
 #include "proto/handshake.h"
+#include "tests/pieces.h"
 
 struct member {
 	struct world *world;
@@ -438,31 +439,16 @@ size_t made_wire(const struct made *made, uint8_t form, uint8_t *out, size_t out
 	return pl_wire_write(made->node, form, made->entry_header, made->body, made->body_bytes, out, out_max);
 }
 
+static void put_piece(void *ctx, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, size_t count)
+{
+	member_frame(ctx, type, flags, lane, payload, count);
+}
+
 static void send_entry(struct member *m, const struct made *made, uint8_t form, uint8_t flags)
 {
-	static uint8_t wire[PL_WIRE_BYTES_MAX], piece_bytes[PL_FRAME_PAYLOAD_BYTES_MAX];
-	const size_t bytes = made_wire(made, form, wire, sizeof(wire));
+	static uint8_t wire[PL_WIRE_BYTES_MAX];
 
-	if (bytes <= PL_FRAME_PAYLOAD_BYTES_MAX) {
-		member_frame(m, PL_FRAME_ENTRY, flags, made->lane, wire, bytes);
-		return;
-	}
-	for (size_t at = 0; at < bytes;) {
-		size_t head = 0, count = sizeof(piece_bytes);
-		uint8_t piece_flags = flags;
-		if (at == 0) {
-			pl_put32(piece_bytes, (uint32_t)bytes);
-			head = 4;
-			piece_flags |= PL_FRAME_FIRST;
-		}
-		if (count - head >= bytes - at) {
-			count = head + bytes - at;
-			piece_flags |= PL_FRAME_LAST;
-		}
-		memcpy(piece_bytes + head, wire + at, count - head);
-		member_frame(m, PL_FRAME_FRAG, piece_flags, made->lane, piece_bytes, count);
-		at += count - head;
-	}
+	in_pieces(wire, made_wire(made, form, wire, sizeof(wire)), flags, made->lane, put_piece, m);
 }
 
 void member_entry(struct member *m, const struct made *made, uint8_t flags) { send_entry(m, made, PL_WIRE_FORM_NEXT, flags); }

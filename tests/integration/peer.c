@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "crypto/bytes.h"
+#include "tests/pieces.h"
 
 struct pl_charter peer_charter;
 struct pl_node_keys peer_keys;
@@ -505,33 +506,19 @@ void peer_sign(const struct pl_header *header, uint8_t entry_header[PL_ENTRY_HEA
 	pl_entry_id(peer_charter.network_id, entry_header, peer_heads[header->lane].id);
 }
 
+static void put_piece(void *ctx, uint8_t type, uint8_t flags, uint8_t lane, const uint8_t *payload, size_t count)
+{
+	peer_frame(ctx, type, flags, lane, payload, count);
+}
+
 void peer_entry(struct peer *peer, const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t form, const uint8_t *body, uint32_t body_bytes,
                 uint8_t flags)
 {
-	static uint8_t wire[PL_WIRE_BYTES_MAX], piece[PL_FRAME_PAYLOAD_BYTES_MAX];
+	static uint8_t wire[PL_WIRE_BYTES_MAX];
 	const size_t bytes = pl_wire_write(peer_self, form, entry_header, body, body_bytes, wire, sizeof(wire));
-	const uint8_t lane = entry_header[1];
+	const uint8_t lane = pl_header_lane(entry_header);
 
 	if (lane == 2 || (flags & PL_FRAME_CATCHUP))
 		peer->credit -= bytes + 16 < peer->credit ? bytes + 16 : peer->credit;
-	if (bytes <= PL_FRAME_PAYLOAD_BYTES_MAX) {
-		peer_frame(peer, PL_FRAME_ENTRY, flags, lane, wire, bytes);
-		return;
-	}
-	for (size_t at = 0; at < bytes;) {
-		size_t head = 0, count = sizeof(piece);
-		uint8_t piece_flags = flags;
-		if (at == 0) {
-			pl_put32(piece, (uint32_t)bytes);
-			head = 4;
-			piece_flags |= PL_FRAME_FIRST;
-		}
-		if (count - head >= bytes - at) {
-			count = head + bytes - at;
-			piece_flags |= PL_FRAME_LAST;
-		}
-		memcpy(piece + head, wire + at, count - head);
-		peer_frame(peer, PL_FRAME_FRAG, piece_flags, lane, piece, count);
-		at += count - head;
-	}
+	in_pieces(wire, bytes, flags, lane, put_piece, peer);
 }
