@@ -262,26 +262,76 @@ static void emit(enum pl_log_level level, const char *component, const char *mes
 
 static void emit_suppressed(struct pl_log_site *site)
 {
-	const struct pl_log_field about[] = { PL_F_STR("of", site->message), PL_F_U64("count", site->suppressed) };
-	emit(site->level, site->component, "more lines were suppressed", about, 2);
+	const struct pl_log_field about[] = { PL_F_STR("of", site->message), PL_F_U64("count", site->suppressed), PL_F_STR("peer", site->peer) };
+	emit(site->level, site->component, "more lines were suppressed", about, site->peer ? 3 : 2);
 	site->suppressed = 0;
+}
+
+static uint32_t line_ms(const struct pl_log_site *site)
+{
+	return site->peer ? PL_LOG_PEER_MS : 1000 / PL_LOG_PER_SECOND;
 }
 
 static void refill(struct pl_log_site *site, uint64_t now_ms)
 {
-	uint64_t earned = (now_ms - site->refilled_ms) * PL_LOG_PER_SECOND;
+	uint64_t earned = now_ms - site->refilled_ms;
 	site->spent = earned >= site->spent ? 0 : site->spent - (uint32_t)earned;
 	site->refilled_ms = now_ms;
+}
+
+static bool can_spend(struct pl_log_site *site, uint64_t now_ms)
+{
+	refill(site, now_ms);
+	return site->spent + line_ms(site) <= PL_LOG_BURST * line_ms(site);
 }
 
 /* Pays for one line, if there is budget. */
 static bool spend(struct pl_log_site *site, uint64_t now_ms)
 {
-	refill(site, now_ms);
-	if (site->spent + 1000 > PL_LOG_BURST * 1000)
+	if (!can_spend(site, now_ms))
 		return false;
-	site->spent += 1000;
+	site->spent += line_ms(site);
 	return true;
+}
+
+/* What each peer has spent at a call site, in sets of a few. One that has all its budget is as one that is not here. */
+#define PEER_SETS 32
+#define PEERS_IN_SET 8
+#define PEER_BYTES 16
+static struct peer_budget {
+	const struct pl_log_site *of;
+	char peer[PEER_BYTES];
+	struct pl_log_site budget;
+} peer_budgets[PEER_SETS][PEERS_IN_SET];
+
+/* Who pays for the line: its peer, or the site if it names none, or if too many pay at once. */
+static struct pl_log_site *payer(struct pl_log_site *site, const struct pl_log_field *fields, size_t fields_count, uint64_t now_ms)
+{
+	const struct pl_log_field *peer = NULL;
+	struct peer_budget *free_one = NULL;
+	size_t hash = (uintptr_t)site / sizeof(*site);
+
+	for (size_t i = 0; i < fields_count && !peer; i++)
+		peer = strcmp(fields[i].name, "peer") == 0 && fields[i].type == PL_LOG_FIELD_STR ? &fields[i] : NULL;
+	if (!peer || peer->count >= PEER_BYTES || (peer->count == 1 && peer->str[0] == '-'))
+		return site;
+	for (size_t i = 0; i < peer->count; i++)
+		hash = hash * 31 + (uint8_t)peer->str[i];
+	for (size_t i = 0; i < PEERS_IN_SET; i++) {
+		struct peer_budget *one = &peer_budgets[hash % PEER_SETS][i];
+		if (one->of == site && strlen(one->peer) == peer->count && memcmp(one->peer, peer->str, peer->count) == 0)
+			return &one->budget;
+		refill(&one->budget, now_ms);
+		if (one->budget.spent == 0 && one->budget.suppressed == 0)
+			free_one = one;
+	}
+	if (!free_one)
+		return site;
+	memset(free_one, 0, sizeof(*free_one));
+	free_one->of = site;
+	memcpy(free_one->peer, peer->str, peer->count);
+	free_one->budget.peer = free_one->peer;
+	return &free_one->budget;
 }
 
 static void emit_due(bool all)
@@ -290,7 +340,8 @@ static void emit_due(bool all)
 	struct pl_log_site **link = &log_state.due;
 	while (*link) {
 		struct pl_log_site *site = *link;
-		if (all || spend(site, now_ms)) {
+		/* a peer's count costs nothing, so that however many lines there are one of them is said with each count */
+		if (all || (site->peer ? can_spend(site, now_ms) : spend(site, now_ms))) {
 			*link = site->next;
 			site->next = NULL;
 			emit_suppressed(site);
@@ -305,7 +356,9 @@ void pl_log_write(struct pl_log_site *site, enum pl_log_level level, const char 
 {
 	pthread_mutex_lock(&log_state.lock);
 	emit_due(false);
-	if (level == PL_LOG_DEBUG || (site->suppressed == 0 && spend(site, log_state.monotonic_ms()))) {
+	const uint64_t now_ms = log_state.monotonic_ms();
+	site = payer(site, fields, fields_count, now_ms);
+	if (level == PL_LOG_DEBUG || (site->suppressed == 0 && spend(site, now_ms))) {
 		emit(level, component, message, fields, fields_count);
 	} else {
 		if (site->suppressed++ == 0) {

@@ -6,7 +6,8 @@
  *
  * Values come from peers and clients: what could forge a line or drive a terminal is escaped (visible.h). Never pass a secret, nor a
  * plaintext. Message, component and field names are literals. Each call site has a budget of lines, so that a peer cannot fill the disk: what
- * is over it is counted, and the count is written when the site has budget again. Debug lines have no budget.
+ * is over it is counted, and the count is written when the site has budget again. Lines with a field "peer" have one for each peer, so that
+ * none drowns what is said of the others. Debug lines have no budget.
  *
  * Under systemd (standard error is the journal) a line starts with its priority, "<6>".
  */
@@ -32,6 +33,8 @@ bool pl_log_again_in(uint64_t *told_ms, uint64_t now_ms, uint64_t every_ms);
 /* The budget of a call site: this many lines at once, then so many a second. */
 #define PL_LOG_BURST 10
 #define PL_LOG_PER_SECOND 5
+/* Of one peer at a call site: as many at once, then one in so long. */
+#define PL_LOG_PEER_MS 5000
 
 enum pl_log_field_type { PL_LOG_FIELD_STR, PL_LOG_FIELD_U64, PL_LOG_FIELD_I64, PL_LOG_FIELD_BOOL, PL_LOG_FIELD_HEX };
 
@@ -59,14 +62,15 @@ struct pl_log_field {
 #define PL_F_ERR(err) pl_log_field_str("error", pl_err_str(err))
 struct pl_log_field pl_log_field_str(const char *name, const char *text);
 
-/* One per call site, by the macro. */
+/* One per call site, by the macro; and one for each peer there. */
 struct pl_log_site {
 	uint64_t refilled_ms;
-	uint32_t spent;      /* of the budget, in thousandths of a line */
+	uint32_t spent;      /* of the budget, in ms that earn it again */
 	uint32_t suppressed;
 	struct pl_log_site *next;
 	enum pl_log_level level;
 	const char *component, *message;
+	const char *peer;    /* NULL: of all that name none */
 };
 
 #define PL_LOG(log_level, log_component, log_message, ...) \

@@ -144,6 +144,54 @@ Test(log, a_call_site_over_its_budget_is_counted_and_the_count_comes_later)
 	cr_assert_str_eq(take(), "");
 }
 
+static void lost(const char *peer)
+{
+	PL_LOG(PL_LOG_INFO, "link", "link lost", PL_F_STR("peer", peer));
+}
+
+Test(log, what_one_peer_makes_of_lines_drowns_no_other)
+{
+	open_log(PL_LOG_INFO, false);
+	for (unsigned n = 0; n < 1000; n++)
+		lost("EST");
+	cr_assert_eq(lines(take()), PL_LOG_BURST);
+	lost("SGP");
+	cr_assert_not_null(strstr(take(), "link lost peer=SGP\n"));
+
+	now_ms += PL_LOG_PEER_MS - 1;
+	lost("EST");
+	cr_assert_str_eq(take(), "");
+	now_ms += 1;
+	lost("SGP");
+	const char *text = take();
+	cr_assert_eq(lines(text), 2, "%s", text);
+	cr_assert(strstr(text, "info    link: more lines were suppressed of=\"link lost\" count=991 peer=EST\n"), "%s", text);
+	lost("EST");
+	cr_assert_str_eq(take() + PL_LOG_TIME_BYTES - 1, " info    link: link lost peer=EST\n", "one goes with each count");
+	lost("EST");
+	cr_assert_str_eq(take(), "");
+}
+
+Test(log, however_many_peers_there_are_the_lines_are_bounded_and_counted)
+{
+	unsigned counted = 0, said = 0;
+	char peer[16];
+
+	open_log(PL_LOG_INFO, false);
+	for (unsigned round = 0; round < 2 * PL_LOG_BURST; round++) {
+		for (unsigned n = 0; n < 2000; n++) {
+			snprintf(peer, sizeof(peer), "P%u", n);
+			lost(peer);
+		}
+		said += lines(take());
+	}
+	cr_assert_lt(said, 5000);
+	pl_log_flush();
+	for (const char *at = take(); (at = strstr(at, "count=")) != NULL; at++)
+		counted += (unsigned)atoi(at + 6);
+	cr_assert_eq(said + counted, 2 * PL_LOG_BURST * 2000);
+}
+
 Test(log, debug_lines_have_no_budget)
 {
 	open_log(PL_LOG_DEBUG, false);
