@@ -80,6 +80,12 @@ void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry)
 	pl_apply_skip(app->applier, entry->node, entry->lane, entry->seq);
 }
 
+void pl_app_link(struct pl_app *app, uint16_t node, bool is_live, uint32_t changes)
+{
+	pl_http_publish(pl_core_http(app->core), "link", json_pack("{so ss sI}", "node", pl_api_node(pl_core_charter(app->core), node), "state",
+	                                                           is_live ? "live" : "lost", "changes", (json_int_t)changes));
+}
+
 void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 {
 	const struct pl_charter *charter = pl_core_charter(app->core);
@@ -89,8 +95,7 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 	case PL_NOTE_LINK_LIVE:
 	case PL_NOTE_LINK_LOST:
 		if (note->note.peer < charter->nodes_count)
-			pl_http_publish(http, "link", json_pack("{so ss}", "node", pl_api_node(charter, note->note.peer), "state",
-			                                        code == PL_NOTE_LINK_LIVE ? "live" : "lost"));
+			pl_app_link(app, note->note.peer, code == PL_NOTE_LINK_LIVE, 1);
 		break;
 	case PL_NOTE_FORK:
 	case PL_NOTE_SELF_BEHIND:

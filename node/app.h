@@ -22,7 +22,9 @@ PL_MUST_CHECK enum pl_err pl_app_new(struct pl_core *core, struct pl_app **out, 
 void pl_app_start(struct pl_app *app);
 /* A durable entry, borrowed until this returns; pl_core_applied() when done with it (possibly before this returns). */
 void pl_app_entry(struct pl_app *app, const struct pl_store_entry *entry);
-/* What the engine noted, for events to API clients. */
+/* How the link with a node stands, for events to API clients; changes: of it since the last of these. */
+void pl_app_link(struct pl_app *app, uint16_t node, bool is_live, uint32_t changes);
+/* What the engine noted, likewise. */
 void pl_app_note(struct pl_app *app, const struct pl_effect *note);
 /* What the store takes has changed: it has become full, or takes entries again. */
 void pl_app_store(struct pl_app *app);

@@ -175,8 +175,7 @@ static void carry_out(struct pl_core *core, bool is_authored, struct pl_effect *
 			keep_anchors(core, fx.anchors.nodes);
 			break;
 		case PL_FX_NOTE:
-			pl_core_note(core, &fx);
-			if (*notes_count < notes_max)
+			if (pl_core_note(core, &fx) && *notes_count < notes_max)
 				notes[(*notes_count)++] = fx;
 			break;
 		}
@@ -418,6 +417,7 @@ static void finish(uv_timer_t *timer)
 	uv_close((uv_handle_t *)&core->timer, NULL);
 	uv_close((uv_handle_t *)&core->room_timer, NULL);
 	uv_close((uv_handle_t *)&core->feed_timer, NULL);
+	pl_core_notes_close(core);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	if (core->on_stopped)
 		core->on_stopped(core->on_stopped_ctx);
@@ -464,7 +464,7 @@ void pl_core_release(struct pl_core *core)
 	free(core->courier_pointers);
 	free(core->addresses);
 	free(core->configured);
-	free(core->peer_errors);
+	free(core->peer_notes);
 	free(core->charter);
 	free(core->charter_document);
 	free(core);

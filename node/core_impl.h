@@ -5,6 +5,7 @@
 
 #include "node/app.h"
 #include "node/core.h"
+#include "node/link_news.h"
 #include "node/net.h"
 #include "node/store/room.h"
 #include "node/thread.h"
@@ -41,10 +42,15 @@ struct dial_addresses {
 	const char *addresses[PL_LISTEN_MAX];
 };
 
-struct peer_error {
-	uint64_t wall_ms; /* 0: none */
+/* What was noted of a peer. */
+struct peer_note {
+	uint64_t wall_ms; /* of the last failure; 0: none */
 	char why[200];
 	uint64_t told_ms; /* when the log last said that it cannot be reached; 0: never, or there has been a link since */
+	struct pl_link_news news;
+	bool is_live;      /* its link, and as which */
+	enum pl_peer_role link_role;
+	const char *lost_why; /* static */
 };
 
 struct pl_core {
@@ -64,13 +70,13 @@ struct pl_core {
 	const uint8_t **courier_pointers;
 	struct dial_addresses *addresses; /* per node */
 	bool *configured;                 /* per node: a peer line names it */
-	struct peer_error *peer_errors;   /* per node */
+	struct peer_note *peer_notes;     /* per node */
 	struct pl_net *net;
 	struct pl_verifier *verifier;
 	struct pl_http *http;
 	struct pl_app *app;
 
-	uv_timer_t timer, room_timer, feed_timer;
+	uv_timer_t timer, room_timer, feed_timer, link_timer;
 	struct pl_core_room room;
 	uint64_t room_total_bytes; /* of the file system, if it is known */
 	bool room_is_known;
@@ -98,7 +104,10 @@ void pl_core_fail(struct pl_core *core, const char *why); /* final: stops the da
 void pl_core_release(struct pl_core *core); /* what pl_core_check() and pl_core_new() both read, and core itself */
 
 /* --- core_notes.c --- */
-void pl_core_note(struct pl_core *core, const struct pl_effect *fx);
+/* False: the application is to hear of it later, or not at all. */
+bool pl_core_note(struct pl_core *core, const struct pl_effect *fx);
+void pl_core_notes_init(struct pl_core *core);
+void pl_core_notes_close(struct pl_core *core);
 void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why);
 void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *why);
 

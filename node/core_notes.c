@@ -8,17 +8,18 @@
 
 void pl_core_peer_failed(struct pl_core *core, uint16_t node, const char *why)
 {
-	struct peer_error *error = &core->peer_errors[node];
+	struct peer_note *error = &core->peer_notes[node];
 
 	error->wall_ms = core->wall_ms;
 	snprintf(error->why, sizeof(error->why), "%s", why);
 }
 
+#define UNSAID_LOOK_MS 1000 /* while there are changes of links that have not been said */
 #define UNREACHABLE_TOLD_EVERY_MS 600000 /* a node that is down for days is dialled all the time */
 
 void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *why)
 {
-	struct peer_error *error = &core->peer_errors[node];
+	struct peer_note *error = &core->peer_notes[node];
 	char name[PL_NODE_NAME_BYTES];
 
 	if (strncmp(error->why, why, sizeof(error->why) - 1) != 0)
@@ -30,7 +31,7 @@ void pl_core_peer_unreachable(struct pl_core *core, uint16_t node, const char *w
 
 bool pl_core_peer_error(const struct pl_core *core, uint16_t node, const char **why, uint64_t *wall_ms)
 {
-	const struct peer_error *error = &core->peer_errors[node];
+	const struct peer_note *error = &core->peer_notes[node];
 
 	if (error->wall_ms == 0)
 		return false;
@@ -58,15 +59,85 @@ static const char *note_text(enum pl_note_code code)
 	return "note";
 }
 
+/* --- links --- */
+
 /* Nodes of a large network look around: of such links one comes and goes every minute. */
-static enum pl_log_level link_level(const struct pl_core *core, const struct pl_effect *fx)
+static enum pl_log_level link_level(const struct pl_core *core, enum pl_peer_role role)
 {
-	const bool may_be_look = fx->note.role == PL_PEER_FURTHER || fx->note.role == PL_PEER_INBOUND;
+	const bool may_be_look = role == PL_PEER_FURTHER || role == PL_PEER_INBOUND;
 
 	return may_be_look && core->charter->nodes_count > PL_MESH_NODES_MAX ? PL_LOG_DEBUG : PL_LOG_INFO;
 }
 
-void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
+/* changes: since it was last said. */
+static void log_link(const struct pl_core *core, uint16_t node, uint32_t changes)
+{
+	const struct peer_note *of = &core->peer_notes[node];
+	const enum pl_log_level level = link_level(core, of->link_role);
+	const char *text = note_text(of->is_live ? PL_NOTE_LINK_LIVE : PL_NOTE_LINK_LOST);
+	char peer[PL_NODE_NAME_BYTES];
+
+	pl_charter_node_name(core->charter, node, peer);
+	if (changes > 1)
+		PL_LOG(level, "link", text, PL_F_STR("peer", peer), PL_F_U64("changes", changes), PL_F_STR("why", of->lost_why));
+	else if (of->lost_why)
+		PL_LOG(level, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", of->lost_why));
+	else
+		PL_LOG(level, "link", text, PL_F_STR("peer", peer));
+}
+
+static void on_link_timer(uv_timer_t *timer)
+{
+	struct pl_core *core = timer->data;
+	bool is_any_left = false;
+
+	pl_core_read_clocks(core);
+	for (uint16_t node = 0; node < core->charter->nodes_count && !core->stopping; node++) {
+		struct peer_note *of = &core->peer_notes[node];
+		const uint32_t changes = pl_link_news_due(&of->news, core->now_ms);
+		if (changes > 0) {
+			log_link(core, node, changes);
+			if (core->app)
+				pl_app_link(core->app, node, of->is_live, changes);
+		}
+		is_any_left |= of->news.unsaid > 0;
+	}
+	if (is_any_left && !core->stopping)
+		uv_timer_start(timer, on_link_timer, UNSAID_LOOK_MS, 0);
+}
+
+static bool note_link(struct pl_core *core, const struct pl_effect *fx)
+{
+	struct peer_note *of = &core->peer_notes[fx->note.peer];
+
+	of->is_live = fx->note.code == PL_NOTE_LINK_LIVE;
+	of->link_role = fx->note.role;
+	of->lost_why = of->is_live || fx->note.detail[0] == '\0' ? NULL : fx->note.detail;
+	if (of->is_live)
+		of->told_ms = 0;
+	if (pl_link_news_add(&of->news, core->now_ms)) {
+		log_link(core, fx->note.peer, 1);
+		return true;
+	}
+	if (!uv_is_active((uv_handle_t *)&core->link_timer) && !core->stopping)
+		uv_timer_start(&core->link_timer, on_link_timer, UNSAID_LOOK_MS, 0);
+	return false;
+}
+
+void pl_core_notes_init(struct pl_core *core)
+{
+	uv_timer_init(core->loop, &core->link_timer);
+	core->link_timer.data = core;
+}
+
+void pl_core_notes_close(struct pl_core *core)
+{
+	uv_close((uv_handle_t *)&core->link_timer, NULL);
+}
+
+/* --- what the engine notes --- */
+
+bool pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 {
 	char address[PL_ADDRESS_BYTES_MAX + 1], peer[PL_NODE_NAME_BYTES] = "-", ref[PL_REF_TEXT_BYTES] = "-";
 	const char *text = note_text(fx->note.code);
@@ -77,15 +148,8 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 		pl_ref_format(core->charter, (struct pl_ref){ fx->note.node, fx->note.lane, fx->note.seq }, ref);
 	switch (fx->note.code) {
 	case PL_NOTE_LINK_LIVE:
-		core->peer_errors[fx->note.peer].told_ms = 0;
-		PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer));
-		break;
 	case PL_NOTE_LINK_LOST:
-		if (fx->note.detail[0] == '\0')
-			PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer));
-		else
-			PL_LOG(link_level(core, fx), "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
-		break;
+		return note_link(core, fx);
 	case PL_NOTE_HANDSHAKE_FAILED:
 	case PL_NOTE_PEER_FAULT:
 		/* who it was is not always known, but where from, as long as the connection is there */
@@ -112,4 +176,5 @@ void pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 		PL_LOG(PL_LOG_DEBUG, "feed", text, PL_F_STR("entry", ref));
 		break;
 	}
+	return true;
 }

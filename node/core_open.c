@@ -161,10 +161,10 @@ static enum pl_err read_peers(struct pl_core *core, char *why, size_t why_max)
 
 	core->addresses = calloc(nodes, sizeof(*core->addresses));
 	core->configured = calloc(nodes, sizeof(*core->configured));
-	core->peer_errors = calloc(nodes, sizeof(*core->peer_errors));
+	core->peer_notes = calloc(nodes, sizeof(*core->peer_notes));
 	core->courier_keys = sodium_allocarray(nodes, 32);
 	core->courier_pointers = calloc(nodes, sizeof(*core->courier_pointers));
-	if (!core->addresses || !core->configured || !core->peer_errors || !core->courier_keys || !core->courier_pointers)
+	if (!core->addresses || !core->configured || !core->peer_notes || !core->courier_keys || !core->courier_pointers)
 		return PL_ERR_MEMORY;
 	for (uint16_t i = 0; i < core->conf->peers_count; i++) {
 		const struct pl_peer_conf *peer = &core->conf->peers[i];
@@ -392,6 +392,7 @@ enum pl_err pl_core_new(uv_loop_t *loop, const struct pl_conf *conf, const char 
 	uv_timer_init(loop, &core->timer);
 	uv_timer_init(loop, &core->room_timer);
 	uv_timer_init(loop, &core->feed_timer);
+	pl_core_notes_init(core);
 	uv_idle_init(loop, &core->idle);
 	core->timer.data = core->room_timer.data = core->feed_timer.data = core->idle.data = core;
 	core->room.lanes = PL_LANES;
@@ -437,6 +438,7 @@ failed:
 	uv_close((uv_handle_t *)&core->timer, NULL);
 	uv_close((uv_handle_t *)&core->room_timer, NULL);
 	uv_close((uv_handle_t *)&core->feed_timer, NULL);
+	pl_core_notes_close(core);
 	uv_close((uv_handle_t *)&core->idle, NULL);
 	uv_run(loop, UV_RUN_DEFAULT);
 	core->stopped = true;

@@ -53,7 +53,8 @@ static void print_event(const char *event, const json_t *data, const char *raw)
 		            pl_bytes_text(pl_json_number(data, "bytes")),
 		            json_is_true(json_object_get(data, "damaged")) ? "is DAMAGED: it is not what its message says" : "is complete");
 	else if (strcmp(event, "link") == 0 && node[0] != '\0')
-		pl_out_rest(columns, "%s is %s", node, state);
+		pl_out_rest(columns, "%s is %s%s", node, state,
+		            pl_json_number(data, "changes") > 1 ? pl_format(", after %llu changes", (unsigned long long)pl_json_number(data, "changes")) : "");
 	else if (strcmp(event, "entry") == 0 && ref[0] != '\0')
 		pl_out_rest(columns, "%s %s", ref, pl_json_text(data, "kind"));
 	else if (strcmp(event, "fork") == 0 && strcmp(pl_json_text(data, "what"), "equivocation") == 0)
