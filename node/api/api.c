@@ -77,6 +77,11 @@ json_t *pl_api_time(uint64_t unix_ms)
 	return json_string(text);
 }
 
+json_t *pl_api_count(uint64_t count)
+{
+	return json_integer((json_int_t)(count > INT64_MAX ? INT64_MAX : count));
+}
+
 json_t *pl_api_hex(const uint8_t *bytes, size_t count)
 {
 	char hex[2 * PL_ID_BYTES + 1];

@@ -12,6 +12,8 @@ PL_MUST_CHECK enum pl_err pl_api_time_parse(const char *text, uint64_t *unix_ms)
 json_t *pl_api_time(uint64_t unix_ms); /* "2026-11-24T12:00:00.123Z"; null for 0 */
 /* "ok", "no_bulk" (indicators and attachments wait for room), "urgent_only" (lane 0 alone), "full". */
 const char *pl_api_store_state(struct pl_core *core);
+/* A number that others may have chosen: at most 2^63 - 1, which is what readers of JSON hold. */
+json_t *pl_api_count(uint64_t count);
 json_t *pl_api_hex(const uint8_t *bytes, size_t count);
 json_t *pl_api_ref(const struct pl_charter *charter, uint16_t node, uint8_t lane, uint64_t seq);
 json_t *pl_api_node(const struct pl_charter *charter, uint16_t node);   /* "FIN.2" */

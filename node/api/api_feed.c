@@ -95,9 +95,9 @@ static json_t *item_json(const struct pl_app *app, const struct feed_item *item)
 	for (uint16_t node = 0; node < charter->nodes_count; node++)
 		if (node != pl_core_self(app->core) && (node == item->node || pl_engine_acked(engine, node, item->node, item->lane) >= item->seq))
 			json_array_append_new(acked, pl_api_node(charter, node));
-	return json_pack("{so so so si sI sI ss sb so so sI so so}", "ref", pl_api_ref(charter, item->node, item->lane, item->seq), "id",
+	return json_pack("{so so so si sI so ss sb so so sI so so}", "ref", pl_api_ref(charter, item->node, item->lane, item->seq), "id",
 	                 pl_api_hex(item->id, sizeof(item->id)), "author", pl_api_node(charter, item->node), "lane", item->lane, "seq",
-	                 (json_int_t)item->seq, "gseq", (json_int_t)item->gseq, "kind", pl_kind_name(header.kind), "flash",
+	                 (json_int_t)item->seq, "gseq", pl_api_count(item->gseq), "kind", pl_kind_name(header.kind), "flash",
 	                 (header.flags & PL_FLAG_FLASH) != 0, "time", pl_api_time(header.time_ms), "received", pl_api_time(item->received_ms),
 	                 "body_bytes", (json_int_t)item->body_bytes, "prev", pl_api_hex(header.prev, sizeof(header.prev)), "acked_by", acked);
 }

@@ -43,9 +43,9 @@ static json_t *lanes_json(const struct pl_app *app)
 			pl_engine_lane(engine, node, lane, &info);
 			if (info.have_seq == 0 && info.wanted_seq == 0)
 				continue;
-			json_array_append_new(list, json_pack("{so si sI sI sI so sb sb}", "node", pl_api_node(charter, node), "lane", lane, "have",
-			                                      (json_int_t)info.have_seq, "durable", (json_int_t)info.durable_seq, "wanted",
-			                                      (json_int_t)info.wanted_seq, "head", pl_api_hex(info.head_id, sizeof(info.head_id)),
+			json_array_append_new(list, json_pack("{so si so so so so sb sb}", "node", pl_api_node(charter, node), "lane", lane, "have",
+			                                      pl_api_count(info.have_seq), "durable", pl_api_count(info.durable_seq), "wanted",
+			                                      pl_api_count(info.wanted_seq), "head", pl_api_hex(info.head_id, sizeof(info.head_id)),
 			                                      "frozen", info.frozen, "has_room", info.has_room));
 		}
 	}
@@ -61,7 +61,8 @@ uint64_t pl_api_share_waits(const struct pl_app *app, uint16_t member_index, uin
 		struct pl_lane_info info;
 		pl_engine_lane(pl_core_engine(app->core), (uint16_t)(member->first_node + k), lane, &info);
 		*is_full |= info.share_full;
-		waits += info.share_full ? info.wanted_seq - info.have_seq : 0;
+		const uint64_t more = info.share_full ? info.wanted_seq - info.have_seq : 0;
+		waits = more > UINT64_MAX - waits ? UINT64_MAX : waits + more; /* whoever announces it may announce anything */
 	}
 	return waits;
 }
@@ -75,8 +76,8 @@ static json_t *shares_json(const struct pl_app *app)
 			bool is_full;
 			uint64_t waits = pl_api_share_waits(app, member, lane, &is_full);
 			if (is_full)
-				json_array_append_new(list, json_pack("{ss si sI}", "member", charter->members[member].code, "lane", lane, "waiting",
-				                                      (json_int_t)waits));
+				json_array_append_new(list, json_pack("{ss si so}", "member", charter->members[member].code, "lane", lane, "waiting",
+				                                      pl_api_count(waits)));
 		}
 	}
 	return list;

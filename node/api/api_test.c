@@ -37,6 +37,20 @@ static void expect_described(struct fix *fix, const json_t *openapi, const char 
 	json_decref(reply);
 }
 
+Test(api, a_number_stays_one_that_readers_of_json_hold)
+{
+	static const struct {
+		uint64_t count;
+		json_int_t shown;
+	} cases[] = { { 0, 0 }, { 17, 17 }, { INT64_MAX, INT64_MAX }, { (uint64_t)INT64_MAX + 1, INT64_MAX }, { UINT64_MAX, INT64_MAX } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *count = pl_api_count(cases[i].count);
+		cr_expect_eq(json_integer_value(count), cases[i].shown);
+		json_decref(count);
+	}
+}
+
 Test(api, openapi_json_names_every_route_and_no_other)
 {
 	struct fix *fix = fix_new(2, 1);

@@ -76,6 +76,11 @@ static void print_peer(const json_t *peer, bool is_linked)
 		pl_out_field("", "last failure %s", error_of(peer));
 }
 
+static void add(uint64_t *sum, uint64_t more)
+{
+	*sum = more > UINT64_MAX - *sum ? UINT64_MAX : *sum + more;
+}
+
 static void print_frontier(const json_t *status)
 {
 	const json_t *frontier = json_object_get(status, "frontier");
@@ -87,7 +92,7 @@ static void print_frontier(const json_t *status)
 	json_t *lane;
 	json_array_foreach(json_object_get(frontier, "lanes"), i, lane) {
 		uint64_t durable = pl_json_number(lane, "durable"), wanted = pl_json_number(lane, "wanted");
-		*(json_is_true(json_object_get(lane, "has_room")) ? &missing : &waiting) += wanted > durable ? wanted - durable : 0;
+		add(json_is_true(json_object_get(lane, "has_room")) ? &missing : &waiting, wanted > durable ? wanted - durable : 0);
 		if (json_is_true(json_object_get(lane, "frozen")) && strcmp(pl_json_text(lane, "node"), self) == 0)
 			own = true;
 		else if (json_is_true(json_object_get(lane, "frozen")))

@@ -41,14 +41,23 @@ fields() {
 honest 'to begin with' 50 10 0
 meanwhile fields fields
 
-step '3. garbage in every state'
+step '3. a member that says it has 2^64 - 1 entries of each lane'
+attack claims withhold 2
+claims_are_shown() { ask CHE status && [ "$(answer frontier.lanes.node=FIN.wanted)" = 9223372036854775807 ]; }
+until_true 'CHE shows what is claimed, as a number that readers of JSON hold' claims_are_shown
+check 'no number of the status is below 0' [ -z "$(grep -oE ': ?-[0-9]+' answer.json)" ]
+ok '18,446,744,073,709,551,615 entries known of, not here yet' --dir CHE status
+end_attack claims
+while IFS= read -r claims; do printf '   %s\n' "$claims"; done <claims.out
+
+step '4. garbage in every state'
 states() {
   timeout 300 "$rawpeer" "$hub" states "$seed" EST CHE "$bad_listener" "$rounds" >states.out 2>states.err || return
   sed 's/^/   /' states.out
 }
 meanwhile states states
 
-step '4. two that go on sending while CHE stops'
+step '5. two that go on sending while CHE stops'
 attack drain drain 0
 first_drain=$attacker
 timeout 60 "$rawpeer" "$hub" drain "$seed" LTU CHE 1 >quiet.out 2>quiet.err &

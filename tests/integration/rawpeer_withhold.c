@@ -1,5 +1,5 @@
 /* withhold CLAIMS: a member that has a link, answers PING, and is of no use: it acknowledges nothing and answers no WANT. CLAIMS 1: it also says, ten times
- * a second, that it has all that anybody has written, and more. Where the link ends or cannot be made, it tries again. Until SIGTERM.
+ * a second, that it has all that anybody has written, and more. CLAIMS 2: 2^64 - 1 entries of each lane. Where the link ends or cannot be made, it tries again. Until SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -21,11 +21,11 @@ static void on_term(int number)
 	has_to_end = 1;
 }
 
-static void claim(struct peer *peer)
+static void claim(struct peer *peer, uint64_t seq)
 {
 	for (uint16_t node = 0; node < peer_charter.nodes_count; node++) {
 		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
-			struct pl_item item = { .node = node, .lane = lane, .generation = peer_charter.nodes[node].certificate.generation, .seq = CLAIMED };
+			struct pl_item item = { .node = node, .lane = lane, .generation = peer_charter.nodes[node].certificate.generation, .seq = seq };
 			uint8_t payload[PL_ITEM_BYTES];
 			if (node == peer_self || node == peer_other) /* what a node has written itself it knows */
 				continue;
@@ -37,7 +37,8 @@ static void claim(struct peer *peer)
 	peer_flush(peer);
 }
 
-static void be_useless(const char *address, bool claims)
+/* claims: this many entries of each lane; 0: none */
+static void be_useless(const char *address, uint64_t claims)
 {
 	static struct peer peer;
 	uint64_t claim_at_ms = 0;
@@ -46,9 +47,9 @@ static void be_useless(const char *address, bool claims)
 		_exit(0);
 	peer_go_live(&peer);
 	while (peer_hear(&peer, CLAIM_MS / 2)) {
-		if (!claims || peer_clock_ms() < claim_at_ms)
+		if (claims == 0 || peer_clock_ms() < claim_at_ms)
 			continue;
-		claim(&peer);
+		claim(&peer, claims);
 		claim_at_ms = peer_clock_ms() + CLAIM_MS;
 	}
 	_exit(0);
@@ -70,7 +71,7 @@ void rawpeer_withhold(const char *address, int args_count, char **args)
 			peer_fail("no process");
 		if (child == 0) {
 			signal(SIGTERM, SIG_DFL);
-			be_useless(address, args[0][0] == '1');
+			be_useless(address, args[0][0] == '2' ? UINT64_MAX : args[0][0] == '1' ? CLAIMED : 0);
 		}
 		links++;
 		while (waitpid(child, NULL, 0) != child) {
