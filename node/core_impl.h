@@ -9,6 +9,7 @@
 #include "node/net.h"
 #include "node/store/room.h"
 #include "node/thread.h"
+#include "node/told.h"
 #include "node/verifier.h"
 
 /* A submission that waits to be durable. */
@@ -71,6 +72,7 @@ struct pl_core {
 	struct dial_addresses *addresses; /* per node */
 	bool *configured;                 /* per node: a peer line names it */
 	struct peer_note *peer_notes;     /* per node */
+	struct pl_told handshakes;        /* that failed */
 	struct pl_net *net;
 	struct pl_verifier *verifier;
 	struct pl_http *http;

@@ -137,6 +137,20 @@ void pl_core_notes_close(struct pl_core *core)
 
 /* --- what the engine notes --- */
 
+/* Whoever is not let in tries again all the time. Of whom it is not known who it is, by where it comes from; what was said already is for who
+ * looks closely. */
+static enum pl_log_level handshake_level(struct pl_core *core, const char *peer, const char *address, const char *why)
+{
+	char host[PL_ADDRESS_BYTES_MAX + 1];
+	const char *who = peer, *colon = strrchr(address, ':');
+
+	if (strcmp(peer, "-") == 0) {
+		snprintf(host, sizeof(host), "%.*s", colon ? (int)(colon - address) : (int)strlen(address), address);
+		who = host;
+	}
+	return pl_told_is_news(&core->handshakes, who, why, core->now_ms, UNREACHABLE_TOLD_EVERY_MS) ? PL_LOG_WARNING : PL_LOG_DEBUG;
+}
+
 bool pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 {
 	char address[PL_ADDRESS_BYTES_MAX + 1], peer[PL_NODE_NAME_BYTES] = "-", ref[PL_REF_TEXT_BYTES] = "-";
@@ -148,19 +162,25 @@ bool pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 		pl_ref_format(core->charter, (struct pl_ref){ fx->note.node, fx->note.lane, fx->note.seq }, ref);
 	switch (fx->note.code) {
 	case PL_NOTE_LINK_LIVE:
+		pl_told_forget(&core->handshakes, peer);
+		return note_link(core, fx);
 	case PL_NOTE_LINK_LOST:
 		return note_link(core, fx);
 	case PL_NOTE_HANDSHAKE_FAILED:
-	case PL_NOTE_PEER_FAULT:
+	case PL_NOTE_PEER_FAULT: {
+		enum pl_log_level level = PL_LOG_WARNING;
 		/* who it was is not always known, but where from, as long as the connection is there */
 		pl_net_address(core->net, fx->note.link, address);
+		if (fx->note.code == PL_NOTE_HANDSHAKE_FAILED)
+			level = handshake_level(core, peer, address, fx->note.detail);
 		if (address[0] == '\0')
-			PL_LOG(PL_LOG_WARNING, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
+			PL_LOG(level, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail));
 		else
-			PL_LOG(PL_LOG_WARNING, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail), PL_F_STR("address", address));
+			PL_LOG(level, "link", text, PL_F_STR("peer", peer), PL_F_STR("why", fx->note.detail), PL_F_STR("address", address));
 		if (fx->note.peer != PL_NODE_NONE)
 			pl_core_peer_failed(core, fx->note.peer, fx->note.detail);
 		break;
+	}
 	case PL_NOTE_FORK:
 	case PL_NOTE_SELF_BEHIND:
 		PL_LOG(PL_LOG_ERROR, "feed", text, PL_F_STR("entry", ref), PL_F_STR("why", fx->note.detail));

@@ -24,6 +24,7 @@ until_true 'the relay is ready' grep -q ready wire.log
 
 dial_at[FIN]=$bad_wire
 make_chain FIN CHE SGP EST # EST is whom the bad peers pretend to be, or are
+for state in CHE EST; do echo 'log_level = debug' >>$state/parley.conf; done # for handshakes that fail in the same way again
 for state in FIN CHE SGP; do
   lift_quota $state
   launch $state
@@ -99,6 +100,10 @@ lines=$(wc -l <CHE.log)
 start EST
 until_true 'EST says what may be the matter' grep -qE 'handshake failed peer=CHE why="the peer hung up: clocks more than 10 minutes apart, another charter or key, too many connections from this address, or it is not a Parley node"' EST.log
 until_true 'CHE says what is the matter' said "$handshake\"not a handshake of this network\""
+has_tried_again() { [ "$(grep -c 'handshake failed peer=CHE' EST.log)" -ge 3 ]; }
+until_true 'EST has tried three times' has_tried_again
+check 'EST says so once' [ "$(grep -c 'warning.*handshake failed peer=CHE' EST.log)" -eq 1 ]
+check 'CHE has said so once of all who come from there' [ "$(grep -c "warning.*$handshake\"not a handshake of this network\"" CHE.log)" -eq 1 ]
 check 'EST has no link' is_unlinked EST CHE
 ok '^CHE +down since|^CHE +.*tries again' --dir EST status
 grep -qE '^ +last failure [0-9].*: the peer hung up: clocks more than 10 minutes apart' out || fail 'status does not say why there is no link'
