@@ -251,7 +251,7 @@ void pl_progress_hide(void);
 /* --- files --- */
 
 /* Asks for the passphrase of a key: the index-th --passphrase-file (the last one serves for all further keys), the environment, the
- * terminal. */
+ * terminal. What follows takes a while, and somebody at a terminal is told so. */
 enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *args, size_t index, const char *key_path, bool is_new,
                                char **out);
 void pl_forget(char *passphrase); /* wipes it */

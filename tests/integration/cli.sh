@@ -422,6 +422,7 @@ else
   on_terminal 'typed secret\n' 'typed secret\n' -- "$parley" key new --role root --out tty.key --cost small
   [ "$code" -eq 0 ] && [ -e tty.key ] || fail 'a passphrase cannot be typed'
   grep -q 'typed secret' out && fail 'the terminal shows the passphrase'
+  grep -q 'deriving the key of tty.key from the passphrase' out || fail 'nothing is said on a terminal while a key is derived'
   grep -q $'\e\\[2msecret\e\\[0m' out || fail 'no colour on a terminal'
   NO_COLOR=1 on_terminal 'typed secret\n' -- "$parley" key show tty.key
   [ "$code" -eq 0 ] || fail 'a typed passphrase opens nothing'
