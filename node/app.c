@@ -106,6 +106,7 @@ void pl_app_note(struct pl_app *app, const struct pl_effect *note)
 		break;
 	case PL_NOTE_HANDSHAKE_FAILED: /* these are for the log and the counters only */
 	case PL_NOTE_PEER_FAULT:
+	case PL_NOTE_LINK_BROKEN:
 	case PL_NOTE_ENTRY_REFUSED:
 	case PL_NOTE_QUOTA:
 	case PL_NOTE_SHARE:

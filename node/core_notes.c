@@ -47,6 +47,7 @@ static const char *note_text(enum pl_note_code code)
 	case PL_NOTE_LINK_LOST: return "link lost";
 	case PL_NOTE_HANDSHAKE_FAILED: return "handshake failed";
 	case PL_NOTE_PEER_FAULT: return "peer at fault";
+	case PL_NOTE_LINK_BROKEN: return "link broken, by the wire or the peer";
 	case PL_NOTE_ENTRY_REFUSED: return "entry refused";
 	case PL_NOTE_FORK: return "equivocation proven";
 	case PL_NOTE_SELF_BEHIND: return "own feed frozen: this node was restored from a copy; open a new generation";
@@ -167,7 +168,8 @@ bool pl_core_note(struct pl_core *core, const struct pl_effect *fx)
 	case PL_NOTE_LINK_LOST:
 		return note_link(core, fx);
 	case PL_NOTE_HANDSHAKE_FAILED:
-	case PL_NOTE_PEER_FAULT: {
+	case PL_NOTE_PEER_FAULT:
+	case PL_NOTE_LINK_BROKEN: {
 		enum pl_log_level level = PL_LOG_WARNING;
 		/* who it was is not always known, but where from, as long as the connection is there */
 		pl_net_address(core->net, fx->note.link, address);

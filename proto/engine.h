@@ -159,6 +159,7 @@ enum pl_note_code {
 	PL_NOTE_LINK_LOST,         /* was live */
 	PL_NOTE_HANDSHAKE_FAILED,  /* detail: why */
 	PL_NOTE_PEER_FAULT,        /* a peer broke the protocol and was cut; detail: which rule */
+	PL_NOTE_LINK_BROKEN,       /* what came is not what was sent, or the peer says so of us: the wire or the peer is at fault; detail: how */
 	PL_NOTE_ENTRY_REFUSED,     /* an entry did not check out; detail: why */
 	PL_NOTE_FORK,              /* equivocation proven: author frozen */
 	PL_NOTE_SELF_BEHIND,       /* a peer has sent an entry of ours that we lacked: feed frozen */

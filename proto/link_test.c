@@ -79,7 +79,9 @@ Test(link, flipped_bits_cost_links_but_no_entry)
 		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
 		world_run_ms(w, 50);
 	}
-	cr_assert_gt(world_notes(w, CHE, PL_NOTE_PEER_FAULT) + world_notes(w, FIN, PL_NOTE_PEER_FAULT) + world_notes(w, SGP, PL_NOTE_PEER_FAULT), 0);
+	cr_assert_gt(world_notes(w, CHE, PL_NOTE_LINK_BROKEN) + world_notes(w, FIN, PL_NOTE_LINK_BROKEN) + world_notes(w, SGP, PL_NOTE_LINK_BROKEN), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(world_notes(w, (uint16_t[]){ CHE, FIN, SGP }[i], PL_NOTE_PEER_FAULT), 0, "nobody is to blame");
 	world_set_tamper(w, NULL, NULL);
 	cr_assert(world_converges(w, 700000));
 	cr_assert_eq(world_durable(w, SGP, FIN, 1), 200);

@@ -107,6 +107,8 @@ void pl_session_end(struct pl_engine *e, struct session *s);
 void pl_session_roots_run(struct pl_engine *e);
 /* Says goodbye where it can, closes, forgets. The session is gone afterwards. */
 void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason reason, const char *text);
+/* The same where what came is not what was sealed at the other end: nobody knows whether by the wire or by the peer. */
+void pl_session_broken(struct pl_engine *e, struct session *s, const char *how);
 /* The same for a peer that broke a rule. */
 void pl_session_fault(struct pl_engine *e, struct session *s, const char *rule);
 /* Appends a control frame; false if there is no room now. */

@@ -152,14 +152,14 @@ static void bye_receive(struct pl_engine *e, struct session *s, const struct pl_
 {
 	static const char *const reasons[] = {
 		[PL_BYE_SHUTDOWN] = "it stops", [PL_BYE_DUPLICATE] = "it keeps another link", [PL_BYE_RENEW] = "it renews the session",
-		[PL_BYE_FAULT] = "it says that we broke the protocol", [PL_BYE_CHARTER] = "it has another charter",
+		[PL_BYE_FAULT] = "it says that what it got from here breaks the protocol", [PL_BYE_CHARTER] = "it has another charter",
 		[PL_BYE_STORE] = "its store takes nothing now", [PL_BYE_HOLD] = "it heard nothing", [PL_BYE_SPARE] = "it needs the link no more",
 	};
 	const uint8_t reason = frame->payload_bytes > 0 ? frame->payload[0] : 0;
 	const char *text = reason < sizeof(reasons) / sizeof(*reasons) && reasons[reason] ? reasons[reason] : "it gave no known reason";
 
 	if (reason == PL_BYE_FAULT || reason == PL_BYE_CHARTER)
-		pl_note(e, PL_NOTE_PEER_FAULT, e->conns[s->conn].link, s->peer, text);
+		pl_note(e, reason == PL_BYE_FAULT ? PL_NOTE_LINK_BROKEN : PL_NOTE_PEER_FAULT, e->conns[s->conn].link, s->peer, text);
 	pl_effect_add(e, PL_FX_CLOSE)->effect.close.link = e->conns[s->conn].link;
 	pl_session_end(e, s);
 }
@@ -293,7 +293,7 @@ size_t pl_session_bytes(struct pl_engine *e, struct session *s, const uint8_t *b
 		s->record_started_ms = e->now_ms;
 	enum pl_err err = pl_record_read(&s->reader, bytes, count, &consumed, &plain, &plain_bytes);
 	if (err != PL_OK) {
-		pl_session_fault(e, s, err == PL_ERR_DECRYPT ? "record does not decrypt" : "record of a size that does not exist");
+		pl_session_broken(e, s, err == PL_ERR_DECRYPT ? "record does not decrypt" : "record of a size that does not exist");
 		return count;
 	}
 	s->heard_ms = e->now_ms;

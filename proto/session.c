@@ -64,6 +64,12 @@ void pl_session_close(struct pl_engine *e, struct session *s, enum pl_bye_reason
 	pl_session_end(e, s);
 }
 
+void pl_session_broken(struct pl_engine *e, struct session *s, const char *how)
+{
+	pl_note(e, PL_NOTE_LINK_BROKEN, e->conns[s->conn].link, s->peer, how);
+	pl_session_close(e, s, PL_BYE_FAULT, how);
+}
+
 void pl_session_fault(struct pl_engine *e, struct session *s, const char *rule)
 {
 	pl_note(e, PL_NOTE_PEER_FAULT, e->conns[s->conn].link, s->peer, rule);

@@ -125,7 +125,7 @@ static void carry_out(void)
 		case PL_FX_NOTE:
 			if (fx.note.code == PL_NOTE_LINK_LIVE)
 				uv_idle_start(&idle, on_idle);
-			else if (fx.note.code == PL_NOTE_PEER_FAULT || fx.note.code == PL_NOTE_HANDSHAKE_FAILED)
+			else if (fx.note.code == PL_NOTE_PEER_FAULT || fx.note.code == PL_NOTE_LINK_BROKEN || fx.note.code == PL_NOTE_HANDSHAKE_FAILED)
 				fail(fx.note.detail);
 			else if (fx.note.code == PL_NOTE_LINK_LOST)
 				fail("the link was lost");

@@ -68,8 +68,9 @@ story junk3 "$handshake"
 story stranger "$handshake\"its key is not in the charter\""
 fault='peer at fault peer=EST why='
 story early "$fault\"frame before hello\""
-story records "$fault\"record does not decrypt\""
-story giant "$fault\"record of a size that does not exist\""
+broken_link='link broken, by the wire or the peer peer=EST why='
+story records "$broken_link\"record does not decrypt\""
+story giant "$broken_link\"record of a size that does not exist\""
 story frames "$fault"
 story charter "$fault\"it has another charter\""
 story entry "$fault\"entry "
@@ -141,6 +142,7 @@ for why in 'record does not decrypt' 'record of a size that does not exist|not a
   grep -qE "$why" FIN.log CHE.log || broken "nobody has noticed: $why"
 done
 check 'no entry was refused that FIN or SGP has written' [ -z "$(grep -hE 'entry refused entry=(FIN|SGP|CHE)/' FIN.log CHE.log SGP.log)" ]
+check 'a wire that bends things makes nobody a peer at fault' [ -z "$(grep -hE 'peer at fault peer=(FIN|SGP|CHE)' FIN.log CHE.log SGP.log)" ]
 check 'nobody is taken for a forger' [ -z "$(grep -h equivocation FIN.log CHE.log SGP.log)" ]
 check 'each daemon is still the first one' [ "$(cat FIN.log CHE.log SGP.log | grep -c ' ready ')" -eq 3 ]
 for state in FIN CHE SGP; do

@@ -37,7 +37,7 @@ static void note(struct sim *sim, struct sim_node *node, const struct pl_effect 
 	int end;
 	const struct sim_conn *conn = sim_conn_of(sim, fx->note.link, &end);
 	const bool is_of_peer = fx->note.peer < node->peers_count, tampered = !conn || conn->tampered;
-	if (fx->note.code == PL_NOTE_PEER_FAULT && is_of_peer)
+	if ((fx->note.code == PL_NOTE_PEER_FAULT || fx->note.code == PL_NOTE_LINK_BROKEN) && is_of_peer)
 		oracle_blames(sim->oracle, node->index, node->peers[fx->note.peer], tampered, fx->note.detail);
 	if (fx->note.code == PL_NOTE_ENTRY_REFUSED && is_of_peer)
 		oracle_refuses(sim->oracle, node->index, node->peers[fx->note.peer], fx->note.node, fx->note.lane, fx->note.seq, tampered, fx->note.detail);
