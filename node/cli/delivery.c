@@ -184,6 +184,20 @@ static const char *reason_of(const json_t *recipient)
 	return reason[0] == '\0' ? "it does not say why" : reason;
 }
 
+/* Why receipts may not have come, where this node can know. */
+static const char *why_none(struct pl_cli *cli)
+{
+	struct pl_answer answer;
+	const char *state = "";
+	if (pl_try(cli, "GET", "/v1/status", NULL, NULL, LOOK_MS_MAX, &answer) != PL_EXIT_OK)
+		return "";
+	if (answer.document != NULL)
+		state = pl_json_text(json_object_get(answer.document, "store"), "state");
+	bool waits = strcmp(state, "urgent_only") == 0 || strcmp(state, "full") == 0;
+	pl_answer_dispose(&answer);
+	return waits ? "; this node's disk has too little room, and receipts wait until there is more" : "";
+}
+
 enum pl_exit pl_delivery_wait(struct pl_cli *cli, const struct pl_args *args, const json_t *sent, json_t **out)
 {
 	const char *level_name = pl_args_get(args, "wait"), *ref = pl_json_text(sent, "ref");
@@ -221,7 +235,7 @@ enum pl_exit pl_delivery_wait(struct pl_cli *cli, const struct pl_args *args, co
 			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`", ref),
 			                "%s is sent; parleyd does not answer now, so that nothing is known of its receipts", ref);
 		if (pl_ticks_ms() >= end_ms)
-			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`", ref),
+			return pl_error(cli, PL_EXIT_TIMEOUT, pl_format("it is kept here and goes on by itself: `parley receipts %s`%s", ref, why_none(cli)),
 			                "%s is sent, but not %s yet by %s", ref, level_name, missing);
 		json_decref(*out);
 		*out = NULL;

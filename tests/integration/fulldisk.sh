@@ -124,6 +124,8 @@ echo text >text
 input=text bad 1 'little room left on the disk, which is kept for immediate and flash' "${c[@]}" send --to SGP --subject Routine
 grep -q 'With precedence immediate or flash it goes now' err || fail 'it is not said what would go'
 input=text ok '^sent ' "${c[@]}" send --to SGP --subject Immediate --precedence immediate
+input=text bad 8 'is sent, but not decrypted yet by SGP' "${c[@]}" send --to SGP --subject Immediate --precedence immediate --wait decrypted --timeout 1
+grep -q 'disk has too little room, and receipts wait until there is more' err || fail 'it is not said that receipts wait for room here'
 make_room CHE
 until_true 'CHE finds that there is room' is_well CHE
 until_true 'the three hold the same' frontiers_are_equal FIN CHE SGP
