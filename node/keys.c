@@ -223,15 +223,16 @@ static enum pl_err key_read(const char *path, const char *passphrase, struct pap
 {
 	uint8_t *file, *payload = NULL;
 	size_t file_bytes, payload_bytes = 0;
-	enum pl_err err = pl_key_check_secret(path, why, why_max);
-	if (err == PL_OK)
-		err = pl_file_read(path, PL_KEYFILE_BYTES_MAX, &file, &file_bytes, why, why_max);
+	enum pl_err err = pl_file_read(path, PL_KEYFILE_BYTES_MAX, &file, &file_bytes, why, why_max);
 	if (err != PL_OK)
 		return err;
 	if (file_bytes < PL_KEYFILE_OVERHEAD || memcmp(file, "PLK1", 4) != 0) {
 		err = pl_why(why, why_max, PL_ERR_FORMAT, "%s: is not a key file (parley key new makes one)", path);
 		goto out;
 	}
+	err = pl_key_check_secret(path, why, why_max); /* only now: a file that is no secret needs no other mode */
+	if (err != PL_OK)
+		goto out;
 	payload = sodium_malloc(file_bytes);
 	if (payload == NULL) {
 		err = pl_why(why, why_max, PL_ERR_MEMORY, "%s: no locked memory for a key; raise the limit (ulimit -l)", path);

@@ -107,6 +107,8 @@ Test(keys, a_secret_that_others_can_open_is_refused)
 		cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct horse", &key, why, sizeof(why)), PL_ERR_REFUSED);
 		cr_assert_not_null(strstr(why, "chmod 600"));
 	}
+	cr_assert_eq(pl_key_read_signing(in_dir("a.pub"), "correct horse", &key, why, sizeof(why)), PL_ERR_FORMAT, "a public key is none");
+	cr_assert_not_null(strstr(why, "is not a key file"));
 	cr_assert_eq(chmod(in_dir("a.key"), 0400), 0);
 	cr_assert_eq(pl_key_read_signing(in_dir("a.key"), "correct horse", &key, why, sizeof(why)), PL_OK);
 }
