@@ -267,12 +267,26 @@ static enum pl_err bring_forward(struct pl_store *store, int version, char *why,
 	return err ? err : exec(store, "COMMIT", why, why_max);
 }
 
+/* Reading a store that was closed in order makes an empty WAL, which goes again with a store that is turned away; not where SQLite itself
+ * has failed, since then the file may be another process's. The lock is still held. */
+static void remove_empty_wal(const struct pl_store *store, const char *wal_path)
+{
+	const int rc = sqlite3_errcode(store->db) & 0xff;
+	struct stat st;
+
+	if ((rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) && stat(wal_path, &st) == 0 && st.st_size == 0)
+		(void)unlink(wal_path);
+}
+
 static enum pl_err open_checked(struct pl_store *store, const char *made_frozen, char *why, size_t why_max)
 {
 	uint8_t incarnation[PL_INCARNATION_BYTES];
-	char sidecar_path[PATH_MAX + 8];
+	char sidecar_path[PATH_MAX + 8], wal_path[PATH_MAX + 8];
 	int version = 0;
 	enum pl_err err = make_file(store->path, why, why_max);
+
+	snprintf(wal_path, sizeof(wal_path), "%s-wal", store->path);
+	const bool had_wal = access(wal_path, F_OK) == 0;
 
 	if (!err)
 		err = connect_db(store, why, why_max);
@@ -280,6 +294,8 @@ static enum pl_err open_checked(struct pl_store *store, const char *made_frozen,
 		err = check_identity(store, &version, why, why_max);
 	if (!err && made_frozen && version != 0)
 		err = pl_why(why, why_max, PL_ERR_EXISTS, "%s is a store already.", store->path);
+	if (err && !had_wal && store->db)
+		remove_empty_wal(store, wal_path);
 	if (err)
 		return err;
 

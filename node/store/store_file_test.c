@@ -74,6 +74,14 @@ Test(store_file, file_is_private)
 	cr_assert_eq(st.st_mode & 0777, 0600);
 }
 
+static bool has_wal(void)
+{
+	char wal[128];
+
+	snprintf(wal, sizeof(wal), "%s-wal", f.path);
+	return access(wal, F_OK) == 0;
+}
+
 Test(store_file, newer_schema_is_refused_untouched)
 {
 	uint64_t before;
@@ -84,6 +92,7 @@ Test(store_file, newer_schema_is_refused_untouched)
 	cr_assert_eq(fixture_open(&f), PL_ERR_VERSION);
 	cr_assert_not_null(strstr(f.why, "9999"), "%s", f.why);
 	cr_assert_eq(hash_file(f.path), before);
+	cr_assert(!has_wal(), "nor is anything left beside it");
 }
 
 Test(store_file, newer_schema_is_refused_untouched_with_its_wal)
@@ -124,6 +133,7 @@ Test(store_file, other_network_and_other_node_are_refused)
 	cr_assert_eq(pl_store_open(f.path, sample_network, other, &f.store, f.why, sizeof(f.why)), PL_ERR_REFUSED);
 	cr_assert_not_null(strstr(f.why, "another node"), "%s", f.why);
 	cr_assert_eq(hash_file(f.path), before);
+	cr_assert(!has_wal());
 }
 
 Test(store_file, foreign_files_are_refused_untouched)
