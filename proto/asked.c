@@ -1,5 +1,32 @@
 /* Being asked: WANT and CANCEL, and CHOKE either way. PROTOCOL.md, "HAVE and WANT", "Two copies, then announcements". */
+#include <string.h>
+
 #include "proto/parts.h"
+
+void pl_full_wanted(struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	for (uint8_t i = 0; i < s->full_wants_count; i++) {
+		const struct asked *want = &s->full_wants[i];
+		if (want->node == node && want->lane == lane && want->seq == seq)
+			return;
+	}
+	/* PROTOCOL: "Of more than eight the oldest is forgotten." */
+	if (s->full_wants_count == PL_FULL_WANTS_MAX)
+		memmove(s->full_wants, s->full_wants + 1, --s->full_wants_count * sizeof(*s->full_wants));
+	s->full_wants[s->full_wants_count++] = (struct asked){ .node = node, .lane = lane, .seq = seq };
+}
+
+bool pl_full_want_take(struct session *s, uint8_t lane, struct asked *out)
+{
+	for (uint8_t i = 0; i < s->full_wants_count; i++) {
+		if (s->full_wants[i].lane != lane)
+			continue;
+		*out = s->full_wants[i];
+		memmove(s->full_wants + i, s->full_wants + i + 1, (--s->full_wants_count - i) * sizeof(*s->full_wants));
+		return true;
+	}
+	return false;
+}
 
 void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame)
 {
@@ -16,7 +43,7 @@ void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_fra
 		/* PROTOCOL: "What is asked for in full, and is not durable here, has no answer." The number is the peer's. */
 		if (want.from > e->lanes[index].durable_seq)
 			return;
-		s->full_want = want; /* a later one replaces it: the peer asks again if it still cares */
+		pl_full_wanted(s, want.node, want.lane, want.from);
 		return;
 	}
 	/* PROTOCOL: "A new WANT for a lane replaces the one before." */

@@ -28,8 +28,8 @@ static void cancel_send(struct session *s, uint32_t index)
 
 void pl_want_full(struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 {
-	if (want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL))
-		pl_full_asked(s, node, lane, seq);
+	if (!pl_full_is_asked(e, s, node, lane, seq) && want_send(e, s, pl_lane_index(node, lane), seq, seq, PL_WANT_FULL))
+		pl_full_asked(e, s, node, lane, seq);
 }
 
 /* --- asking others besides --- */

@@ -163,11 +163,86 @@ void pl_suspect(struct pl_engine *e, const struct session *s, uint16_t node, con
 		suspicion_load(e, place);
 }
 
-void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
+/* --- asking for what differs --- */
+
+void pl_full_asked(const struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
 {
-	if (s->asked_full_count == PL_FULL_ASKED_MAX)
+	if (s->asked_full_count == PL_FULL_WANTS_MAX)
 		memmove(s->asked_full, s->asked_full + 1, --s->asked_full_count * sizeof(*s->asked_full));
-	s->asked_full[s->asked_full_count++] = (struct asked){ node, lane, seq };
+	s->asked_full[s->asked_full_count++] = (struct asked){ node, lane, seq, e->now_ms };
+}
+
+static bool is_open(const struct pl_engine *e, const struct asked *asked)
+{
+	return e->now_ms - asked->at_ms < PL_ANTI_ENTROPY_MS;
+}
+
+bool pl_full_is_asked(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	for (uint8_t i = 0; i < s->asked_full_count; i++) {
+		const struct asked *asked = &s->asked_full[i];
+		if (asked->node == node && asked->lane == lane && asked->seq == seq && is_open(e, asked))
+			return true;
+	}
+	return false;
+}
+
+void pl_compare(struct session *s, uint32_t index, uint64_t seq)
+{
+	s->to_compare_count += s->to_compare[index] == 0;
+	s->to_compare[index] = seq;
+}
+
+/* PROTOCOL: "A head that has been compared and proves nothing is not asked for again." */
+void pl_compare_head(struct session *s, uint32_t index, uint64_t seq, const uint8_t tag[PL_TAG_BYTES])
+{
+	if (memcmp(s->compared_tag[index], tag, PL_TAG_BYTES) != 0)
+		pl_compare(s, index, seq);
+}
+
+/* PROTOCOL: "It asks for lanes 0 and 1 before lane 2, and begins where it left off." So what an author makes to differ without a proof, which only
+ * bulk can, keeps nothing from being looked at. */
+static uint32_t compare_pick(const struct pl_engine *e, struct session *s, uint64_t *seq)
+{
+	for (int bulk = 0; bulk < 2; bulk++) {
+		for (uint32_t i = 0; i < e->lanes_count; i++) {
+			const uint32_t index = (s->compare_next[bulk] + i) % e->lanes_count;
+			if (s->to_compare[index] == 0 || (index % PL_LANES == 2) != (bulk == 1))
+				continue;
+			*seq = s->to_compare[index];
+			s->to_compare[index] = 0;
+			s->to_compare_count--;
+			s->compare_next[bulk] = index + 1;
+			return index;
+		}
+	}
+	assert(!"there is one");
+	return 0;
+}
+
+void pl_compare_run(struct pl_engine *e, struct session *s)
+{
+	while (s->state == PL_SESSION_LIVE && s->to_compare_count > 0 && PL_CONTROL_BYTES - s->control_count >= PL_FRAME_HEADER_BYTES + PL_WANT_BYTES) {
+		/* PROTOCOL: "Of one peer a node waits for eight entries in full at most, for 30 s each." */
+		if (s->asked_full_count == PL_FULL_WANTS_MAX && is_open(e, &s->asked_full[0]))
+			return;
+		uint64_t seq;
+		const uint32_t index = compare_pick(e, s, &seq);
+		if (!e->lanes[index].frozen && seq <= e->lanes[index].have_seq)
+			pl_want_full(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), seq);
+	}
+}
+
+/* What s has at this place has been compared with ours, in vain. Where ours is the head, the next entry may show more. */
+static void compared(const struct pl_engine *e, struct session *s, const uint8_t header[PL_ENTRY_HEADER_BYTES], uint16_t node)
+{
+	const uint32_t index = pl_lane_index(node, header[1]);
+	uint8_t id[PL_ID_BYTES];
+
+	if (e->lanes[index].durable_seq <= pl_get64(header + 16))
+		return;
+	pl_entry_id(e->network_id, header, id);
+	pl_tag(s->salt_in, id, s->compared_tag[index]);
 }
 
 static bool full_was_asked(struct session *s, const struct pl_wire *wire)
@@ -203,10 +278,12 @@ void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wir
 		return; /* what it was to be compared with is void: the store has failed since */
 	if (recent->seq == wire->header.seq && memcmp(recent->id, c.id, PL_ID_BYTES) == 0)
 		return;
-	if (pl_lane_verify(e, c.entry_header) == PL_OK)
+	if (pl_lane_verify(e, c.entry_header) == PL_OK) {
 		pl_suspect(e, s, c.node, c.entry_header, c.header.lane, c.header.seq);
-	else
+	} else {
+		compared(e, s, c.entry_header, c.node);
 		pl_refuse(e, s, wire, pl_signature_is_bad);
+	}
 }
 
 bool pl_fork_loaded(struct pl_engine *e, const struct pl_event *event)
@@ -228,6 +305,8 @@ bool pl_fork_loaded(struct pl_engine *e, const struct pl_event *event)
 			if (headers_prove_fork(e, x->node, entries[k].header, x->header))
 				fork_proven(e, x->node, entries[k].header, x->header);
 		}
+		if (!is_forked(e, x->node) && e->peers[x->peer].session != PL_NONE16)
+			compared(e, &e->sessions[e->peers[x->peer].session], x->header, x->node);
 		return true;
 	}
 	return false;

@@ -269,6 +269,202 @@ Test(hostile_fork, a_branch_that_begins_with_a_bad_signature_is_proven_by_what_v
 	}
 }
 
+/* --- many heads that differ at once --- */
+
+enum { MEET_FIRST = 2, MEET_MAX = 24 }; /* nodes 0 and 1 meet; the test plays the others */
+
+static struct world *before_they_meet(void)
+{
+	struct world *w = world_new(MEET_FIRST + MEET_MAX, 1);
+
+	for (uint16_t i = MEET_FIRST; i < MEET_FIRST + MEET_MAX; i++)
+		world_play(w, i);
+	world_link(w, 0, 1);
+	world_start(w);
+	world_run_ms(w, 100);
+	world_cut(w, 0, 1);
+	world_run_ms(w, 100);
+	return w;
+}
+
+static void show(struct world *w, uint16_t as, uint16_t to, const struct made *entries, size_t count, bool asked)
+{
+	struct member *m = member_dial(w, as, to);
+
+	cr_assert_not_null(m);
+	member_go_live(m);
+	if (asked) {
+		announce(m, &entries[count - 1]);
+		answer(m, entries, count);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			member_entry(m, &entries[i], 0);
+		member_flush(m);
+	}
+	member_run_ms(m, 50);
+	member_free(m);
+	world_run_ms(w, 50);
+}
+
+/* One entry for one place to each of the two, and then silence. */
+static void forks_once(struct world *w, uint16_t node)
+{
+	struct author author = { .node = node }, fork = author;
+	const struct made one = author_next(w, &author, 0, 0, 20), other = author_next(w, &fork, 0, 0, 30);
+
+	show(w, node, 0, &one, 1, false);
+	show(w, node, 1, &other, 1, false);
+}
+
+/* What PROTOCOL.md says that no two headers prove: one branch goes on past a run that is badly signed where the other ends. */
+static void differs_without_proof(struct world *w, uint16_t node)
+{
+	struct author author = { .node = node }, fork;
+	struct made ahead[10], back[5];
+
+	for (int i = 0; i < 4; i++)
+		ahead[i] = back[i] = author_next(w, &author, 2, 0, 20);
+	fork = author;
+	back[4] = author_next(w, &fork, 2, 0, 40);
+	for (int i = 4; i < 8; i++)
+		ahead[i] = next_spoilt(w, &author, 2);
+	for (int i = 8; i < 10; i++)
+		ahead[i] = author_next(w, &author, 2, 0, 20);
+	show(w, node, node % 2, ahead, 10, true);
+	show(w, node, (node + 1) % 2, back, 5, true);
+	cr_assert_eq(world_durable(w, node % 2, node, 2), 10);
+	cr_assert_eq(world_durable(w, (node + 1) % 2, node, 2), 5);
+}
+
+Test(hostile_fork, all_forks_are_proven_when_two_nodes_meet)
+{
+	struct world *w = before_they_meet();
+
+	for (uint16_t i = 0; i < MEET_MAX; i++)
+		forks_once(w, MEET_FIRST + i);
+	world_heal(w, 0, 1);
+	world_run_ms(w, 5000); /* of which up to 1.5 s until the link is up */
+	cr_assert_eq(world_forks(w, 0), MEET_MAX, "%u", world_forks(w, 0));
+	cr_assert_eq(world_forks(w, 1), MEET_MAX);
+	world_free(w);
+}
+
+Test(hostile_fork, what_cannot_be_proven_keeps_nothing_from_being_looked_at)
+{
+	struct world *w = before_they_meet();
+
+	forks_once(w, MEET_FIRST);
+	for (uint16_t i = 1; i <= 12; i++)
+		differs_without_proof(w, MEET_FIRST + i);
+	world_heal(w, 0, 1);
+	world_run_ms(w, 5000);
+	cr_assert_eq(world_forks(w, 0), 1);
+	cr_assert_eq(world_forks(w, 1), 1);
+	world_free(w);
+}
+
+static bool asked_in_full(struct member *m, uint16_t node, uint8_t lane, uint64_t seq)
+{
+	for (size_t i = 0; i < member_heard_count(m); i++) {
+		const struct member_heard *h = member_heard(m, i);
+		struct pl_want want;
+		if (h->type == PL_FRAME_WANT && pl_want_read(h->payload, &want) == PL_OK && (want.flags & PL_WANT_FULL) && want.node == node &&
+		    want.lane == lane && want.from == seq)
+			return true;
+	}
+	return false;
+}
+
+Test(hostile_fork, a_head_that_proves_nothing_is_asked_for_once)
+{
+	struct world *w = before_they_meet();
+	struct author author = { .node = MEET_FIRST }, fork;
+	struct made run[10], other;
+
+	for (int i = 0; i < 4; i++)
+		run[i] = author_next(w, &author, 2, 0, 20);
+	fork = author;
+	other = author_next(w, &fork, 2, 0, 40);
+	for (int i = 4; i < 8; i++)
+		run[i] = next_spoilt(w, &author, 2);
+	for (int i = 8; i < 10; i++)
+		run[i] = author_next(w, &author, 2, 0, 20);
+	show(w, MEET_FIRST, 0, run, 10, true);
+	struct member *m = member_dial(w, MEET_FIRST + 1, 0);
+	member_go_live(m);
+	for (int round = 0; round < 3; round++) {
+		member_forget(m);
+		member_item(m, PL_FRAME_HAVE, 0, MEET_FIRST, 2, 5, other.id);
+		member_flush(m);
+		member_run_ms(m, 20);
+		cr_assert_eq(asked_in_full(m, MEET_FIRST, 2, 5), round == 0, "round %d", round);
+		if (round == 0)
+			member_entry_full(m, &other);
+		member_flush(m);
+		member_run_ms(m, 35000);
+	}
+	cr_assert_eq(world_forks(w, 0), 0);
+	member_free(m);
+	world_free(w);
+}
+
+Test(hostile_fork, heads_that_differ_are_asked_for_in_turn_messages_first)
+{
+	struct world *w = before_they_meet();
+	const uint8_t none[PL_ID_BYTES] = "another head";
+	int asked[2] = { 0 };
+
+	/* each author has said something in lane 2, the last two in lane 1 too */
+	for (uint16_t i = 0; i < 12; i++) {
+		struct author author = { .node = MEET_FIRST + i };
+		const struct made bulk = author_next(w, &author, 2, 0, 20), message = author_next(w, &author, 1, 0, 20);
+		const struct made both[2] = { bulk, message };
+		show(w, MEET_FIRST + i, 0, both, i < 10 ? 1 : 2, false);
+	}
+	struct member *m = member_dial(w, MEET_FIRST + 20, 0);
+	member_go_live(m);
+	member_forget(m);
+	for (uint16_t i = 0; i < 12; i++)
+		member_item(m, PL_FRAME_HAVE, 0, MEET_FIRST + i, 2, 1, none);
+	for (uint16_t i = 10; i < 12; i++)
+		member_item(m, PL_FRAME_HAVE, 0, MEET_FIRST + i, 1, 1, none);
+	member_flush(m);
+	for (int round = 0; round < 2; round++) {
+		member_run_ms(m, round == 0 ? 29000 : 12000); /* it answers nothing */
+		cr_assert(asked_in_full(m, MEET_FIRST + 10, 1, 1) && asked_in_full(m, MEET_FIRST + 11, 1, 1));
+		for (uint16_t i = 0; i < 12; i++)
+			asked[round] += asked_in_full(m, MEET_FIRST + i, 2, 1);
+	}
+	cr_assert_eq(asked[0], PL_FULL_WANTS_MAX - 2, "%d", asked[0]);
+	cr_assert_eq(asked[1], 12, "it goes on with the others, %d", asked[1]);
+	member_free(m);
+	world_free(w);
+}
+
+/* Asked for: in full. */
+Test(hostile_fork, who_asks_for_several_entries_is_given_eight)
+{
+	struct world *w = network();
+	struct member *eve = live(w, CHE);
+
+	for (int i = 0; i < 12; i++)
+		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, &i, sizeof(i)), PL_OK);
+	member_run_ms(eve, 100);
+	const uint32_t loads = world_loads(w, CHE);
+	for (uint64_t seq = 1; seq <= 12; seq++) {
+		member_want(eve, FIN, 1, seq, seq, PL_WANT_FULL);
+		member_want(eve, FIN, 1, seq, seq, PL_WANT_FULL);
+	}
+	member_forget(eve);
+	member_flush(eve);
+	member_run_ms(eve, 100);
+	for (uint64_t seq = 1; seq <= 12; seq++)
+		cr_assert_eq(member_copies(eve, FIN, 1, seq), seq > 4 ? 1 : 0, "entry %d", (int)seq);
+	cr_assert_eq(world_loads(w, CHE), loads + PL_FULL_WANTS_MAX);
+	member_free(eve);
+	world_free(w);
+}
+
 static void put_fork(uint8_t payload[2 + 2 * PL_ENTRY_HEADER_BYTES], uint16_t node, const struct made *a, const struct made *b)
 {
 	pl_put16(payload, node);

@@ -282,7 +282,7 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 		if (lane->have_seq > 0 && pl_may_stand(e, &c) && pl_signature_holds(e, s, &c))
 			pl_suspect(e, s, c.node, c.entry_header, c.header.lane, lane->have_seq);
 		if (lane->have_seq > 0)
-			pl_want_full(e, s, wire->node, wire->header.lane, lane->have_seq);
+			pl_compare(s, index, lane->have_seq);
 		pl_refuse(e, s, wire, "does not continue the chain that we have");
 		return;
 	}

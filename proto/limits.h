@@ -92,6 +92,7 @@
 #define PL_WANT_MS_MAX 3000                /* an unanswered WANT goes to the next announcer */
 #define PL_ANTI_ENTROPY_MS 30000
 #define PL_WANT_ENTRIES_MAX 65536          /* in one WANT */
+#define PL_FULL_WANTS_MAX 8                /* asked for in full of one peer at once: a place to compare costs a signature and a read of the store */
 #define PL_GROUP_NODES 21                  /* of which one lane is a group: its heads fit a record of 256 bytes */
 #define PL_GROUPS_MAX 111                  /* what follows, of 768 nodes: the tags of all fit a record of 1,024 bytes with HELLO */
 #define PL_BATCH_ENTRIES_MAX 256           /* chained entries of bulk that one signature may authenticate in catch-up */

@@ -51,6 +51,8 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->dirty = carve(carver, lanes_count);
 	s->queued = carve(carver, lanes_count);
 	s->choked = carve(carver, lanes_count);
+	s->to_compare = carve(carver, lanes_count * sizeof(*s->to_compare));
+	s->compared_tag = carve(carver, lanes_count * sizeof(*s->compared_tag));
 	s->hello_digests = carve(carver, pl_groups_count((uint16_t)(lanes_count / PL_LANES)) * sizeof(*s->hello_digests));
 	s->differs = carve(carver, pl_groups_count((uint16_t)(lanes_count / PL_LANES)));
 	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof(*s->shunned_until_s));

@@ -212,7 +212,15 @@ bool pl_same_gseq(const struct pl_engine *e, const struct candidate *c, uint8_t 
 bool pl_fork_loaded(struct pl_engine *e, const struct pl_event *event);
 void pl_fork_timers(struct pl_engine *e);
 /* This peer has been asked for an entry in full. */
-void pl_full_asked(struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+void pl_full_asked(const struct pl_engine *e, struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+/* Whether it was so lately that it may still answer. */
+bool pl_full_is_asked(const struct pl_engine *e, const struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+/* What it has at this place differs from ours: it is asked for that in full, when it is its turn. One place of a lane is enough. */
+void pl_compare(struct session *s, uint32_t index, uint64_t seq);
+/* The same, of a head with this tag. */
+void pl_compare_head(struct session *s, uint32_t index, uint64_t seq, const uint8_t tag[PL_TAG_BYTES]);
+/* Asks for what is to be compared, as much as may be asked for now. */
+void pl_compare_run(struct pl_engine *e, struct session *s);
 /* One has come. */
 void pl_full_receive(struct pl_engine *e, struct session *s, const struct pl_wire *wire);
 void pl_fork_stored(struct pl_engine *e, uint16_t node, uint8_t lane, uint64_t seq);
@@ -268,6 +276,10 @@ void pl_tell_after_all(struct pl_engine *e, struct session *s, uint32_t index);
 
 /* --- asked.c --- */
 void pl_want_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
+/* It waits for this entry in full. */
+void pl_full_wanted(struct session *s, uint16_t node, uint8_t lane, uint64_t seq);
+/* The oldest that it waits for in a lane of this number; false: none. */
+bool pl_full_want_take(struct session *s, uint8_t lane, struct asked *out);
 void pl_cancel_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke_receive(struct pl_engine *e, struct session *s, const struct pl_frame *frame);
 void pl_choke(struct session *s, uint32_t index);

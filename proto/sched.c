@@ -163,6 +163,7 @@ static void refill(struct pl_engine *e, struct session *s)
 {
 	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
 		struct out_queue *q = &s->out[class];
+		struct asked full;
 		struct job job;
 		if (q->load_token != 0 || q->count - q->at > PL_LOAD_BYTES / 4)
 			continue;
@@ -170,12 +171,10 @@ static void refill(struct pl_engine *e, struct session *s)
 			pl_timer(e, q->load_at_ms);
 			continue;
 		}
-		if (s->full_want.from != 0 && s->full_want.lane == class - PL_CLASS_LANE0) {
-			load(e, q, pl_lane_index(s->full_want.node, s->full_want.lane), s->full_want.from, s->full_want.from, false, true);
-			s->full_want.from = 0;
-		} else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job)) {
+		if (pl_full_want_take(s, (uint8_t)(class - PL_CLASS_LANE0), &full))
+			load(e, q, pl_lane_index(full.node, full.lane), full.seq, full.seq, false, true);
+		else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job))
 			load(e, q, job.index, job.from, job.to, job.catchup, false);
-		}
 	}
 }
 
@@ -211,10 +210,10 @@ void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event)
 				continue;
 			q->load_token = 0;
 			if (event->loaded.lacked_memory) {
-				/* Entries by their numbers stay to be sent; what was asked for in full is to be asked for again, if nothing else was meanwhile. */
+				/* Entries by their numbers stay to be sent; what was asked for in full is to be read again, if there is a place for it. */
 				q->load_at_ms = e->now_ms + PL_LOAD_PAUSE_MS;
-				if (q->load_full && s->full_want.from == 0)
-					s->full_want.from = q->load_from;
+				if (q->load_full && s->full_wants_count < PL_FULL_WANTS_MAX)
+					pl_full_wanted(s, (uint16_t)(q->load_lane / PL_LANES), (uint8_t)(q->load_lane % PL_LANES), q->load_from);
 				return;
 			}
 			size_t usable = 0;
@@ -396,6 +395,7 @@ static size_t fitting_limit(size_t limit, size_t bytes)
 static void fill_control(struct pl_engine *e, struct session *s)
 {
 	pl_fork_tell(e, s);
+	pl_compare_run(e, s);
 	pl_credit_give(s);
 	pl_frontier_continue(e, s);
 }

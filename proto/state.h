@@ -26,9 +26,8 @@
 #define PL_RELAYED_SEQS 64           /* places of an author of which it is known which FLASH was sent on without being stored */
 #define PL_REPAIRS_MAX 64            /* damaged entries that are asked for, one at a time; more are found again when they are read again */
 #define PL_REPAIR_PAUSE_MS 30000     /* until those that no peer has given are asked for again */
-#define PL_SUSPICIONS 32             /* fork checks under way */
-#define PL_SUSPICIONS_PER_PEER 4     /* of these, for what one peer has sent */
-#define PL_FULL_ASKED_MAX 8          /* entries in full that a peer may still send us; the oldest question gives way */
+#define PL_SUSPICIONS 64             /* fork checks under way */
+#define PL_SUSPICIONS_PER_PEER PL_FULL_WANTS_MAX /* of these, for what one peer has sent */
 #define PL_EFFECTS_MAX 3072          /* engine.c shows that a step has no more */
 #define PL_EFFECTS_SLICE 512         /* bulk is checked only while a step has fewer */
 #define PL_SLOT_BYTES (2 + 256 + PL_NOISE_TAG_BYTES) /* the smallest record: a goodbye */
@@ -161,11 +160,11 @@ struct assembly {
 	bool open;
 };
 
-/* A place in a lane that somebody was asked for. */
+/* A place in a lane that somebody is asked for in full. */
 struct asked {
 	uint16_t node;
 	uint8_t lane;
-	uint64_t seq;
+	uint64_t seq, at_ms;
 };
 
 struct session {
@@ -197,8 +196,10 @@ struct session {
 	uint64_t caught_ms;   /* when it last sent something that says it answers a WANT */
 	uint64_t answered_ms; /* when it last sent what a lane of others, fetched from it, waits for; with pieces, as far as they count */
 	uint16_t asked_count; /* lanes that it has been asked for besides who was asked first */
-	struct asked asked_full[PL_FULL_ASKED_MAX]; /* entries in full that we wait for, the oldest first */
+	struct asked asked_full[PL_FULL_WANTS_MAX]; /* entries in full that we wait for, the oldest first */
 	uint8_t asked_full_count;
+	uint32_t to_compare_count; /* of to_compare */
+	uint32_t compare_next[2];  /* lane index from which the next is looked for, of lanes 0 and 1, and of lane 2 */
 
 	struct pl_record_stream writer;
 	uint8_t *control;
@@ -207,7 +208,8 @@ struct session {
 	uint32_t credit;            /* what we may still send */
 	uint64_t rate_bytes_per_s;  /* 0: unknown */
 	uint32_t sending_bytes;
-	struct pl_want full_want;   /* a fork check to answer; from 0: none */
+	struct asked full_wants[PL_FULL_WANTS_MAX]; /* entries in full that it waits for, the oldest first */
+	uint8_t full_wants_count;
 	struct todo todo[PL_LANES];
 
 	uint8_t *memory;       /* all that the pointers here point to */
@@ -224,6 +226,8 @@ struct session {
 	uint8_t *dirty;     /* head has moved since it was told: HEAD_UNTOLD, HEAD_PUSHED */
 	uint8_t *queued;    /* stands in todo */
 	uint8_t *choked;    /* CHOKED_BY_US, CHOKED_BY_PEER */
+	uint64_t *to_compare; /* what it has at this place differs from ours: to be asked for in full; 0: nothing */
+	uint8_t (*compared_tag)[PL_TAG_BYTES]; /* of a head of the peer's that was compared with ours and proves nothing; with salt_in */
 	/* per group */
 	uint8_t (*hello_digests)[PL_ID_BYTES]; /* those that our HELLO stands for */
 	uint8_t *differs;   /* it is to be told the heads of this group; else it has the same */

@@ -210,7 +210,7 @@ static void head_take(struct pl_engine *e, struct session *s, uint32_t index, ui
 		pl_acked_up_to(e, s, index, seq);
 	/* PROTOCOL: "A head that differs at a sequence number that the receiver holds is looked into: it asks for that entry in full." */
 	else if (id && !lane->frozen)
-		pl_want_full(e, s, node, (uint8_t)(index % PL_LANES), seq);
+		pl_compare_head(s, index, seq, tag);
 	if (node == e->self && seq > lane->have_seq)
 		pl_self_doubt(e, s);
 	if (s->state == PL_SESSION_LIVE)
