@@ -143,6 +143,35 @@ uint32_t pl_body_bytes_max(uint8_t kind, uint8_t flags)
 	return 0;
 }
 
+/* A store keeps an entry as a row in pages of 4 KiB, as SQLite has them: of a row that fits one there are as many in a page as fit; of a larger
+ * one the most part has pages of its own, and the rest is such a row. Beside the entry a row has its columns, and it stands in an index. */
+#define PAGE_BYTES 4096
+#define PAGE_ROWS_BYTES 4088 /* less its head */
+#define ROW_BYTES_MAX 4061
+#define ROW_BYTES_MIN 489    /* of a larger one, in the page of rows */
+#define OVERFLOW_BYTES 4092  /* in a page of its own */
+#define COLUMNS_BYTES 88
+#define PLACE_BYTES 2        /* where in its page a row begins */
+#define INDEX_BYTES 32
+#define CHUNK_ROW_BYTES 96   /* which piece of which attachment it is */
+
+uint64_t pl_entry_kept_bytes(uint8_t kind, uint32_t body_bytes)
+{
+	const uint32_t bytes = PL_ENTRY_HEADER_BYTES + body_bytes, row = bytes + COLUMNS_BYTES;
+	uint32_t in_page = row, pages = 0;
+
+	if (kind == PL_KIND_INDICATORS)
+		return (uint64_t)bytes * PL_INDICATORS_KEPT;
+	if (row > ROW_BYTES_MAX) {
+		in_page = ROW_BYTES_MIN + (row - ROW_BYTES_MIN) % OVERFLOW_BYTES;
+		if (in_page > ROW_BYTES_MAX)
+			in_page = ROW_BYTES_MIN;
+		pages = (row - in_page + OVERFLOW_BYTES - 1) / OVERFLOW_BYTES;
+	}
+	return (uint64_t)pages * PAGE_BYTES + PAGE_BYTES / (PAGE_ROWS_BYTES / (in_page + PLACE_BYTES)) + INDEX_BYTES +
+	       (kind == PL_KIND_ATTACHMENT ? CHUNK_ROW_BYTES : 0);
+}
+
 void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t id[PL_ID_BYTES])
 {
 	const struct pl_part parts[] = { { network_id, PL_ID_BYTES }, { entry_header, PL_ENTRY_HEADER_BYTES } };

@@ -103,11 +103,8 @@ const char *pl_kind_name(uint8_t kind); /* "message"; "unknown" for others */
 /* Largest body for a header's kind and flags. */
 uint32_t pl_body_bytes_max(uint8_t kind, uint8_t flags);
 
-/* What it counts in its author's share of a disk: header and body, of indicators with what is made of them at most. */
-static inline uint64_t pl_entry_kept_bytes(uint8_t kind, uint32_t body_bytes)
-{
-	return ((uint64_t)PL_ENTRY_HEADER_BYTES + body_bytes) * (kind == PL_KIND_INDICATORS ? PL_INDICATORS_KEPT : 1);
-}
+/* What it counts in its author's share of a disk: the room that it takes in a store; of indicators with what is made of them at most. */
+uint64_t pl_entry_kept_bytes(uint8_t kind, uint32_t body_bytes);
 
 void pl_entry_id(const uint8_t network_id[PL_ID_BYTES], const uint8_t entry_header[PL_ENTRY_HEADER_BYTES], uint8_t id[PL_ID_BYTES]);
 void pl_body_hash(const uint8_t *body, size_t body_bytes, uint8_t hash[PL_ID_BYTES]);

@@ -227,7 +227,7 @@ Test(full, a_member_fills_its_share_of_each_lane_and_its_flash_goes_on)
 	static const uint8_t text[1000];
 	struct world *w = chain();
 
-	room_for(w, CHE, PL_LANES, 10 * (PL_ENTRY_HEADER_BYTES + sizeof(text)));
+	room_for(w, CHE, PL_LANES, 10 * pl_entry_kept_bytes(PL_KIND_MESSAGE, sizeof(text)));
 	for (int i = 0; i < 10; i++) {
 		cr_assert_eq(world_submit(w, FIN, 0, PL_KIND_MESSAGE, 0, text, sizeof(text)), PL_OK);
 		cr_assert_eq(world_submit(w, FIN, 1, PL_KIND_MESSAGE, 0, text, sizeof(text)), PL_OK);

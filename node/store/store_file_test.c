@@ -318,6 +318,36 @@ Test(store_file, what_lanes_count_is_brought_forward)
 	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
 }
 
+/* The count that the migration makes is the one that goes on: kinds 2 (messages), 5 and 6, of all sizes that differ. */
+Test(store_file, what_lanes_count_goes_on_after_a_migration)
+{
+	static const char rows[] =
+		"WITH RECURSIVE n(v) AS (SELECT 0 UNION ALL SELECT v + 1 FROM n WHERE v < 12999)"
+		" INSERT INTO entry SELECT NULL, v % 3, 2, v, v, 0, 2 + 3 * (v % 3 > 0) + (v % 3 > 1), 0, CASE WHEN v < 12990 THEN v ELSE v * 11 END,"
+		" x'', x'', NULL FROM n;"
+		"INSERT INTO taken SELECT node, lane, sum(body_bytes + 232) FROM entry WHERE node < 2 GROUP BY node, lane;";
+	static const uint8_t kinds[3] = { PL_KIND_MESSAGE, PL_KIND_INDICATORS, PL_KIND_ATTACHMENT };
+	uint64_t expected[3] = { 0 };
+	sqlite3 *db;
+	sqlite3_stmt *s;
+
+	for (uint32_t v = 0; v < 13000; v++)
+		expected[v % 3] += pl_entry_kept_bytes(kinds[v % 3], v < 12990 ? v : v * 11);
+	cr_assert_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	for (int i = 0; i < 13; i++)
+		cr_assert_eq(sqlite3_exec(db, pl_migrations[i].sql, NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	cr_assert_eq(pl_schema_migrate(db, 13), PL_OK, "%s", sqlite3_errmsg(db));
+	cr_assert_eq(sqlite3_prepare_v2(db, "SELECT bytes FROM taken ORDER BY node", -1, &s, NULL), SQLITE_OK);
+	for (int node = 0; node < 3; node++) {
+		cr_assert_eq(sqlite3_step(s), SQLITE_ROW);
+		cr_assert_eq((uint64_t)sqlite3_column_int64(s, 0), expected[node], "node %d", node);
+	}
+	cr_assert_eq(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+}
+
 /* Messages that some node could not open, of a store in which it was not told which. */
 Test(store_file, messages_to_be_sent_again_are_brought_forward)
 {

@@ -18,6 +18,7 @@ const struct pl_migration pl_migrations[] = {
 	{11, "attachment", pl_schema_attachment},
 	{12, "turn", pl_schema_turn},
 	{13, "anchor", pl_schema_anchor},
+	{14, "page", pl_schema_page},
 };
 const int pl_migrations_count = sizeof(pl_migrations) / sizeof(pl_migrations[0]);
 
@@ -64,6 +65,15 @@ const char pl_schema_kept[] =
 	" WHERE e.node = taken.node AND e.lane = 2 AND e.kind = 5), 0) WHERE lane = 2;";
 
 const char pl_schema_anchor[] = "CREATE TABLE anchor (node_id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;";
+
+/* As pl_entry_kept_bytes() counts since: whole pages, of indicators (kind 5) eight times their bytes as before. r: a row's bytes; c: those in the
+ * page of rows. */
+const char pl_schema_page[] =
+	"DELETE FROM taken;"
+	"INSERT INTO taken SELECT node, lane, sum(CASE kind WHEN 5 THEN 8 * (r - 88)"
+	" ELSE (r - c + 4091) / 4092 * 4096 + 4096 / (4088 / (c + 2)) + CASE kind WHEN 6 THEN 128 ELSE 32 END END)"
+	" FROM (SELECT node, lane, kind, r, CASE WHEN r <= 4061 THEN r WHEN 489 + (r - 489) % 4092 <= 4061 THEN 489 + (r - 489) % 4092 ELSE 489 END AS c"
+	" FROM (SELECT node, lane, kind, body_bytes + 320 AS r FROM entry)) GROUP BY node, lane;";
 
 int pl_schema_latest(void)
 {

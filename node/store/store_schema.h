@@ -46,6 +46,7 @@ extern const char pl_schema_indicator[];
 extern const char pl_schema_indicator_owner[];
 extern const char pl_schema_kept[];
 extern const char pl_schema_message[];
+extern const char pl_schema_page[];
 extern const char pl_schema_taken[];
 extern const char pl_schema_turn[];
 extern const char pl_schema_epoch[];

@@ -362,10 +362,47 @@ Test(store, what_each_lane_takes_is_known_after_a_restart)
 	fixture_close(&f);
 	cr_assert_eq(fixture_open(&f), PL_OK);
 	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 2), 40 * PL_INDICATORS_KEPT * (PL_ENTRY_HEADER_BYTES + 200));
-	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 1), 40 * (PL_ENTRY_HEADER_BYTES + 300));
+	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 1), 40 * pl_entry_kept_bytes(PL_KIND_MESSAGE, 300));
 	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 5, 0), 0);
 	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 7, 2), 40 * PL_INDICATORS_KEPT * PL_ENTRY_HEADER_BYTES);
 	cr_assert_eq(pl_store_lane_kept_bytes(f.store, 6, 2), 0);
+}
+
+static uint64_t file_bytes(void)
+{
+	struct stat about;
+
+	cr_assert_eq(stat(f.path, &about), 0);
+	return (uint64_t)about.st_size;
+}
+
+/* Whoever fills a disk would choose the size of which the store takes most beside what it counts. */
+Test(store, what_entries_count_is_what_the_store_takes)
+{
+	static const uint32_t sizes[] = { 1, 400, 1400, 1750, 2500, 3800, 6000, 60000 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const uint64_t count = 1500000 / (sizes[i] + 1000);
+		fixture_start(&f);
+		cr_assert_eq(fixture_append(&f, 5, 0, 1, 1, true), PL_OK);
+		fixture_await(&f, &f.stored, 1);
+		fixture_close(&f);
+		const uint64_t before = file_bytes();
+		fixture_start(&f);
+		for (uint64_t seq = 1; seq <= count; seq++)
+			cr_assert_eq(fixture_append(&f, 5, 1, seq, sizes[i], false), PL_OK);
+		fixture_await(&f, &f.stored, 1 + count);
+		fixture_close(&f);
+		const uint64_t taken = file_bytes() - before;
+		cr_assert_eq(fixture_open(&f), PL_OK);
+		const uint64_t counted = pl_store_lane_kept_bytes(f.store, 5, 1);
+		cr_expect_leq(taken, counted + counted / 50 + 32768, "%u bytes: %llu are counted for %llu", sizes[i], (unsigned long long)counted,
+		              (unsigned long long)taken);
+		cr_expect_leq(counted, taken + taken / 8 + 32768, "%u bytes: %llu are counted for %llu", sizes[i], (unsigned long long)counted,
+		              (unsigned long long)taken);
+		fixture_dispose(&f);
+		fixture_init(&f, "/tmp");
+	}
 }
 
 /* --- custody and forks --- */
