@@ -2,7 +2,7 @@
 # A member gone bad puts 0, 1, the limits and what lies beyond them, 2^31, 2^63 - 1 and 2^64 - 1 into every field of every frame and of every
 # entry (rawpeer_fields.c), and sends garbage in every state of a session (rawpeer_states.c), to a daemon, CHE. It takes what PROTOCOL.md allows
 # and ends the link for what it refuses, that link alone; messages from FIN to SGP through CHE go on meanwhile, none is lost, and CHE's memory
-# and descriptors stay. In the end CHE is stopped while bad peers go on sending.
+# and descriptors stay. In the end CHE is stopped while bad peers go on sending, and of one that comes and goes all the time little is said.
 #
 # A frame that is new in frame.h and not in the table of fields fails here.
 #
@@ -70,5 +70,24 @@ check "CHE ends with 0, not $ended" [ "$ended" -eq 0 ]
 wait "$first_drain" || broken 'the peer that goes on sending fails'
 launch CHE
 until_true 'FIN is linked again' is_linked FIN CHE
+
+step '6. a member that dials again and again hides nothing of the others'
+until_true 'SGP is linked again' is_linked SGP CHE
+"$parley" --dir CHE watch >watch.out 2>watch.err </dev/null &
+helpers+=($!)
+until_true 'somebody watches' is_followed CHE
+attack again again
+until_true 'CHE says how often the link of EST has changed' grep -qE 'link (up|lost) peer=EST changes=[0-9]{2}' CHE.log
+lost_before=$(grep -c 'link lost peer=SGP' CHE.log || true)
+stop SGP KILL
+loss_is_said() { [ "$(grep -c 'link lost peer=SGP' CHE.log)" -gt "$lost_before" ] && grep -q 'SGP is lost' watch.out; }
+until_true 'CHE says that the link of SGP is lost' loss_is_said
+end_attack again
+changes=$(sed -n 's/.*peer=EST changes=\([0-9]*\).*/\1/p' CHE.log | head -n 1)
+told_of=$(grep -c 'EST is' watch.out)
+check "of $changes changes whoever watches is told a few, not $told_of" [ "$told_of" -lt 40 ]
+echo "   $changes changes in seconds, of which $told_of were said"
+launch SGP
+until_true 'SGP is linked again' is_linked SGP CHE
 end_network
 echo "frames.sh: $(cat fields.out? | awk '/ fields, / { f += $1; v += $3; e += $5 } END { print f " fields, " v " values, " e " links ended for them" }'), $(tail -n 1 states.out); 0 against the protocol"

@@ -205,6 +205,7 @@ static const struct {
 } long_stories[] = {
 	{ "flood", rawpeer_flood }, { "crowd", rawpeer_crowd }, { "fields", rawpeer_fields }, { "known", rawpeer_known },
 	{ "states", rawpeer_states }, { "drain", rawpeer_drain }, { "withhold", rawpeer_withhold },
+	{ "again", rawpeer_again },
 };
 
 int main(int argc, char **argv)

@@ -11,5 +11,6 @@ void rawpeer_known(const char *address, int args_count, char **args);
 void rawpeer_states(const char *address, int args_count, char **args); /* rawpeer_states.c */
 void rawpeer_drain(const char *address, int args_count, char **args);
 void rawpeer_withhold(const char *address, int args_count, char **args); /* rawpeer_withhold.c */
+void rawpeer_again(const char *address, int args_count, char **args);
 
 #endif

@@ -1,5 +1,6 @@
 /* withhold CLAIMS: a member that has a link, answers PING, and is of no use: it acknowledges nothing and answers no WANT. CLAIMS 1: it also says, ten times
  * a second, that it has all that anybody has written, and more. CLAIMS 2: 2^64 - 1 entries of each lane. Where the link ends or cannot be made, it tries again. Until SIGTERM.
+ * again: a member that dials, says HELLO and hangs up, as fast as it can. Until SIGTERM.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -55,23 +56,36 @@ static void be_useless(const char *address, uint64_t claims)
 	_exit(0);
 }
 
-void rawpeer_withhold(const char *address, int args_count, char **args)
+static void come_and_go(const char *address, uint64_t unused)
+{
+	static struct peer peer;
+
+	(void)unused;
+	while (peer_try_dial(&peer, address, 0)) {
+		peer_handshake(&peer);
+		peer_hello(&peer);
+		peer_frontier(&peer);
+		(void)peer_hear(&peer, 20);
+		peer_close(&peer);
+	}
+	_exit(0);
+}
+
+static void until_term(void (*tell)(const char *address, uint64_t arg), const char *address, uint64_t arg)
 {
 	const struct sigaction action = { .sa_handler = on_term }; /* not restarted: waitpid() returns */
 	const struct timespec pause = { 0, 1000000L * CLAIM_MS };
 	unsigned links = 0;
 
-	if (args_count != 1)
-		peer_fail("usage: withhold CLAIMS");
 	sigaction(SIGTERM, &action, NULL);
 	fputs("told\n", stderr);
 	while (!has_to_end) {
-		const pid_t child = fork(); /* one for each link: whatever goes wrong with it ends that alone */
+		const pid_t child = fork(); /* whatever goes wrong with a link ends it alone */
 		if (child < 0)
 			peer_fail("no process");
 		if (child == 0) {
 			signal(SIGTERM, SIG_DFL);
-			be_useless(address, args[0][0] == '2' ? UINT64_MAX : args[0][0] == '1' ? CLAIMED : 0);
+			tell(address, arg);
 		}
 		links++;
 		while (waitpid(child, NULL, 0) != child) {
@@ -81,4 +95,19 @@ void rawpeer_withhold(const char *address, int args_count, char **args)
 		nanosleep(&pause, NULL);
 	}
 	printf("%u links\n", links);
+}
+
+void rawpeer_withhold(const char *address, int args_count, char **args)
+{
+	if (args_count != 1)
+		peer_fail("usage: withhold CLAIMS");
+	until_term(be_useless, address, args[0][0] == '2' ? UINT64_MAX : args[0][0] == '1' ? CLAIMED : 0);
+}
+
+void rawpeer_again(const char *address, int args_count, char **args)
+{
+	(void)args;
+	if (args_count != 0)
+		peer_fail("usage: again");
+	until_term(come_and_go, address, 0);
 }
