@@ -306,14 +306,17 @@ static void show(struct world *w, uint16_t as, uint16_t to, const struct made *e
 	world_run_ms(w, 50);
 }
 
-/* One entry for one place to each of the two, and then silence. */
-static void forks_once(struct world *w, uint16_t node)
+/* One entry for one place to each of the two, and more behind it to the second; then silence. */
+static void forks_once(struct world *w, uint16_t node, size_t more)
 {
 	struct author author = { .node = node }, fork = author;
-	const struct made one = author_next(w, &author, 0, 0, 20), other = author_next(w, &fork, 0, 0, 30);
+	const struct made one = author_next(w, &author, 0, 0, 20);
+	struct made others[3];
 
 	show(w, node, 0, &one, 1, false);
-	show(w, node, 1, &other, 1, false);
+	for (size_t i = 0; i <= more; i++)
+		others[i] = author_next(w, &fork, 0, 0, 30);
+	show(w, node, 1, others, more + 1, false);
 }
 
 /* What PROTOCOL.md says that no two headers prove: one branch goes on past a run that is badly signed where the other ends. */
@@ -338,22 +341,25 @@ static void differs_without_proof(struct world *w, uint16_t node)
 
 Test(hostile_fork, all_forks_are_proven_when_two_nodes_meet)
 {
-	struct world *w = before_they_meet();
-
-	for (uint16_t i = 0; i < MEET_MAX; i++)
-		forks_once(w, MEET_FIRST + i);
-	world_heal(w, 0, 1);
-	world_run_ms(w, 5000); /* of which up to 1.5 s until the link is up */
-	cr_assert_eq(world_forks(w, 0), MEET_MAX, "%u", world_forks(w, 0));
-	cr_assert_eq(world_forks(w, 1), MEET_MAX);
-	world_free(w);
+	for (size_t more = 0; more < 3; more++) {
+		struct world *w = before_they_meet();
+		for (uint16_t i = 0; i < MEET_MAX; i++)
+			forks_once(w, MEET_FIRST + i, more);
+		world_heal(w, 0, 1);
+		world_run_ms(w, 5000); /* of which up to 1.5 s until the link is up */
+		for (uint16_t node = 0; node < 2; node++) {
+			cr_assert_eq(world_forks(w, node), MEET_MAX, "%zu more: %u", more, world_forks(w, node));
+			cr_assert_eq(world_notes(w, node, PL_NOTE_PEER_FAULT), 0, "%zu more: who relays them is not at fault", more);
+		}
+		world_free(w);
+	}
 }
 
 Test(hostile_fork, what_cannot_be_proven_keeps_nothing_from_being_looked_at)
 {
 	struct world *w = before_they_meet();
 
-	forks_once(w, MEET_FIRST);
+	forks_once(w, MEET_FIRST, 0);
 	for (uint16_t i = 1; i <= 12; i++)
 		differs_without_proof(w, MEET_FIRST + i);
 	world_heal(w, 0, 1);

@@ -148,7 +148,7 @@ bool pl_is_shunned(const struct pl_engine *e, const struct session *s, uint16_t 
 
 /* PROTOCOL: "An entry that does not check out is dropped, and the link stays: it may have been garbled before it reached this peer." The lane is
  * asked for elsewhere. */
-void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
+static void refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why, bool blamed)
 {
 	const uint32_t index = pl_lane_index(wire->node, wire->header.lane);
 
@@ -159,9 +159,14 @@ void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wir
 	/* PROTOCOL: "Bulk that does not check out is not blamed on who sends it, but of that author it sends none for 60 s." */
 	if (wire->header.lane == 2)
 		s->shunned_until_s[wire->node] = (uint32_t)(e->now_ms / 1000 + PL_SHUN_S + 1);
-	else
+	else if (blamed)
 		pl_blame(e, s);
 	pl_lane_pump(e, index, 0);
+}
+
+void pl_refuse(struct pl_engine *e, struct session *s, const struct pl_wire *wire, const char *why)
+{
+	refuse(e, s, wire, why, true);
 }
 
 /* One that pushes an entry twice shows nothing of how many push it. */
@@ -279,11 +284,13 @@ void pl_receive_next(struct pl_engine *e, struct session *s, const struct pl_wir
 	 * full." */
 	if (memcmp(wire->header.prev, lane->have_id, PL_ID_BYTES) != 0) {
 		pl_candidate(e, wire, &c);
-		if (lane->have_seq > 0 && pl_may_stand(e, &c) && pl_signature_holds(e, s, &c))
+		const bool is_branch = lane->have_seq > 0 && pl_may_stand(e, &c) && pl_signature_holds(e, s, &c);
+		if (is_branch)
 			pl_suspect(e, s, c.node, c.entry_header, c.header.lane, lane->have_seq);
 		if (lane->have_seq > 0)
 			pl_compare(s, index, lane->have_seq);
-		pl_refuse(e, s, wire, "does not continue the chain that we have");
+		/* PROTOCOL: "Another branch, signed by its author, is blamed on nobody who sends it." */
+		refuse(e, s, wire, "does not continue the chain that we have", !is_branch);
 		return;
 	}
 	if (wire->header.gseq <= lane->have_gseq) {
