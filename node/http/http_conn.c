@@ -12,9 +12,9 @@
 
 #define BODY_ROOM_BYTES 65536
 #define PIECE_BYTES 32768
-/* A body that nobody wants is read to its end up to this size, the largest that any call takes, so that a client that sends before it reads
- * comes to read the refusal instead of a broken pipe. */
-#define UNWANTED_BYTES_MAX PL_ATTACHMENT_BYTES_MAX
+/* A body that nobody wants is read to its end up to this size, twice the largest that any call takes, so that a client that sends before it
+ * reads comes to read the refusal instead of a broken pipe, also where it is a little too much that it sends. */
+#define UNWANTED_BYTES_MAX (2 * (uint64_t)PL_ATTACHMENT_BYTES_MAX)
 
 /* --- connections --- */
 

@@ -316,10 +316,10 @@ Test(http, a_body_over_the_limit_is_refused_without_reading_on)
 {
 	struct client client;
 	client_connect(&client);
-	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 16777217\r\n\r\nabc");
+	client_ask(&client, "POST /upload HTTP/1.1\r\n" HOST "Content-Length: 33554433\r\n\r\nabc");
 	cr_assert_eq(client.status, 413);
 	cr_assert_str_eq(error_code(&client), "too_large");
-	cr_assert(strstr(client.body, "16777217 bytes; at most 16777216"), "%s", client.body);
+	cr_assert(strstr(client.body, "33554433 bytes; at most 16777216"), "%s", client.body);
 	cr_assert(strstr(client.head, "Connection: close\r\n"));
 	client_wait_eof(&client);
 	client_close(&client);
