@@ -25,6 +25,7 @@ void pl_in_queue_push(struct pl_engine *e, struct session *s, const uint8_t *byt
 	memset(p + 5, 0, PL_IN_ITEM_BYTES - 5);
 	memcpy(p + PL_IN_ITEM_BYTES, bytes, count);
 	s->in_count += cost;
+	*s->chores |= CHORE_IN;
 	if (flags & PL_FRAME_CATCHUP)
 		s->caught_ms = e->now_ms;
 }
@@ -34,6 +35,7 @@ static void in_queue_done(struct session *s, uint32_t cost)
 	s->in_at += cost;
 	s->in_checked -= cost < s->in_checked ? cost : s->in_checked;
 	s->credit_owed += cost;
+	*s->chores |= CHORE_SEND;
 }
 
 bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
@@ -76,6 +78,8 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	const uint32_t index = pl_lane_index(first.node, first.header.lane);
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
+	struct recent recent_before[PL_RECENT];
+	memcpy(recent_before, lane->recent, sizeof(recent_before));
 	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
 		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane ||
 		    wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
@@ -94,6 +98,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	}
 	if (entries < 2 || pl_lane_verify(e, last) != PL_OK) {
 		*lane = before;
+		memcpy(lane->recent, recent_before, sizeof(recent_before));
 		e->effects_count = effects_before;
 		e->storing_bytes = storing_before;
 		return 0;
@@ -131,7 +136,7 @@ static void in_queue_run_single(struct pl_engine *e, struct session *s, const st
 
 bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s)
 {
-	return s->used && s->in_at < s->in_count && pl_bulk_may_go(e) && pl_check_may_go(e, s);
+	return (*s->chores & CHORE_IN) && s->in_at < s->in_count && pl_bulk_may_go(e) && pl_check_may_go(e, s);
 }
 
 void pl_in_queue_run(struct pl_engine *e, struct session *s)
@@ -166,6 +171,8 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 		s->caught_ms = e->now_ms; /* what it has sent waited for us, not for it */
 	if (s->used && s->in_at == s->in_count) {
 		s->in_at = s->in_count = 0;
+		*s->chores &= (uint8_t)~CHORE_IN;
+		*s->chores |= CHORE_SEND;
 		pl_check_release(e, s);
 	}
 }

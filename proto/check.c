@@ -10,7 +10,7 @@
 void pl_check_release(struct pl_engine *e, struct session *s)
 {
 	if (s->check != PL_NONE16) {
-		e->checks[s->check].session = PL_NONE16; /* an answer that still comes has no use */
+		e->checks[s->check].used = false; /* an answer that still comes has no use */
 	}
 	s->check = PL_NONE16;
 	s->in_checked = 0;
@@ -19,7 +19,7 @@ void pl_check_release(struct pl_engine *e, struct session *s)
 static uint16_t check_free(const struct pl_engine *e)
 {
 	for (uint16_t i = 0; i < PL_CHECKS; i++) {
-		if (e->checks[i].session == PL_NONE16)
+		if (!e->checks[i].used)
 			return i;
 	}
 	return PL_NONE16;
@@ -85,6 +85,7 @@ bool pl_check_ahead(struct pl_engine *e, struct session *s)
 	if (check->count == 0)
 		return false;
 	check->token = pl_load_token(e);
+	check->used = true;
 	check->session = (uint16_t)(s - e->sessions);
 	s->check = place;
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_VERIFY)->effect;
@@ -98,7 +99,7 @@ void pl_check_done(struct pl_engine *e, uint32_t token, uint32_t good)
 {
 	for (uint16_t i = 0; i < PL_CHECKS; i++) {
 		struct check *check = &e->checks[i];
-		if (check->session == PL_NONE16 || check->token != token)
+		if (!check->used || check->token != token)
 			continue;
 		check->token = 0;
 		check->good = good;

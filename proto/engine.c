@@ -61,14 +61,8 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 			e->peers[i].courier_key = config->courier_keys[i];
 		e->any_courier_key |= e->peers[i].courier_key != NULL;
 	}
-	for (uint16_t i = 0; i < e->conns_max; i++)
-		e->conns[i].link = PL_LINK_NONE;
 	for (uint32_t i = 0; i < e->lanes_count; i++)
 		e->lanes[i].fetch_session = e->lanes[i].turn_session = PL_NONE16;
-	for (uint16_t i = 0; i < PL_CHECKS; i++)
-		e->checks[i].session = PL_NONE16;
-	for (uint16_t i = 0; i < e->sessions_max; i++)
-		e->sessions[i].check = PL_NONE16;
 	e->timer_ms = e->lanes_timer_ms = PL_NEVER;
 	pl_neighbours_init(e);
 	*out = e;
@@ -78,10 +72,10 @@ enum pl_err pl_engine_init(const struct pl_engine_config *config, void *memory, 
 void pl_engine_wipe(struct pl_engine *e)
 {
 	pl_wipe(&e->config, sizeof(e->config));
-	for (uint16_t i = 0; i < e->conns_max; i++)
+	for (uint16_t i = 0; i < e->conns_ever; i++)
 		pl_wipe(&e->conns[i], sizeof(e->conns[i]));
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		pl_noise_cipher_wipe(&e->sessions[i].reader.stream.cipher);
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
+		pl_noise_cipher_wipe(&e->sessions[i].reader->stream.cipher);
 		pl_noise_cipher_wipe(&e->sessions[i].writer.cipher);
 	}
 	pl_wipe(e->seed, sizeof(e->seed));
@@ -217,8 +211,9 @@ static void bulk_run(struct pl_engine *e)
 {
 	for (uint16_t i = 0; i < e->sessions_max; i++) {
 		struct session *s = &e->sessions[e->bulk_turn];
+		const bool may = (e->chores[e->bulk_turn] & CHORE_IN) != 0;
 		e->bulk_turn = (uint16_t)((e->bulk_turn + 1) % e->sessions_max);
-		if (pl_in_queue_waits(e, s)) {
+		if (may && pl_in_queue_waits(e, s)) {
 			pl_in_queue_run(e, s);
 			break;
 		}
@@ -298,10 +293,11 @@ enum pl_err pl_engine_step(struct pl_engine *e, struct pl_event *event)
 	memcpy(e->seed, event->seed, sizeof(e->seed));
 	e->seed_count = 0;
 	e->ticking = event->type == PL_EV_TICK;
-	for (int i = 0; i < PL_FLASH_POOL; i++) {
+	for (int i = 0; e->flash_releases && i < PL_FLASH_POOL; i++) {
 		if (e->flashes[i].release)
 			e->flashes[i].used = e->flashes[i].release = false;
 	}
+	e->flash_releases = false;
 
 	switch (event->type) {
 	case PL_EV_RESTORE:
@@ -407,9 +403,8 @@ bool pl_engine_next_effect(struct pl_engine *e, struct pl_effect *out)
 
 uint64_t pl_engine_deadline_ms(const struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		const struct session *s = &e->sessions[i];
-		if (pl_in_queue_waits(e, s) || (s->used && s->root_next != UINT32_MAX))
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
+		if ((e->chores[i] & CHORE_ROOT) || ((e->chores[i] & CHORE_IN) && pl_in_queue_waits(e, &e->sessions[i])))
 			return 0;
 	}
 	return e->timer_ms;

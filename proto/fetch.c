@@ -71,7 +71,7 @@ static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_
 	uint8_t fewest = UINT8_MAX;
 	uint32_t count = 0;
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (!may_be_asked_too(e, i, index))
 			continue;
 		*too_many |= e->sessions[i].asked_count >= PL_OTHERS_LANES_MAX;
@@ -83,7 +83,7 @@ static struct session *any_other(struct pl_engine *e, uint32_t index, bool *too_
 	if (count == 0)
 		return NULL;
 	uint32_t drawn = pl_draw(e) % count;
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (may_be_asked_too(e, i, index) && e->sessions[i].asked_count < PL_OTHERS_LANES_MAX && *pl_unanswered(e, &e->sessions[i], index) == fewest &&
 		    drawn-- == 0)
 			return &e->sessions[i];
@@ -160,7 +160,7 @@ static void fetch_taken_over(struct pl_engine *e, struct session *s, uint32_t in
 /* Nobody is asked for this lane any more; who was asked first knows it, or is gone. */
 static void fetch_end(struct pl_engine *e, uint32_t index)
 {
-	for (uint16_t i = 0; i < e->sessions_max && has_others(index); i++) {
+	for (uint16_t i = 0; i < e->sessions_ever && has_others(index); i++) {
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->asked_to[index] == 0)
 			continue;
@@ -317,7 +317,7 @@ void pl_lane_progress(struct pl_engine *e, struct session *s, uint32_t index)
 	if (lane->fetch_session != from && s->asked_to[index] != 0)
 		fetch_taken_over(e, s, index);
 	pl_fetch_answer(e, s, (uint16_t)(index / PL_LANES), (uint8_t)(index % PL_LANES), lane->have_seq);
-	for (uint16_t i = 0; i < e->sessions_max && has_others(index); i++) {
+	for (uint16_t i = 0; i < e->sessions_ever && has_others(index); i++) {
 		struct session *other = &e->sessions[i];
 		if (other->used && other->asked_to[index] != 0 && other->asked_to[index] <= lane->have_seq) {
 			other_done(other, index);

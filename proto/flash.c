@@ -80,7 +80,7 @@ void pl_flash_held_run(struct pl_engine *e, uint16_t node)
 			continue;
 		struct session *s = &e->sessions[flash->from_session];
 		flash->waiting = false;
-		flash->release = true; /* effects borrow its bytes until the next step */
+		flash->release = e->flash_releases = true; /* effects borrow its bytes until the next step */
 		if (flash->seq != lane->have_seq + 1 || !s->used || lane->frozen ||
 		    pl_wire_read(flash->wire, flash->wire_bytes, &wire) != PL_OK)
 			continue;

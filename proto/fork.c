@@ -53,6 +53,9 @@ static struct fork *fork_keep(struct pl_engine *e, uint16_t node, const uint8_t 
 {
 	assert(e->forks_count < e->nodes && !is_forked(e, node));
 	struct fork *fork = &e->forks[e->forks_count++];
+
+	for (uint16_t i = 0; i < e->sessions_ever; i++)
+		e->chores[i] |= CHORE_SEND; /* all are told */
 	fork->node = node;
 	memcpy(fork->headers[0], a, PL_ENTRY_HEADER_BYTES);
 	memcpy(fork->headers[1], b, PL_ENTRY_HEADER_BYTES);

@@ -46,7 +46,7 @@ struct session *pl_best_holder_but(struct pl_engine *e, uint32_t index, uint16_t
 {
 	uint16_t best = PL_NONE16;
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (i != but && pl_is_holder(e, &e->sessions[i], index) && (best == PL_NONE16 || is_better(e, i, best, index)))
 			best = i;
 	}
@@ -60,7 +60,7 @@ struct session *pl_best_holder(struct pl_engine *e, uint32_t index)
 
 bool pl_another_would_answer(const struct pl_engine *e, const struct session *but, uint32_t index)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		const struct session *s = &e->sessions[i];
 		if (s != but && pl_is_holder(e, s, index) && *pl_unanswered(e, s, index) == 0)
 			return true;
@@ -89,7 +89,7 @@ void pl_turn_end(struct pl_engine *e, uint32_t index, uint16_t session)
 
 	lane->turn_session = PL_NONE16;
 	lane->had_turn |= turn_bit(session);
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (pl_is_holder(e, &e->sessions[i], index) && !(lane->had_turn & turn_bit(i)))
 			return;
 	}

@@ -13,7 +13,7 @@ static uint16_t inbound_list(struct pl_engine *e, struct session *list[PL_LINKS_
 {
 	uint16_t count = 0;
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		uint16_t at = count;
 		if (!s->used || e->conns[s->conn].outbound || is_wanted(e, s->peer))

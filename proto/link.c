@@ -9,7 +9,7 @@
 
 static struct conn *conn_find(struct pl_engine *e, uint32_t link)
 {
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		if (e->conns[i].link == link)
 			return &e->conns[i];
 	}
@@ -24,7 +24,7 @@ void pl_conn_forget(struct conn *conn)
 
 bool pl_has_link(const struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (e->sessions[i].used)
 			return true;
 	}
@@ -162,7 +162,7 @@ static struct conn *conn_that_gives_way(struct pl_engine *e)
 	struct conn *oldest = NULL, *spoken[PL_HANDSHAKES_MAX];
 	uint32_t spoken_count = 0;
 
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		struct conn *c = &e->conns[i];
 		if (c->link == PL_LINK_NONE || c->session != PL_NONE16 || c->outbound || is_address_of_member(e, c->address_hash))
 			continue;
@@ -183,7 +183,7 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 	struct conn *conn = NULL;
 
 	assert(link != PL_LINK_NONE && !conn_find(e, link));
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		struct conn *c = &e->conns[i];
 		if (c->link == PL_LINK_NONE) {
 			conn = conn ? conn : c;
@@ -191,6 +191,10 @@ void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t addr
 			handshakes++;
 			same_address += c->address_hash == address_hash;
 		}
+	}
+	if (!conn && e->conns_ever < e->conns_max) {
+		conn = &e->conns[e->conns_ever++];
+		conn->link = PL_LINK_NONE;
 	}
 	bool refused = !outbound && same_address >= PL_HANDSHAKES_PER_ADDRESS_MAX;
 	/* PROTOCOL: "When there are 64, a new one takes the place of the oldest that has not sent a whole first message, or else of one at random, but
@@ -233,7 +237,9 @@ static bool is_replay(struct pl_engine *e, const uint8_t ephemeral[32])
 {
 	for (uint32_t i = 0; i < PL_HANDSHAKE_REPLAY_MAX; i++) {
 		const struct replay *r = &e->replays[i];
-		if (r->at_ms != 0 && e->now_ms - r->at_ms < PL_HANDSHAKE_REPLAY_MS && memcmp(r->ephemeral, ephemeral, 32) == 0)
+		if (r->at_ms == 0)
+			break; /* they are filled in order */
+		if (e->now_ms - r->at_ms < PL_HANDSHAKE_REPLAY_MS && memcmp(r->ephemeral, ephemeral, 32) == 0)
 			return true;
 	}
 	/* When it is full the oldest is forgotten. Who knows our public key can bring that about, and gains no more by it than that we answer an
@@ -303,6 +309,7 @@ void pl_link_sent(struct pl_engine *e, uint32_t link)
 	struct session *s = &e->sessions[conn->session];
 	const uint64_t took_ms = e->now_ms - s->sending_since_ms;
 	s->sending = false;
+	*s->chores |= CHORE_SEND;
 	if (s->sending_bytes == 0)
 		return; /* a handshake message, of which nothing can be learned */
 	/* Smoothed over eight records; a write that took no time says nothing but that the link is fast. */
@@ -339,11 +346,11 @@ void pl_link_down(struct pl_engine *e, uint32_t link, uint16_t peer)
 
 void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *text)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (e->sessions[i].used)
 			pl_session_close(e, &e->sessions[i], reason, text);
 	}
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		if (e->conns[i].link != PL_LINK_NONE)
 			pl_conn_drop(e, &e->conns[i], NULL);
 	}
@@ -352,7 +359,7 @@ void pl_link_drain(struct pl_engine *e, enum pl_bye_reason reason, const char *t
 /* Whether what was dialled has answered, and keys are being agreed on. */
 static bool is_connected(const struct pl_engine *e, uint16_t node)
 {
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		if (e->conns[i].link != PL_LINK_NONE && e->conns[i].outbound && e->conns[i].peer == node)
 			return true;
 	}
@@ -368,7 +375,7 @@ static void dial_due(struct pl_engine *e)
 	if (!e->started || e->draining)
 		return;
 	e->dials_until_ms = 0;
-	for (uint16_t i = 0; i < e->sessions_max; i++)
+	for (uint16_t i = 0; i < e->sessions_ever; i++)
 		taken += e->sessions[i].used;
 	for (uint16_t i = 0; i < e->dialled_count; i++)
 		taken += e->peers[e->dialled[i]].dialling && e->peers[e->dialled[i]].session == PL_NONE16;
@@ -397,7 +404,7 @@ static void dial_due(struct pl_engine *e)
 
 void pl_link_timers(struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->conns_max; i++) {
+	for (uint16_t i = 0; i < e->conns_ever; i++) {
 		struct conn *conn = &e->conns[i];
 		if (conn->link == PL_LINK_NONE || conn->session != PL_NONE16)
 			continue;
@@ -406,7 +413,7 @@ void pl_link_timers(struct pl_engine *e)
 		else
 			pl_timer(e, conn->since_ms + PL_HANDSHAKE_MS_MAX);
 	}
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (e->sessions[i].used)
 			pl_session_timers(e, &e->sessions[i]);
 	}

@@ -214,7 +214,7 @@ Test(link, a_session_keeps_no_ephemeral_secret)
 	world_run_ms(w, 100);
 	for (uint16_t node = 0; node < 3; node++) {
 		const struct pl_engine *e = world_engine(w, node);
-		for (uint16_t i = 0; i < e->conns_max; i++) {
+		for (uint16_t i = 0; i < e->conns_ever; i++) {
 			if (e->conns[i].link == PL_LINK_NONE || e->conns[i].session == PL_NONE16)
 				continue;
 			cr_assert_arr_eq(e->conns[i].ephemeral_secret, zeros, sizeof(zeros));
@@ -283,7 +283,7 @@ Test(link, a_session_is_renewed_after_4_gib)
 		struct session *s = &e->sessions[e->peers[CHE].session];
 		const uint32_t dials = world_dials(w, FIN);
 
-		*(way ? &s->writer.bytes : &s->reader.stream.bytes) = PL_SESSION_BYTES_MAX;
+		*(way ? &s->writer.bytes : &s->reader->stream.bytes) = PL_SESSION_BYTES_MAX;
 		world_run_ms(w, 15000);
 		cr_assert_eq(world_dials(w, FIN), dials + 1);
 		cr_assert_eq(world_notes(w, CHE, PL_NOTE_LINK_LOST), 1);

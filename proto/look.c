@@ -45,7 +45,7 @@ void pl_engine_lane(const struct pl_engine *e, uint16_t node, uint8_t lane, stru
 		out->frozen |= e->self_behind;
 	memcpy(out->head_id, l->durable_id, PL_ID_BYTES);
 	out->wanted_seq = l->have_seq;
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (e->sessions[i].used && e->sessions[i].peer_has[index] > out->wanted_seq)
 			out->wanted_seq = e->sessions[i].peer_has[index];
 	}
@@ -84,11 +84,11 @@ void pl_engine_peer(const struct pl_engine *e, uint16_t node, struct pl_peer_inf
 		out->since_ms = s->since_ms;
 		out->last_heard_ms = s->heard_ms;
 		out->rtt_ms = s->rtt_ms;
-		out->bytes_in += s->reader.stream.bytes;
+		out->bytes_in += s->reader->stream.bytes;
 		out->bytes_out += s->writer.bytes;
 	} else if (peer->dialling) {
 		out->state = PL_SESSION_DIAL;
-		for (uint16_t i = 0; i < e->conns_max; i++) {
+		for (uint16_t i = 0; i < e->conns_ever; i++) {
 			if (e->conns[i].link != PL_LINK_NONE && e->conns[i].peer == node)
 				out->state = PL_SESSION_HANDSHAKE;
 		}

@@ -21,26 +21,13 @@ static void *carve(struct carver *carver, size_t bytes)
 	return piece;
 }
 
+/* What is written to from the start stands together: the rest costs memory only once it is used. */
 static void carve_session(struct carver *carver, struct session *s, uint32_t lanes_count)
 {
 	static const uint32_t assembly_max[PL_CLASSES] = {
 		PL_WIRE_FLASH_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX, PL_WIRE_BYTES_MAX,
 	};
-	struct session scratch;
 
-	if (!s)
-		s = &scratch;
-	s->memory = carve(carver, 0);
-	s->in = carve(carver, PL_CREDIT_BYTES);
-	s->control = carve(carver, PL_CONTROL_BYTES);
-	for (int c = 0; c < PL_CLASSES; c++) {
-		s->assembly[c].max = assembly_max[c];
-		s->assembly[c].bytes[0] = carve(carver, assembly_max[c]);
-		s->assembly[c].bytes[1] = carve(carver, assembly_max[c]);
-		s->out[c].max = c == PL_CLASS_FLASH ? PL_OUT_FLASH_BYTES : PL_OUT_BYTES;
-		s->out[c].bytes = carve(carver, s->out[c].max);
-	}
-	s->lanes_memory = carve(carver, 0);
 	s->peer_has = carve(carver, lanes_count * sizeof(*s->peer_has));
 	s->peer_holds = carve(carver, lanes_count * sizeof(*s->peer_holds));
 	s->peer_holds_tag = carve(carver, lanes_count * sizeof(*s->peer_holds_tag));
@@ -58,16 +45,29 @@ static void carve_session(struct carver *carver, struct session *s, uint32_t lan
 	s->shunned_until_s = carve(carver, lanes_count / PL_LANES * sizeof(*s->shunned_until_s));
 	for (int lane = 0; lane < PL_LANES; lane++)
 		s->todo[lane].nodes = carve(carver, lanes_count / PL_LANES * sizeof(*s->todo[lane].nodes));
-	s->lanes_memory_bytes = carver->base ? (size_t)(carver->base + carver->at - s->lanes_memory) : 0;
+	s->reader = carve(carver, sizeof(*s->reader));
+	s->control = carve(carver, PL_CONTROL_BYTES);
+	s->in = carve(carver, PL_CREDIT_BYTES);
+	for (int c = 0; c < PL_CLASSES; c++) {
+		s->assembly[c].max = assembly_max[c];
+		s->assembly[c].bytes[0] = carve(carver, assembly_max[c]);
+		s->assembly[c].bytes[1] = carve(carver, assembly_max[c]);
+		s->out[c].max = c == PL_CLASS_FLASH ? PL_OUT_FLASH_BYTES : PL_OUT_BYTES;
+		s->out[c].bytes = carve(carver, s->out[c].max);
+	}
 }
 
-void pl_memory_session(struct session *s, uint32_t lanes_count)
+void pl_memory_session(const struct pl_engine *e, struct session *s)
 {
-	struct carver carver = { .base = s->memory };
+	const size_t index = (size_t)(s - e->sessions);
+	struct carver carver = { .base = e->sessions_memory + index * e->session_bytes };
 
-	memset(s, 0, offsetof(struct session, reader) + offsetof(struct pl_record_reader, buffer));
-	carve_session(&carver, s, lanes_count);
-	memset(s->lanes_memory, 0, s->lanes_memory_bytes);
+	memset(s, 0, sizeof(*s));
+	carve_session(&carver, s, e->lanes_count);
+	s->chores = &e->chores[index];
+	*s->chores = 0;
+	memset(s->peer_has, 0, (size_t)((uint8_t *)s->reader - (uint8_t *)s->peer_has));
+	memset(s->reader, 0, offsetof(struct pl_record_reader, buffer)); /* the buffer is large, and of no session's until bytes come */
 }
 
 static struct pl_engine *carve_engine(struct carver *carver, const struct pl_engine_config *config)
@@ -77,13 +77,18 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	const uint16_t conns_max = (uint16_t)(config->links_max + PL_HANDSHAKES_MAX);
 	struct pl_engine *placed = carve(carver, sizeof(*placed)), scratch;
 	struct pl_engine *e = placed ? placed : &scratch;
+	struct carver one = { 0 };
+	struct session session;
 
 	e->lanes = carve(carver, lanes_count * sizeof(*e->lanes));
+	struct recent *recent = carve(carver, (size_t)lanes_count * PL_RECENT * sizeof(*recent));
 	e->peers = carve(carver, nodes * sizeof(*e->peers));
 	e->dialled = carve(carver, nodes * sizeof(*e->dialled));
 	e->conns = carve(carver, conns_max * sizeof(*e->conns));
 	e->sessions = carve(carver, config->links_max * sizeof(*e->sessions));
+	e->chores = carve(carver, config->links_max);
 	e->records = carve(carver, (size_t)config->links_max * PL_RECORD_WIRE_BYTES_MAX);
+	e->plain = carve(carver, PL_RECORD_PLAIN_BYTES_MAX);
 	e->acked = carve(carver, (size_t)nodes * lanes_count * sizeof(*e->acked));
 	e->unanswered = carve(carver, (size_t)nodes * lanes_count);
 	e->flashes = carve(carver, PL_FLASH_POOL * sizeof(*e->flashes));
@@ -94,8 +99,11 @@ static struct pl_engine *carve_engine(struct carver *carver, const struct pl_eng
 	e->digest_known = carve(carver, pl_groups_count(nodes));
 	e->replays = carve(carver, PL_HANDSHAKE_REPLAY_MAX * sizeof(*e->replays));
 	e->effects = carve(carver, PL_EFFECTS_MAX * sizeof(*e->effects));
-	for (uint16_t i = 0; i < config->links_max; i++)
-		carve_session(carver, carver->base ? &e->sessions[i] : NULL, lanes_count);
+	carve_session(&one, &session, lanes_count);
+	e->session_bytes = (one.at + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+	e->sessions_memory = carve(carver, config->links_max * e->session_bytes);
+	for (uint32_t i = 0; carver->base && i < lanes_count; i++)
+		e->lanes[i].recent = &recent[(size_t)i * PL_RECENT];
 	e->nodes = nodes;
 	e->lanes_count = lanes_count;
 	e->groups_count = pl_groups_count(nodes);

@@ -317,7 +317,7 @@ static bool is_only_link(const struct pl_engine *e, uint16_t session)
 {
 	if (e->sessions[session].state != PL_SESSION_LIVE)
 		return false;
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (e->sessions[i].used && i != session && e->sessions[i].state == PL_SESSION_LIVE)
 			return false;
 	}
@@ -351,7 +351,7 @@ static bool is_only_source(const struct pl_engine *e, const struct session *s, u
 {
 	if (e->charter->nodes[index / PL_LANES].member == e->charter->nodes[s->peer].member)
 		return false;
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		const struct session *other = &e->sessions[i];
 		if (other->used && other != s && other->peer_has[index] >= e->lanes[index].have_seq &&
 		    e->unanswered[other->peer * e->lanes_count + index] == 0)

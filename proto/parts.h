@@ -55,8 +55,8 @@ void pl_tag(const uint8_t salt[PL_SALT_BYTES], const uint8_t id[PL_ID_BYTES], ui
 
 /* --- memory.c --- */
 struct pl_engine *pl_memory_engine(void *memory, const struct pl_engine_config *config);
-/* As it was when the engine was made: all is zero but where its memory lies. */
-void pl_memory_session(struct session *s, uint32_t lanes_count);
+/* All is zero but where its memory lies. */
+void pl_memory_session(const struct pl_engine *e, struct session *s);
 
 /* --- link.c --- */
 void pl_link_up(struct pl_engine *e, uint32_t link, uint16_t peer, uint64_t address_hash);

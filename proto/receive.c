@@ -30,6 +30,7 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 	if (memcmp(hello.frontier_root, s->hello_root, PL_ID_BYTES) == 0) {
 		/* PROTOCOL: "Equal roots: both hold the same, and nothing follows." */
 		s->root_next = 0; /* live when all is noted: pl_session_roots_run() */
+		*s->chores |= CHORE_ROOT;
 		return;
 	}
 	s->frontier_due = true;
@@ -37,6 +38,7 @@ static void hello_receive(struct pl_engine *e, struct session *s, const struct p
 		pl_differs_all(e, s);
 	} else if (pl_tags_compare(e, s, hello.tags, hello.tags_count, (const uint8_t (*)[PL_ID_BYTES])s->hello_digests)) {
 		s->root_next = 0;
+		*s->chores |= CHORE_ROOT;
 	} else {
 		/* PROTOCOL: "Roots that differ where all tags are equal end the link." */
 		pl_session_fault(e, s, "hello with another root and the same tags");
@@ -286,28 +288,28 @@ static void frame_receive(struct pl_engine *e, struct session *s, const struct p
 
 size_t pl_session_bytes(struct pl_engine *e, struct session *s, const uint8_t *bytes, size_t count)
 {
-	const uint8_t *plain;
 	size_t consumed = 0, plain_bytes, at = 0;
 
 	if (s->record_started_ms == 0)
 		s->record_started_ms = e->now_ms;
-	enum pl_err err = pl_record_read(&s->reader, bytes, count, &consumed, &plain, &plain_bytes);
+	enum pl_err err = pl_record_read(s->reader, bytes, count, &consumed, e->plain, &plain_bytes);
 	if (err != PL_OK) {
 		pl_session_broken(e, s, err == PL_ERR_DECRYPT ? "record does not decrypt" : "record of a size that does not exist");
 		return count;
 	}
 	s->heard_ms = e->now_ms;
-	if (!plain) {
+	if (plain_bytes == 0) {
 		pl_timer(e, s->record_started_ms + PL_MIN_RATE_GRACE_MS);
 		return consumed;
 	}
 	s->record_started_ms = 0;
+	*s->chores |= CHORE_SEND; /* credit, a WANT, what the peer has */
 	e->counters.records_in++;
 	for (int c = 0; c < PL_CLASSES; c++)
 		s->assembly[c].done_in_record = 0;
 	while (s->used && at < plain_bytes) {
 		struct pl_frame frame;
-		if (pl_frame_next(plain, plain_bytes, &at, &frame) != PL_OK) {
+		if (pl_frame_next(e->plain, plain_bytes, &at, &frame) != PL_OK) {
 			pl_session_fault(e, s, "frame malformed");
 			return consumed;
 		}

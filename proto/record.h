@@ -21,13 +21,13 @@ struct pl_record_stream {
 struct pl_record_reader {
 	struct pl_record_stream stream;
 	size_t have;
-	uint8_t buffer[PL_RECORD_WIRE_BYTES_MAX];
+	uint8_t buffer[PL_RECORD_WIRE_BYTES_MAX]; /* of a record that comes in parts */
 };
 
-/* Takes bytes up to the end of a record. PL_OK with *plain NULL: more is needed. Otherwise *plain lies in the reader until the next call.
- * PL_ERR_FORMAT: a length that no record has; PL_ERR_DECRYPT. Both end the link. */
+/* Takes bytes up to the end of a record, and opens it into plain. PL_OK with *plain_bytes 0: more is needed. PL_ERR_FORMAT: a length that no
+ * record has; PL_ERR_DECRYPT. Both end the link. */
 PL_MUST_CHECK enum pl_err pl_record_read(struct pl_record_reader *reader, const uint8_t *bytes, size_t count, size_t *consumed,
-                                         const uint8_t **plain, size_t *plain_bytes);
+                                         uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX], size_t *plain_bytes);
 
 /* Seals the plaintext that stands at record + 2 (PL_RECORD_PLAIN_BYTES_MAX of room), padding it with zeros. Returns the bytes to send. PL_ERR_STATE:
  * the cipher is worn out. */

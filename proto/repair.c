@@ -104,7 +104,7 @@ static void ask(struct pl_engine *e)
 {
 	const struct repair *r = &e->repairs[0];
 
-	for (uint16_t i = e->repair_turn; i < e->sessions_max; i++) {
+	for (uint16_t i = e->repair_turn; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->state != PL_SESSION_LIVE || s->peer_has[pl_lane_index(r->node, r->lane)] < r->seq)
 			continue;

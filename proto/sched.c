@@ -54,6 +54,7 @@ static void flash_give(struct session *s, const struct flash *flash)
 	out_item_header(p, flash->wire_bytes, PL_FRAME_FLASH, 0);
 	memcpy(p + PL_OUT_ITEM_BYTES, flash->wire, flash->wire_bytes);
 	q->count += PL_OUT_ITEM_BYTES + flash->wire_bytes;
+	*s->chores |= CHORE_SEND;
 	/* Gapless: then this is all the peer needs. Otherwise class 1 brings what is before it, and this once more. */
 	if ((s->sent[index] > s->peer_has[index] ? s->sent[index] : s->peer_has[index]) == flash->seq - 1)
 		s->sent[index] = flash->seq;
@@ -61,7 +62,7 @@ static void flash_give(struct session *s, const struct flash *flash)
 
 void pl_flash_flood(struct pl_engine *e, struct flash *flash)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		if (s->used && s->state != PL_SESSION_HELLO && i != flash->from_session)
 			flash_give(s, flash);
@@ -90,6 +91,7 @@ void pl_todo_add(const struct pl_engine *e, struct session *s, uint32_t index)
 
 	if (s->queued[index])
 		return;
+	*s->chores |= CHORE_SEND;
 	s->queued[index] = 1;
 	todo->nodes[(todo->first + todo->count) % e->nodes] = (uint16_t)(index / PL_LANES);
 	todo->count++;
@@ -158,9 +160,11 @@ static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint6
 	fx->load.max_bytes = PL_LOAD_BYTES;
 }
 
-/* Has the store read ahead, so that the link does not run dry. */
-static void refill(struct pl_engine *e, struct session *s)
+/* Has the store read ahead, so that the link does not run dry. False: there was nothing to read, and it need not be looked into later. */
+static bool refill(struct pl_engine *e, struct session *s)
 {
+	bool any = false;
+
 	for (int class = PL_CLASS_LANE0; class < PL_CLASSES; class++) {
 		struct out_queue *q = &s->out[class];
 		struct asked full;
@@ -169,13 +173,16 @@ static void refill(struct pl_engine *e, struct session *s)
 			continue;
 		if (e->now_ms < q->load_at_ms) {
 			pl_timer(e, q->load_at_ms);
+			any = true;
 			continue;
 		}
 		if (pl_full_want_take(s, (uint8_t)(class - PL_CLASS_LANE0), &full))
 			load(e, q, pl_lane_index(full.node, full.lane), full.seq, full.seq, false, true);
 		else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job))
 			load(e, q, job.index, job.from, job.to, job.catchup, false);
+		any |= q->load_token != 0;
 	}
+	return any;
 }
 
 static void take_loaded(struct session *s, struct out_queue *q, const struct pl_stored_entry *entry)
@@ -202,13 +209,14 @@ void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event)
 	const struct pl_stored_entry *entries = event->loaded.entries;
 	const size_t count = event->loaded.count;
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		for (int class = PL_CLASS_LANE0; s->used && class < PL_CLASSES; class++) {
 			struct out_queue *q = &s->out[class];
 			if (q->load_token != event->loaded.token)
 				continue;
 			q->load_token = 0;
+			*s->chores |= CHORE_SEND;
 			if (event->loaded.lacked_memory) {
 				/* Entries by their numbers stay to be sent; what was asked for in full is to be read again, if there is a place for it. */
 				q->load_at_ms = e->now_ms + PL_LOAD_PAUSE_MS;
@@ -233,7 +241,7 @@ void pl_sched_loaded(struct pl_engine *e, const struct pl_event *event)
 
 void pl_sched_readable(struct pl_engine *e, uint32_t index)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->floor[index] != UNREADABLE)
 			continue;
@@ -400,7 +408,8 @@ static void fill_control(struct pl_engine *e, struct session *s)
 	pl_frontier_continue(e, s);
 }
 
-static void session_send(struct pl_engine *e, struct session *s)
+/* False: there was nothing that may go now. */
+static bool session_send(struct pl_engine *e, struct session *s)
 {
 	uint8_t *record = pl_record_room(e), *plain = record + 2;
 	size_t limit = record_limit(s), used = 0, record_bytes;
@@ -419,10 +428,10 @@ static void session_send(struct pl_engine *e, struct session *s)
 			limit = pl_record_padded(used);
 	}
 	if (used == 0)
-		return;
+		return false;
 	if (pl_record_seal(&s->writer, record, used, &record_bytes) != PL_OK) {
 		pl_session_close(e, s, PL_BYE_HOLD, "");
-		return;
+		return true;
 	}
 	e->counters.records_out++;
 	s->sending = true;
@@ -433,17 +442,21 @@ static void session_send(struct pl_engine *e, struct session *s)
 	fx->send.link = e->conns[s->conn].link;
 	fx->send.bytes = record;
 	fx->send.count = record_bytes;
+	return true;
 }
 
 void pl_sched_run(struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
-		if (!s->used)
+		bool any = false;
+		if (!(e->chores[i] & CHORE_SEND) || !s->used)
 			continue;
 		if (s->state == PL_SESSION_LIVE)
-			refill(e, s);
+			any |= refill(e, s);
 		if (!s->sending)
-			session_send(e, s);
+			any |= session_send(e, s);
+		if (!any)
+			e->chores[i] &= (uint8_t)~CHORE_SEND;
 	}
 }

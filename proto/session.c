@@ -11,16 +11,17 @@ void pl_session_end(struct pl_engine *e, struct session *s)
 
 	if (s->state == PL_SESSION_LIVE || s->state == PL_SESSION_RECON)
 		pl_note(e, PL_NOTE_LINK_LOST, e->conns[s->conn].link, s->peer, s->lost_why ? s->lost_why : "");
-	peer->totals.bytes_in += s->reader.stream.bytes;
+	peer->totals.bytes_in += s->reader->stream.bytes;
 	peer->totals.bytes_out += s->writer.bytes;
 	peer->heard_ms = s->heard_ms;
 	peer->session = PL_NONE16;
 	peer->state_since_ms = e->now_ms;
 	pl_neighbour_ended(e, s);
-	pl_noise_cipher_wipe(&s->reader.stream.cipher);
+	pl_noise_cipher_wipe(&s->reader->stream.cipher);
 	pl_noise_cipher_wipe(&s->writer.cipher);
 	pl_conn_forget(&e->conns[s->conn]);
 	s->used = false;
+	*s->chores = 0;
 	peer->owes = pl_announced_more(e, s);
 	pl_check_release(e, s);
 	pl_sync_session_gone(e, index);
@@ -40,6 +41,7 @@ bool pl_control(struct session *s, uint8_t type, uint8_t flags, uint8_t lane, co
 	if (payload_bytes > 0)
 		memcpy(s->control + s->control_count + PL_FRAME_HEADER_BYTES, payload, payload_bytes);
 	s->control_count += PL_FRAME_HEADER_BYTES + payload_bytes;
+	*s->chores |= CHORE_SEND;
 	return true;
 }
 
@@ -123,11 +125,11 @@ static bool certificate_is_valid(const struct pl_engine *e, uint16_t node)
 
 static struct session *session_free(struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (!e->sessions[i].used)
 			return &e->sessions[i];
 	}
-	return NULL;
+	return e->sessions_ever < e->sessions_max ? &e->sessions[e->sessions_ever++] : NULL;
 }
 
 /* The handshake is done: who is it, and may it stay? */
@@ -164,7 +166,7 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 		pl_conn_drop(e, conn, "all links are in use (links_max)");
 		return;
 	}
-	pl_memory_session(s, e->lanes_count);
+	pl_memory_session(e, s);
 	s->used = true;
 	s->conn = (uint16_t)(conn - e->conns);
 	s->peer = node;
@@ -174,7 +176,7 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 	s->sending = conn->sending; /* the last handshake message: HELLO waits for it */
 	s->ping_at_ms = e->now_ms + PL_PING_MS;
 	s->frontier_next = s->root_next = UINT32_MAX;
-	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader.stream.cipher) != PL_OK)
+	if (pl_noise_split(&conn->handshake.noise, &s->writer.cipher, &s->reader->stream.cipher) != PL_OK)
 		assert(!"the handshake is done");
 	pl_noise_wipe(&conn->handshake.noise);
 	pl_wipe(conn->ephemeral_secret, sizeof(conn->ephemeral_secret)); /* with it and what crossed the wire, the session could be read */
@@ -191,6 +193,7 @@ void pl_session_start(struct pl_engine *e, struct conn *conn)
 void pl_session_go_live(struct pl_engine *e, struct session *s)
 {
 	s->state = PL_SESSION_LIVE;
+	*s->chores |= CHORE_SEND;
 	s->since_ms = e->now_ms;
 	e->peers[s->peer].backoff_ms = 0;
 	pl_neighbour_live(e, s);
@@ -225,14 +228,15 @@ static void roots_run(struct pl_engine *e, struct session *s)
 	if (s->root_next < e->lanes_count)
 		return; /* more than a step has room for */
 	s->root_next = UINT32_MAX;
+	*s->chores &= (uint8_t)~CHORE_ROOT;
 	if (!s->frontier_due)
 		pl_session_go_live(e, s);
 }
 
 void pl_session_roots_run(struct pl_engine *e)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
-		if (e->sessions[i].used && e->sessions[i].root_next != UINT32_MAX)
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
+		if (e->chores[i] & CHORE_ROOT)
 			roots_run(e, &e->sessions[i]);
 	}
 }
@@ -254,7 +258,7 @@ void pl_session_timers(struct pl_engine *e, struct session *s)
 	/* Here and below nobody is at fault: a line that is cut looks the same.
 	 * PROTOCOL: "A peer that within a record delivers fewer than 256 B/s over more than 10 s is cut." */
 	if (s->record_started_ms != 0 && e->now_ms - s->record_started_ms >= PL_MIN_RATE_GRACE_MS &&
-	    s->reader.have < PL_MIN_RATE_BYTES_PER_S * (e->now_ms - s->record_started_ms) / 1000) {
+	    s->reader->have < PL_MIN_RATE_BYTES_PER_S * (e->now_ms - s->record_started_ms) / 1000) {
 		pl_session_close(e, s, PL_BYE_HOLD, "slower than 256 B/s within a record");
 		return;
 	}
@@ -264,7 +268,7 @@ void pl_session_timers(struct pl_engine *e, struct session *s)
 		return;
 	}
 	if (!in_hello && e->conns[s->conn].outbound &&
-	    (e->now_ms - s->started_ms >= PL_SESSION_MS_MAX || s->writer.bytes + s->reader.stream.bytes >= PL_SESSION_BYTES_MAX)) {
+	    (e->now_ms - s->started_ms >= PL_SESSION_MS_MAX || s->writer.bytes + s->reader->stream.bytes >= PL_SESSION_BYTES_MAX)) {
 		const uint16_t peer = s->peer;
 		pl_session_close(e, s, PL_BYE_RENEW, "time for a new handshake");
 		e->peers[peer].dial_at_ms = e->now_ms;

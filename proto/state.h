@@ -78,7 +78,7 @@ struct lane {
 	uint64_t durable_seq, durable_gseq; /* committed */
 	uint64_t heads[2];                  /* seqs of the other lanes' heads in the last entry, in this run */
 	uint8_t have_id[PL_ID_BYTES], durable_id[PL_ID_BYTES];
-	struct recent recent[PL_RECENT];    /* by seq % PL_RECENT */
+	struct recent *recent;              /* PL_RECENT of them, by seq % PL_RECENT */
 	struct pl_bucket quota;
 	uint64_t quota_until_ms;            /* 0: not waiting */
 	uint64_t want_at_ms;                /* ask for what is missing then; 0: nothing is due */
@@ -109,7 +109,8 @@ struct candidate {
 
 /* Signatures that are checked outside, or have been. */
 struct check {
-	uint16_t session; /* PL_NONE16: free */
+	bool used;
+	uint16_t session;
 	uint16_t count;
 	uint32_t token;   /* under way; 0: verdicts are here */
 	uint32_t good;    /* bit by bit */
@@ -167,8 +168,14 @@ struct asked {
 	uint64_t seq, at_ms;
 };
 
+/* What there may be to do for a session. Those of all sessions stand side by side, since each step asks, and sessions lie far apart. */
+#define CHORE_SEND 1 /* something to send, or to have read ahead: said by whoever changes what that hangs on, until nothing came of it */
+#define CHORE_ROOT 2 /* root_next is not UINT32_MAX */
+#define CHORE_IN 4   /* the in queue is not empty */
+
 struct session {
 	bool used;
+	uint8_t *chores; /* its place in e->chores */
 	uint16_t conn, peer;
 	enum pl_session_state state; /* HELLO, RECON, LIVE */
 	uint64_t started_ms, since_ms; /* of the session; of its state */
@@ -181,7 +188,7 @@ struct session {
 	bool frontier_due;      /* the peer's is not complete yet */
 	bool tags_due;          /* it may answer a PING of ours with TAGS */
 	uint32_t frontier_next; /* lane index, or group, from which FRONTIER or HEADS goes on; UINT32_MAX: none under way */
-	uint32_t root_next;     /* lane index up to which what is equal has been noted as its acknowledgement; UINT32_MAX: nothing to note */
+	uint32_t root_next;     /* CHORE_ROOT: lane index up to which what is equal has been noted as its acknowledgement; UINT32_MAX: nothing to note */
 	uint32_t forks_told;   /* of e->forks */
 	uint64_t ack_at_ms;     /* 0: nothing to tell */
 	uint8_t hello_root[PL_ID_BYTES];
@@ -212,9 +219,6 @@ struct session {
 	uint8_t full_wants_count;
 	struct todo todo[PL_LANES];
 
-	uint8_t *memory;       /* all that the pointers here point to */
-	uint8_t *lanes_memory; /* of it, what follows: starts as zeroes */
-	size_t lanes_memory_bytes;
 	/* per lane index */
 	uint64_t *peer_has; /* announced or sent to us */
 	uint64_t *peer_holds; /* a head that it has named and that we have not reached: acknowledged if ours is the same; 0: none */
@@ -233,7 +237,7 @@ struct session {
 	uint8_t *differs;   /* it is to be told the heads of this group; else it has the same */
 	uint32_t *shunned_until_s; /* per node: of its bulk nothing is taken from this peer; in seconds of now_ms */
 
-	struct pl_record_reader reader; /* the last, since its buffer is not set to zero: it is large, and of no session's until bytes come */
+	struct pl_record_reader *reader; /* behind what is known of lanes */
 };
 
 enum place {
@@ -357,11 +361,17 @@ struct pl_engine {
 	uint64_t conns_count; /* so far */
 	uint64_t address_note_ms; /* from then on it is noted again that an address has too many */
 	struct session *sessions;
+	uint16_t sessions_ever, conns_ever; /* the first so many have been in use: nothing beyond is looked at, or written to */
+	uint8_t *chores;         /* per session */
+	uint8_t *sessions_memory;
+	size_t session_bytes;    /* of that, for each */
 	uint8_t *records;    /* that go out in this step, one behind the other: one of each session at most */
 	size_t records_count; /* bytes */
+	uint8_t *plain;       /* the record that has come in this step: what effects borrow lies in here, or where a session keeps it */
 	uint64_t *acked; /* [peer][lane index] */
 	uint8_t *unanswered; /* [peer][lane index] WANTs that it has left unanswered, over all its links, less those that it has answered since */
 	struct flash *flashes;
+	bool flash_releases; /* one of them has release */
 	uint64_t relays_count; /* so far */
 	struct check *checks;
 	struct suspicion suspicions[PL_SUSPICIONS];

@@ -310,7 +310,7 @@ void pl_holds_sent(const struct pl_engine *e, struct session *s, const struct pl
 
 void pl_acked_ahead(struct pl_engine *e, uint32_t index)
 {
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->peer_holds[index] == 0 || s->peer_holds[index] > e->lanes[index].have_seq)
 			continue;
@@ -360,7 +360,7 @@ void pl_tell_head(struct pl_engine *e, uint32_t index, bool urgent)
 	/* FLASH and control are acknowledged at once, the rest a little later and together. */
 	const uint64_t at_ms = urgent ? e->now_ms : e->now_ms + PL_HAVE_COALESCE_MS;
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		struct session *s = &e->sessions[i];
 		if (!s->used || s->state == PL_SESSION_HELLO)
 			continue;

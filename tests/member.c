@@ -268,12 +268,12 @@ void member_listen(struct member *m)
 
 	while (!m->stalled && (count = world_raw_take(m->world, m->link, bytes, sizeof(bytes))) > 0) {
 		for (size_t at = 0; at < count;) {
-			const uint8_t *plain;
+			static uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX];
 			size_t consumed, plain_bytes, in_plain = 0;
-			if (pl_record_read(&m->reader, bytes + at, count - at, &consumed, &plain, &plain_bytes) != PL_OK)
+			if (pl_record_read(&m->reader, bytes + at, count - at, &consumed, plain, &plain_bytes) != PL_OK)
 				abort(); /* whatever a member does, what it is sent is sound */
 			at += consumed;
-			while (plain && in_plain < plain_bytes) {
+			while (in_plain < plain_bytes) {
 				struct pl_frame frame;
 				if (pl_frame_next(plain, plain_bytes, &in_plain, &frame) != PL_OK)
 					abort();

@@ -91,10 +91,10 @@ static void check(const struct node *n)
 	size_t storing = 0;
 	uint32_t of_peer[WORLD_NODES_MAX] = { 0 }, held_of[PL_LINKS_MAX] = { 0 };
 
-	for (uint16_t i = 0; i < e->sessions_max; i++) {
+	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		const struct session *s = &e->sessions[i];
 		if (!s->used) /* a session that is over leaves no key */
-			assert(memcmp(s->writer.cipher.key, zeros, sizeof(zeros)) == 0 && memcmp(s->reader.stream.cipher.key, zeros, sizeof(zeros)) == 0);
+			assert(memcmp(s->writer.cipher.key, zeros, sizeof(zeros)) == 0 && memcmp(s->reader->stream.cipher.key, zeros, sizeof(zeros)) == 0);
 		else
 			assert(s->asked_count <= PL_OTHERS_LANES_MAX);
 	}

@@ -311,12 +311,12 @@ static void hear_frame(struct party *p, const struct pl_frame *frame)
 static void hear(struct party *p, const uint8_t *bytes, size_t count)
 {
 	while (count > 0) {
-		const uint8_t *plain;
+		static uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX];
 		size_t consumed, plain_bytes, at = 0;
-		PL_FUZZ_CHECK(pl_record_read(&p->reader, bytes, count, &consumed, &plain, &plain_bytes) == PL_OK);
+		PL_FUZZ_CHECK(pl_record_read(&p->reader, bytes, count, &consumed, plain, &plain_bytes) == PL_OK);
 		bytes += consumed;
 		count -= consumed;
-		while (plain && at < plain_bytes) {
+		while (at < plain_bytes) {
 			struct pl_frame frame;
 			PL_FUZZ_CHECK(pl_frame_next(plain, plain_bytes, &at, &frame) == PL_OK);
 			hear_frame(p, &frame);

@@ -395,12 +395,12 @@ bool peer_hear(struct peer *peer, int timeout_ms)
 		return !peer->ended;
 	const size_t count = take(peer, bytes, sizeof(bytes));
 	for (size_t at = 0; at < count;) {
-		const uint8_t *plain;
+		static uint8_t plain[PL_RECORD_PLAIN_BYTES_MAX];
 		size_t consumed, plain_bytes, in_plain = 0;
-		if (pl_record_read(&peer->reader, bytes + at, count - at, &consumed, &plain, &plain_bytes) != PL_OK)
+		if (pl_record_read(&peer->reader, bytes + at, count - at, &consumed, plain, &plain_bytes) != PL_OK)
 			peer_fail("the node sends a record that is none");
 		at += consumed;
-		while (plain && in_plain < plain_bytes) {
+		while (in_plain < plain_bytes) {
 			struct pl_frame frame;
 			if (pl_frame_next(plain, plain_bytes, &in_plain, &frame) != PL_OK)
 				peer_fail("the node sends a frame that is none");
