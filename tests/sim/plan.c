@@ -365,6 +365,7 @@ static void room_draw(struct sim_plan *plan)
 
 #define ECLIPSE_NODES 40
 #define ECLIPSE_LOOK_MS 90000 /* about a minute, at most */
+#define ECLIPSE_ASK_MS 3000   /* one that claims to have bulk is waited for so long, PL_WANT_MS_MAX */
 
 /* Node 0 comes up when the others have been there for a while. Of those that it could dial one is honest; of those that the others can dial most are
  * not. It hears of everything when it has looked at all that it could dial. */
@@ -382,7 +383,9 @@ static void eclipse_draw(struct sim_plan *plan)
 	for (uint16_t i = honest; i < plan->nodes; i++)
 		plan->vices[i] = (uint8_t)vices[kind < 3 ? kind : rng_below(&rng, 3)];
 	sim_plan_add(plan, &late);
-	plan->heal_ms = plan->anchored ? 60000 : (uint64_t)(plan->nodes - honest) * ECLIPSE_LOOK_MS;
+	plan->heal_ms = (uint64_t)(plan->nodes - honest) * (plan->anchored ? ECLIPSE_ASK_MS : ECLIPSE_LOOK_MS);
+	if (plan->anchored)
+		plan->heal_ms += 60000;
 	for (uint32_t i = plan->acts_count; i-- > 0;) { /* the hostile ones have nothing to say but their keys */
 		if (plan->acts[i].a >= honest && plan->acts[i].kind != PL_KIND_EPOCH_KEY)
 			plan->acts[i] = plan->acts[--plan->acts_count];
