@@ -7,6 +7,7 @@
 static const int64_t weight[PL_CLASSES] = { 0, 8, 4, 1 };
 #define UNREADABLE UINT64_MAX /* a floor that no head reaches */
 #define QUANTUM 1024 /* bytes of a turn per unit of weight */
+#define TURN_BYTES (PL_LOAD_BYTES / 4) /* of what is pushed of an author in lanes 0 and 1, while others wait */
 
 static bool out_empty(const struct out_queue *q)
 {
@@ -143,7 +144,8 @@ static bool costs_credit(uint8_t flags, uint8_t lane)
 	return lane == 2 || (flags & PL_FRAME_CATCHUP) != 0;
 }
 
-static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint64_t from, uint64_t to, bool catchup, bool full)
+static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint64_t from, uint64_t to, bool catchup, bool full,
+                 uint32_t max_bytes)
 {
 	struct pl_effect *fx = &pl_effect_add(e, PL_FX_LOAD)->effect;
 
@@ -157,7 +159,7 @@ static void load(struct pl_engine *e, struct out_queue *q, uint32_t index, uint6
 	fx->load.lane = (uint8_t)(index % PL_LANES);
 	fx->load.from = from;
 	fx->load.to = to;
-	fx->load.max_bytes = PL_LOAD_BYTES;
+	fx->load.max_bytes = max_bytes;
 }
 
 /* Has the store read ahead, so that the link does not run dry. False: there was nothing to read, and it need not be looked into later. */
@@ -176,10 +178,13 @@ static bool refill(struct pl_engine *e, struct session *s)
 			any = true;
 			continue;
 		}
-		if (pl_full_want_take(s, (uint8_t)(class - PL_CLASS_LANE0), &full))
-			load(e, q, pl_lane_index(full.node, full.lane), full.seq, full.seq, false, true);
-		else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job))
-			load(e, q, job.index, job.from, job.to, job.catchup, false);
+		if (pl_full_want_take(s, (uint8_t)(class - PL_CLASS_LANE0), &full)) {
+			load(e, q, pl_lane_index(full.node, full.lane), full.seq, full.seq, false, true, PL_LOAD_BYTES);
+		} else if (job_find(e, s, (uint8_t)(class - PL_CLASS_LANE0), &job)) {
+			/* PROTOCOL: "What is pushed in lanes 0 and 1 has turns of 16 KiB while others wait, or of one entry." */
+			const bool alone = job.catchup || class == PL_CLASS_LANE2 || s->todo[class - PL_CLASS_LANE0].count == 1;
+			load(e, q, job.index, job.from, job.to, job.catchup, false, alone ? PL_LOAD_BYTES : TURN_BYTES);
+		}
 		any |= q->load_token != 0;
 	}
 	return any;
