@@ -3,7 +3,7 @@
  *   parley-sim 1
  *   seed 17                       nodes 7 authors 7 degree 3        topology ring
  *   chaos_ms 60000 heal_ms 400000 crypto keyed-hash|real            receipts yes|no
- *   quota_burst BYTES             flooder NODE                     prompt_from_ms MS prompt_slack_ms MS       where they are said at all
+ *   nodes_per_member N            quota_burst BYTES             flooder NODE                     prompt_from_ms MS prompt_slack_ms MS       where they are said at all
  *   anchored yes|no besieged yes|no                                of topology eclipse
  *   vice NODE NAME
  *   old NODE
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/limits.h"
 #include "tests/sim/sim.h"
 
 static const char *const act_names[SIM_ACTS] = {
@@ -20,7 +21,7 @@ static const char *const act_names[SIM_ACTS] = {
 	"backup", "restore", "rot", "room",
 };
 static const char *const topology_names[SIM_TOPOLOGIES] = { "mesh", "ring", "star", "random", "choice", "eclipse" };
-static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges", "silent", "lies", "replays" };
+static const char *const vice_names[SIM_VICES] = { "honest", "withholds", "selects", "forks", "mute", "forges", "silent", "lies", "replays", "floods", "skewed", "slow" };
 
 void sim_case_write(const struct sim_plan *plan, FILE *file)
 {
@@ -28,6 +29,8 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 	        topology_names[plan->topology]);
 	fprintf(file, "chaos_ms %" PRIu64 " heal_ms %" PRIu64 " crypto %s receipts %s\n", plan->chaos_ms, plan->heal_ms,
 	        plan->real_crypto ? "real" : "keyed-hash", plan->receipts ? "yes" : "no");
+	if (plan->nodes_per_member)
+		fprintf(file, "nodes_per_member %u\n", plan->nodes_per_member);
 	if (plan->quota_burst)
 		fprintf(file, "quota_burst %" PRIu32 "\n", plan->quota_burst);
 	if (plan->flooder != SIM_NOBODY)
@@ -48,7 +51,7 @@ void sim_case_write(const struct sim_plan *plan, FILE *file)
 		const struct sim_act *act = &plan->acts[i];
 		fprintf(file, "at %" PRIu64 " %s %u %u", act->at_ms, act_names[act->type], act->a, act->b);
 		if (act->type == SIM_ROOM)
-			fprintf(file, " lane=%u", act->lane);
+			fprintf(file, " lane=%u bytes=%" PRIu32, act->lane, act->bytes);
 		if (act->type == SIM_SUBMIT)
 			fprintf(file, " lane=%u kind=%u flags=%u bytes=%" PRIu32, act->lane, act->kind, act->flags, act->bytes);
 		if (act->count)
@@ -109,7 +112,7 @@ static bool field_read(struct sim_act *act, char *field)
 	} else {
 		return false;
 	}
-	return act->lane < 3 && act->bytes <= 1 << 20;
+	return act->lane <= 3 && act->bytes <= 1 << 20;
 }
 
 static bool act_read(struct sim_plan *plan, char **rest)
@@ -164,6 +167,8 @@ static bool word_read(struct sim_plan *plan, const char *word, const char *value
 		plan->authors = (uint16_t)n;
 	else if (strcmp(word, "degree") == 0)
 		plan->degree = (uint16_t)n;
+	else if (strcmp(word, "nodes_per_member") == 0 && n <= PL_NODES_PER_MEMBER_MAX)
+		plan->nodes_per_member = (uint16_t)n;
 	else if (strcmp(word, "chaos_ms") == 0)
 		plan->chaos_ms = (uint64_t)n;
 	else if (strcmp(word, "heal_ms") == 0)

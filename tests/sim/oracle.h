@@ -14,13 +14,13 @@
  *   frozen        nobody stores more of an author of whom it has the proof of a fork
  *   quota         what a node takes of an author stays within the author's quota
  *   throttled     and nobody waits whose author has kept to it
- *   room          nothing is stored of a lane that the disk has no room for
+ *   room          nothing is stored of a lane that the disk has no room for, nor of a member that has filled its share of it
  *   busy          no node asks for ticks without end
  *   renewed       no key is used for longer than an hour
  *   link          a link that nothing disturbs is not given up
  *   prompt        where nothing disturbs it an entry is everywhere as soon as the shortest way allows, and a little: FLASH also beside bulk
  *   kept          what was durable is there after a crash
- *   limits        what a node queues and keeps stays within its bounds
+ *   limits        what peers can make a node hold is bounded: bulk that waits for its disk, and by credit what is on its way; frames fit records
  *   agreed        at the end every honest node holds every entry of every honest author
  *   idle          and nothing is left to do: all is acknowledged, and what a disk has changed is as it was
  *   evidence      and every honest node has the proof of a fork, if two of them hold different branches

@@ -8,12 +8,12 @@
 #include "tests/sim/sim.h"
 
 enum { RNG_SHAPE = 101, RNG_PEOPLE, RNG_CUTS, RNG_WIRE, RNG_CRASHES, RNG_DISKS, RNG_CLOCKS, RNG_COPIES, RNG_VICES, RNG_LINES, RNG_FLOOD, RNG_FORK, RNG_ROT, RNG_ROOM, RNG_RESETS, RNG_FULL,
-       RNG_VERSIONS, RNG_ECLIPSE, RNG_REPLAYS, RNG_FORK_CRASHES };
+       RNG_VERSIONS, RNG_ECLIPSE, RNG_REPLAYS, RNG_FORK_CRASHES, RNG_GLUT };
 
 enum fault {
 	CUTS = 1, WIRE = 2, CRASHES = 4, DISKS = 8, CLOCKS = 16, COPIES = 32, ALL = 63,
 	HOSTILE = 64, THIN = 128, EARLY = 256, HOURS = 512, FLOOD = 1024, FORK = 2048, ROT = 4096, ROOM = 8192, RESETS = 16384, PROMPT = 32768, FULL = 65536,
-	ECLIPSE = 131072,
+	ECLIPSE = 131072, GLUT = 262144,
 };
 
 static const struct scenario {
@@ -37,6 +37,7 @@ static const struct scenario {
 	{ "rot", "disks change what they hold, and some forge what is to replace it", WIRE | CRASHES | ROT },
 	{ "full", "disks take nothing for a while, and all is there again at once when they do", FULL },
 	{ "eclipse", "a node boots among neighbours of which all but one are hostile", ECLIPSE },
+	{ "glut", "more bulk than disks and members' shares of them hold", CRASHES | GLUT },
 	{ "room", "disks have no room for some lanes", CRASHES | ROOM },
 };
 
@@ -279,6 +280,7 @@ static void flood_draw(struct sim_plan *plan)
 {
 	struct rng rng = rng_stream(plan->seed, RNG_FLOOD, 0);
 
+	plan->heal_ms = 400000; /* what is over quota comes as the bucket fills, and that takes half a minute for each burst */
 	plan->quota_burst = (uint32_t)rng_between(&rng, 150000, 500000);
 	plan->flooder = (uint16_t)rng_below(&rng, plan->nodes);
 	for (uint64_t n = rng_between(&rng, 5, 20); n > 0; n--) {
@@ -363,6 +365,43 @@ static void room_draw(struct sim_plan *plan)
 	}
 }
 
+#define STALL 1000
+#define STALL_BYTES 8000000u
+
+/* Imports of megabytes, while some disks are slow and some keep little of each member; members have two nodes, if there is one node more. */
+static void glut_draw(struct sim_plan *plan)
+{
+	struct rng rng = rng_stream(plan->seed, RNG_GLUT, 0);
+
+	plan->nodes_per_member = (uint16_t)rng_between(&rng, 1, 2);
+	struct sim_act stall = act_at(&rng, plan, SIM_SLOW_DISK); /* for longer than the first import takes on its way */
+	stall.ms = 30000;
+	stall.count = STALL;
+	sim_plan_add(plan, &stall);
+	for (uint64_t n = rng_between(&rng, 2, 4); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, SIM_SUBMIT);
+		act.lane = 2;
+		act.kind = PL_KIND_INDICATORS;
+		act.bytes = (uint32_t)rng_between(&rng, 20000, 60000);
+		act.count = (uint32_t)rng_between(&rng, 500000, 2000000) / act.bytes;
+		if (stall.count > 0) {
+			act.at_ms = stall.at_ms + 100;
+			act.count = STALL_BYTES / act.bytes;
+		}
+		stall.count = 0;
+		sim_plan_add(plan, &act);
+	}
+	for (uint64_t n = rng_between(&rng, 2, 2u * plan->nodes); n > 0; n--) {
+		struct sim_act act = act_at(&rng, plan, rng_chance(&rng, 500000) ? SIM_SLOW_DISK : SIM_ROOM);
+		act.ms = (int64_t)rng_between(&rng, 2000, 30000);
+		if (act.type == SIM_ROOM) {
+			act.lane = PL_LANES;
+			act.bytes = (uint32_t)rng_between(&rng, 10000, 1000000);
+		}
+		sim_plan_add(plan, &act);
+	}
+}
+
 #define ECLIPSE_NODES 40
 #define ECLIPSE_LOOK_MS 90000 /* about a minute, at most */
 #define ECLIPSE_ASK_MS 3000   /* one that claims to have bulk is waited for so long, PL_WANT_MS_MAX */
@@ -436,7 +475,7 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		return false;
 	if ((scenario->faults & ECLIPSE) && nodes < ECLIPSE_NODES)
 		nodes = ECLIPSE_NODES;
-	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 400000, .receipts = true, .flooder = SIM_NOBODY };
+	*plan = (struct sim_plan){ .seed = seed, .nodes = nodes, .authors = nodes, .degree = 3, .heal_ms = 60000, .receipts = true, .flooder = SIM_NOBODY };
 	plan->topology = (enum sim_topology)rng_below(&rng, SIM_CHOICE);
 	if (nodes > 32 && rng_chance(&rng, 500000))
 		plan->topology = SIM_CHOICE;
@@ -497,6 +536,8 @@ bool sim_plan_draw(struct sim_plan *plan, const char *name, uint64_t seed, uint1
 		room_draw(plan);
 	if (faults & ECLIPSE)
 		eclipse_draw(plan);
+	if (faults & GLUT)
+		glut_draw(plan);
 	versions_draw(plan);
 	qsort(plan->acts, plan->acts_count, sizeof(*plan->acts), by_time);
 	return true;

@@ -186,7 +186,8 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 		if (dials)
 			node->dial_to[node->dial_to_count++] = node->charter->nodes_count;
 		node->peers[node->peers_count++] = i;
-		charter_add(node->charter, &certificates[i], is_whole && n > PL_MEMBERS_MAX ? PL_NODES_PER_MEMBER_MAX : 1);
+		charter_add(node->charter, &certificates[i], sim->plan->nodes_per_member ? sim->plan->nodes_per_member
+			: is_whole && n > PL_MEMBERS_MAX ? PL_NODES_PER_MEMBER_MAX : 1);
 		assert(node->charter->nodes_count <= PL_NODES_MAX);
 	}
 	node->dials = calloc(node->peers_count, sizeof(*node->dials));
@@ -205,8 +206,10 @@ static void node_make(struct sim *sim, struct sim_node *node, const struct pl_ce
 	}
 	node->room = PL_LANES;
 	for (uint8_t lane = 0; lane < 2 && sim->plan->quota_burst > 0; lane++)
-		node->config.quota[lane] = node->index == sim->plan->flooder ? (struct pl_quota){ UINT32_MAX, UINT32_MAX }
+		node->config.quota[lane] = node->index == sim->plan->flooder || node->vice == SIM_FLOODS ? (struct pl_quota){ UINT32_MAX, UINT32_MAX }
 			: (struct pl_quota){ sim->plan->quota_burst / 32, sim->plan->quota_burst };
+	if (node->vice == SIM_FLOODS)
+		node->config.flash_per_minute = node->config.flash_burst = 1000000;
 	node->writes_last = &node->writes;
 	node->disk_rng = rng_stream(sim->plan->seed, SIM_RNG_DISK, node->index);
 	sim_disk_make(node);
@@ -317,7 +320,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 			(void)sim_step(sim, node, &verified);
 		return;
 	case SIM_EV_SCRUB: sim_disk_scrub(sim, &sim->nodes[event->peer]); return;
-	case SIM_EV_ROOM: sim_disk_room(sim, &sim->nodes[event->peer], PL_LANES); return;
+	case SIM_EV_ROOM: sim_disk_room(sim, &sim->nodes[event->peer], PL_LANES, 0); return;
 	case SIM_EV_BOOT:
 		if (!node->up && event->boot == node->boot)
 			sim_node_boot(sim, node);
@@ -404,6 +407,8 @@ static void on_record(void *ctx, const uint8_t key[32], uint64_t nonce, uint8_t 
 	sim_vice_record(sim, &sim->nodes[sim->stepping], plain, plain_bytes);
 	if (sim->options.observer && sim->options.observer->record)
 		sim->options.observer->record(sim->options.observer->ctx, sim->now_us, sim->stepping, plain, plain_bytes);
+	if (sim->oracle)
+		bounds_record(sim, plain, plain_bytes);
 	if (sim->oracle)
 		oracle_record(sim->oracle, sim->stepping, key, nonce, plain, plain_bytes);
 }

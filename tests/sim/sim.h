@@ -35,12 +35,12 @@ enum sim_act_type {
 	SIM_STOP,    /* the process says goodbye first */
 	SIM_FULL,    /* for ms its disk is full: the next commit fails, and then nothing is taken */
 	SIM_IO_ERROR, /* the next commit fails, and the process ends and starts again */
-	SIM_SLOW_DISK, /* for ms a commit takes 50 times as long */
+	SIM_SLOW_DISK, /* for ms a commit takes `count` times as long, 0: 50 */
 	SIM_CLOCK,   /* its clock of the day jumps by so many ms */
 	SIM_BACKUP,  /* its files are copied */
 	SIM_RESTORE, /* and put back, as an administrator would: without what an author's place in its feed hangs on */
 	SIM_ROT,     /* its disk changes an entry that another node holds too */
-	SIM_ROOM,    /* for ms its disk has room for `lane` lanes alone, from lane 0 up */
+	SIM_ROOM,    /* for ms its disk has room for `lane` lanes alone, from lane 0 up, and for `bytes` of a lane of one member, 0: all */
 	SIM_ACTS
 };
 
@@ -65,6 +65,8 @@ enum sim_vice {
 	SIM_SILENT,     /* says HELLO, answers PINGs, and nothing else */
 	SIM_LIES,       /* names heads that it has not, and passes nothing of others on */
 	SIM_REPLAYS,    /* says again what it has said before: frames, to whomever, those with the entries of others among them, and whole records */
+	SIM_FLOODS,     /* keeps to no quota of its own */
+	SIM_SKEWED, SIM_SLOW, /* its plan sees to what it is; what it says is as it should be */
 	SIM_VICES
 };
 
@@ -77,6 +79,7 @@ struct sim_plan {
 	uint16_t nodes;
 	uint16_t authors;    /* the first of them; the others only relay */
 	uint16_t degree;     /* of SIM_RANDOM: links that a node dials; of SIM_CHOICE: that it could, 0: all */
+	uint16_t nodes_per_member; /* 0: one, where a charter can have so many members */
 	enum sim_topology topology;
 	uint64_t chaos_ms, heal_ms; /* length of the first phase; what the second may take */
 	bool real_crypto;    /* signatures, key agreement and records as they are; otherwise keyed hashes in their place */

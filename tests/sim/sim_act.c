@@ -8,6 +8,7 @@
 #define AGAIN_US 50000u     /* an entry that the engine has no room for now */
 #define RECEIPT_BYTES 4800u /* an envelope of four slots and 2 KiB */
 #define RESTART_MS 1000
+#define SLOWER 50u
 
 static void submit(struct sim *sim, const struct sim_act *act, uint32_t number, uint32_t done)
 {
@@ -151,13 +152,16 @@ void sim_act(struct sim *sim, uint32_t number, uint32_t done)
 			end(sim, node, &crash);
 		return;
 	}
-	case SIM_SLOW_DISK: node->slow_until_us = sim->now_us + (uint64_t)act->ms * 1000; return;
+	case SIM_SLOW_DISK:
+		node->slow_until_us = sim->now_us + (uint64_t)act->ms * 1000;
+		node->slower = act->count ? act->count : SLOWER;
+		return;
 	case SIM_CLOCK: node->wall_offset_ms += act->ms; return;
 	case SIM_BACKUP: back_up(sim, node); return;
 	case SIM_RESTORE: put_back(sim, node, act); return;
 	case SIM_ROT: sim_disk_rots(sim, node, act->seed); return;
 	case SIM_ROOM:
-		sim_disk_room(sim, node, act->lane);
+		sim_disk_room(sim, node, act->lane, act->bytes);
 		sim_later(sim, sim->now_us + (uint64_t)act->ms * 1000, SIM_EV_ROOM, NULL)->peer = node->index;
 		return;
 	case SIM_ACTS: return;
@@ -171,8 +175,8 @@ void sim_act_heal_all(struct sim *sim)
 		node->wall_offset_ms = 0;
 		node->slow_until_us = 0;
 		node->fails_until_us = 0;
-		if (node->room < PL_LANES)
-			sim_disk_room(sim, node, PL_LANES);
+		if (node->room < PL_LANES || node->share_bytes > 0)
+			sim_disk_room(sim, node, PL_LANES, 0);
 		if (node->up && node->full)
 			sim_later(sim, sim->now_us, SIM_EV_READY, node);
 		if (!node->up)

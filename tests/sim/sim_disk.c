@@ -10,7 +10,6 @@
 #define COMMIT_US_MIN 2000u
 #define COMMIT_US_MAX 9000u
 #define COMMIT_ENTRY_US 8u
-#define SLOWER 50u
 #define READY_US 1000000u /* after a full disk has room again */
 
 /* --- entries, each once however many nodes hold it --- */
@@ -163,6 +162,8 @@ void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effe
 	if (fx->type == PL_FX_STORE && fx->store.lane >= node->room)
 		sim_fail(sim, "room", "node %u stores %u/%u/%llu, and its disk has room for %u lanes", node->index, fx->store.node, fx->store.lane,
 		         (unsigned long long)fx->store.seq, node->room);
+	if (sim->oracle && fx->type == PL_FX_STORE)
+		bounds_store(sim, node, fx->store.node, fx->store.lane, fx->store.seq);
 	if (sim->stop) {
 		free(write);
 		return;
@@ -207,7 +208,7 @@ void sim_disk_commit(struct sim *sim, struct sim_node *node)
 	const uint32_t most_us = sim->plan->commit_us_max ? sim->plan->commit_us_max : COMMIT_US_MAX;
 	uint64_t takes_us = rng_between(&node->disk_rng, least_us, most_us) + (uint64_t)taken * COMMIT_ENTRY_US;
 	if (sim->now_us < node->slow_until_us)
-		takes_us *= SLOWER;
+		takes_us *= node->slower;
 	node->committing = true;
 	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node)->token = ++node->commits;
 }
@@ -508,11 +509,12 @@ void sim_disk_scrub(struct sim *sim, struct sim_node *node)
 		sim_later(sim, sim->now_us + SCRUB_US, SIM_EV_SCRUB, NULL)->peer = node->index;
 }
 
-void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes)
+void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes, uint64_t share_bytes)
 {
-	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, UINT64_MAX } };
+	struct pl_event event = { .type = PL_EV_ROOM, .room = { lanes, share_bytes ? share_bytes : UINT64_MAX } };
 
 	node->room = lanes;
+	node->share_bytes = share_bytes;
 	sim_trace(sim, node->index, "room", lanes, 0);
 	if (node->up && !sim->stop)
 		(void)sim_step(sim, node, &event);

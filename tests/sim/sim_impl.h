@@ -3,6 +3,7 @@
  *   sim.c       the queue of what is to come, and the run          sim_node.c   an engine: its start, its steps, its effects
  *   sim_net.c   connections and what becomes of bytes on them     sim_disk.c   what a node has stored, and what it loses
  *   sim_act.c   what a plan has happen                            sim_vice.c   members that do what they should not
+ *   bounds.c    how much peers can make a node hold
  */
 #ifndef PL_TESTS_SIM_SIM_IMPL_H
 #define PL_TESTS_SIM_SIM_IMPL_H
@@ -111,6 +112,7 @@ struct sim_conn {
 		uint16_t node;
 		uint32_t boot;
 		bool open, told; /* told: its node knows of it */
+		uint64_t gave, spent; /* credit: given to the other end, and used of what that has given */
 	} ends[2];
 	struct sim_direction to[2]; /* towards that end */
 };
@@ -127,6 +129,7 @@ struct sim_node {
 	bool up, full;
 	uint64_t fails_until_us; /* the next commit before then fails, and until then nothing is taken */
 	uint8_t room;        /* for so many lanes */
+	uint64_t share_bytes; /* for so much of a lane of one member; 0: for all */
 	uint32_t ticks;      /* at tick_us */
 	uint64_t tick_us;
 	enum sim_vice vice;
@@ -146,6 +149,7 @@ struct sim_node {
 	bool committing, receipt_due;
 	uint32_t commits; /* so far */
 	uint64_t slow_until_us;
+	uint32_t slower;     /* a commit takes so many times as long until then */
 	uint32_t dial_number;
 	uint32_t *dials; /* per peer: the number of the dial under way; 0: none */
 	uint16_t *peers, *dial_to; /* charter index -> node; whom it dials (charter indexes) */
@@ -153,6 +157,14 @@ struct sim_node {
 	struct sim_replay *replay; /* of SIM_REPLAYS: what it has said */
 	struct rng disk_rng, step_rng;
 	uint64_t steps;
+};
+
+#define SIM_RECORDS_MAX 128
+
+/* What its engine has encrypted in this step, for whom it may cost or give credit. */
+struct sim_record {
+	const uint8_t *plain;
+	uint64_t gives, costs;
 };
 
 struct sim {
@@ -173,6 +185,8 @@ struct sim {
 	uint32_t conns_count, conns_max, conns_free;
 	struct sim_entry **entries; /* by id */
 	uint32_t entries_buckets, entries_count;
+	struct sim_record records[SIM_RECORDS_MAX];
+	uint32_t records_count;
 	uint16_t stepping; /* whose engine is at work; SIM_NOBODY */
 	bool healing;
 	bool stop;
@@ -227,7 +241,12 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_node *node);
 void sim_disk_put_back(struct sim *sim, struct sim_node *node);
 void sim_disk_rots(struct sim *sim, struct sim_node *node, uint64_t seed);
 void sim_disk_scrub(struct sim *sim, struct sim_node *node); /* reads all that it has, and says what has changed */
-void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes);
+void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes, uint64_t share_bytes); /* share_bytes: 0: all */
+
+/* --- bounds.c --- */
+void bounds_record(struct sim *sim, const uint8_t *plain, size_t plain_bytes);
+void bounds_sent(struct sim *sim, struct sim_conn *conn, int end, const uint8_t *bytes, size_t count);
+void bounds_store(struct sim *sim, const struct sim_node *node, uint16_t author, uint8_t lane, uint64_t seq);
 
 /* --- sim_act.c --- */
 void sim_act(struct sim *sim, uint32_t act, uint32_t done);

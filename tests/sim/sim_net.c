@@ -364,6 +364,8 @@ void sim_net_send(struct sim *sim, uint32_t handle, const uint8_t *bytes, size_t
 	sim->result->records_sent++;
 	if (!conn || !conn->ends[end].open)
 		return;
+	if (sim->oracle)
+		bounds_sent(sim, conn, end, bytes, count);
 	if (sim_vice_repeats(sim, &sim->nodes[conn->ends[end].node]))
 		put(sim, conn, !end, chunk_new(bytes, count), false);
 	put(sim, conn, !end, chunk_new(bytes, count), true);

@@ -107,6 +107,7 @@ enum pl_err sim_step(struct sim *sim, struct sim_node *node, struct pl_event *ev
 	event->wall_ms = (uint64_t)((int64_t)(SIM_WALL_START_MS + sim->now_us / 1000) + node->wall_offset_ms);
 	rng_bytes(&node->step_rng, event->seed, sizeof(event->seed));
 	sim->stepping = node->index;
+	sim->records_count = 0;
 	const enum pl_err err = pl_engine_step(node->engine, event);
 	sim->stepping = SIM_NOBODY;
 	node->steps++;
@@ -192,8 +193,8 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 	sim_node_check(sim, node);
 	if (sim_step(sim, node, &start) != PL_OK && !sim->stop)
 		abort();
-	if (node->room < PL_LANES)
-		sim_disk_room(sim, node, node->room);
+	if (node->room < PL_LANES || node->share_bytes > 0)
+		sim_disk_room(sim, node, node->room, node->share_bytes);
 	for (uint16_t i = 0; i < node->dial_to_count && !sim->stop; i++) {
 		dialable.peer_dialable.node = node->dial_to[i];
 		dialable.peer_dialable.group = 1u + sim->continents[node->peers[node->dial_to[i]]];

@@ -14,7 +14,7 @@ run() { timeout 900 "$sim" "$@" --quiet || failed=1; }
 
 run --seeds "1..$seeds"
 for scenario in calm hostile; do run --scenario $scenario --seeds "1..$((seeds / 5 + 1))"; done
-for scenario in thin lull resets flood forks copies rot full room hours; do run --scenario $scenario --seeds "1..$((seeds / 20 + 1))"; done
+for scenario in thin lull resets flood forks copies rot full room glut hours; do run --scenario $scenario --seeds "1..$((seeds / 20 + 1))"; done
 run --scenario eclipse --seeds "1..$((seeds / 100 + 1))"
 run --nodes 2 --seeds "1..$((seeds / 5 + 1))"
 run --nodes 20 --seeds "1..$((seeds / 60 + 1))"

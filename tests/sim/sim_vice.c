@@ -20,6 +20,9 @@ static bool leaves_out(const struct sim_node *node, const uint8_t *frame)
 	case SIM_HONEST:
 	case SIM_FORGES:
 	case SIM_REPLAYS:
+	case SIM_FLOODS:
+	case SIM_SKEWED:
+	case SIM_SLOW:
 	case SIM_VICES: return false;
 	case SIM_FORKS: return type == PL_FRAME_WANT && pl_get16(payload) == node->self;
 	case SIM_LIES:
