@@ -43,7 +43,7 @@ struct pl_stix_object {
 	              1]; /* as it stands there; of marking definitions "created"; empty for observables without one */
 	int64_t modified_us;                       /* the same in unix microseconds, to order versions by; 0 if empty */
 	char name[PL_STIX_NAME_BYTES_MAX +
-	          1]; /* for people: name, value, pattern, relationship…; a line of UTF-8, other characters as spaces; may be empty */
+	          1]; /* for people: name, value, pattern, relationship…; UTF-8 as it stands there, also what turns lines and directions; may be empty */
 	uint8_t tlp;                               /* enum pl_tlp: the narrowest TLP that the object is marked with, 0 if none */
 };
 

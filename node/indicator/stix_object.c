@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "node/indicator/stix_impl.h"
-#include "proto/text.h"
 
 #define TIME_NONE INT64_MIN
 
@@ -132,7 +131,7 @@ static enum form form_of(const char *type, bool has_created)
 	return has_created ? FORM_VERSIONED : FORM_OBSERVABLE;
 }
 
-/* Appends UTF-8 fit for a line: other characters as spaces, whole characters only. */
+/* Appends UTF-8, whole characters only; a NUL, which would end it, as a space. */
 static void append(char *out, size_t out_max, const char *chars, size_t count)
 {
 	size_t used = strlen(out);
@@ -141,12 +140,11 @@ static void append(char *out, size_t out_max, const char *chars, size_t count)
 		size_t bytes = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 		if (i + bytes > count || used + bytes >= out_max)
 			break;
-		if (pl_text_is_line(chars + i, bytes)) {
+		if (c == 0)
+			out[used] = ' ';
+		else
 			memcpy(out + used, chars + i, bytes);
-			used += bytes;
-		} else {
-			out[used++] = ' ';
-		}
+		used += bytes;
 		i += bytes;
 	}
 	out[used] = '\0';

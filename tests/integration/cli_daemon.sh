@@ -322,6 +322,10 @@ ok '^1 object shared' "${f[@]}" indicator import fin.json --tlp green
 eventually 'of FIN' "${s[@]}" indicator list --search 'of FIN'
 ok '^1 object shared' "${s[@]}" indicator import sgp.json --tlp green
 bad 6 'modified over a day from now' "${s[@]}" indicator import ahead.json --tlp green
+sed 's/0DT/02T/; s/of STATE/a\\u001b[2J\\u202eb\\nc/; s/indicator--1/indicator--2/' bundle >escape.json
+ok '^1 object shared' "${f[@]}" indicator import escape.json --tlp green
+ok '^indicator +a\\x1b\[2J\\u\{202e\}b\\x0ac ' "${f[@]}" indicator list # harmless, and seen to be there
+ok '"name":"a\\u001[bB]\[2J\\u202[eE]b\\nc"' "${f[@]}" indicator list --json
 eventually 'another version by SGP; the id is of FIN' "${f[@]}" indicator list --search 'of SGP'
 ok '"name":"of FIN"' "${f[@]}" indicator show indicator--11111111-2222-4333-8444-555555555555
 grep -q 'this is by FIN; there is another version by SGP: --author SGP' err || fail 'show does not say that there is another version'
