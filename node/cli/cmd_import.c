@@ -33,7 +33,7 @@ static const char *as_utf8(const char *text)
 
 static void add_rejected(struct import *import, size_t index, const char *id, const char *reason)
 {
-	json_array_append_new(import->rejected, json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)index, "id",
+	json_array_append_new(import->rejected, json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)index + 1, "id",
 	                                                  id[0] == '\0' ? NULL : as_utf8(id), "reason", as_utf8(reason)));
 }
 
@@ -115,7 +115,7 @@ static enum pl_exit send_batch(struct import *import)
 	json_array_extend(import->refs, json_object_get(reply, "refs"));
 	json_array_foreach(json_object_get(reply, "rejected"), i, item) {
 		uint64_t index = pl_json_number(item, "index");
-		add_rejected(import, index < import->batch_objects ? import->index[index] : (size_t)index, pl_json_text(item, "id"),
+		add_rejected(import, index >= 1 && index <= import->batch_objects ? import->index[index - 1] : 0, pl_json_text(item, "id"),
 		             pl_json_text(item, "reason"));
 	}
 	json_decref(reply);

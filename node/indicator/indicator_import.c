@@ -391,7 +391,7 @@ static enum pl_err mark_repeated(struct pl_import *import)
 
 static enum pl_err reject(struct pl_import *import, const struct pl_stix_item *item, const char *reason)
 {
-	json_t *entry = json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)item->index, "id",
+	json_t *entry = json_pack("{s:I, s:s?, s:s}", "index", (json_int_t)item->index + 1, "id",
 	                          item->object.id[0] != '\0' ? item->object.id : NULL, "reason", reason);
 	return entry != NULL && json_array_append_new(import->rejected, entry) == 0 ? PL_OK : PL_ERR_MEMORY;
 }

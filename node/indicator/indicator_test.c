@@ -228,10 +228,10 @@ Test(indicator, bad_objects_are_rejected_and_the_others_shared)
 	const json_t *rejected = json_object_get(request->json, "rejected"), *first = json_array_get(rejected, 0),
 		     *second = json_array_get(rejected, 1);
 	cr_assert_eq(json_array_size(rejected), 2);
-	cr_assert_eq(json_integer_value(json_object_get(first, "index")), 0);
+	cr_assert_eq(json_integer_value(json_object_get(first, "index")), 1);
 	cr_assert(json_is_null(json_object_get(first, "id")));
 	cr_assert_str_eq(json_string_value(json_object_get(first, "reason")), "has no type");
-	cr_assert_eq(json_integer_value(json_object_get(second, "index")), 1);
+	cr_assert_eq(json_integer_value(json_object_get(second, "index")), 2);
 	cr_assert_str_eq(json_string_value(json_object_get(second, "reason")), "is marked TLP:RED, asked to be shared as TLP:GREEN");
 	free_request(request);
 	free(good);

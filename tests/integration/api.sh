@@ -138,7 +138,7 @@ uuid=00000000-0000-4000-8000-000000000001
 json '{"type":"bundle","id":"bundle--'$uuid'","objects":[{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--'$uuid'","value":"192.0.2.1"},{"type":"x"}]}'
 stix='application/stix+json;version=2.1'
 expect FIN 201 POST '/v1/indicators?tlp=green' request "$stix"
-[ "$("$pick" accepted rejected.0.index <body)" = $'1\t1' ] || fail 'one object is not taken and one not rejected'
+[ "$("$pick" accepted rejected.0.index <body)" = $'1\t2' ] || fail 'one object is not taken and one not rejected'
 expect FIN 422 POST '/v1/indicators?tlp=green&strict=true' request "$stix"
 expect FIN 400 POST /v1/indicators request "$stix"
 expect FIN 400 POST '/v1/indicators?tlp=pink' request "$stix"

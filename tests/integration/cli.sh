@@ -381,6 +381,8 @@ head -c 100000 /dev/urandom >random.json
 bad 6 'random.json' "${i[@]}" random.json --tlp green
 echo '{"type":"bundle","id":"bundle--5d0092c5-5f74-4287-9642-33f4c354e56d","objects":[{"type":"indicator"},{"id":"x"}]}' >partial.json
 bad 6 'partial.json: 2 objects break a rule; nothing was imported' "${i[@]}" partial.json --tlp green --strict
+run "${i[@]}" partial.json --tlp green --strict
+grep -q '^parley: object 1: ' err && grep -q '^parley: object 2: ' err || fail 'import does not count objects from 1'
 bad 6 'nothing was imported' "${i[@]}" partial.json --tlp green
 
 # --- a full disk ---
