@@ -38,6 +38,14 @@ static size_t distance(const char *a, const char *b)
 	return rows[a_count % 3][b_count];
 }
 
+static size_t common_bytes(const char *a, const char *b)
+{
+	size_t count = 0;
+	while (a[count] != '\0' && is_same(a[count], b[count]))
+		count++;
+	return count;
+}
+
 const char *pl_nearest(const char *mistyped, const char *const *names, size_t count)
 {
 	const char *nearest = NULL;
@@ -46,7 +54,8 @@ const char *pl_nearest(const char *mistyped, const char *const *names, size_t co
 	for (size_t i = 0; i < count; i++) {
 		const bool is_begin = length >= 3 && strncmp(names[i], mistyped, length) == 0;
 		const size_t away = is_begin ? 1 : distance(mistyped, names[i]);
-		if (away < best) {
+		/* Of two that are as near, the one that begins alike: few mistype a first letter. */
+		if (away < best || (nearest && away == best && common_bytes(mistyped, names[i]) > common_bytes(mistyped, nearest))) {
 			best = away;
 			nearest = names[i];
 		}

@@ -2,7 +2,7 @@
 
 #include "node/nearest.h"
 
-static const char *const names[] = { "key", "key new", "send", "subject", "log_level", "passphrase-file", "quota_lane0_bytes_burst" };
+static const char *const names[] = { "feed", "read", "key", "key new", "send", "subject", "log_level", "passphrase-file", "quota_lane0_bytes_burst" };
 static const char *nearest(const char *mistyped)
 {
 	const char *name = pl_nearest(mistyped, names, sizeof(names) / sizeof(*names));
@@ -18,6 +18,12 @@ Test(nearest, one_mistake_of_each_kind)
 	cr_assert_str_eq(nearest("kye"), "key");
 	cr_assert_str_eq(nearest("key nwe"), "key new");
 	cr_assert_str_eq(nearest("quota_lane3_bytes_burst"), "quota_lane0_bytes_burst");
+}
+
+Test(nearest, of_two_the_one_that_begins_alike)
+{
+	cr_assert_str_eq(nearest("reed"), "read");
+	cr_assert_str_eq(nearest("fead"), "feed");
 }
 
 Test(nearest, large_letters_and_dashes_are_no_mistakes)

@@ -55,6 +55,23 @@ static enum pl_exit report(const struct pl_cli *cli, const struct pl_bytes *byte
 	return PL_EXIT_OK;
 }
 
+/* Which two of the sheets: those that make no charter together. */
+static enum pl_exit say_twice(const struct pl_cli *cli, const struct pl_args *args, const char *name, const struct pl_bytes *sheets,
+                              const char *code, uint8_t *room)
+{
+	for (size_t i = 1; i < args->operands_count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			const struct pl_bytes two[] = { sheets[k], sheets[i] };
+			char at[PL_MEMBER_CODE_BYTES + 1] = "";
+			size_t count;
+			if (pl_charter_make(name, (uint64_t)pl_now_ms(), two, 2, room, PL_CHARTER_BYTES_MAX, &count, at) == PL_ERR_EXISTS && strcmp(at, code) == 0)
+				return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: something of %s stands in %s too: its code, a key, a node or an address",
+				                args->operands[i], code, args->operands[k]);
+		}
+	}
+	return pl_error(cli, PL_EXIT_INPUT, NULL, "something of %s stands in another sheet too: its code, a key, a node or an address", code);
+}
+
 static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *name = pl_args_get(args, "name"), *path = pl_args_get(args, "out");
@@ -85,7 +102,7 @@ static enum pl_exit run_new(struct pl_cli *cli, const struct pl_args *args)
 	char at[PL_MEMBER_CODE_BYTES + 1] = "", why[PL_WHY_BYTES];
 	enum pl_err err = pl_charter_make(name, (uint64_t)pl_now_ms(), sheets, args->operands_count, out, PL_CHARTER_BYTES_MAX, &count, at);
 	if (err == PL_ERR_EXISTS)
-		return pl_error(cli, PL_EXIT_INPUT, NULL, "something of %s stands in another sheet too: its code, a key, a node or an address", at);
+		return say_twice(cli, args, name, sheets, at, out);
 	if (err == PL_ERR_EXPIRED)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "it makes new ones with `parley key certify`", "a certificate of %s has expired", at);
 	if (err != PL_OK)
@@ -171,7 +188,7 @@ static enum pl_exit run_show(struct pl_cli *cli, const struct pl_args *args)
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit check_network(const struct pl_cli *cli, const char *expected, const struct pl_charter *charter)
+static enum pl_exit check_network(const struct pl_cli *cli, const char *path, const char *expected, const struct pl_charter *charter)
 {
 	uint8_t id[PL_ID_BYTES];
 	size_t count;
@@ -179,7 +196,7 @@ static enum pl_exit check_network(const struct pl_cli *cli, const char *expected
 		return pl_error(cli, PL_EXIT_USAGE, NULL, "--network is an id of 64 hexadecimal digits, in groups or not; not \"%s\"", expected);
 	if (sodium_memcmp(id, charter->network_id, sizeof(id)) != 0)
 		return pl_error(cli, PL_EXIT_UNVERIFIED, "compare it over another channel with those who made the charter",
-		                "this is the charter of another network: %s", pl_hex_groups(charter->network_id, PL_ID_BYTES));
+		                "%s: is the charter of another network: %s", path, pl_hex_groups(charter->network_id, PL_ID_BYTES));
 	return PL_EXIT_OK;
 }
 
@@ -194,7 +211,7 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 	enum pl_exit exit = pl_paper_read_charter(cli, path, &bytes, &charter, NULL);
 	path = pl_input_name(path);
 	if (exit == PL_EXIT_OK && expected != NULL)
-		exit = check_network(cli, expected, charter);
+		exit = check_network(cli, path, expected, charter);
 	for (uint16_t i = 0; exit == PL_EXIT_OK && i < charter->nodes_count; i++) {
 		const struct pl_certificate *c = &charter->nodes[i].certificate;
 		char name[PL_NODE_NAME_BYTES];

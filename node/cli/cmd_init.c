@@ -103,6 +103,16 @@ static char *with_passphrase_file(const struct pl_args *args, const char *text)
 	return own == NULL || at == NULL ? pl_format("%s", text) : pl_format("%.*s%s%s", (int)(at - text), text, own, at + sizeof(line) - 1);
 }
 
+/* What is wrong with a value that goes into parley.conf, without what is said there of the file: "listen = foo: …; at most 4 lines". */
+static char *complaint_of(const char *key, char *why)
+{
+	const char *at = strncmp(why, key, strlen(key)) == 0 && strncmp(why + strlen(key), " = ", 3) == 0 ? why + strlen(key) + 3 : why;
+	char *end = strrchr(why, ';');
+	if (end != NULL)
+		*end = '\0';
+	return pl_format("--%s %s", key, at);
+}
+
 /* Before anything is made. */
 static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_args *args)
 {
@@ -110,9 +120,9 @@ static enum pl_exit check_addresses(const struct pl_cli *cli, const struct pl_ar
 	char why[PL_WHY_BYTES];
 	for (size_t at = 0; (peer = pl_args_each(args, "peer", &at)) != NULL;)
 		if (pl_conf_check("peer", peer, why, sizeof(why)) != PL_OK)
-			return pl_error(cli, PL_EXIT_USAGE, "--peer 'CHE 192.0.2.7:7100'", "--peer: %s", why);
+			return pl_error(cli, PL_EXIT_USAGE, "--peer 'CHE 192.0.2.7:7100'", "%s", complaint_of("peer", why));
 	if (listen != NULL && pl_conf_check("listen", listen, why, sizeof(why)) != PL_OK)
-		return pl_error(cli, PL_EXIT_USAGE, "--listen 0.0.0.0:7100", "--listen: %s", why);
+		return pl_error(cli, PL_EXIT_USAGE, "--listen 0.0.0.0:7100", "%s", complaint_of("listen", why));
 	return PL_EXIT_OK;
 }
 

@@ -213,7 +213,7 @@ static void print_message(struct pl_cli *cli, const json_t *m)
 		pl_out_styled(PL_YELLOW, "TIMES DIFFER");
 		pl_out_rest(12, ": its entry was signed at %s", pl_time_full(entry_ms));
 	}
-	if (pl_json_time(m, "received", &received_ms))
+	if (pl_json_time(m, "received", &received_ms) && strcmp(pl_json_text(m, "box"), "in") == 0)
 		pl_out_field("RECEIVED", "%s%s", pl_time_full(received_ms), clocks_differ(m) ? ": before it was sent; clocks differ" : "");
 	if (reply_to[0] != '\0')
 		pl_out_field("REFERENCE", "%s", reference_of(cli, reply_to));

@@ -32,8 +32,8 @@ enum pl_exit pl_ask_passphrase(const struct pl_cli *cli, const struct pl_args *a
 		return pl_file_error(cli, err, why);
 	if (is_new && strlen(passphrase) < PL_PASSPHRASE_CHARS_MIN) {
 		pl_forget(passphrase);
-		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: a passphrase for a new key has at least %d characters", key_path,
-		                PL_PASSPHRASE_CHARS_MIN);
+		return pl_error(cli, PL_EXIT_INPUT, NULL, "%s: a passphrase for a new key%s has at least %d characters", file == NULL ? key_path : file,
+		                file == NULL ? "" : pl_format(", %s,", key_path), PL_PASSPHRASE_CHARS_MIN);
 	}
 	if (isatty(STDERR_FILENO)) /* of a root key that takes seconds, and 1 GiB of memory */
 		pl_remark(cli, "deriving the key of %s from the passphrase ...", key_path);

@@ -24,6 +24,7 @@ ok '^\{"version":"' version --json
 bad 2 'a command is missing'
 bad 2 'did you mean `parley send`' sned
 bad 2 'did you mean `parley charter verify`' charter verfy
+bad 2 'did you mean `parley read`' reed
 bad 2 'did you mean --passphrase-file' key new --role root --out x.key --passphrase-fil pass
 bad 2 'needs --role' key new --out x.key
 bad 2 'needs --out' key new --role root
@@ -49,7 +50,7 @@ absent fin-root.key
 mv elsewhere.key fin-root.key
 bad 4 'no/such.key: cannot be created' key new --role root --out no/such.key "${p[@]}"
 bad 5 'no terminal to ask' key new --role root --out x.key --cost small
-bad 6 'at least 8 characters' key new --role root --out x.key --cost small --passphrase-file short
+bad 6 'short: a passphrase for a new key, x.key, has at least 8 characters' key new --role root --out x.key --cost small --passphrase-file short
 bad 4 'none: cannot be opened' key new --role root --out x.key --cost small --passphrase-file none
 chmod 644 pass
 bad 5 'chmod 600 pass' key new --role root --out x.key "${p[@]}"
@@ -94,7 +95,7 @@ bad 2 'says whose node' init --dir fin "${p[@]}"
 absent fin
 bad 2 'three capitals' init --state fin --dir fin "${p[@]}"
 absent fin/node.key
-bad 2 '127.0.0.1' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
+bad 2 '^parley: --listen 127.0.0.1: expected host:port or .IPv6 address.:port$' init --state FIN --dir fin --listen 127.0.0.1 "${p[@]}"
 [ "$(grep -c '' err)" -eq 1 ] && ! grep -q '127.0.0.1.*"127.0.0.1"' err || fail 'init says twice what is wrong'
 bad 2 'CHE' init --state FIN --dir fin --peer CHE "${p[@]}"
 absent fin/node.key fin/node.pub
@@ -213,7 +214,7 @@ rm -r est
 ok 'the root keys' key certify --state SGP --name Singapore --root sgp-root.key --node sgp/node.pub --out sgp.sheet "${c[@]}"
 ok 'signed +by 0 of 3 members; missing: CHE, FIN, SGP' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
 bad 5 'net.plc: exists already' charter new --name 'Test network' sgp.sheet fin.sheet che.sheet --out net.plc
-bad 6 'stands in another sheet too' charter new --name Net fin.sheet fin.sheet --out x.plc
+bad 6 'fin.sheet: something of FIN stands in fin.sheet too' charter new --name Net fin.sheet fin.sheet --out x.plc
 bad 6 'is not a member' charter new --name Net fin.sheet pass2 --out x.plc
 ! grep -q 'network of one' err || fail 'a network of two is said to be one of one'
 bad 6 'fin-root.pub: is the public part of a key, not a member.s sheet' charter new --name Net fin-root.pub --out x.plc
@@ -243,7 +244,7 @@ ok '^\{"valid":true,"network_id":"[0-9a-f]{64}"' charter verify net.plc --json
 id=$(sed 's/.*"network_id":"\([0-9a-f]*\)".*/\1/' out)
 ok 'holds' charter verify net.plc --network "$id"
 ok 'holds' charter verify net.plc --network "$(echo "$id" | sed 's/..../& /g')"
-bad 7 'another network' charter verify net.plc --network "${id%?}$(printf %x $((0x${id: -1} ^ 1)))"
+bad 7 'net.plc: is the charter of another network' charter verify net.plc --network "${id%?}$(printf %x $((0x${id: -1} ^ 1)))"
 bad 2 '64 hexadecimal digits, in groups or not; not "1234"' charter verify net.plc --network 1234
 bad 2 'a time like' charter verify net.plc --at tomorrow
 ok '^ends +20.*, in 36[0-9] days: ' charter verify net.plc

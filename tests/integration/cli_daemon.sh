@@ -67,6 +67,9 @@ ok "^$ref .* unread$" "${s[@]}" inbox --unread
 ok '^        Call \\x1b\[2Jus.$' "${s[@]}" read "${id:0:6}" --operator 'Lim Ah Kow'
 grep -qxF '    It says \\x1b in C:\new.' out || fail 'what was typed is not told from what was escaped'
 ok "\"id\":\"$id\"" "${s[@]}" read "$id" --json
+ok '^RECEIVED ' "${s[@]}" read --peek "$id"
+ok '^DATE-TIME ' "${f[@]}" read --peek "$id"
+! grep -q '^RECEIVED' out || fail 'a message of one'"'"'s own is said to have been received'
 for written in "${ref,,}" "FIN/0/00${ref##*/}"; do
   ok "\"id\":\"$id\"" "${s[@]}" read "$written" --json
   ok "$id" "${f[@]}" receipts "$written"
