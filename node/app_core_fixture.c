@@ -39,7 +39,7 @@ struct pl_core_room pl_core_room(const struct pl_core *core)
 	return (struct pl_core_room){ .free_bytes = 1, .lanes = lanes < core->lanes_with_room ? lanes : core->lanes_with_room };
 }
 
-bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+bool pl_core_find_room(struct pl_core *core, uint64_t bytes)
 {
 	return core->room_bytes > 0 && bytes <= core->room_bytes;
 }

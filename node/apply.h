@@ -41,8 +41,9 @@ void pl_apply(struct pl_applier *applier, struct pl_apply *apply);
  * listener. */
 void pl_applier_listen(struct pl_applier *applier, void (*waits)(void *ctx, uint16_t node, uint8_t lane), void *ctx);
 bool pl_applier_waits(const struct pl_applier *applier, uint16_t node, uint8_t lane); /* whether that is so now */
-/* Whether the disk has room, now, for what is made of bulk; if not, the log says so, once a minute. For work on it that has no entry at hand. */
-bool pl_applier_has_room(struct pl_applier *applier);
+/* Looks at the disk now, and says whether it has room for what is made of bulk; if not, the log hears of it, once a minute. For work that has
+ * no entry at hand. */
+bool pl_applier_find_room(struct pl_applier *applier);
 /* How far this lane has come since the start, as far as is known: 0 before its first entry. */
 uint64_t pl_applier_place(const struct pl_applier *applier, uint16_t node, uint8_t lane);
 void pl_apply_skip(struct pl_applier *applier, uint16_t node, uint8_t lane, uint64_t seq);

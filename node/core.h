@@ -60,9 +60,9 @@ struct pl_core_room {
 	uint8_t lanes;       /* from lane 0 up */
 };
 struct pl_core_room pl_core_room(const struct pl_core *core);
-/* Whether bulk may take so many bytes more, and leave the reserve alone. Looks at the disk now, so that what has a size of its own is asked for
- * before it is taken. */
-bool pl_core_has_room(struct pl_core *core, uint64_t bytes);
+/* Looks at the disk now, and says whether bulk may take so many bytes more and leave the reserve alone; so that what has a size of its own is
+ * asked for before it is taken. Of a change the engine and the log hear, and clients. */
+bool pl_core_find_room(struct pl_core *core, uint64_t bytes);
 uint64_t pl_core_wall_ms(const struct pl_core *core); /* unix ms, read once per loop turn */
 /* Why a connection with a node came to nothing last, or ended because of what it did; false if none has. */
 bool pl_core_peer_error(const struct pl_core *core, uint16_t node, const char **why, uint64_t *wall_ms);

@@ -48,7 +48,7 @@ void pl_core_look_for_room(struct pl_core *core)
 	pl_app_store(core->app);
 }
 
-bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+bool pl_core_find_room(struct pl_core *core, uint64_t bytes)
 {
 	pl_core_look_for_room(core);
 	if (core->room.lanes < PL_LANES || !core->room_is_known)

@@ -200,31 +200,24 @@ static enum pl_exit check_network(const struct pl_cli *cli, const char *path, co
 	return PL_EXIT_OK;
 }
 
-static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
+static enum pl_exit check_certificates(const struct pl_cli *cli, const char *path, const struct pl_charter *charter, int64_t at_ms)
 {
-	const char *path = pl_args_operand(args, 0), *expected = pl_args_get(args, "network"), *when = pl_args_get(args, "at");
-	struct pl_bytes bytes;
-	struct pl_charter *charter;
-	int64_t at_ms = pl_now_ms();
-	if (when != NULL && !pl_time_read(when, &at_ms))
-		return pl_error(cli, PL_EXIT_USAGE, NULL, "--at is a time like 2026-11-24T12:00:00Z, not \"%s\"", when);
-	enum pl_exit exit = pl_paper_read_charter(cli, path, &bytes, &charter, NULL);
-	path = pl_input_name(path);
-	if (exit == PL_EXIT_OK && expected != NULL)
-		exit = check_network(cli, path, expected, charter);
-	for (uint16_t i = 0; exit == PL_EXIT_OK && i < charter->nodes_count; i++) {
+	for (uint16_t i = 0; i < charter->nodes_count; i++) {
 		const struct pl_certificate *c = &charter->nodes[i].certificate;
 		char name[PL_NODE_NAME_BYTES];
 		pl_charter_node_name(charter, i, name);
 		if (c->valid_until_ms <= (uint64_t)at_ms)
-			exit = pl_error(cli, PL_EXIT_UNVERIFIED, "nothing renews it: all found the network anew, with new sheets and a new charter",
+			return pl_error(cli, PL_EXIT_UNVERIFIED, "nothing renews it: all found the network anew, with new sheets and a new charter",
 			                "%s: the certificate of %s expired on %s", path, name, pl_time_full((int64_t)c->valid_until_ms));
-		else if (c->valid_from_ms > (uint64_t)at_ms)
-			exit = pl_error(cli, PL_EXIT_UNVERIFIED, "is the clock of this machine right?", "%s: the certificate of %s is not valid before %s", path,
+		if (c->valid_from_ms > (uint64_t)at_ms)
+			return pl_error(cli, PL_EXIT_UNVERIFIED, "is the clock of this machine right?", "%s: the certificate of %s is not valid before %s", path,
 			                name, pl_time_full((int64_t)c->valid_from_ms));
 	}
-	if (exit != PL_EXIT_OK)
-		return exit;
+	return PL_EXIT_OK;
+}
+
+static void print_valid(const struct pl_cli *cli, const char *path, const struct pl_charter *charter, int64_t at_ms)
+{
 	uint64_t first_ms = charter->nodes[pl_expiry_first(charter)].certificate.valid_until_ms;
 	if (cli->json) {
 		pl_out_json(json_pack("{s:b, s:s, s:s, s:i, s:i, s:s}", "valid", 1, "network_id", pl_hex(charter->network_id, PL_ID_BYTES), "name",
@@ -238,7 +231,25 @@ static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
 		pl_out_field("ends", "%s, in %s: then the first certificate ends, and nothing renews it", pl_time_full((int64_t)first_ms),
 		             pl_number_of(pl_expiry_days((uint64_t)at_ms, first_ms), "day", "days"));
 	}
-	return PL_EXIT_OK;
+}
+
+static enum pl_exit run_verify(struct pl_cli *cli, const struct pl_args *args)
+{
+	const char *path = pl_args_operand(args, 0), *expected = pl_args_get(args, "network"), *when = pl_args_get(args, "at");
+	struct pl_bytes bytes;
+	struct pl_charter *charter;
+	int64_t at_ms = pl_now_ms();
+	if (when != NULL && !pl_time_read(when, &at_ms))
+		return pl_error(cli, PL_EXIT_USAGE, NULL, "--at is a time like 2026-11-24T12:00:00Z, not \"%s\"", when);
+	enum pl_exit exit = pl_paper_read_charter(cli, path, &bytes, &charter, NULL);
+	path = pl_input_name(path);
+	if (exit == PL_EXIT_OK && expected != NULL)
+		exit = check_network(cli, path, expected, charter);
+	if (exit == PL_EXIT_OK)
+		exit = check_certificates(cli, path, charter, at_ms);
+	if (exit == PL_EXIT_OK)
+		print_valid(cli, path, charter, at_ms);
+	return exit;
 }
 
 static const struct pl_option new_options[] = {

@@ -250,6 +250,27 @@ static enum pl_exit install_charter(const struct pl_cli *cli, const struct pl_ar
 	return PL_EXIT_OK;
 }
 
+/* charter: NULL where none was given, and then name says nothing. */
+static void print_made(const struct pl_cli *cli, const struct folder *folder, const struct pl_charter *charter, const char *name)
+{
+	if (cli->json) {
+		json_t *document = json_pack("{s:s, s:s, s:s, s:O}", "dir", folder->dir, "node_id", pl_hex(folder->node.public_key, 32), "label",
+		                             folder->node.comment, "made", folder->made);
+		if (charter != NULL) {
+			json_object_set_new(document, "name", json_string(name));
+			json_object_set_new(document, "network_id", json_string(pl_hex(charter->network_id, PL_ID_BYTES)));
+		}
+		pl_out_json(document);
+	} else if (!cli->quiet) {
+		pl_out_field("node id", "%s", pl_hex_groups(folder->node.public_key, 32));
+		if (charter != NULL)
+			pl_out_field("node", "%s in \"%s\", network %s", name, charter->name, pl_hex_groups(charter->network_id, PL_ID_BYTES));
+		else if (!is_there(folder->charter))
+			pl_out_field("next", "`parley key certify --node %s` puts it into its member's sheet; then, once every founder has signed the charter, "
+			             "`parley init --dir %s --charter FILE.plc`", folder->pub, folder->dir);
+	}
+}
+
 static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 {
 	const char *state = pl_args_get(args, "state"), *label = pl_args_get(args, "label");
@@ -284,22 +305,7 @@ static enum pl_exit run_init(struct pl_cli *cli, const struct pl_args *args)
 		json_decref(folder.made);
 		return exit;
 	}
-	if (cli->json) {
-		json_t *document = json_pack("{s:s, s:s, s:s, s:O}", "dir", folder.dir, "node_id", pl_hex(folder.node.public_key, 32), "label",
-		                             folder.node.comment, "made", folder.made);
-		if (charter != NULL) {
-			json_object_set_new(document, "name", json_string(name));
-			json_object_set_new(document, "network_id", json_string(pl_hex(charter->network_id, PL_ID_BYTES)));
-		}
-		pl_out_json(document);
-	} else if (!cli->quiet) {
-		pl_out_field("node id", "%s", pl_hex_groups(folder.node.public_key, 32));
-		if (charter != NULL)
-			pl_out_field("node", "%s in \"%s\", network %s", name, charter->name, pl_hex_groups(charter->network_id, PL_ID_BYTES));
-		else if (!is_there(folder.charter))
-			pl_out_field("next", "`parley key certify --node %s` puts it into its member's sheet; then, once every founder has signed the charter, "
-			             "`parley init --dir %s --charter FILE.plc`", folder.pub, folder.dir);
-	}
+	print_made(cli, &folder, charter, name);
 	json_decref(folder.made);
 	return PL_EXIT_OK;
 }

@@ -190,7 +190,7 @@ static enum pl_err submit_chunk(struct pump *pump, uint32_t i)
 static void pump_done(struct pl_job *job)
 {
 	struct pump *pump = job->ctx;
-	if (job->err == PL_OK && pump->found && pump->count > 0 && !pl_core_has_room(pump->hotline->core, BATCH * PL_PIECE_DISK_BYTES))
+	if (job->err == PL_OK && pump->found && pump->count > 0 && !pl_core_find_room(pump->hotline->core, BATCH * PL_PIECE_DISK_BYTES))
 		job->err = PL_ERR_DISK_FULL;
 	if (job->err != PL_OK || pump->hotline->stopped || !pump->found) {
 		if (job->err != PL_OK && pl_log_again(&pump->hotline->pump_told_ms, pl_core_now_ms(pump->hotline->core)))

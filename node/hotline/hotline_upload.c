@@ -95,7 +95,7 @@ static enum pl_err upload_work(struct pl_job *job, sqlite3 *db)
 static void upload_done(struct pl_job *job)
 {
 	struct upload *upload = job->ctx;
-	if (job->err == PL_OK && upload->done < upload->chunks && !pl_core_has_room(upload->hotline->core, BATCH * PL_PIECE_DISK_BYTES))
+	if (job->err == PL_OK && upload->done < upload->chunks && !pl_core_find_room(upload->hotline->core, BATCH * PL_PIECE_DISK_BYTES))
 		job->err = PL_ERR_DISK_FULL;
 	if (job->err == PL_OK && upload->done < upload->chunks) {
 		pl_store_run(upload->hotline->store, &upload->job);
@@ -145,7 +145,7 @@ void pl_api_upload(struct pl_request *request, void *ctx)
 		return;
 	}
 	/* It takes its place twice: as it is handed in, and sealed. */
-	if (!pl_core_has_room(hotline->core, 2 * (uint64_t)pl_chunks_of(count) * PL_PIECE_DISK_BYTES)) {
+	if (!pl_core_find_room(hotline->core, 2 * (uint64_t)pl_chunks_of(count) * PL_PIECE_DISK_BYTES)) {
 		pl_api_reply_failed(request, PL_ERR_DISK_FULL, "the attachment was not kept: what is left of the disk is for messages");
 		return;
 	}

@@ -322,7 +322,7 @@ uint64_t pl_core_now_ms(const struct pl_core *core)
 {
 	return core->world->wall_ms;
 }
-bool pl_core_has_room(struct pl_core *core, uint64_t bytes)
+bool pl_core_find_room(struct pl_core *core, uint64_t bytes)
 {
 	(void)bytes;
 	return !core->lacks_room;

@@ -142,7 +142,7 @@ static void finish_if_done(struct pl_import *import)
 	}
 	/* also there for who asks next: a list, or the same objects again; unless they wait for room on the disk, who knows how long */
 	uint64_t last_seq = import->items_count > 0 ? import->items[import->items_count - 1].seq : 0;
-	if (part->own_applied_seq >= last_seq || !pl_applier_has_room(part->applier))
+	if (part->own_applied_seq >= last_seq || !pl_applier_find_room(part->applier))
 		reply_done(import);
 }
 

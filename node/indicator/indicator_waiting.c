@@ -268,7 +268,7 @@ void pl_indicator_drain(struct pl_indicator_part *part)
 			retry_in(part, DAMAGED_RETRY_MS);
 		return;
 	}
-	struct pl_intake *intake = pl_applier_has_room(part->applier) ? calloc(1, sizeof(*intake)) : NULL;
+	struct pl_intake *intake = pl_applier_find_room(part->applier) ? calloc(1, sizeof(*intake)) : NULL;
 	if (intake == NULL) {
 		retry_drain(part);
 		return;
