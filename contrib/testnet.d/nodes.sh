@@ -49,7 +49,7 @@ node_start() {
   local place=()
   is "$1" down
   if in_containers; then container_start "$1"; return; fi
-  [ "${known[backend]}" != netns ] || place=(ip netns exec "$(namespace "$1")")
+  [ "${known[backend]}" != netns ] || place=(nsenter --net="/run/netns/$(namespace "$1")")
   setsid "${place[@]}" "${known[parleyd]}" --dir "$dir/$1" >>"$dir/$1.log" 2>&1 </dev/null &
   record "$1" $!
 }
@@ -83,7 +83,7 @@ node_logs() {
 node_shell() {
   case ${known[backend]} in
     processes) exec "${@:2}" ;;
-    netns) exec ip netns exec "$(namespace "$1")" "${@:2}" ;;
+    netns) exec nsenter --net="/run/netns/$(namespace "$1")" "${@:2}" ;;
     containers) container_shell "$@" ;;
   esac
 }

@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 	const char *dir = NULL, *silent = NULL;
 	uint64_t seed = 1;
 	long heal_nodes = 200;
-	bool is_well = true;
+	bool is_well = true, is_known = false;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
@@ -400,6 +400,12 @@ int main(int argc, char **argv)
 			        "How entries spread, in the simulator: see tests/README.md, \"How entries spread\".\n");
 			return c == 'h' ? 0 : 2;
 		}
+	}
+	for (size_t i = 0; i < sizeof(silences) / sizeof(*silences); i++)
+		is_known |= !silent || strcmp(silent, silences[i].name) == 0;
+	if (!is_known) {
+		fprintf(stderr, "bench_sim: --silent takes 0, 30 or 30-later, not \"%s\"\n", silent);
+		return 2;
 	}
 	for (char *size = strtok_r(sizes, ",", &rest); size; size = strtok_r(NULL, ",", &rest)) {
 		const long nodes = strtol(size, NULL, 10);

@@ -217,7 +217,7 @@ void sim_net_dialled(struct sim *sim, const struct sim_event *event)
 		dial_failed(sim, node, place);
 		return;
 	}
-	if (is_cut(sim, node->index, other) || is_cut(sim, other, node->index) || sim->nodes[other].vice == SIM_VICES) {
+	if (is_cut(sim, node->index, other) || is_cut(sim, other, node->index)) {
 		const uint64_t wait_us = event->handle + 1 < SYN_TRIES ? 1000000ull << event->handle : 3000000;
 		try_to_connect(sim, node, place, event->number, event->handle + 1, sim->now_us + wait_us);
 		return;
