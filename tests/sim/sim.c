@@ -249,6 +249,7 @@ static void world_free(struct sim *sim)
 	for (uint16_t i = 0; i < sim->nodes_count; i++) {
 		struct sim_node *node = &sim->nodes[i];
 		sim_node_down(sim, node, false);
+		sim_disk_drop(sim, node);
 		sim_disk_free(sim, &node->disk, node);
 		sim_disk_free(sim, &node->backup, node);
 		free(node->charter);

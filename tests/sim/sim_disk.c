@@ -323,7 +323,7 @@ void sim_disk_committed(struct sim *sim, struct sim_node *node)
 	sim_disk_commit(sim, node);
 }
 
-static void writes_drop(struct sim *sim, struct sim_node *node)
+void sim_disk_drop(struct sim *sim, struct sim_node *node)
 {
 	while (node->writes) {
 		entry_let_go(sim, node->writes->entry);
@@ -349,14 +349,14 @@ void sim_disk_crash(struct sim *sim, struct sim_node *node, uint64_t seed)
 			at = &w->next;
 		}
 	}
-	writes_drop(sim, node);
+	sim_disk_drop(sim, node);
 }
 
 void sim_disk_fails(struct sim *sim, struct sim_node *node)
 {
 	struct pl_event event = { .type = PL_EV_STORE_FAILED };
 
-	writes_drop(sim, node);
+	sim_disk_drop(sim, node);
 	if (sim->oracle)
 		oracle_crashes(sim->oracle, node->index);
 	sim_trace(sim, node->index, "failed", 0, 0);

@@ -233,6 +233,7 @@ void sim_disk_free(struct sim *sim, struct sim_disk *disk, const struct sim_node
 void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effect *fx);
 void sim_disk_commit(struct sim *sim, struct sim_node *node);    /* begins one, if none is under way and something waits */
 void sim_disk_committed(struct sim *sim, struct sim_node *node); /* the one under way is done */
+void sim_disk_drop(struct sim *sim, struct sim_node *node);      /* what waits to be written is not */
 void sim_disk_crash(struct sim *sim, struct sim_node *node, uint64_t seed); /* some of what was on its way is there, most is not */
 void sim_disk_fails(struct sim *sim, struct sim_node *node);
 void sim_disk_restore(struct sim *sim, struct sim_node *node); /* tells the engine what there is */
