@@ -136,4 +136,7 @@ void world_store_append(struct lane_store *lane, const struct entry *entry);
 void world_pending_drop(struct node *n); /* what has been given to its disk and is not there yet */
 bool world_store_run(struct world *w, uint16_t node); /* what is due now; whether anything was */
 
+/* world_check.c: asserts what holds after every step of a node's engine */
+void world_check(const struct node *n);
+
 #endif

@@ -3,6 +3,8 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here is set in contrib/testnet
 
 in_containers() { [ "${known[backend]}" = containers ]; }
+# in_namespace FIN COMMAND...: not by `ip netns exec`, which also mounts a /sys anew, and cannot in a chroot
+in_namespace() { nsenter --net="/run/netns/$(namespace "$1")" "${@:2}"; }
 namespace() { printf 'parley-%s-%s' "${known[id]}" "${1,,}"; }
 
 # --- processes, by their number and the time at which they started, so that nobody else is ever meant ---

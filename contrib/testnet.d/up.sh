@@ -28,7 +28,7 @@ look_at_machine() {
       needs ip iproute2
       [ "$EUID" -eq 0 ] || die $lacking '--backend netns makes network namespaces, for which one has to be root: sudo contrib/testnet up …, or --backend processes'
       [ -c /dev/net/tun ] || die $lacking '--backend netns needs /dev/net/tun, which is not here: modprobe tun, or --backend processes'
-      { ip netns add "parley-probe-$$" && ip netns delete "parley-probe-$$"; } 2>/dev/null ||
+      { ip netns add "parley-probe-$$" && nsenter --net="/run/netns/parley-probe-$$" true && ip netns delete "parley-probe-$$"; } 2>/dev/null ||
         die $lacking '--backend netns: this machine lets nobody make network namespaces; --backend processes needs none'
       ;;
     containers) find_engine ;;
@@ -163,9 +163,9 @@ make_links() {
   find_process wire || die $failed "the wire between the nodes does not start: $(tail -n 1 "$dir/wire.log")"
   if [ "${known[backend]}" = netns ]; then
     for state in "${states[@]}"; do
-      ip -n "$(namespace "$state")" link set lo up
-      ip -n "$(namespace "$state")" address add "198.18.0.$(($(index_of "$state") + 1))/24" dev wire0
-      ip -n "$(namespace "$state")" link set wire0 up
+      in_namespace "$state" ip link set lo up
+      in_namespace "$state" ip address add "198.18.0.$(($(index_of "$state") + 1))/24" dev wire0
+      in_namespace "$state" ip link set wire0 up
     done
   fi
   link_heal '' ''

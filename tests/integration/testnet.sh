@@ -68,7 +68,7 @@ END
   absent net
   second=netns half=$((schedules / 2))
   probe=parley-probe-$$
-  if [ ! -c /dev/net/tun ] || ! { ip netns add $probe && ip netns delete $probe; } 2>err; then
+  if [ ! -c /dev/net/tun ] || ! { ip netns add $probe && nsenter --net=/run/netns/$probe true && ip netns delete $probe; } 2>err; then
     second=processes
     echo 'testnet.sh: netns is skipped, and all run on processes: it needs root, ip (iproute2), /dev/net/tun, and to be allowed network namespaces'
   fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How entries spread in networks of 200, 1,000 and 10,000 nodes: the table of bench_sim, and plots of it where gnuplot is. `make bench-sim`.
 #
-# Usage: tests/sim/bench_sim.sh [--sizes N,N…] [--heal N] [--seed N]   in the build directory
+# Usage: tests/sim/bench_sim.sh [--sizes N,N…] [--silent 0|30|30-later] [--heal N] [--seed N]   in the build directory
 set -euo pipefail
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 sizes=200,1000,10000
