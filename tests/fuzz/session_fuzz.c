@@ -83,6 +83,7 @@ struct party {
 /* Everything that an input changes, besides the engine's memory. */
 struct scene {
 	struct pl_engine *engine;
+	uint64_t flash_void[NODES]; /* lane 0: up to there something was accepted, and perhaps void when the store failed */
 	uint64_t now_ms, draws;
 	uint8_t damaged[NODES][PL_LANES][SEQS + 1]; /* 1 damaged, 2 repaired, but that is not durable */
 	uint64_t accepted[NODES][PL_LANES], durable[NODES][PL_LANES], acked[NODES][NODES][PL_LANES], vouched[NODES];
@@ -172,6 +173,12 @@ static void hear_entry(struct party *p, const uint8_t *bytes, uint32_t count, ui
 
 	PL_FUZZ_CHECK(pl_wire_read(bytes, count, &wire) == PL_OK && wire.node < NODES && wire.header.lane == lane);
 	const uint64_t seq = wire.header.seq;
+	if (seq > scene.accepted[wire.node][lane] && (flags & PL_FRAME_FLASH) && seq <= scene.flash_void[wire.node]) {
+		struct candidate c; /* it was on its way when the store failed, and goes on; nothing of it is kept to compare with */
+		pl_candidate(scene.engine, &wire, &c);
+		PL_FUZZ_CHECK(pl_entry_verify(charter.network_id, c.entry_header) == PL_OK);
+		return;
+	}
 	/* It is one that is held, byte for byte; durable, but for a FLASH on its way; and nobody is pushed its own feed. */
 	PL_FUZZ_CHECK(seq <= scene.accepted[wire.node][lane]);
 	PL_FUZZ_CHECK(seq <= scene.durable[wire.node][lane] || ((flags & PL_FRAME_FLASH) && wire.node != VICTIM));
@@ -697,6 +704,8 @@ static void op_fail(void)
 	struct pl_event failed = { .type = PL_EV_STORE_FAILED }, ready = { .type = PL_EV_STORE_READY };
 
 	for (uint16_t node = 0; node < NODES; node++) {
+		if (node != VICTIM && scene.accepted[node][0] > scene.flash_void[node])
+			scene.flash_void[node] = scene.accepted[node][0];
 		for (uint8_t lane = 0; lane < PL_LANES; lane++) {
 			while (scene.accepted[node][lane] > scene.durable[node][lane])
 				free(entries[node][lane][--scene.accepted[node][lane]].body);
