@@ -10,7 +10,7 @@
 # Usage: tests/integration/kill.sh [--kills N] [--seed N]   in the build directory; see scenario.sh. The seed fixes which nodes are killed
 # when and what is sent, not how the processes are scheduled.
 set -euo pipefail
-values='kills seed' kills=${PARLEY_TEST_SHORT:+10} seed=$((RANDOM * 32768 + RANDOM))
+values='kills seed' kills=${PARLEY_TEST_SHORT:+5} seed=$((RANDOM * 32768 + RANDOM))
 . "$(dirname "$0")/options.sh"
 : "${kills:=50}"
 . "$(dirname "$0")/network.sh"

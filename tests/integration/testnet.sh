@@ -12,7 +12,7 @@
 set -euo pipefail
 values='schedules seed backend' schedules='' seed='' backend=''
 . "$(dirname "$0")/options.sh"
-if [ -n "$seed" ]; then : "${schedules:=1}"; elif [ -n "${PARLEY_TEST_SHORT:-}" ]; then : "${schedules:=4}"; fi
+if [ -n "$seed" ]; then : "${schedules:=1}"; elif [ -n "${PARLEY_TEST_SHORT:-}" ]; then : "${schedules:=2}"; fi
 : "${schedules:=20}" "${seed:=1}"
 seconds_max=$((300 + schedules * 120))
 . "$(dirname "$0")/network.sh"

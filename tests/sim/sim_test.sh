@@ -5,7 +5,7 @@
 set -euo pipefail
 sim=tests/sim/parley-sim
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
-seeds=${PARLEY_SIM_SEEDS:-${PARLEY_TEST_SHORT:+60}}
+seeds=${PARLEY_SIM_SEEDS:-${PARLEY_TEST_SHORT:+40}}
 : "${seeds:=300}"
 failed=0
 
