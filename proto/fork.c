@@ -239,10 +239,10 @@ void pl_compare_run(struct pl_engine *e, struct session *s)
 /* What s has at this place has been compared with ours, in vain. Where ours is the head, the next entry may show more. */
 static void compared(const struct pl_engine *e, struct session *s, const uint8_t header[PL_ENTRY_HEADER_BYTES], uint16_t node)
 {
-	const uint32_t index = pl_lane_index(node, header[1]);
+	const uint32_t index = pl_lane_index(node, pl_header_lane(header));
 	uint8_t id[PL_ID_BYTES];
 
-	if (e->lanes[index].durable_seq <= pl_get64(header + 16))
+	if (e->lanes[index].durable_seq <= pl_header_seq(header))
 		return;
 	pl_entry_id(e->network_id, header, id);
 	pl_tag(s->salt_in, id, s->compared_tag[index]);

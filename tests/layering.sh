@@ -135,16 +135,17 @@ self_test() {
 	must_fail "that the archive is another one" "crypto/libcrypto.a does not look like proto's archive" \
 		check_calls crypto/libcrypto.a crypto/libcrypto.a
 
-	echo 'void pl_note(void); void pl_note(void) {}' >"$work/extra.c"
-	$CC -c -o "$work/extra.o" "$work/extra.c"
-	cp node/libnode.a "$work/libnode.a"
-	"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
+	# defining NAME: node's archive, and a function of that name besides
+	defining() {
+		echo "void $1(void); void $1(void) {}" >"$work/extra.c"
+		$CC -c -o "$work/extra.o" "$work/extra.c"
+		cp node/libnode.a "$work/libnode.a"
+		"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
+	}
+	defining pl_note
 	must_fail "a name that proto has too" "pl_note is defined in two archives" \
 		check_names crypto/libcrypto.a proto/libproto.a "$work/libnode.a" node/cli/libcli.a
-	echo 'void note(void); void note(void) {}' >"$work/extra.c"
-	$CC -c -o "$work/extra.o" "$work/extra.c"
-	cp node/libnode.a "$work/libnode.a"
-	"$AR" r "$work/libnode.a" "$work/extra.o" 2>/dev/null
+	defining note
 	must_fail "a name without our prefix" "note of $work/libnode.a does not begin with pl_" \
 		check_names crypto/libcrypto.a proto/libproto.a "$work/libnode.a" node/cli/libcli.a
 	must_fail "that an archive is missing" "found no names in node/cli/libcli.a" check_names proto/libproto.a node/libnode.a
