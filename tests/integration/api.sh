@@ -22,7 +22,7 @@ expect() {
   asked=$((asked + 1))
   "$call" "$node/parley.sock" "$@" >out 2>err || fail "$node: $*: no answer"
   tail -n +2 out >body
-  head -n 1 out | grep -q "^$status " || fail "$node: $*: not $status"
+  head -n 1 out | grep "^$status " >/dev/null || fail "$node: $*: not $status"
   "$conform" openapi.json "$1" "$2" <out >>seen 2>err || fail "$node: $*: not as openapi.json says"
 }
 field() { "$pick" "$1" <body; }
@@ -92,7 +92,7 @@ json '{"to":["SGP"],"precedence":"flash","subject":"S","text":"T"}'
 for ((i = 0; ; i++)); do
   [ $i -lt 40 ] || fail 'FLASH has no quota'
   "$call" FIN/parley.sock POST /v1/messages request >out 2>err
-  head -n 1 out | grep -q ^201 || break
+  head -n 1 out | grep ^201 >/dev/null || break
 done
 expect FIN 429 POST /v1/messages request
 
@@ -101,9 +101,9 @@ expect FIN 200 GET "/v1/messages?box=all&after=$ref&precedence=routine"
 expect FIN 400 GET '/v1/messages?box=none'
 expect FIN 400 GET '/v1/messages?after=none'
 expect FIN 404 GET '/v1/messages?after=FIN/0/999'
-arrived() { "$call" SGP/parley.sock GET "/v1/messages/$id" >out 2>err && tail -n +2 out | "$pick" attachments.0.complete 2>/dev/null | grep -q true; }
+arrived() { "$call" SGP/parley.sock GET "/v1/messages/$id" >out 2>err && tail -n +2 out | "$pick" attachments.0.complete 2>/dev/null | grep true >/dev/null; }
 until_true 'the message is at SGP with its file' arrived
-relayed() { "$call" SGP/parley.sock GET "/v1/messages/${other//\//%2F}" >out 2>err && head -n 1 out | grep -q ^403; }
+relayed() { "$call" SGP/parley.sock GET "/v1/messages/${other//\//%2F}" >out 2>err && head -n 1 out | grep ^403 >/dev/null; }
 until_true 'the message to CHE alone is at SGP' relayed
 expect SGP 200 GET "/v1/messages/$id"
 [ "$(field attachments.0.bytes)" = 100000 ] || fail 'the attachment has not the size of the file'

@@ -17,7 +17,7 @@ refuses() {
   local status=$1 code=$2 pattern=$3
   shift 3
   "$call" FIN/parley.sock "$@" >out 2>err || fail "$*: no answer"
-  head -n 1 out | grep -q "^$status application/json" || fail "$*: not $status"
+  head -n 1 out | grep "^$status application/json" >/dev/null || fail "$*: not $status"
   tail -n +2 out | "$pick" error.code error.message >err || fail "$*: not an error as it has to be"
   grep -qE "^$code"$'\t'".*$pattern" err || fail "$*: not $code, nothing like \"$pattern\""
 }
@@ -112,7 +112,7 @@ for body in '{' '[]' '7' '{"to":"SGP"}' '{"to":["SGP"],"subject":7}' '{"to":["SG
   "$(printf '{"to":["SGP"],"subject":"S","text":"\xff"}')" "$(printf '[%.0s' $(seq 5000))"; do
   printf '%s' "$body" >body
   "$call" FIN/parley.sock POST /v1/messages body >out 2>err || fail "no answer to $body"
-  head -n 1 out | grep -qE '^4[0-9][0-9] application/json' || fail "not refused: $body"
+  head -n 1 out | grep -E '^4[0-9][0-9] application/json' >/dev/null || fail "not refused: $body"
   tail -n +2 out | "$pick" error.code error.message >err || fail "not an error as it has to be: $body"
 done
 refuses 404 '[a-z_]+' '.' GET /v1/nothing

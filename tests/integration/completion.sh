@@ -56,15 +56,15 @@ while IFS=$'\t' read -r what command option _; do
     command)
       group=${command% *}
       if [ "$group" != "$command" ]; then
-        "$parley" __complete "$group" '' | grep -q "^${command#* }"$'\t' || fail "parley $group: does not offer ${command#* }"
+        "$parley" __complete "$group" '' | grep "^${command#* }"$'\t' >/dev/null || fail "parley $group: does not offer ${command#* }"
       else
-        "$parley" __complete '' | grep -q "^$command"$'\t' || fail "parley: does not offer $command"
+        "$parley" __complete '' | grep "^$command"$'\t' >/dev/null || fail "parley: does not offer $command"
       fi
       ;;
     option)
       [ "$command" != - ] || command=''
       # shellcheck disable=SC2086
-      "$parley" __complete $command "$option" | grep -q -- "^$option"$'\t' || fail "parley $command: does not offer $option"
+      "$parley" __complete $command "$option" | grep -- "^$option"$'\t' >/dev/null || fail "parley $command: does not offer $option"
       ;;
   esac
 done < <("$parley" __commands)

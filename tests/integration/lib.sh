@@ -39,7 +39,7 @@ bad() {
   run "$@"
   [ "$code" -eq "$want" ] || fail "parley $*: exit code $code, expected $want"
   grep -qE -- "$pattern" err || fail "parley $*: says nothing like \"$pattern\""
-  head -n 1 err | grep -q '^parley: ' || fail "parley $*: an error that does not begin with \"parley: \""
+  head -n 1 err | grep '^parley: ' >/dev/null || fail "parley $*: an error that does not begin with \"parley: \""
   run --json "$@"
   [ "$code" -eq "$want" ] || fail "parley --json $*: exit code $code, expected $want"
   if [ "$(wc -l <err)" -ne 1 ] || ! grep -qE '^\{"error":\{"code":"[a-z_]+","message":".+\}\}$' err; then

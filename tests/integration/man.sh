@@ -29,12 +29,12 @@ check_parley() {
       option)
         local heading="SS $command"
         [ "$command" != - ] || heading='SH OPTIONS OF EVERY COMMAND'
-        section "$page" "$heading" | awk '/^TP/{ getline; print }' | grep -qE -- "(^|, )$item( |\$)" ||
+        section "$page" "$heading" | awk '/^TP/{ getline; print }' | grep -E -- "(^|, )$item( |\$)" >/dev/null ||
           { echo "parley.1, \"$command\": $item is missing"; missing=1; }
         ;;
       operand)
-        section "$page" "SS $command" | head -n 2 | grep -qF -- "$item" || { echo "parley.1, \"$command\": $item is missing"; missing=1; } ;;
-      exit) section "$page" 'SH EXIT STATUS' | grep -A 1 -x "$command" | tail -n 1 | grep -qxF -- "$item" ||
+        section "$page" "SS $command" | sed -n 1,2p | grep -F -- "$item" >/dev/null || { echo "parley.1, \"$command\": $item is missing"; missing=1; } ;;
+      exit) section "$page" 'SH EXIT STATUS' | grep -A 1 -x "$command" | tail -n 1 | grep -xF -- "$item" >/dev/null ||
         { echo "parley.1: exit status $command, \"$item\", is missing"; missing=1; } ;;
     esac
   done <"$1"
@@ -93,7 +93,7 @@ count=$(wc -l <table)
 if [ -x "$parleyd" ]; then
   plain "$man/parleyd.8" >page
   "$parleyd" --help | grep -oE -- '--[a-z-]+' | sort -u | while read -r option; do
-    section page 'SH OPTIONS' | grep -qE -- "(^|, )$option( |\$)" || { echo "parleyd.8: $option is missing"; exit 1; }
+    section page 'SH OPTIONS' | grep -E -- "(^|, )$option( |\$)" >/dev/null || { echo "parleyd.8: $option is missing"; exit 1; }
   done
 fi
 

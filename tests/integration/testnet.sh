@@ -31,7 +31,7 @@ says() {
   shift 2
   testnet "$@" >out 2>err || code=$?
   [ $code -eq "$want" ] || fail "contrib/testnet $*: exit code $code, expected $want"
-  cat out err | grep -qE -- "$pattern" || fail "contrib/testnet $*: says nothing like \"$pattern\""
+  cat out err | grep -E -- "$pattern" >/dev/null || fail "contrib/testnet $*: says nothing like \"$pattern\""
 }
 if [ -z "$backend" ]; then
   says 2 '^Usage: '

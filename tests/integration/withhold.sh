@@ -75,7 +75,7 @@ kill -STOP "${pids[CHE]}" # until SGP has heard of EST alone, and has asked EST
 launch SGP
 until_true 'SGP answers' answers SGP
 until_true 'EST has its link to SGP again' is_linked SGP EST
-has_asked() { "$call" SGP/parley.sock GET /metrics | grep -qE '^parley_wants_total [1-9]'; }
+has_asked() { "$call" SGP/parley.sock GET /metrics | grep -E '^parley_wants_total [1-9]' >/dev/null; }
 until_true 'SGP has asked EST' has_asked
 begun=$EPOCHREALTIME
 kill -CONT "${pids[CHE]}"
