@@ -33,28 +33,41 @@ struct tally {
 	char invariant[40], detail[400];
 };
 
-static void usage(FILE *file)
+/* Prints the scenarios: their names alone, or with what happens in them. */
+static void scenarios(bool names_only)
 {
-	fprintf(file,
-	        "parley-sim: the engine in a simulated world; says which seed breaks which promise\n"
-	        "\n"
-	        "  parley-sim [OPTION...]             seeds 1 to 100\n"
-	        "  parley-sim --replay FILE           a case that was saved\n"
-	        "\n"
-	        "  --seed N, --seeds A..B             which\n"
-	        "  --nodes N                          2 to 64; 7 if not said\n"
-	        "  --scenario NAME                    crisis if not said; the scenarios are:\n%s"
-	        "  --crypto real|keyed-hash           signatures, key agreement and records; as the seed has it if not said: real for one in 16\n"
-	        "  --jobs N                           processes; 2 if not said\n"
-	        "  --trace                            every step of it on stdout\n"
-	        "  --shrink                           a seed that fails: leaves out what the failure does not need, and saves the rest\n"
-	        "  --save FILE                        there; tests/sim/cases/SCENARIO-SEED.case if not said\n"
-	        "  --json                             the result as one line of JSON\n"
-	        "  --quiet                            no progress\n"
-	        "  --help\n"
-	        "\n"
-	        "Exit code: 0 all held; 1 one did not; 2 the command line or a case cannot be read.\n",
-	        sim_plan_scenarios());
+	const char *name, *what;
+
+	for (size_t n = 0; sim_plan_scenario(n, &name, &what); n++) {
+		if (names_only)
+			puts(name);
+		else
+			printf("  %-10s %s\n", name, what);
+	}
+}
+
+static void usage(void)
+{
+	printf("parley-sim: the engine in a simulated world; says which seed breaks which promise\n"
+	       "\n"
+	       "  parley-sim [OPTION...]             seeds 1 to 100\n"
+	       "  parley-sim --replay FILE           a case that was saved\n"
+	       "\n"
+	       "  --seed N, --seeds A..B             which\n"
+	       "  --nodes N                          2 to 64; 7 if not said\n"
+	       "  --scenario NAME                    crisis if not said; the scenarios are:\n");
+	scenarios(false);
+	printf("  --crypto real|keyed-hash           signatures, key agreement and records; as the seed has it if not said: real for one in 16\n"
+	       "  --jobs N                           processes; 2 if not said\n"
+	       "  --trace                            every step of it on stdout\n"
+	       "  --shrink                           a seed that fails: leaves out what the failure does not need, and saves the rest\n"
+	       "  --save FILE                        there; tests/sim/cases/SCENARIO-SEED.case if not said\n"
+	       "  --scenarios                        only prints their names\n"
+	       "  --json                             the result as one line of JSON\n"
+	       "  --quiet                            no progress\n"
+	       "  --help\n"
+	       "\n"
+	       "Exit code: 0 all held; 1 one did not; 2 the command line or a case cannot be read.\n");
 }
 
 static double seconds(void)
@@ -348,7 +361,7 @@ int main(int argc, char **argv)
 		{ "scenario", required_argument, NULL, 'c' }, { "jobs", required_argument, NULL, 'j' },  { "trace", no_argument, NULL, 't' },
 		{ "shrink", no_argument, NULL, 'k' },         { "save", required_argument, NULL, 'o' },  { "json", no_argument, NULL, 'J' },
 		{ "quiet", no_argument, NULL, 'q' },          { "replay", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' },
-		{ "crypto", required_argument, NULL, 'C' },
+		{ "crypto", required_argument, NULL, 'C' },   { "scenarios", no_argument, NULL, 'l' },
 		{ 0 },
 	};
 	struct settings s = { .scenario = "crisis", .first = 1, .last = 100, .nodes = 7, .jobs = 2 };
@@ -393,7 +406,8 @@ int main(int argc, char **argv)
 		case 'k': s.shrink = true; break;
 		case 'J': s.json = true; break;
 		case 'q': s.quiet = true; break;
-		case 'h': usage(stdout); return EXIT_HELD;
+		case 'l': scenarios(true); return EXIT_HELD;
+		case 'h': usage(); return EXIT_HELD;
 		default: fprintf(stderr, "see parley-sim --help\n"); return EXIT_USAGE; /* getopt has said what it is */
 		}
 	}

@@ -41,14 +41,13 @@ static const struct scenario {
 	{ "room", "disks have no room for some lanes", CRASHES | ROOM },
 };
 
-const char *sim_plan_scenarios(void)
+bool sim_plan_scenario(size_t n, const char **name, const char **what)
 {
-	static char text[2000];
-
-	text[0] = '\0';
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "  %-10s %s\n", scenarios[i].name, scenarios[i].what);
-	return text;
+	if (n >= sizeof(scenarios) / sizeof(*scenarios))
+		return false;
+	*name = scenarios[n].name;
+	*what = scenarios[n].what;
+	return true;
 }
 
 void sim_plan_add(struct sim_plan *plan, const struct sim_act *act)

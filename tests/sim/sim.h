@@ -123,9 +123,10 @@ struct sim_options {
 	bool watch;       /* with the oracle */
 };
 
-/* plan.c: draws a plan of a scenario; "" lists none. False: there is no such scenario. */
+/* plan.c: draws a plan of a scenario. False: there is no such scenario. */
 bool sim_plan_draw(struct sim_plan *plan, const char *scenario, uint64_t seed, uint16_t nodes);
-const char *sim_plan_scenarios(void); /* their names and what they are, a line each */
+/* The nth scenario, from 0: its name and a sentence that says what happens. False: there are fewer. */
+bool sim_plan_scenario(size_t n, const char **name, const char **what);
 void sim_plan_add(struct sim_plan *plan, const struct sim_act *act);
 void sim_plan_copy(struct sim_plan *to, const struct sim_plan *from); /* to is free to be overwritten */
 void sim_plan_free(struct sim_plan *plan);

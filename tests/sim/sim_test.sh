@@ -12,10 +12,15 @@ failed=0
 # run ARGUMENT...: parley-sim; it says itself what has failed and how to repeat it
 run() { timeout 900 "$sim" "$@" --quiet || failed=1; }
 
-run --seeds "1..$seeds"
-for scenario in calm hostile; do run --scenario $scenario --seeds "1..$((seeds / 5 + 1))"; done
-for scenario in thin lull resets flood forks copies rot full room glut hours; do run --scenario $scenario --seeds "1..$((seeds / 20 + 1))"; done
-run --scenario eclipse --seeds "1..$((seeds / 100 + 1))"
+for scenario in $("$sim" --scenarios); do
+  case $scenario in
+    crisis) one_in=1 ;;
+    calm | hostile) one_in=5 ;;
+    eclipse) one_in=100 ;; # of the others' length together
+    *) one_in=20 ;;
+  esac
+  run --scenario "$scenario" --seeds "1..$((seeds / one_in + (one_in > 1)))"
+done
 run --nodes 2 --seeds "1..$((seeds / 5 + 1))"
 run --nodes 20 --seeds "1..$((seeds / 60 + 1))"
 for case in "$top"/tests/sim/cases/*.case; do
