@@ -10,6 +10,7 @@
 #define GOSSIP_LAZY 6
 #define GOSSIP_HEARTBEAT_US 1000000u
 #define GOSSIP_ROUNDS 3
+#define GOSSIP_ID_BYTES 32u
 
 /* --- the links --- */
 
@@ -161,8 +162,8 @@ static uint8_t *mesh_make(const struct graph *g, struct rng *rng)
 	return eager;
 }
 
-/* At each heartbeat who has it tells some of its other links, and who lacks it asks; it has it three ways later, and passes it on in its mesh. */
-static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, const uint8_t *eager, struct rng *rng, uint64_t *got_us)
+/* ids: so many have been named in IHAVE and IWANT. At each heartbeat who has it tells some of its other links, and who lacks it asks; it has it three ways later, and passes it on in its mesh. */
+static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, const uint8_t *eager, struct rng *rng, uint64_t *got_us, uint64_t *ids)
 {
 	uint64_t copies = spread_from(g, from, hop_us, eager, got_us), *beat_us = calloc(g->nodes, sizeof(*beat_us));
 	struct arrivals arrivals = { 0 };
@@ -177,8 +178,10 @@ static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, co
 			const uint32_t links = g->first[i + 1] - g->first[i];
 			for (int k = 0; k < GOSSIP_LAZY; k++) {
 				const uint32_t e = g->first[i] + (uint32_t)rng_below(rng, links);
-				if (!eager[e])
-					arrivals_put(&arrivals, (struct arrival){ at_us + 3 * g->edges[e].delay_us, g->edges[e].to, i });
+				if (eager[e])
+					continue;
+				++*ids;
+				arrivals_put(&arrivals, (struct arrival){ at_us + 3 * g->edges[e].delay_us, g->edges[e].to, i });
 			}
 		}
 	}
@@ -187,6 +190,7 @@ static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, co
 		if (got_us[a.node] <= a.at_us)
 			continue;
 		copies++;
+		++*ids; /* it was asked for, or passed on by one who had to ask */
 		got_us[a.node] = a.at_us;
 		for (uint32_t e = g->first[a.node]; g->is_honest[a.node] && e < g->first[a.node + 1]; e++) {
 			if (eager[e] && got_us[g->edges[e].to] > a.at_us + hop_us + g->edges[e].delay_us)
@@ -203,13 +207,13 @@ void reference_run(const struct graph *g, uint16_t authors, enum reference refer
 {
 	struct rng rng = rng_stream(seed, SIM_RNG_TOPOLOGY, 1);
 	struct sample *samples = malloc((size_t)g->nodes * authors * sizeof(*samples));
-	uint64_t *got_us = calloc(g->nodes, sizeof(*got_us)), copies = 0;
+	uint64_t *got_us = calloc(g->nodes, sizeof(*got_us)), copies = 0, ids = 0;
 	uint8_t *mesh = mesh_make(g, &rng);
 	size_t count = 0, wanted = 0;
 
 	assert(samples && got_us);
 	for (uint16_t author = 0; author < authors; author++) {
-		copies += reference == REFERENCE_FLOOD ? spread_from(g, author, hop_us, NULL, got_us) : gossip(g, author, hop_us, mesh, &rng, got_us);
+		copies += reference == REFERENCE_FLOOD ? spread_from(g, author, hop_us, NULL, got_us) : gossip(g, author, hop_us, mesh, &rng, got_us, &ids);
 		const uint64_t *path_us = graph_shortest(g, author, hop_us);
 		for (uint16_t i = 0; i < g->nodes; i++) {
 			if (i == author || path_us[i] == UINT64_MAX || !g->is_honest[i])
@@ -221,6 +225,7 @@ void reference_run(const struct graph *g, uint16_t authors, enum reference refer
 	}
 	spread_of(samples, count, wanted, out);
 	out->copies = (double)copies / authors / (g->nodes - 1u);
+	out->control_bytes = (double)ids * GOSSIP_ID_BYTES / authors / g->nodes;
 	for (size_t i = 0; plot && count > 0 && i <= 1000; i++)
 		fprintf(plot, "%.3f %.3f\n", (double)samples[(count - 1) * i / 1000].took_us / 1000, (double)i / 1000);
 	free(samples);
