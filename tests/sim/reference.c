@@ -58,47 +58,23 @@ void graph_free(struct graph *g)
 	free(g->path_us);
 }
 
-/* --- times, in order --- */
+/* --- who gets it when, and from whom --- */
 
 struct arrival {
 	uint64_t at_us;
 	uint16_t node, from;
 };
 
-struct arrivals {
-	struct arrival *heap;
-	uint32_t count, max;
-};
-
-static void arrivals_put(struct arrivals *a, struct arrival arrival)
+static void arrivals_put(struct heap *arrivals, struct arrival arrival)
 {
-	if (a->count == a->max) {
-		a->max = a->max ? 2 * a->max : 1024;
-		a->heap = realloc(a->heap, a->max * sizeof(*a->heap));
-		assert(a->heap);
-	}
-	uint32_t at = a->count++;
-	for (; at > 0 && arrival.at_us < a->heap[(at - 1) / 2].at_us; at = (at - 1) / 2)
-		a->heap[at] = a->heap[(at - 1) / 2];
-	a->heap[at] = arrival;
+	heap_put(arrivals, arrival.at_us, (uint32_t)arrival.node << 16 | arrival.from);
 }
 
-static struct arrival arrivals_take(struct arrivals *a)
+static struct arrival arrivals_take(struct heap *arrivals)
 {
-	const struct arrival first = a->heap[0], last = a->heap[--a->count];
-	uint32_t at = 0;
+	const struct heap_key key = heap_take(arrivals);
 
-	while (2 * at + 1 < a->count) {
-		uint32_t child = 2 * at + 1;
-		if (child + 1 < a->count && a->heap[child + 1].at_us < a->heap[child].at_us)
-			child++;
-		if (a->heap[child].at_us >= last.at_us)
-			break;
-		a->heap[at] = a->heap[child];
-		at = child;
-	}
-	a->heap[at] = last;
-	return first;
+	return (struct arrival){ key.at_us, (uint16_t)(key.item >> 16), (uint16_t)key.item };
 }
 
 /* --- ways to spread a message --- */
@@ -106,7 +82,7 @@ static struct arrival arrivals_take(struct arrivals *a)
 /* Who passes it on does so over these of its links: a bit each, NULL: all. Returns how many copies came. */
 static uint64_t spread_from(const struct graph *g, uint16_t from, uint64_t hop_us, const uint8_t *eager, uint64_t *got_us)
 {
-	struct arrivals arrivals = { 0 };
+	struct heap arrivals = { 0 };
 	uint64_t copies = 0;
 
 	for (uint16_t i = 0; i < g->nodes; i++)
@@ -125,7 +101,7 @@ static uint64_t spread_from(const struct graph *g, uint16_t from, uint64_t hop_u
 				arrivals_put(&arrivals, (struct arrival){ a.at_us + (a.node == from ? 0 : hop_us) + g->edges[e].delay_us, g->edges[e].to, a.node });
 		}
 	}
-	free(arrivals.heap);
+	free(arrivals.keys);
 	return copies;
 }
 
@@ -166,7 +142,7 @@ static uint8_t *mesh_make(const struct graph *g, struct rng *rng)
 static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, const uint8_t *eager, struct rng *rng, uint64_t *got_us, uint64_t *ids)
 {
 	uint64_t copies = spread_from(g, from, hop_us, eager, got_us), *beat_us = calloc(g->nodes, sizeof(*beat_us));
-	struct arrivals arrivals = { 0 };
+	struct heap arrivals = { 0 };
 
 	assert(beat_us);
 	for (uint16_t i = 0; i < g->nodes; i++)
@@ -197,7 +173,7 @@ static uint64_t gossip(const struct graph *g, uint16_t from, uint64_t hop_us, co
 				arrivals_put(&arrivals, (struct arrival){ a.at_us + hop_us + g->edges[e].delay_us, g->edges[e].to, a.node });
 		}
 	}
-	free(arrivals.heap);
+	free(arrivals.keys);
 	free(beat_us);
 	return copies;
 }

@@ -10,46 +10,37 @@
 
 #define AGREE_EVERY_MS 200 /* how often it is looked whether all agree, when all is healed */
 
-/* --- the queue: a heap; of what is due at the same time, what was put in first comes first --- */
-
-static bool is_before(const struct sim_event *a, const struct sim_event *b)
-{
-	return a->at_us < b->at_us || (a->at_us == b->at_us && a->order < b->order);
-}
+/* --- the queue: events lie where there is room, and a heap says which is next --- */
 
 struct sim_event *sim_later(struct sim *sim, uint64_t at_us, enum sim_event_type type, const struct sim_node *node)
 {
-	const struct sim_event event = { .at_us = at_us > sim->now_us ? at_us : sim->now_us, .order = sim->order++, .type = (uint8_t)type,
-	                                 .node = node ? node->index : SIM_NOBODY, .boot = node ? node->boot : 0 };
+	uint32_t place = sim->events_free;
 
-	if (sim->queue_count == sim->queue_max) {
-		sim->queue_max = sim->queue_max ? 2 * sim->queue_max : 1024;
-		sim->queue = realloc(sim->queue, sim->queue_max * sizeof(*sim->queue));
-		assert(sim->queue);
+	if (place == UINT32_MAX) {
+		if (sim->events_count == sim->events_max) {
+			sim->events_max = sim->events_max ? 2 * sim->events_max : 1024;
+			sim->events = realloc(sim->events, sim->events_max * sizeof(*sim->events));
+			assert(sim->events);
+		}
+		place = sim->events_count++;
+	} else {
+		sim->events_free = sim->events[place].next_free;
 	}
-	uint32_t at = sim->queue_count++;
-	for (; at > 0 && is_before(&event, &sim->queue[(at - 1) / 2]); at = (at - 1) / 2)
-		sim->queue[at] = sim->queue[(at - 1) / 2];
-	sim->queue[at] = event;
-	return &sim->queue[at];
+	struct sim_event *event = &sim->events[place];
+	*event = (struct sim_event){ .at_us = at_us > sim->now_us ? at_us : sim->now_us, .type = (uint8_t)type, .node = node ? node->index : SIM_NOBODY,
+	                             .boot = node ? node->boot : 0 };
+	heap_put(&sim->queue, event->at_us, place);
+	return event;
 }
 
 static struct sim_event queue_take(struct sim *sim)
 {
-	const struct sim_event first = sim->queue[0], last = sim->queue[--sim->queue_count];
-	uint32_t at = 0;
+	const uint32_t place = heap_take(&sim->queue).item;
+	const struct sim_event event = sim->events[place];
 
-	while (2 * at + 1 < sim->queue_count) {
-		uint32_t child = 2 * at + 1;
-		if (child + 1 < sim->queue_count && is_before(&sim->queue[child + 1], &sim->queue[child]))
-			child++;
-		if (!is_before(&sim->queue[child], &last))
-			break;
-		sim->queue[at] = sim->queue[child];
-		at = child;
-	}
-	sim->queue[at] = last;
-	return first;
+	sim->events[place].next_free = sim->events_free;
+	sim->events_free = place;
+	return event;
 }
 
 /* --- what is told of the run --- */
@@ -258,7 +249,7 @@ static void world_free(struct sim *sim)
 		free(node->dials);
 		free(node->replay);
 	}
-	while (sim->queue_count > 0) {
+	while (sim->queue.count > 0) {
 		const struct sim_event event = queue_take(sim);
 		if (event.type == SIM_EV_CHUNK)
 			free(event.chunk);
@@ -268,7 +259,8 @@ static void world_free(struct sim *sim)
 	sim_net_free(sim);
 	oracle_free(sim->oracle);
 	free(sim->entries);
-	free(sim->queue);
+	free(sim->queue.keys);
+	free(sim->events);
 	free(sim->nodes);
 }
 
@@ -348,7 +340,7 @@ static void happen(struct sim *sim, const struct sim_event *event)
 
 static void run_until(struct sim *sim, uint64_t until_us)
 {
-	while (!sim->stop && sim->queue_count > 0 && sim->queue[0].at_us <= until_us) {
+	while (!sim->stop && sim->queue.count > 0 && sim->queue.keys[0].at_us <= until_us) {
 		const struct sim_event event = queue_take(sim);
 		sim->now_us = event.at_us;
 		happen(sim, &event);
@@ -416,7 +408,7 @@ static void on_record(void *ctx, const uint8_t key[32], uint64_t nonce, uint8_t 
 
 void sim_run(const struct sim_plan *plan, const struct sim_options *options, struct sim_result *out)
 {
-	struct sim sim = { .plan = plan, .options = *options, .result = out, .stepping = SIM_NOBODY };
+	struct sim sim = { .plan = plan, .options = *options, .result = out, .stepping = SIM_NOBODY, .events_free = UINT32_MAX };
 
 	assert(plan->nodes <= SIM_NODES_MAX && plan->authors <= plan->nodes && sodium_init() >= 0);
 	memset(out, 0, sizeof(*out));

@@ -9,6 +9,7 @@
 #define PL_TESTS_SIM_SIM_IMPL_H
 
 #include "proto/engine.h"
+#include "tests/sim/heap.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/sim.h"
@@ -29,7 +30,7 @@ struct sim_chunk;
 struct sim_load;
 
 struct sim_event {
-	uint64_t at_us, order;
+	uint64_t at_us;
 	uint8_t type;
 	uint16_t node, peer;
 	uint32_t boot; /* of the node: the event is void after its next start */
@@ -38,6 +39,7 @@ struct sim_event {
 		struct { uint32_t act, done; };
 		struct { uint32_t token, good; };
 		struct sim_load *load;
+		uint32_t next_free; /* where there is none */
 	};
 };
 
@@ -172,9 +174,10 @@ struct sim {
 	struct sim_options options;
 	struct sim_result *result;
 	struct oracle *oracle;
-	uint64_t now_us, order;
-	struct sim_event *queue;
-	uint32_t queue_count, queue_max;
+	uint64_t now_us;
+	struct heap queue; /* of events */
+	struct sim_event *events;
+	uint32_t events_count, events_max, events_free;
 	struct sim_node *nodes;
 	uint16_t nodes_count;
 	uint8_t network_id[PL_ID_BYTES];
