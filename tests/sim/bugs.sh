@@ -16,7 +16,7 @@ if [ "${1:-}" = --quick ]; then quick=1; shift; seeds=20; fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 read -ra flags <<<"-std=gnu11 -w -Werror=implicit-function-declaration -I$top -DPL_VERSION=\"0\" ${BUG_CFLAGS:-}"
-read -ra link <<<"-Wl,--wrap=pl_noise_encrypt,--wrap=pl_noise_decrypt,--wrap=pl_sign,--wrap=pl_sign_verify -Wl,--wrap=crypto_scalarmult,--wrap=crypto_scalarmult_base"
+read -ra link <<<"-Wl,--wrap=pl_noise_encrypt,--wrap=pl_noise_decrypt,--wrap=pl_sign,--wrap=pl_sign_verify,--wrap=pl_hash -Wl,--wrap=crypto_scalarmult,--wrap=crypto_scalarmult_base"
 read -ra libs <<<"${SIM_LIBS:--lsodium}"
 
 # field NAME FIELD

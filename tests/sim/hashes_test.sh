@@ -5,7 +5,7 @@
 # Usage: tests/sim/hashes_test.sh   in the build directory
 set -euo pipefail
 top=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
-read -ra flags <<<"-std=gnu11 -w -I$top -DPL_VERSION=\"0\" ${SIM_CFLAGS:-} -Wl,--wrap=pl_noise_encrypt,--wrap=pl_noise_decrypt,--wrap=pl_sign,--wrap=pl_sign_verify -Wl,--wrap=crypto_scalarmult,--wrap=crypto_scalarmult_base"
+read -ra flags <<<"-std=gnu11 -w -I$top -DPL_VERSION=\"0\" ${SIM_CFLAGS:-} -Wl,--wrap=pl_noise_encrypt,--wrap=pl_noise_decrypt,--wrap=pl_sign,--wrap=pl_sign_verify,--wrap=pl_hash -Wl,--wrap=crypto_scalarmult,--wrap=crypto_scalarmult_base"
 read -ra libs <<<"${SIM_LIBS:--lsodium}"
 if [ -n "${PARLEY_TEST_SHORT:-}" ]; then echo 'SKIP: hashes_test.sh: it compiles for itself, and finds the same in every build'; exit 77; fi
 work=$(mktemp -d)

@@ -35,14 +35,15 @@
 #include <stdint.h>
 
 struct sim;
+struct sim_entry;
 struct oracle;
 
 struct oracle *oracle_new(struct sim *sim, uint16_t nodes, uint16_t authors);
 void oracle_free(struct oracle *o);
 
-/* author, peer: places in the charter; node: which of them does it. */
+/* author, peer: places in the charter; node: which of them does it. kept: what is kept under the id that it claims, perhaps something else. */
 void oracle_stores(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes,
-                   const uint8_t claimed_id[32]);
+                   struct sim_entry *kept);
 void oracle_durable(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, const uint8_t id[32], bool flash);
 /* After a start: of this lane the disk has so many, and no more. lost: the operator has put an old copy back. */
 void oracle_restarts(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane, uint64_t seq, bool was_restored);
@@ -51,7 +52,8 @@ void oracle_crashes(struct oracle *o, uint16_t node);
 void oracle_record(struct oracle *o, uint16_t node, const uint8_t key[32], uint64_t nonce, const uint8_t *plain, size_t plain_bytes);
 void oracle_acked(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq);
 /* What is to take the place of an entry that the disk has changed. */
-void oracle_repairs(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes);
+void oracle_repairs(struct oracle *o, uint16_t node, uint16_t author, const uint8_t header[232], const uint8_t *body, uint32_t body_bytes,
+                    struct sim_entry *kept);
 void oracle_refuses(struct oracle *o, uint16_t node, uint16_t peer, uint16_t author, uint8_t lane, uint64_t seq, bool tampered, const char *what);
 void oracle_throttles(struct oracle *o, uint16_t node, uint16_t author, uint8_t lane);
 void oracle_loses(struct oracle *o, uint16_t node, uint16_t peer, const char *what);

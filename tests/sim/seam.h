@@ -1,6 +1,6 @@
 /* The seam between the simulator and crypto/: the linker puts these in the place of a few of its functions (-Wl,--wrap). In them the simulator
- * sees what a node is about to encrypt, and can have keyed hashes stand in for what is slow: signatures, key agreement, records. The engine
- * is the same object code with and without.
+ * sees what a node is about to encrypt, and can have keyed hashes stand in for what is slow: signatures, key agreement, records; then it also
+ * remembers hashes of bodies. The engine is the same object code with and without.
  */
 #ifndef PL_TESTS_SIM_SEAM_H
 #define PL_TESTS_SIM_SEAM_H

@@ -1,5 +1,6 @@
 /* The simulator's clock: what is to come, in order of time, and the run of a plan. */
 #include <assert.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -266,6 +267,9 @@ static void world_free(struct sim *sim)
 
 /* --- the run --- */
 
+#define ENGINE_BYTES_MIN (1 << 20)
+#define SPARE_BYTES_MAX (64 << 20)
+
 #define FORKS_EVERY_US 10000u /* how often it is looked whether all have the proof of a fork */
 
 static bool somebody_forks(const struct sim *sim)
@@ -412,6 +416,11 @@ void sim_run(const struct sim_plan *plan, const struct sim_options *options, str
 
 	assert(plan->nodes <= SIM_NODES_MAX && plan->authors <= plan->nodes && sodium_init() >= 0);
 	memset(out, 0, sizeof(*out));
+#ifdef M_MMAP_THRESHOLD /* glibc */
+	/* An engine's memory is large, and little of it is used: each start takes what is still zero, not what has to be made so. The rest is kept. */
+	(void)mallopt(M_MMAP_THRESHOLD, ENGINE_BYTES_MIN);
+	(void)mallopt(M_TRIM_THRESHOLD, SPARE_BYTES_MAX);
+#endif
 	seam_set(plan->real_crypto, on_record, &sim);
 	world_make(&sim);
 	for (uint16_t i = 0; i < sim.nodes_count && !sim.stop; i++)

@@ -152,25 +152,26 @@ void sim_disk_put_back(struct sim *sim, struct sim_node *node)
 
 void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effect *fx)
 {
-	struct sim_write *write = calloc(1, sizeof(*write));
+	struct sim_entry *entry = entry_hold(sim, fx->store.id, fx->store.header, fx->store.body, fx->store.body_bytes);
 
-	assert(write);
 	if (sim->oracle && fx->type == PL_FX_STORE)
-		oracle_stores(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, fx->store.id);
+		oracle_stores(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, entry);
 	else if (sim->oracle)
-		oracle_repairs(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes);
+		oracle_repairs(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, entry);
 	if (fx->type == PL_FX_STORE && fx->store.lane >= node->room)
 		sim_fail(sim, "room", "node %u stores %u/%u/%llu, and its disk has room for %u lanes", node->index, fx->store.node, fx->store.lane,
 		         (unsigned long long)fx->store.seq, node->room);
 	if (sim->oracle && fx->type == PL_FX_STORE)
 		bounds_store(sim, node, fx->store.node, fx->store.lane, fx->store.seq);
 	if (sim->stop) {
-		free(write);
+		entry_let_go(sim, entry);
 		return;
 	}
 	if (sim->options.observer && sim->options.observer->accepted && fx->type == PL_FX_STORE)
 		sim->options.observer->accepted(sim->options.observer->ctx, sim->now_us, node->index, fx->store.node, fx->store.lane, fx->store.seq);
-	write->entry = entry_hold(sim, fx->store.id, fx->store.header, fx->store.body, fx->store.body_bytes);
+	struct sim_write *write = calloc(1, sizeof(*write));
+	assert(write);
+	write->entry = entry;
 	write->author = fx->store.node;
 	write->lane = fx->store.lane;
 	write->urgent = fx->store.urgent;

@@ -47,6 +47,7 @@ struct sim_event {
 struct sim_entry {
 	struct sim_entry *next; /* of the same bucket */
 	uint32_t held, body_bytes;
+	bool is_right; /* the oracle has found that the id, and the hash in the header, are those of what stands here */
 	uint8_t id[PL_ID_BYTES], header[PL_ENTRY_HEADER_BYTES];
 	uint8_t body[];
 };
