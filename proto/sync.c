@@ -321,14 +321,13 @@ void pl_acked_ahead(struct pl_engine *e, uint32_t index)
 	}
 }
 
-/* seq 0 takes back what was announced, down to what we have. */
+/* seq 0 takes back what was announced, down to what we have: it is not asked for. That the peer holds it may be true all the same. */
 void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64_t seq)
 {
 	const uint64_t have = e->lanes[index].have_seq;
 
 	if (seq == 0) {
 		s->peer_has[index] = have < s->peer_has[index] ? have : s->peer_has[index];
-		s->peer_holds[index] = 0;
 	} else if (seq > s->peer_has[index]) {
 		s->peer_has[index] = seq;
 	}
