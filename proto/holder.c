@@ -42,10 +42,18 @@ static bool is_better(const struct pl_engine *e, uint16_t a, uint16_t b, uint32_
 	return of_a < of_b || (of_a == of_b && e->sessions[a].rtt_ms < e->sessions[b].rtt_ms);
 }
 
+/* Nobody can have what we lack of it, and no session need be looked at: they lie far apart. */
+static bool nobody_names_more(const struct pl_engine *e, uint32_t index)
+{
+	return e->lanes[index].named_seq <= e->lanes[index].have_seq;
+}
+
 struct session *pl_best_holder_but(struct pl_engine *e, uint32_t index, uint16_t but)
 {
 	uint16_t best = PL_NONE16;
 
+	if (nobody_names_more(e, index))
+		return NULL;
 	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		if (i != but && pl_is_holder(e, &e->sessions[i], index) && (best == PL_NONE16 || is_better(e, i, best, index)))
 			best = i;
@@ -60,6 +68,8 @@ struct session *pl_best_holder(struct pl_engine *e, uint32_t index)
 
 bool pl_another_would_answer(const struct pl_engine *e, const struct session *but, uint32_t index)
 {
+	if (nobody_names_more(e, index))
+		return false;
 	for (uint16_t i = 0; i < e->sessions_ever; i++) {
 		const struct session *s = &e->sessions[i];
 		if (s != but && pl_is_holder(e, s, index) && *pl_unanswered(e, s, index) == 0)

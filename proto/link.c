@@ -7,11 +7,18 @@
 
 /* --- connections --- */
 
+/* It is where it was found last, mostly; else each is looked at, and they lie far apart. */
 static struct conn *conn_find(struct pl_engine *e, uint32_t link)
 {
+	uint16_t *found = &e->conns_found[link * 0x9e3779b1u >> (32 - PL_CONNS_FOUND_BITS)];
+
+	if (*found < e->conns_ever && e->conns[*found].link == link)
+		return &e->conns[*found];
 	for (uint16_t i = 0; i < e->conns_ever; i++) {
-		if (e->conns[i].link == link)
-			return &e->conns[i];
+		if (e->conns[i].link != link)
+			continue;
+		*found = i;
+		return &e->conns[i];
 	}
 	return NULL;
 }

@@ -19,6 +19,7 @@
 #define PL_NEVER UINT64_MAX
 
 /* (local) sizes that follow from limits.h or that nobody outside notices */
+#define PL_CONNS_FOUND_BITS 7        /* of a number of links, twice as many as there are sessions */
 #define PL_RECENT 16                 /* entries per lane that a duplicate is compared with in memory */
 #define PL_FLASH_POOL 8              /* FLASH entries kept in memory until durable or until their gap is filled */
 #define PL_FLASH_HELD_MAX 4          /* of these, waiting for one peer's gaps */
@@ -76,6 +77,7 @@ struct recent {
 struct lane {
 	uint64_t have_seq, have_gseq;       /* accepted */
 	uint64_t durable_seq, durable_gseq; /* committed */
+	uint64_t named_seq;                 /* no peer has named a later one than this or what we had, over links of now or before */
 	uint64_t heads[2];                  /* seqs of the other lanes' heads in the last entry, in this run */
 	uint8_t have_id[PL_ID_BYTES], durable_id[PL_ID_BYTES];
 	struct recent *recent;              /* PL_RECENT of them, by seq % PL_RECENT */
@@ -359,6 +361,7 @@ struct pl_engine {
 	struct peer *peers;
 	struct conn *conns;
 	uint64_t conns_count; /* so far */
+	uint16_t conns_found[1 << PL_CONNS_FOUND_BITS]; /* by some bits of a link: where a connection of such a link was found last */
 	uint64_t address_note_ms; /* from then on it is noted again that an address has too many */
 	struct session *sessions;
 	uint16_t sessions_ever, conns_ever; /* the first so many have been in use: nothing beyond is looked at, or written to */
@@ -374,8 +377,6 @@ struct pl_engine {
 	bool flash_releases; /* one of them has release */
 	uint64_t relays_count; /* so far */
 	struct check *checks;
-	struct suspicion suspicions[PL_SUSPICIONS];
-	struct repair repairs[PL_REPAIRS_MAX]; /* the first is the one that is asked for */
 	uint32_t repairs_count, repairs_vain;  /* vain: how many in a row nobody has given */
 	uint16_t repair_turn;                  /* the first session that has not been asked yet */
 	uint64_t repair_at_ms;                 /* when the next is asked; 0: nothing waits */
@@ -389,6 +390,10 @@ struct pl_engine {
 	struct effect_slot *effects;
 	uint32_t effects_count, effects_next, notes_count;
 	struct pl_engine_counters counters;
+
+	/* Large, and seldom looked at: what each step asks stands together before them. */
+	struct suspicion suspicions[PL_SUSPICIONS];
+	struct repair repairs[PL_REPAIRS_MAX]; /* the first is the one that is asked for */
 };
 
 #endif

@@ -326,6 +326,8 @@ void pl_announced(struct pl_engine *e, struct session *s, uint32_t index, uint64
 {
 	const uint64_t have = e->lanes[index].have_seq;
 
+	if (seq > e->lanes[index].named_seq)
+		e->lanes[index].named_seq = seq;
 	if (seq == 0) {
 		s->peer_has[index] = have < s->peer_has[index] ? have : s->peer_has[index];
 	} else if (seq > s->peer_has[index]) {
