@@ -38,7 +38,7 @@ static void in_queue_done(struct session *s, uint32_t cost)
 	*s->chores |= CHORE_SEND;
 }
 
-bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
+bool pl_in_queue_peek(const struct pl_engine *e, const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost)
 {
 	if (at == s->in_count)
 		return false;
@@ -47,6 +47,7 @@ bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire
 	*cost = count + PL_IN_ITEM_BYTES;
 	if (pl_wire_read(s->in + at + PL_IN_ITEM_BYTES, count, wire) != PL_OK)
 		assert(!"checked when it was queued");
+	wire->body_hash = pl_check_body_hash(e, s, at);
 	return true;
 }
 
@@ -73,14 +74,14 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	uint64_t other_seq = 0;
 	const uint8_t *last = NULL;
 
-	if (!pl_in_queue_peek(s, at, &first, &flags, &cost))
+	if (!pl_in_queue_peek(e, s, at, &first, &flags, &cost))
 		return 0;
 	const uint32_t index = pl_lane_index(first.node, first.header.lane);
 	struct lane *lane = &e->lanes[index];
 	const struct lane before = *lane;
 	struct recent recent_before[PL_RECENT];
 	memcpy(recent_before, lane->recent, sizeof(recent_before));
-	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(s, at, &wire, &flags, &cost)) {
+	while (entries < PL_BATCH_ENTRIES_MAX && pl_in_queue_peek(e, s, at, &wire, &flags, &cost)) {
 		if (!pl_is_of_run(e, s, &wire, flags) || wire.node != first.node || wire.header.lane != first.header.lane ||
 		    wire.header.seq != lane->have_seq + 1 || memcmp(wire.header.prev, lane->have_id, PL_ID_BYTES) != 0 ||
 		    wire.header.gseq <= lane->have_gseq || pl_quota_wait_ms(e, wire.node, wire.header.lane, wire.body_bytes) > 0 || !pl_has_room(e, wire.node, wire.header.lane))
@@ -105,7 +106,7 @@ static uint32_t in_queue_run_batch(struct pl_engine *e, struct session *s)
 	}
 	e->counters.entries_accepted += entries;
 	e->counters.catchup_batched += entries - 1;
-	for (uint32_t again = s->in_at; again < at && pl_in_queue_peek(s, again, &wire, &flags, &cost); again += cost)
+	for (uint32_t again = s->in_at; again < at && pl_in_queue_peek(e, s, again, &wire, &flags, &cost); again += cost)
 		pl_lane_claims(e, s, wire.node, &wire.header);
 	if (same.node != PL_NODE_NONE)
 		pl_suspect(e, s, same.node, same.entry_header, other_lane, other_seq);
@@ -147,7 +148,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s)
 	uint8_t flags;
 
 	while (pl_in_queue_waits(e, s) && e->counters.signatures_verified - verified < PL_VERIFY_SLICE && e->effects_count < PL_EFFECTS_SLICE &&
-	       !pl_check_ahead(e, s) && pl_in_queue_peek(s, s->in_at, &wire, &flags, &cost)) {
+	       !pl_check_ahead(e, s) && pl_in_queue_peek(e, s, s->in_at, &wire, &flags, &cost)) {
 		if (!pl_is_ours_to_judge(e, s, &wire)) {
 			if (s->used)
 				in_queue_done(s, cost);

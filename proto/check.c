@@ -1,6 +1,7 @@
 /* Signatures of bulk are checked outside the engine, many at a time, so that whoever drives it can do that beside its loop and with less
  * priority than a FLASH has. A verdict is remembered under the id of its entry, which covers header, signature and network: whatever the
- * queue or the lane have become meanwhile, it can be used for that entry and for no other. What has no verdict is verified at its turn.
+ * queue or the lane have become meanwhile, it can be used for that entry and for no other. What has no verdict is verified at its turn. The hash of
+ * its body, which the id takes, is computed once: it is remembered with the place where the body waits.
  */
 #include <assert.h>
 #include <string.h>
@@ -72,10 +73,15 @@ bool pl_check_ahead(struct pl_engine *e, struct session *s)
 	uint8_t flags;
 
 	check->count = 0;
-	for (int i = 0; i < PL_CHECK_ENTRIES && pl_in_queue_peek(s, s->in_at + s->in_checked, &wire, &flags, &cost); i++) {
+	for (int i = 0; i < PL_CHECK_ENTRIES && pl_in_queue_peek(e, s, s->in_at + s->in_checked, &wire, &flags, &cost); i++) {
+		uint8_t *item = s->in + s->in_at + s->in_checked;
 		s->in_checked += cost;
 		if (!is_next(e, s, check, &wire, flags, &c))
 			continue;
+		if (check->count == 0)
+			check->token = check->serial = pl_load_token(e);
+		item[PL_IN_KNOWN_AT] = (uint8_t)(check->count + 1);
+		pl_put32(item + PL_IN_SERIAL_AT, check->serial);
 		check->lanes[check->count] = pl_lane_index(c.node, c.header.lane);
 		check->seqs[check->count] = c.header.seq;
 		memcpy(check->ids[check->count], c.id, PL_ID_BYTES);
@@ -84,7 +90,6 @@ bool pl_check_ahead(struct pl_engine *e, struct session *s)
 	}
 	if (check->count == 0)
 		return false;
-	check->token = pl_load_token(e);
 	check->used = true;
 	check->session = (uint16_t)(s - e->sessions);
 	s->check = place;
@@ -93,6 +98,19 @@ bool pl_check_ahead(struct pl_engine *e, struct session *s)
 	fx->verify.count = check->count;
 	fx->verify.headers = check->headers[0];
 	return true;
+}
+
+/* The mark lies before the entry, moves with it, and is void without this very check: so the hash is of the bytes that it stands for, which nobody
+ * has changed since they were queued. */
+const uint8_t *pl_check_body_hash(const struct pl_engine *e, const struct session *s, uint32_t at)
+{
+	const uint8_t *item = s->in + at;
+	const uint8_t number = item[PL_IN_KNOWN_AT];
+
+	if (number == 0 || s->check == PL_NONE16)
+		return NULL;
+	const struct check *check = &e->checks[s->check];
+	return pl_get32(item + PL_IN_SERIAL_AT) == check->serial ? pl_header_body_hash(check->headers[number - 1]) : NULL;
 }
 
 void pl_check_done(struct pl_engine *e, uint32_t token, uint32_t good)

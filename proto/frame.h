@@ -137,6 +137,7 @@ struct pl_wire {
 	const uint8_t *signature; /* 64, borrowed */
 	const uint8_t *body;      /* borrowed */
 	uint32_t body_bytes;
+	const uint8_t *body_hash; /* of this body, by who has computed it before; NULL: nobody has, and so pl_wire_read() leaves it */
 };
 /* Decodes and checks all that the form fixes (not the author). PL_ERR_SHORT, PL_ERR_FORMAT, PL_ERR_LIMIT. */
 PL_MUST_CHECK enum pl_err pl_wire_read(const uint8_t *bytes, size_t count, struct pl_wire *out);

@@ -9,7 +9,10 @@ void pl_candidate(const struct pl_engine *e, const struct pl_wire *wire, struct 
 	out->header = wire->header;
 	out->body = wire->body;
 	memcpy(out->header.author, e->charter->nodes[wire->node].certificate.node_id, PL_NODE_ID_BYTES);
-	pl_body_hash(wire->body, wire->body_bytes, out->header.body_hash);
+	if (wire->body_hash)
+		memcpy(out->header.body_hash, wire->body_hash, PL_ID_BYTES);
+	else
+		pl_body_hash(wire->body, wire->body_bytes, out->header.body_hash);
 	pl_header_encode(&out->header, out->entry_header);
 	memcpy(out->entry_header + PL_HEADER_BYTES, wire->signature, PL_SIGN_BYTES);
 	pl_entry_id(e->network_id, out->entry_header, out->id);

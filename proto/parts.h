@@ -180,7 +180,7 @@ void pl_in_queue_run(struct pl_engine *e, struct session *s);
 /* Whether what waits could be worked off now, were there time. */
 bool pl_in_queue_waits(const struct pl_engine *e, const struct session *s);
 /* The item at an offset of the in queue; false at its end. */
-bool pl_in_queue_peek(const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
+bool pl_in_queue_peek(const struct pl_engine *e, const struct session *s, uint32_t at, struct pl_wire *wire, uint8_t *flags, uint32_t *cost);
 /* Whether this may be verified by a later entry of its run. The node is one of the charter. */
 bool pl_is_of_run(const struct pl_engine *e, const struct session *s, const struct pl_wire *wire, uint8_t flags);
 /* Gives credit back, where there is enough to give. */
@@ -238,6 +238,8 @@ bool pl_check_may_go(const struct pl_engine *e, const struct session *s);
 void pl_check_done(struct pl_engine *e, uint32_t token, uint32_t good);
 /* False: there is no verdict about this entry. */
 bool pl_check_verdict(const struct pl_engine *e, const struct session *s, const uint8_t id[PL_ID_BYTES], bool *good);
+/* The hash of the body at this place of the in queue, if its check has computed it; else NULL. */
+const uint8_t *pl_check_body_hash(const struct pl_engine *e, const struct session *s, uint32_t at);
 void pl_check_release(struct pl_engine *e, struct session *s);
 
 /* --- sync.c --- */

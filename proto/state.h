@@ -39,7 +39,9 @@
 #define PL_OUT_ITEM_BYTES 8          /* u32 bytes, u8 frame flags, u8 lane, u16 0 before each entry in an out queue */
 #define PL_OUT_FLASH_BYTES (3 * PL_WIRE_FLASH_BYTES_MAX)
 #define PL_OUT_BYTES (PL_LOAD_BYTES + 2 * PL_WIRE_BYTES_MAX)
-#define PL_IN_ITEM_BYTES 16          /* what an entry costs in credit besides its wire bytes */
+#define PL_IN_ITEM_BYTES 16          /* what an entry costs in credit besides its wire bytes; before it in an in queue: u32 bytes, u8 frame flags, */
+#define PL_IN_KNOWN_AT 5             /* u8 which of its check this is, from 1, or 0, u16 0, */
+#define PL_IN_SERIAL_AT 8            /* u32 serial of that check, u32 0 */
 #define PL_CHECK_ENTRIES 32          /* signatures of bulk that are checked at once: about two milliseconds of one core */
 #define PL_CHECKS 8                  /* of that, under way; further links wait their turn */
 #define PL_VERIFY_SLICE 8            /* verifications in one step that were not made outside: about half a millisecond */
@@ -115,6 +117,7 @@ struct check {
 	uint16_t session;
 	uint16_t count;
 	uint32_t token;   /* under way; 0: verdicts are here */
+	uint32_t serial;  /* what the token was: no other check has it */
 	uint32_t good;    /* bit by bit */
 	uint32_t lanes[PL_CHECK_ENTRIES]; /* lane index */
 	uint64_t seqs[PL_CHECK_ENTRIES];
