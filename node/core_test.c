@@ -1,11 +1,9 @@
 /* The whole daemon but main(): engine, store, links and application of several nodes in one process, on one loop, over TCP on loopback. Only the
  * wall clock is the test's, and the disk of one node, which is full when the test says so. What the application is given is noted on its way. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <uv.h>
 
@@ -37,7 +35,7 @@ struct daemon {
 static struct daemon daemons[NODES];
 static struct pl_fixture *net;
 static uv_loop_t loop;
-static uint16_t port;
+static char address[32]; /* where CHE listens */
 
 /* --- the clock --- */
 
@@ -180,11 +178,11 @@ static void start(uint16_t node)
 	conf->dial_charter = false;
 	if (node == CHE) {
 		conf->listen_count = 1;
-		snprintf(conf->listen[0], sizeof(conf->listen[0]), "127.0.0.1:%u", port);
+		snprintf(conf->listen[0], sizeof(conf->listen[0]), "%s", address);
 	} else {
 		conf->peers_count = 1;
 		conf->peers[0] = (struct pl_peer_conf){ .node_name = "CHE" };
-		snprintf(conf->peers[0].address, sizeof(conf->peers[0].address), "127.0.0.1:%u", port);
+		snprintf(conf->peers[0].address, sizeof(conf->peers[0].address), "%s", address);
 	}
 	daemon->stopped = daemon->failed = false;
 	daemon->seen_count = 0;
@@ -228,16 +226,13 @@ static void on_tick(uv_timer_t *timer)
 
 static uv_timer_t ticks;
 
-static void take_port(void)
+/* An address of the loopback network for this process alone, as in tests/integration/network.sh. A port that the kernel has just had free
+ * would not do: until CHE listens, and when it starts again, somebody else's connection may have it. */
+static void take_address(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t bytes = sizeof(address);
-	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+	const unsigned pid = (unsigned)getpid();
 
-	cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-	          getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);
-	port = ntohs(address.sin_port);
-	close(fd);
+	snprintf(address, sizeof(address), "127.%u.%u.%u:17200", 1 + (pid >> 16), (pid >> 8) & 255, pid & 255);
 }
 
 static void set_up_members(unsigned members)
@@ -246,7 +241,7 @@ static void set_up_members(unsigned members)
 	pl_log_open(STDERR_FILENO, PL_LOG_ERROR, false);
 	folder_make();
 	take_the_disk();
-	take_port();
+	take_address();
 	net = pl_fixture_new(1, members, 1);
 	cr_assert_eq(uv_loop_init(&loop), 0);
 	uv_timer_init(&loop, &ticks);

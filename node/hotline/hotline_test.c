@@ -458,10 +458,11 @@ Test(hotline, clients_that_follow_events_hear_of_messages_and_receipts)
 	fix_free(fix);
 }
 
-static uint64_t now_ms(void)
+/* Of the processor, by all threads, whoever else uses it. */
+static uint64_t spent_ms(void)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
@@ -477,10 +478,10 @@ Test(hotline, a_hundred_thousand_messages_do_not_slow_the_start_nor_the_inbox)
 		free(send_message(fix, FIN, draft("CHE", "flash", "x")));
 	fix_settle(fix);
 	fix_stop(fix, CHE);
-	uint64_t begun_ms = now_ms();
+	uint64_t begun_ms = spent_ms();
 	fix_start(fix, CHE);
 	json_t *status = get(fix, CHE, 200, "/v1/status", "", "");
-	uint64_t start_ms = now_ms() - begun_ms;
+	uint64_t start_ms = spent_ms() - begun_ms;
 	fix_expect(status, "messages.unread", "50020");
 	fix_expect(status, "messages.unanswered_flash", "20");
 	json_decref(status);
@@ -489,10 +490,10 @@ Test(hotline, a_hundred_thousand_messages_do_not_slow_the_start_nor_the_inbox)
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
 		char query[80];
 		snprintf(query, sizeof(query), "%s%slimit=20", queries[i], queries[i][0] ? "&" : "?");
-		begun_ms = now_ms();
+		begun_ms = spent_ms();
 		json_t *page = get(fix, CHE, 200, "/v1/messages", "", query);
 		cr_assert_eq(json_array_size(json_object_get(page, "messages")), 20);
-		uint64_t ms = now_ms() - begun_ms;
+		uint64_t ms = spent_ms() - begun_ms;
 		longest_ms = ms > longest_ms ? ms : longest_ms;
 		json_decref(page);
 	}

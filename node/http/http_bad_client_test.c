@@ -194,7 +194,11 @@ Test(http_bad_client, slow_clients_time_out)
 	client_wait_eof(&client);
 	cr_assert_eq(client.count, 0);
 	client_close(&client);
+	PUMP_UNTIL(http->counters.open == 0);
+	http->times.request = 1000000; /* to ask it has time; then it says nothing again */
 	client_connect(&client);
+	PUMP_UNTIL(http->counters.open == 1);
+	http->times.request = 20;
 	client_ask(&client, GET("/hello"));
 	client_wait_eof(&client);
 	cr_assert_eq(client.count, 0);

@@ -10,6 +10,7 @@ set -euo pipefail
 conform=$(realpath "${PARLEY_CONFORM:-$build/tests/integration/conform}")
 
 make_chain FIN CHE SGP EST # EST never comes up
+echo 'quota_flash_per_minute = 1' >>FIN/parley.conf # a quota that is used up stays so for a minute
 for state in FIN CHE SGP; do launch $state; done
 await_network FIN CHE SGP
 
