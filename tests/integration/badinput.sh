@@ -25,13 +25,15 @@ refuses() {
 own_entries() { ask FIN status && "$pick" --each frontier.lanes node lane have <answer.json | grep '^FIN'; }
 mark() { own_entries >marked; }
 nothing_is_written() { own_entries | cmp -s marked - || fail "after $1 the feed of FIN is another"; }
-# quickly SECONDS COMMAND...
+# quickly SECONDS COMMAND...: of the processor, whoever else uses it
 quickly() {
-  local limit=$1 begun=$SECONDS
+  local limit=$1 begun
+  begun=$(spent_s)
   shift
   "$@"
-  [ $((SECONDS - begun)) -le "$limit" ] || fail "${*:1:6} took $((SECONDS - begun)) s"
+  [ $(($(spent_s) - begun)) -le "$limit" ] || fail "${*:1:6} took $(($(spent_s) - begun)) s"
 }
+spent_s() { awk -v ticks="$(getconf CLK_TCK)" '{ print int(($16 + $17) / ticks) }' "/proc/$$/stat"; } # by all that has run here and ended
 
 step '1. messages'
 printf 'S\n' >short
