@@ -14,6 +14,12 @@ Test(neighbour, up_to_32_nodes_all_are_linked_with_all)
 	world_free(w);
 }
 
+/* How often, or how long: in the short form less. */
+static unsigned few(unsigned whole, unsigned in_short)
+{
+	return getenv("PARLEY_TEST_SHORT") ? in_short : whole;
+}
+
 Test(neighbour, of_40_nodes_each_chooses_8)
 {
 	struct world *w = open_network(40, 2), *again = open_network(40, 2);
@@ -42,7 +48,7 @@ Test(neighbour, of_40_nodes_each_chooses_8)
 			cr_assert(node == other || is_chosen(w, node, other) == is_chosen(again, node, other));
 	}
 	/* nobody is dropped in the course of things */
-	world_run_ms(w, 30 * MINUTE_MS);
+	world_run_ms(w, few(30, 10) * MINUTE_MS);
 	for (uint16_t node = 0; node < 40; node++) {
 		for (uint16_t other = 0; other < 40; other++)
 			cr_assert(node == other || is_chosen(w, node, other) == is_chosen(again, node, other));
@@ -189,7 +195,7 @@ Test(neighbour, two_of_long_standing_are_remembered_and_dialled_first)
 		cr_assert_eq(peer(w, 0, anchors[i]).role, PL_PEER_ANCHOR);
 	}
 	cr_assert_neq(anchors[0], anchors[1]);
-	for (int restart = 0; restart < 3; restart++) {
+	for (unsigned restart = 0; restart < few(3, 1); restart++) {
 		world_stop(w, 0);
 		world_run_ms(w, 10 * MINUTE_MS);
 		world_crash(w, 0);
@@ -259,9 +265,7 @@ static uint16_t reached_from_0(struct world *w, uint16_t nodes)
 
 Test(neighbour, sixty_nodes_hang_together_whatever_they_choose)
 {
-	const uint64_t seeds = getenv("PARLEY_TEST_SHORT") ? 2 : 8;
-
-	for (uint64_t seed = 1; seed <= seeds; seed++) {
+	for (uint64_t seed = 1; seed <= few(8, 1); seed++) {
 		struct world *w = open_network(60, seed);
 		world_start(w);
 		world_run_ms(w, 3000);
@@ -389,9 +393,9 @@ static bool knows_all(struct world *w)
  * looked at. */
 Test(neighbour, a_cold_boot_among_hostile_nodes_finds_the_honest)
 {
-	int without = 0;
+	unsigned without = 0;
 
-	for (uint64_t seed = 1; without < 3; seed++) {
+	for (uint64_t seed = 1; without < few(3, 1); seed++) {
 		cr_assert_leq(seed, 60);
 		struct world *w = hostile_network(41, seed, HONEST);
 		uint16_t list[41];
