@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/sim/bench.h"
-#include "tests/sim/reference.h"
+#include "tests/sim/bench_reference.h"
 #include "tests/sim/sim_impl.h"
 
 #define HEAL_HOUR_MS 3600000u

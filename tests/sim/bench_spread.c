@@ -6,7 +6,7 @@
 
 #include "proto/frame.h"
 #include "tests/sim/bench.h"
-#include "tests/sim/reference.h"
+#include "tests/sim/bench_reference.h"
 #include "tests/sim/sim_impl.h"
 
 #define MESSAGES 8    /* of each author, in each class */

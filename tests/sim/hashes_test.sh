@@ -16,7 +16,7 @@ for compiler in gcc clang; do
 done
 sources=()
 for file in "$top"/tests/sim/*.c "$top"/proto/*.c "$top"/crypto/*.c; do
-  case $file in *_test.c | */bench_sim.c | */reference.c | */twin_sim.c) ;; *) sources+=("$file") ;; esac
+  case $file in *_test.c | */bench_*.c | */twin_sim.c) ;; *) sources+=("$file") ;; esac
 done
 # compiled NAME COMPILER FLAG...
 compiled() { timeout 300 "$2" "${@:3}" "${flags[@]}" "${sources[@]}" -o "$work/$1" "${libs[@]}"; }

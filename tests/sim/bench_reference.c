@@ -1,4 +1,4 @@
-#include "tests/sim/reference.h"
+#include "tests/sim/bench_reference.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* What the engine is measured against, on the same links: the shortest path, flooding, and a mesh like gossipsub's (libp2p pubsub, gossipsub v1.0:
  * D 6, D_lazy 6, a heartbeat a second, IHAVE for the last three). No engine here: a message is a time at which a node has it.
  */
-#ifndef PL_TESTS_SIM_REFERENCE_H
-#define PL_TESTS_SIM_REFERENCE_H
+#ifndef PL_TESTS_SIM_BENCH_REFERENCE_H
+#define PL_TESTS_SIM_BENCH_REFERENCE_H
 
 #include <stdbool.h>
 #include <stddef.h>
