@@ -23,7 +23,7 @@ static void submit(struct sim *sim, const struct sim_act *act, uint32_t number, 
 	for (; done < act->count && !sim->stop; done++) {
 		rng_bytes(&rng, body, act->bytes);
 		event.submit.body = body;
-		const enum pl_err err = sim_step(sim, node, &event);
+		const enum pl_err err = authors_submit(sim, node, &event);
 		if (err == PL_ERR_FULL && number != UINT32_MAX) {
 			struct sim_event *again = sim_later(sim, sim->now_us + AGAIN_US, SIM_EV_ACT, NULL);
 			again->act = number;

@@ -158,6 +158,8 @@ void sim_disk_store(struct sim *sim, struct sim_node *node, const struct pl_effe
 		oracle_stores(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, entry);
 	else if (sim->oracle)
 		oracle_repairs(sim->oracle, node->index, fx->store.node, fx->store.header, fx->store.body, fx->store.body_bytes, entry);
+	if (sim->oracle && fx->type == PL_FX_STORE && fx->store.node == node->self)
+		authors_store(sim, node, entry);
 	if (fx->type == PL_FX_STORE && fx->store.lane >= node->room)
 		sim_fail(sim, "room", "node %u stores %u/%u/%llu, and its disk has room for %u lanes", node->index, fx->store.node, fx->store.lane,
 		         (unsigned long long)fx->store.seq, node->room);

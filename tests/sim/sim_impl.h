@@ -3,7 +3,7 @@
  *   sim.c       the queue of what is to come, and the run          sim_node.c   an engine: its start, its steps, its effects
  *   sim_net.c   connections and what becomes of bytes on them     sim_disk.c   what a node has stored, and what it loses
  *   sim_act.c   what a plan has happen                            sim_vice.c   members that do what they should not
- *   bounds.c    how much peers can make a node hold
+ *   bounds.c    how much peers can make a node hold               authors.c    that a node says what it was given to say
  */
 #ifndef PL_TESTS_SIM_SIM_IMPL_H
 #define PL_TESTS_SIM_SIM_IMPL_H
@@ -192,6 +192,9 @@ struct sim {
 	struct sim_record records[SIM_RECORDS_MAX];
 	uint32_t records_count;
 	uint16_t stepping; /* whose engine is at work; SIM_NOBODY */
+	const struct sim_entry *own; /* of itself, that it has given to its disk: the last one, and how many since something was submitted */
+	uint32_t own_stored;
+	bool submitting;
 	bool healing;
 	bool stop;
 };
@@ -252,6 +255,10 @@ void sim_disk_room(struct sim *sim, struct sim_node *node, uint8_t lanes, uint64
 void bounds_record(struct sim *sim, const uint8_t *plain, size_t plain_bytes);
 void bounds_sent(struct sim *sim, struct sim_conn *conn, int end, const uint8_t *bytes, size_t count);
 void bounds_store(struct sim *sim, const struct sim_node *node, uint16_t author, uint8_t lane, uint64_t seq);
+
+/* --- authors.c --- */
+void authors_store(struct sim *sim, const struct sim_node *node, const struct sim_entry *entry);
+enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_event *event);
 
 /* --- sim_act.c --- */
 void sim_act(struct sim *sim, uint32_t act, uint32_t done);
