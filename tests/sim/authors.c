@@ -3,6 +3,10 @@
 
 #include "tests/sim/sim_impl.h"
 
+#define STORING_BYTES 4194304u /* while so much is on its way to the disk, a node may say that it is full */
+#define QUOTA_MS 2u            /* that a node's account may differ by */
+#define FLASH_PARTS 60u        /* a FLASH, where a minute's are counted by the second */
+
 void authors_store(struct sim *sim, const struct sim_node *node, const struct sim_entry *entry)
 {
 	const uint8_t lane = entry->header[1];
@@ -34,6 +38,94 @@ static void check_taken(struct sim *sim, const struct sim_node *node, const stru
 		sim_fail(sim, "submitted", "node %u stores as %u/%llu another body than was submitted", node->index, lane, (unsigned long long)event->submit.seq);
 }
 
+/* --- what a node refuses --- */
+
+/* A bucket, as the time at which it is full again: how much it lacks now. */
+static uint64_t lacking(const struct sim *sim, uint64_t full_at_us, uint64_t per_s)
+{
+	return full_at_us > sim->now_us ? (full_at_us - sim->now_us) * per_s / 1000000 : 0;
+}
+
+static void spend(const struct sim *sim, uint64_t *full_at_us, uint64_t amount, uint64_t per_s)
+{
+	*full_at_us = (*full_at_us > sim->now_us ? *full_at_us : sim->now_us) + (amount * 1000000 + per_s - 1) / per_s;
+}
+
+/* How much of a bucket there would be too little; what is larger than the bucket takes a full one. */
+static int64_t over(const struct sim *sim, uint64_t full_at_us, uint64_t per_s, uint64_t burst, uint64_t amount)
+{
+	return (int64_t)(lacking(sim, full_at_us, per_s) + (amount < burst ? amount : burst)) - (int64_t)burst;
+}
+
+static bool is_over_quota(const struct sim *sim, const struct sim_node *node, const struct pl_event *event)
+{
+	const struct pl_quota *quota = &node->config.quota[event->submit.lane];
+	const uint64_t flash_per_s = node->config.flash_per_minute;
+	const bool is_flash = (event->submit.flags & PL_FLAG_FLASH) != 0;
+
+	return over(sim, node->spent_us[event->submit.lane], quota->bytes_per_s, quota->bytes_burst, PL_ENTRY_HEADER_BYTES + event->submit.body_bytes) >
+	       -(int64_t)(quota->bytes_per_s * QUOTA_MS / 1000 + 1) ||
+	       (is_flash && over(sim, node->flash_spent_us, flash_per_s, (uint64_t)node->config.flash_burst * FLASH_PARTS, FLASH_PARTS) >
+	       -(int64_t)(flash_per_s * QUOTA_MS / 1000 + 1));
+}
+
+static bool is_disk_busy(const struct sim_node *node)
+{
+	uint64_t bytes = 0;
+
+	for (const struct sim_write *w = node->writes; w; w = w->next)
+		bytes += PL_ENTRY_HEADER_BYTES + w->entry->body_bytes;
+	return bytes >= STORING_BYTES;
+}
+
+/* Whoever names entries of it that there are not makes it wait for them. */
+static bool somebody_lies(const struct sim *sim)
+{
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		if (sim->nodes[i].vice == SIM_LIES)
+			return true;
+	}
+	return false;
+}
+
+/* With an old copy of its disk a node may have more to wait for, and never sign again. */
+static bool may_refuse(const struct sim *sim, const struct sim_node *node, const struct pl_event *event, enum pl_err err)
+{
+	const struct pl_certificate *certificate = &node->charter->nodes[node->self].certificate;
+
+	if (err == PL_ERR_FULL)
+		return is_disk_busy(node);
+	if (err == PL_ERR_QUOTA)
+		return node->is_copy || is_over_quota(sim, node, event);
+	if (err == PL_ERR_DISK_FULL)
+		return event->submit.lane >= node->room || node->share_bytes > 0;
+	if (err == PL_ERR_STATE)
+		return node->full || node->is_copy || somebody_lies(sim);
+	if (err == PL_ERR_FORK)
+		return node->is_copy;
+	if (err == PL_ERR_EXPIRED)
+		return event->wall_ms < certificate->valid_from_ms || event->wall_ms > certificate->valid_until_ms;
+	return false; /* what a plan has people say has the form that it has to have */
+}
+
+static void check_refused(struct sim *sim, const struct sim_node *node, const struct pl_event *event, enum pl_err err)
+{
+	if (sim->own_stored > 0)
+		sim_fail(sim, "submitted", "node %u stores in lane %u what it has refused", node->index, event->submit.lane);
+	else if (!may_refuse(sim, node, event, err))
+		sim_fail(sim, "taken", "node %u refuses %u bytes in lane %u, and has no reason to: %s", node->index, event->submit.body_bytes,
+		         event->submit.lane, pl_err_str(err));
+}
+
+static void count_quota(const struct sim *sim, struct sim_node *node, const struct pl_event *event)
+{
+	const uint8_t lane = event->submit.lane;
+
+	spend(sim, &node->spent_us[lane], PL_ENTRY_HEADER_BYTES + event->submit.body_bytes, node->config.quota[lane].bytes_per_s);
+	if (event->submit.flags & PL_FLAG_FLASH)
+		spend(sim, &node->flash_spent_us, FLASH_PARTS, node->config.flash_per_minute);
+}
+
 enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_event *event)
 {
 	sim->submitting = true;
@@ -42,9 +134,11 @@ enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_eve
 	sim->submitting = false;
 	if (!sim->oracle || sim->stop || node->vice != SIM_HONEST)
 		return err;
-	if (err == PL_OK)
-		check_taken(sim, node, event);
-	else if (sim->own_stored > 0)
-		sim_fail(sim, "submitted", "node %u stores in lane %u what it has refused", node->index, event->submit.lane);
+	if (err != PL_OK) {
+		check_refused(sim, node, event, err);
+		return err;
+	}
+	check_taken(sim, node, event);
+	count_quota(sim, node, event);
 	return err;
 }

@@ -179,7 +179,8 @@ void sim_node_boot(struct sim *sim, struct sim_node *node)
 	node->boot++;
 	node->up = true;
 	node->full = node->committing = node->receipt_due = false;
-	node->fails_until_us = 0;
+	node->fails_until_us = node->flash_spent_us = 0;
+	memset(node->spent_us, 0, sizeof(node->spent_us));
 	node->booted_us = sim->now_us;
 	node->tick_at_us = UINT64_MAX;
 	node->step_rng = rng_stream(sim->plan->seed, SIM_RNG_STEP, ((uint64_t)node->index << 32) + node->boot);
