@@ -3,6 +3,7 @@
 
 #include "tests/sim/sim_impl.h"
 
+enum { GSEQ_AT = 24, HEADS_AT = 104, HEAD8 = 8 };
 #define STORING_BYTES 4194304u /* while so much is on its way to the disk, a node may say that it is full */
 #define QUOTA_MS 2u            /* that a node's account may differ by */
 #define FLASH_PARTS 60u        /* a FLASH, where a minute's are counted by the second */
@@ -36,6 +37,45 @@ static void check_taken(struct sim *sim, const struct sim_node *node, const stru
 		         (unsigned long long)event->submit.seq);
 	else if (entry->body_bytes != event->submit.body_bytes || (entry->body_bytes > 0 && memcmp(entry->body, event->submit.body, entry->body_bytes) != 0))
 		sim_fail(sim, "submitted", "node %u stores as %u/%llu another body than was submitted", node->index, lane, (unsigned long long)event->submit.seq);
+}
+
+static uint64_t number(const uint8_t *p, int bytes)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < bytes; i++)
+		value = value << 8 | p[i];
+	return value;
+}
+
+/* PROTOCOL: "An author names no head that is not durable: this entry may commit before it, and the other be lost." Of each other lane the last. */
+static bool names_heads(const struct sim_node *node, const uint8_t *h)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct sim_lane *lane = &node->disk.lanes[(size_t)node->self * PL_LANES + (h[1] + 1u + (unsigned)i) % PL_LANES];
+		static const uint8_t none[HEAD8];
+		const uint8_t *head = h + HEADS_AT + 16 * i, *id = lane->count > 0 ? lane->entries[lane->count - 1]->id : none;
+		if (number(head, 8) != lane->count || memcmp(head + 8, id, HEAD8) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* What is said of an entry in its header, beside its place and its body. Of what a crash has taken, nobody has heard: its gseq may come again. */
+static void check_header(struct sim *sim, const struct sim_node *node, const struct pl_event *event, const uint8_t *h)
+{
+	uint64_t gseq = node->said_gseq;
+
+	for (const struct sim_write *w = node->writes; w; w = w->next) {
+		if (w->author == node->self && w->entry != sim->own && number(w->entry->header + GSEQ_AT, 8) > gseq)
+			gseq = number(w->entry->header + GSEQ_AT, 8);
+	}
+	const char *wrong = h[0] != 1 ? "version" : number(h + 4, 4) != 0 ? "epoch of the charter"
+		: number(h + 8, 4) != node->charter->nodes[node->self].certificate.generation ? "generation"
+		: memcmp(h + 40, node->charter->nodes[node->self].certificate.node_id, 32) != 0 ? "author"
+		: number(h + 32, 8) != event->wall_ms ? "time" : number(h + GSEQ_AT, 8) <= gseq ? "gseq" : !names_heads(node, h) ? "heads of other lanes" : NULL;
+	if (wrong)
+		sim_fail(sim, "header", "node %u signs %u/%llu with a wrong %s", node->index, h[1], (unsigned long long)event->submit.seq, wrong);
 }
 
 /* --- what a node refuses --- */
@@ -139,6 +179,8 @@ enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_eve
 		return err;
 	}
 	check_taken(sim, node, event);
+	if (!sim->stop)
+		check_header(sim, node, event, sim->own->header);
 	count_quota(sim, node, event);
 	return err;
 }

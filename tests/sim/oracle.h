@@ -5,6 +5,7 @@
  *
  *   authentic     what a node stores in the name of an honest author is what that author has stored before, byte for byte
  *   submitted     what people submit and a node takes is what it stores as its own, byte for byte, and nothing else is (authors.c)
+ *   header        what an author says of an entry is so: its generation, the time, a gseq above all of before, the last durable entries of its other lanes
  *   taken         and it takes what is submitted, unless its quota, its disk, or an old copy of its disk stand against it
  *   chain         each lane grows by one entry at a time, each naming the one before it; nothing is stored twice
  *   seq           an honest author never uses a place in a lane, or a gseq, twice; nor in another life

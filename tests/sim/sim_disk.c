@@ -243,8 +243,11 @@ static void keep(struct sim *sim, struct sim_node *node, const struct sim_write 
 	}
 	assert(seq == lane->count + 1);
 	lane_append(lane, write->entry);
-	if (write->author == node->self)
+	if (write->author == node->self) {
+		const uint64_t gseq = pl_header_gseq(write->entry->header);
 		node->disk.kept_seq[write->lane] = seq > node->disk.kept_seq[write->lane] ? seq : node->disk.kept_seq[write->lane];
+		node->said_gseq = gseq > node->said_gseq ? gseq : node->said_gseq;
+	}
 	sim->result->entries_stored++;
 	if (sim->options.observer && sim->options.observer->durable)
 		sim->options.observer->durable(sim->options.observer->ctx, sim->now_us, node->index, write->author, write->lane, seq);

@@ -158,6 +158,7 @@ struct sim_node {
 	uint16_t *peers, *dial_to; /* charter index -> node; whom it dials (charter indexes) */
 	uint16_t peers_count, dial_to_count;
 	struct sim_replay *replay; /* of SIM_REPLAYS: what it has said */
+	uint64_t said_gseq; /* the greatest of its own that was ever durable */
 	uint64_t spent_us[PL_LANES], flash_spent_us; /* of its own quota: when that is whole again */
 	struct rng disk_rng, step_rng;
 	uint64_t steps;
