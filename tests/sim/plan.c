@@ -213,7 +213,7 @@ static void copies_draw(struct sim_plan *plan)
 
 	sim_plan_add(plan, &act);
 	act.type = SIM_RESTORE;
-	act.at_ms += rng_below(&rng, plan->chaos_ms);
+	act.at_ms += rng_below(&rng, plan->chaos_ms - act.at_ms);
 	sim_plan_add(plan, &act);
 }
 
