@@ -8,6 +8,8 @@
 #define AGAIN_US 50000u     /* an entry that the engine has no room for now */
 #define RECEIPT_BYTES 4800u /* an envelope of four slots and 2 KiB */
 #define RESTART_MS 1000
+#define STARTED_MS 20       /* before that nobody has said anything; who goes then is to come late */
+#define STRIKE_US 5000000u  /* what is to strike within a commit waits for one so long */
 #define SLOWER 50u
 
 static void submit(struct sim *sim, const struct sim_act *act, uint32_t number, uint32_t done)
@@ -92,6 +94,42 @@ static void full(const struct sim *sim, struct sim_node *node, int64_t ms)
 	node->fails_until_us = sim->now_us + (uint64_t)ms * 1000;
 }
 
+/* --- what is to strike while a node writes: commits are short, and chance alone would hardly ever meet one --- */
+
+static void strike_at(struct sim *sim, const struct sim_node *node, uint64_t at_us)
+{
+	struct sim_event *event = sim_later(sim, at_us, SIM_EV_ACT, NULL);
+
+	event->act = node->strike - 1;
+	event->done = 1;
+}
+
+void sim_act_in_commit(struct sim *sim, const struct sim_node *node)
+{
+	strike_at(sim, node, sim->now_us + (node->commit_ends_us - sim->now_us) * node->strike_ppm / 1000000);
+}
+
+/* Half of them wait for a moment within the commit that is under way, or the next one, if that comes soon. done: this is the moment. */
+static bool waits_for_commit(struct sim *sim, struct sim_node *node, const struct sim_act *act, uint32_t number, uint32_t done)
+{
+	struct rng rng = rng_stream(act->seed, SIM_RNG_STRIKE, node->index);
+
+	if (done > 0) {
+		if (node->strike != number + 1)
+			return true;
+		node->strike = 0;
+		return false;
+	}
+	if (!node->up || node->strike || sim->healing || act->at_ms < STARTED_MS || !rng_chance(&rng, 500000))
+		return false;
+	node->strike = number + 1;
+	node->strike_ppm = (uint32_t)rng_below(&rng, 1000000);
+	if (node->committing)
+		sim_act_in_commit(sim, node);
+	strike_at(sim, node, sim->now_us + STRIKE_US);
+	return true;
+}
+
 void sim_act(struct sim *sim, uint32_t number, uint32_t done)
 {
 	if (number == UINT32_MAX) {
@@ -141,12 +179,16 @@ void sim_act(struct sim *sim, uint32_t number, uint32_t done)
 		return;
 	case SIM_CRASH:
 	case SIM_POWER:
-	case SIM_STOP: end(sim, node, act); return;
+	case SIM_STOP:
+		if (!waits_for_commit(sim, node, act, number, done))
+			end(sim, node, act);
+		return;
 	case SIM_FULL: full(sim, node, act->ms); return;
 	case SIM_IO_ERROR: {
 		const struct sim_act crash = { .type = SIM_CRASH, .ms = RESTART_MS, .seed = act->seed };
-		if (!node->up)
+		if (waits_for_commit(sim, node, act, number, done) || !node->up)
 			return;
+		sim_disk_crash(sim, node, act->seed); /* what a failed fsync leaves may be there when the process starts again */
 		sim_disk_fails(sim, node);
 		if (!sim->stop)
 			end(sim, node, &crash);
@@ -173,6 +215,7 @@ void sim_act_heal_all(struct sim *sim)
 	for (uint16_t a = 0; a < sim->nodes_count; a++) {
 		struct sim_node *node = &sim->nodes[a];
 		node->wall_offset_ms = 0;
+		node->strike = 0;
 		node->slow_until_us = 0;
 		node->fails_until_us = 0;
 		if (node->room < PL_LANES || node->share_bytes > 0)

@@ -213,7 +213,10 @@ void sim_disk_commit(struct sim *sim, struct sim_node *node)
 	if (sim->now_us < node->slow_until_us)
 		takes_us *= node->slower;
 	node->committing = true;
-	sim_later(sim, sim->now_us + takes_us, SIM_EV_COMMIT, node)->token = ++node->commits;
+	node->commit_ends_us = sim->now_us + takes_us;
+	sim_later(sim, node->commit_ends_us, SIM_EV_COMMIT, node)->token = ++node->commits;
+	if (node->strike)
+		sim_act_in_commit(sim, node);
 }
 
 static void write_done(struct sim_node *node, struct sim_write **at)

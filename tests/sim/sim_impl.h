@@ -19,7 +19,7 @@
 #define SIM_PATHS_NODES_MAX 512 /* with more, links have no faults */
 
 /* What a stream of random numbers is for. */
-enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_PATH, SIM_RNG_DISK, SIM_RNG_STEP, SIM_RNG_BODY, SIM_RNG_VICE };
+enum sim_purpose { SIM_RNG_PLACES = 1, SIM_RNG_TOPOLOGY, SIM_RNG_KEYS, SIM_RNG_PATH, SIM_RNG_DISK, SIM_RNG_STEP, SIM_RNG_BODY, SIM_RNG_VICE, SIM_RNG_STRIKE };
 
 enum sim_event_type {
 	SIM_EV_TICK, SIM_EV_CHUNK, SIM_EV_SENT, SIM_EV_DIAL, SIM_EV_UP, SIM_EV_RELEASE, SIM_EV_COMMIT, SIM_EV_LOADED, SIM_EV_VERIFIED,
@@ -151,6 +151,8 @@ struct sim_node {
 	uint32_t writes_count;
 	bool committing, receipt_due;
 	uint32_t commits; /* so far */
+	uint64_t commit_ends_us; /* the one under way */
+	uint32_t strike, strike_ppm; /* 1 + the act that is to strike within a commit, and at which millionth of it; 0: none */
 	uint64_t slow_until_us;
 	uint32_t slower;     /* a commit takes so many times as long until then */
 	uint32_t dial_number;
@@ -265,6 +267,7 @@ enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_eve
 /* --- sim_act.c --- */
 void sim_act(struct sim *sim, uint32_t act, uint32_t done);
 void sim_act_heal_all(struct sim *sim);
+void sim_act_in_commit(struct sim *sim, const struct sim_node *node); /* a commit is under way: when in it what waits for one strikes */
 
 /* --- sim_vice.c --- */
 void sim_vice_record(struct sim *sim, struct sim_node *node, uint8_t *plain, size_t plain_bytes);
