@@ -249,6 +249,7 @@ static void world_free(struct sim *sim)
 		free(node->dial_to);
 		free(node->dials);
 		free(node->replay);
+		free(node->pieces);
 	}
 	while (sim->queue.count > 0) {
 		const struct sim_event event = queue_take(sim);
@@ -401,7 +402,7 @@ static void on_record(void *ctx, const uint8_t key[32], uint64_t nonce, uint8_t 
 
 	if (sim->stepping == SIM_NOBODY)
 		return;
-	sim_vice_record(sim, &sim->nodes[sim->stepping], plain, plain_bytes);
+	sim_vice_record(sim, &sim->nodes[sim->stepping], key, plain, plain_bytes);
 	if (sim->options.observer && sim->options.observer->record)
 		sim->options.observer->record(sim->options.observer->ctx, sim->now_us, sim->stepping, plain, plain_bytes);
 	if (sim->oracle)

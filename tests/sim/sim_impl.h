@@ -159,6 +159,8 @@ struct sim_node {
 	uint32_t *dials; /* per peer: the number of the dial under way; 0: none */
 	uint16_t *peers, *dial_to; /* charter index -> node; whom it dials (charter indexes) */
 	uint16_t peers_count, dial_to_count;
+	struct sim_pieces *pieces; /* sim_vice.c: of whom are the entries that it sends in pieces */
+	uint32_t pieces_next;
 	struct sim_replay *replay; /* of SIM_REPLAYS: what it has said */
 	uint64_t said_gseq; /* the greatest of its own that was ever durable */
 	uint64_t spent_us[PL_LANES], flash_spent_us; /* of its own quota: when that is whole again */
@@ -270,7 +272,7 @@ void sim_act_heal_all(struct sim *sim);
 void sim_act_in_commit(struct sim *sim, const struct sim_node *node); /* a commit is under way: when in it what waits for one strikes */
 
 /* --- sim_vice.c --- */
-void sim_vice_record(struct sim *sim, struct sim_node *node, uint8_t *plain, size_t plain_bytes);
+void sim_vice_record(struct sim *sim, struct sim_node *node, const uint8_t key[32], uint8_t *plain, size_t plain_bytes);
 /* Whether what it sends is to be sent twice. */
 bool sim_vice_repeats(const struct sim *sim, const struct sim_node *node);
 

@@ -8,13 +8,46 @@
 
 #define NOTHING (PL_FRAME_OPTIONAL) /* with a type that nobody knows: it is read over */
 #define NOTHING_TYPE 0x7f
+#define PIECES 128 /* links of which is remembered what they have in pieces */
 #define SIGNATURE_AT 72 /* in an entry on the wire; prev and body follow */
 
-static bool leaves_out(const struct sim_node *node, const uint8_t *frame)
+struct sim_pieces {
+	uint8_t key[16];
+	uint16_t authors[1 + PL_LANES]; /* of each class */
+};
+
+/* Whose entry the frame has, or a piece of one; a link has one entry of a class in pieces at a time, and a link's records one key. */
+static uint16_t author_of(struct sim_node *node, const uint8_t key[32], const uint8_t *frame)
+{
+	const uint8_t type = frame[0], *payload = frame + PL_FRAME_HEADER_BYTES, class = frame[1] & PL_FRAME_FLASH ? 0 : (uint8_t)(1 + frame[2] % PL_LANES);
+	struct sim_pieces *at = NULL;
+
+	if (type == PL_FRAME_ENTRY)
+		return pl_get16(payload);
+	if (type != PL_FRAME_FRAG)
+		return PL_NODE_NONE;
+	if (!node->pieces)
+		node->pieces = calloc(PIECES, sizeof(*node->pieces));
+	assert(node->pieces);
+	for (uint32_t i = 0; i < PIECES && !at; i++) {
+		if (memcmp(node->pieces[i].key, key, sizeof(node->pieces[i].key)) == 0)
+			at = &node->pieces[i];
+	}
+	if (!at) {
+		at = &node->pieces[node->pieces_next++ % PIECES];
+		memcpy(at->key, key, sizeof(at->key));
+		memset(at->authors, 0xff, sizeof(at->authors)); /* PL_NODE_NONE */
+	}
+	if (frame[1] & PL_FRAME_FIRST)
+		at->authors[class] = pl_get16(payload + 4);
+	return at->authors[class];
+}
+
+static bool leaves_out(struct sim_node *node, const uint8_t key[32], const uint8_t *frame)
 {
 	const uint8_t type = frame[0], *payload = frame + PL_FRAME_HEADER_BYTES;
-	const bool is_entry = type == PL_FRAME_ENTRY || (type == PL_FRAME_FRAG && (frame[1] & PL_FRAME_FIRST)), is_rest = type == PL_FRAME_FRAG && !is_entry;
-	const uint16_t author = is_entry ? pl_get16(payload + (type == PL_FRAME_FRAG ? 4 : 0)) : PL_NODE_NONE;
+	const bool is_entry = type == PL_FRAME_ENTRY || type == PL_FRAME_FRAG;
+	const uint16_t author = author_of(node, key, frame);
 
 	switch (node->vice) {
 	case SIM_HONEST:
@@ -26,8 +59,8 @@ static bool leaves_out(const struct sim_node *node, const uint8_t *frame)
 	case SIM_VICES: return false;
 	case SIM_FORKS: return type == PL_FRAME_WANT && pl_get16(payload) == node->self;
 	case SIM_LIES:
-	case SIM_WITHHOLDS: return (is_entry && author != node->self) || is_rest;
-	case SIM_SELECTS: return is_entry && author == (node->self + 1) % node->peers_count && type == PL_FRAME_ENTRY;
+	case SIM_WITHHOLDS: return is_entry && author != node->self;
+	case SIM_SELECTS: return is_entry && author == (node->self + 1) % node->peers_count;
 	case SIM_MUTE: return type == PL_FRAME_ACK;
 	case SIM_SILENT: return type != PL_FRAME_HELLO && type != PL_FRAME_PING && type != PL_FRAME_PONG;
 	}
@@ -109,7 +142,7 @@ bool sim_vice_repeats(const struct sim *sim, const struct sim_node *node)
 	return node->vice == SIM_REPLAYS && rng_mix(sim->now_us ^ sim->plan->seed) % REPEATS_ONE_IN == 0;
 }
 
-void sim_vice_record(struct sim *sim, struct sim_node *node, uint8_t *plain, size_t plain_bytes)
+void sim_vice_record(struct sim *sim, struct sim_node *node, const uint8_t key[32], uint8_t *plain, size_t plain_bytes)
 {
 	if (node->vice == SIM_HONEST || sim->now_us < sim->plan->withhold_from_ms * 1000)
 		return;
@@ -122,7 +155,7 @@ void sim_vice_record(struct sim *sim, struct sim_node *node, uint8_t *plain, siz
 			forge(sim, plain + at, bytes - PL_FRAME_HEADER_BYTES);
 		if (node->vice == SIM_LIES)
 			lie(plain + at, bytes - PL_FRAME_HEADER_BYTES);
-		if (leaves_out(node, plain + at)) {
+		if (leaves_out(node, key, plain + at)) {
 			plain[at] = NOTHING_TYPE;
 			plain[at + 1] = NOTHING;
 			plain[at + 2] = 0;
