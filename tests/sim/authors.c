@@ -1,4 +1,6 @@
 /* What an author says is what it was given to say: seen from outside, by what its people submit, by its disk and by PROTOCOL.md. */
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim_impl.h"
@@ -183,4 +185,47 @@ enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_eve
 		check_header(sim, node, event, sim->own->header);
 	count_quota(sim, node, event);
 	return err;
+}
+
+/* --- what an author says in two places --- */
+
+/* Among these entries by their gseq; false: another one has its place. Of an entry there is one copy, whoever holds it. */
+static bool gseq_put(const struct sim_entry **entries, uint64_t max, const struct sim_entry *entry)
+{
+	const uint64_t gseq = number(entry->header + GSEQ_AT, 8);
+
+	if (gseq >= max || entries[gseq] == entry)
+		return true;
+	if (entries[gseq])
+		return false;
+	entries[gseq] = entry;
+	return true;
+}
+
+bool authors_same_gseq(struct sim *sim, uint16_t author)
+{
+	uint64_t sum = (uint64_t)author << 32, max = 1;
+
+	for (uint16_t i = 0; i < sim->nodes_count; i++) {
+		for (uint8_t k = 0; k < PL_LANES && sim->nodes[i].vice == SIM_HONEST; k++) {
+			const struct sim_lane *lane = &sim->nodes[i].disk.lanes[(size_t)author * PL_LANES + k];
+			const uint64_t gseq = lane->count > 0 ? number(lane->entries[lane->count - 1]->header + GSEQ_AT, 8) : 0;
+			sum += lane->count; /* it grows with whatever is stored: nothing is ever lost of an honest node's disk */
+			max = gseq >= max ? gseq + 1 : max;
+		}
+	}
+	if (sum == sim->gseqs_sum)
+		return sim->gseqs_same;
+	sim->gseqs_sum = sum;
+	sim->gseqs_same = false;
+	const struct sim_entry **entries = calloc(max, sizeof(*entries));
+	assert(entries);
+	for (size_t i = 0; i < (size_t)sim->nodes_count * PL_LANES; i++) {
+		const struct sim_node *node = &sim->nodes[i / PL_LANES];
+		const struct sim_lane *lane = &node->disk.lanes[(size_t)author * PL_LANES + i % PL_LANES];
+		for (uint64_t k = 0; k < lane->count && node->vice == SIM_HONEST; k++)
+			sim->gseqs_same |= !gseq_put(entries, max, lane->entries[k]);
+	}
+	free(entries);
+	return sim->gseqs_same;
 }

@@ -592,7 +592,7 @@ static uint64_t end_of(const struct oracle *o, uint16_t author, uint8_t lane)
 	return most;
 }
 
-/* Whether two honest nodes hold different entries of an author at one place. */
+/* Whether two honest nodes hold different entries of an author at one place in a lane, or in its feed. */
 static bool is_split(const struct oracle *o, uint16_t author)
 {
 	for (uint8_t lane = 0; lane < LANES; lane++) {
@@ -608,7 +608,7 @@ static bool is_split(const struct oracle *o, uint16_t author)
 				return true;
 		}
 	}
-	return false;
+	return authors_same_gseq(o->sim, author);
 }
 
 /* What a round takes now; NEVER: the honest nodes do not hang together by links that stand and pass everything. */

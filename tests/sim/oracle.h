@@ -26,7 +26,7 @@
  *   limits        what peers can make a node hold is bounded: bulk that waits for its disk, and by credit what is on its way; frames fit records
  *   agreed        at the end every honest node holds every entry of every honest author
  *   idle          and nothing is left to do: all is acknowledged, and what a disk has changed is as it was
- *   evidence      and every honest node has the proof of a fork, if two of them hold different branches
+ *   evidence      and every honest node has the proof of a fork, if two of them hold different branches: another entry in a place, or with a gseq
  *   rounds        within three rounds of the time from which honest nodes with different branches hang together. A round is what the longest of the
  *                 shortest ways between honest nodes takes, with a commit at each
  */

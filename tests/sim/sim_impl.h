@@ -200,7 +200,8 @@ struct sim {
 	uint16_t stepping; /* whose engine is at work; SIM_NOBODY */
 	const struct sim_entry *own; /* of itself, that it has given to its disk: the last one, and how many since something was submitted */
 	uint32_t own_stored;
-	bool submitting;
+	bool submitting, gseqs_same; /* gseqs: what authors_same_gseq() has found, when there was so much to look at */
+	uint64_t gseqs_sum;
 	bool healing;
 	bool stop;
 };
@@ -264,6 +265,8 @@ void bounds_store(struct sim *sim, const struct sim_node *node, uint16_t author,
 
 /* --- authors.c --- */
 void authors_store(struct sim *sim, const struct sim_node *node, const struct sim_entry *entry);
+/* Whether honest nodes hold different entries of an author with one gseq. */
+bool authors_same_gseq(struct sim *sim, uint16_t author);
 enum pl_err authors_submit(struct sim *sim, struct sim_node *node, struct pl_event *event);
 
 /* --- sim_act.c --- */
